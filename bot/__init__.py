@@ -1,0 +1,1 @@
+"""One conversation: a call leg in, Azerbaijani speech out. Top layer; imports telephony and the speech client."""

@@ -1,0 +1,1 @@
+"""What a call remembers: frozen turns and the Redis store that keeps them."""

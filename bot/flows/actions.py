@@ -1,0 +1,123 @@
+"""What a flow engine asks of the call, and what it is told back: a closed union of frozen messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Speak `text` (already fit to be shown, not yet normalised for speech)."""
+
+    text: str
+    interruptible: bool = True
+    cacheable: bool = False  # no variable in it: the same bytes every call
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One thing the caller may mean, for the understanding step."""
+
+    name: str  # intent name
+    describe: str  # English, for a language model
+    phrases: tuple[str, ...]  # example phrases, for embeddings
+
+
+@dataclass(frozen=True, slots=True)
+class Understand:
+    """The rules found no match: ask the embedding model or the language model. Answer: `Understood`."""
+
+    request_id: int
+    text: str
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CallTool:
+    """Call an HTTP tool of the flow file. Answer: `ToolAnswered`."""
+
+    request_id: int
+    tool: str
+    arguments: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class AskLlm:
+    """Let the language model answer within an `llm` state. Answer: `LlmAnswered`."""
+
+    request_id: int
+    text: str
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Transfer the call to a target of the flow file. Answer on failure: `transfer_failed()`."""
+
+    to: str
+
+
+class HangUpReason(Enum):
+    """Why the flow ended the call."""
+
+    NORMAL = "normal"
+    NO_INPUT = "no_input"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """End the call once everything said has been played."""
+
+    reason: HangUpReason = HangUpReason.NORMAL
+
+
+@dataclass(frozen=True, slots=True)
+class StateEntered:
+    """For the page, logs and metrics."""
+
+    state: str
+    previous: str | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SlotFilled:
+    """For the page and the call record; mask the value where `pii`."""
+
+    name: str
+    value: str
+    pii: bool
+
+
+FlowAction: TypeAlias = (
+    Say | Understand | CallTool | AskLlm | Transfer | HangUp | StateEntered | SlotFilled
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """Answer to `Understand`: the intent, or None for no match."""
+
+    intent: str | None
+    score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnswered:
+    """Answer to `CallTool`. `status` is a key of the tool's `on:` table (ok, conflict, error, ...)."""
+
+    status: str
+    body: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+@dataclass(frozen=True, slots=True)
+class LlmAnswered:
+    """Answer to `AskLlm`; `done` when the model says that the task is finished."""
+
+    text: str
+    done: bool = False
+    failed: bool = False

@@ -1,0 +1,1 @@
+"""Azerbaijani text: normalise, speak numbers and dates, read them back. Imports nothing of ours; finetune may import it."""

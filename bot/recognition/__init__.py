@@ -1,0 +1,1 @@
+"""Speech recognition and intent understanding: clients and the local servers behind them."""

@@ -1,0 +1,1 @@
+"""Thin Pipecat services over injected clients. Imported by bot.pipeline only."""

@@ -1,0 +1,175 @@
+"""`CallLeg`: one call as the bot sees it, whatever carries it.
+
+Audio crosses this seam as frames of exactly 20 ms, PCM16, mono, little-endian: 16 kHz from the
+caller, 24 kHz to the caller. A leg converts at its own edge (8 kHz for G.711, 48 kHz for Opus).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Literal, Protocol, TypeAlias
+
+FRAME_MS = 20
+INPUT_RATE_HZ = 16_000
+OUTPUT_RATE_HZ = 24_000
+INPUT_FRAME_BYTES = INPUT_RATE_HZ * FRAME_MS // 1000 * 2  # 640
+OUTPUT_FRAME_BYTES = OUTPUT_RATE_HZ * FRAME_MS // 1000 * 2  # 960
+
+
+@dataclass(frozen=True, slots=True)
+class CallInfo:
+    """Who calls whom. `caller`, `callee` and `variables` are personal: mask them in logs."""
+
+    call_id: str  # ours: 32 hex digits, safe in logs, file names and Redis keys
+    transport: Literal["sip", "webrtc"]
+    caller: str
+    callee: str
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])  # e.g. diversion, pai
+
+
+class EndCause(Enum):
+    """Why a leg ended."""
+
+    CALLER_HUNG_UP = "caller_hung_up"  # BYE, closed peer connection
+    BOT_HUNG_UP = "bot_hung_up"
+    CANCELLED = "cancelled"  # the caller gave up before the answer
+    REJECTED = "rejected"  # we refused
+    MEDIA_TIMEOUT = "media_timeout"  # no RTP for too long
+    NO_ACK = "no_ack"  # our 200 was never acknowledged
+    TRANSFERRED = "transferred"
+    FAILED = "failed"  # `detail` says what broke
+
+
+class RejectReason(Enum):
+    """What the caller is told when a call is refused; each leg maps it to its own status."""
+
+    BUSY = "busy"  # SIP 486
+    AT_CAPACITY = "at_capacity"  # SIP 503 with Retry-After
+    FORBIDDEN = "forbidden"  # SIP 403
+    NOT_FOUND = "not_found"  # SIP 404
+    INTERNAL_ERROR = "internal_error"  # SIP 500
+
+
+@dataclass(frozen=True, slots=True)
+class AudioReceived:
+    """One 20 ms frame from the caller; concealed and silent frames come too, so time never stops."""
+
+    pcm: bytes  # INPUT_FRAME_BYTES of PCM16 at INPUT_RATE_HZ
+    media_time_ms: int  # start of the frame, counted from the first frame of the call
+
+
+@dataclass(frozen=True, slots=True)
+class DigitReceived:
+    """One key press, reported once, at its end or after its longest gap."""
+
+    digit: str  # one of 0-9 * # A-D; personal
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class HoldChanged:
+    """The caller put the call on hold (no audio flows) or took it off."""
+
+    on_hold: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
+    """A JSON text from the caller's own page (data channel); never from a telephone."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FramesDropped:
+    """The bot took frames too slowly and `count` of the oldest were discarded."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class LegEnded:
+    """The last event of every leg, exactly once."""
+
+    cause: EndCause
+    detail: str = ""
+
+
+LegEvent: TypeAlias = (
+    AudioReceived | DigitReceived | HoldChanged | MessageReceived | FramesDropped | LegEnded
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LegStats:
+    """Media figures of one leg since it was answered. Counts are packets unless named otherwise."""
+
+    received: int = 0
+    lost: int = 0
+    late: int = 0  # came after their play time
+    concealed_ms: int = 0
+    jitter_ms: float = 0.0
+    playout_delay_ms: float = 0.0
+    round_trip_ms: float | None = None  # from RTCP
+    sent: int = 0
+    underruns: int = 0  # frames of silence sent in the middle of bot speech
+    sent_late_ms_max: float = 0.0  # worst lateness of the pacer
+
+
+class CallLeg(Protocol):
+    """One call. All methods are called from the bot's event loop; none blocks it."""
+
+    @property
+    def info(self) -> CallInfo:
+        """Who calls whom."""
+        ...
+
+    @property
+    def played_ms(self) -> int:
+        """Bot audio that has left towards the caller since the answer, in ms; silence not counted."""
+        ...
+
+    async def answer(self) -> None:
+        """Accept the call and start media. Raises `LegEndedError` if the caller has gone."""
+        ...
+
+    async def reject(self, reason: RejectReason, *, retry_after_s: int | None = None) -> None:
+        """Refuse a call that was not answered. `LegEnded(REJECTED)` follows."""
+        ...
+
+    async def receive(self) -> LegEvent:
+        """Wait for the next event. After `LegEnded` it raises `LegEndedError`."""
+        ...
+
+    async def play(self, pcm: bytes) -> None:
+        """Queue one frame of OUTPUT_FRAME_BYTES; waits while the leg holds its full lead (200 ms).
+
+        Raises `AudioFormatError` for another size and `LegEndedError` once the leg has ended.
+        """
+        ...
+
+    def flush(self) -> int:
+        """Drop what was queued and not yet sent; returns how much that was, in ms."""
+        ...
+
+    async def drain(self) -> None:
+        """Wait until all that was queued has been sent (or the leg has ended)."""
+        ...
+
+    async def send_digits(self, digits: str) -> None:
+        """Send key presses (RFC 4733 where negotiated)."""
+        ...
+
+    def tell(self, text: str) -> None:
+        """Send a JSON text to the caller's own page; a telephone leg drops it."""
+        ...
+
+    async def hang_up(self) -> None:
+        """End the call; queued audio is dropped (await `drain()` first to let it play). Idempotent."""
+        ...
+
+    def stats(self) -> LegStats:
+        """Media figures so far."""
+        ...

@@ -1,0 +1,41 @@
+"""Settings of the telephony package: sections `[sip]`, `[rtp]`, `[webrtc]`."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SipSettings(_Section):
+    """Where SIP is heard and how the user agent behaves."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: int = Field(default=5060, ge=0, le=65535)  # 0: any free port
+    user: str = "bot"
+    domain: str = ""  # empty: the host
+    tcp: bool = True
+    digest_users: dict[str, str] = Field(default_factory=dict[str, str])  # empty: no challenge
+
+
+class RtpSettings(_Section):
+    """RTP ports and playout."""
+
+    host: str = "127.0.0.1"
+    port_min: int = Field(default=20_000, ge=1024, le=65534)
+    port_max: int = Field(default=29_999, ge=1025, le=65535)
+    playout_min_ms: int = Field(default=20, ge=0, le=200)
+    playout_max_ms: int = Field(default=200, ge=40, le=1000)
+    lead_ms: int = Field(default=200, ge=40, le=1000)  # how far ahead the bot may queue
+    silence_timeout_s: float = Field(default=30.0, gt=0)  # no RTP at all for so long ends the call
+
+
+class WebRtcSettings(_Section):
+    """WebRTC legs."""
+
+    enabled: bool = True
+    stun_urls: tuple[str, ...] = ()
+    connect_timeout_s: float = Field(default=15.0, gt=0)

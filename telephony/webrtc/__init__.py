@@ -1,0 +1,1 @@
+"""WebRTC by aiortc: negotiation, media, and a WebRTC call as a CallLeg."""

@@ -1,0 +1,1 @@
+"""What makes the sound: espeak, torch, vllm. One protocol, chosen by settings."""

@@ -1,0 +1,1 @@
+"""Requests, admission and scheduling between the server and a backend."""

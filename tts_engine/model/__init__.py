@@ -1,0 +1,1 @@
+"""CSM and Mimi, once: shared by every backend and by training."""
