@@ -97,9 +97,7 @@ class LegEnded:
     detail: str = ""
 
 
-LegEvent: TypeAlias = (
-    AudioReceived | DigitReceived | HoldChanged | MessageReceived | FramesDropped | LegEnded
-)
+LegEvent: TypeAlias = AudioReceived | DigitReceived | HoldChanged | MessageReceived | FramesDropped | LegEnded
 
 
 @dataclass(frozen=True, slots=True)

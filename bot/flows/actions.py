@@ -93,9 +93,7 @@ class SlotFilled:
     pii: bool
 
 
-FlowAction: TypeAlias = (
-    Say | Understand | CallTool | AskLlm | Transfer | HangUp | StateEntered | SlotFilled
-)
+FlowAction: TypeAlias = Say | Understand | CallTool | AskLlm | Transfer | HangUp | StateEntered | SlotFilled
 
 
 @dataclass(frozen=True, slots=True)
