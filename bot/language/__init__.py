@@ -1,1 +1,1 @@
-"""Azerbaijani text: normalise, speak numbers and dates, read them back. Imports nothing of ours; finetune may import it."""
+"""Azerbaijani text: speak numbers and dates, read them back. Imports nothing of ours; finetune may import it."""
