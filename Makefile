@@ -1,0 +1,67 @@
+# Zəng. Two commands matter: `make demo` and `make test`. Each line below is a command you could type.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock
+RUN := $(BIN)/python -m
+
+.PHONY: demo test check lint format types imports unit integration e2e bench load lock clean docker-lint
+
+demo: $(VENV)/.demo ## Set up what is missing and serve the bot on this machine
+	$(BIN)/zeng demo
+
+test: $(VENV)/.test check ## Set up what is missing and pass the tests
+	sh tests/system_packages.sh
+	$(RUN) pytest
+
+check: lint types imports ## Style, types and the direction of imports
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(VENV)/.test
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+imports: $(VENV)/.test
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.test
+	$(RUN) pytest tests/unit
+
+integration: $(VENV)/.test
+	sh tests/system_packages.sh
+	$(RUN) pytest tests/integration
+
+e2e: $(VENV)/.test
+	sh tests/system_packages.sh
+	$(RUN) pytest tests/e2e
+
+bench: $(VENV)/.test ## Print every CPU bench; results stand in docs/benchmarks.md
+	for bench in tests/bench/bench_*.py; do $(BIN)/python $$bench || exit 1; done
+
+lock: ## Resolve all extras anew into requirements.lock
+	sh tests/make_lock.sh
+
+docker-lint: $(VENV)/.test
+	$(RUN) pytest tests/unit/test_docker.py
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage htmlcov
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(VENV)/bin/python pyproject.toml requirements.lock
+	@echo "Installing the bot (about 600 MB, a few minutes the first time) ..."
+	$(PIP) --editable '.[bot,tts,espeak]'
+	touch $@
+
+$(VENV)/.test: $(VENV)/bin/python pyproject.toml requirements.lock
+	$(PIP) --editable '.[bot,tts,espeak,finetune,dev]'
+	touch $@ $(VENV)/.demo

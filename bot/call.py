@@ -1,0 +1,186 @@
+"""Life of one call: answer, run its pipeline, record it, hang up."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.workers.runner import WorkerRunner
+
+from bot.context.journal import CallerAudio, Journal, SpeechMemory, TurnStore
+from bot.dialogue import Dialogue, Flow, Helpers
+from bot.events import CallerTurn, CallEvent, CallStarted
+from bot.metrics import CallMetrics
+from bot.pipeline import call_pipeline
+from bot.playout import PlayoutLedger
+from bot.services.prompt_cache import PromptCache
+from bot.services.stt import Recogniser, TurnRecogniser
+from bot.services.tts import Speaker, SpeechService
+from bot.settings import TurnSettings
+from bot.speech_detector import SpeechDetector, SpeechModel
+from bot.transport import CallInput, CallOutput
+from bot.turns import TurnMachine, TurnPolicy
+from bot.voice_activity import VoiceActivity
+from telephony.errors import LegEndedError
+from telephony.leg import CallLeg, EndCause, LegEnded, LegEvent
+
+_log = structlog.get_logger("zeng.call")
+
+
+class SpeechClient(Speaker, SpeechMemory, Protocol):
+    """What a call needs of `tts_engine.client`."""
+
+
+class CallFlow(Flow, Protocol):
+    """What a call needs of the flow engine beyond what the dialogue does."""
+
+    @property
+    def hints(self) -> tuple[str, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CallServices:
+    """Finished parts that all calls of a worker share."""
+
+    flow_id: str
+    new_flow: Callable[[Mapping[str, str]], CallFlow]
+    helpers: Helpers
+    recogniser: Recogniser
+    other_recogniser: Callable[[], FrameProcessor] | None  # a Pipecat service with its own ear
+    speech: SpeechClient
+    voice: str
+    prompts: PromptCache
+    store: TurnStore
+    voice_model: SpeechModel
+    metrics: CallMetrics
+    turns: TurnSettings
+
+
+class Call:
+    """One call over one leg. `run()` returns when the leg has ended and everything is freed."""
+
+    def __init__(self, leg: CallLeg, services: CallServices) -> None:
+        self._leg = leg
+        self._services = services
+        self._log = _log.bind(call_id=leg.info.call_id, transport=leg.info.transport)
+        self._ended: LegEnded | None = None
+        self._gone = asyncio.Event()
+        self._turn_audio: Callable[[], bytes] = bytes
+        self._journal = Journal(
+            leg.info.call_id,
+            store=services.store,
+            speech=services.speech,
+            wall_clock=time.time,
+            on_failure=lambda error: self._log.warning("journal", error=str(error)),
+        )
+
+    async def run(self) -> LegEnded:
+        """Answer and converse until somebody hangs up."""
+        started = time.monotonic()
+        self._services.metrics.call_started(self._leg.info.transport)
+        journal = asyncio.create_task(self._journal.run())
+        try:
+            await self._leg.answer()
+            self._tell(CallStarted(call_id=self._leg.info.call_id, flow=self._services.flow_id))
+            await self._converse()
+        except LegEndedError:
+            self._log.info("caller gone before the answer")
+        except Exception as error:  # noqa: BLE001  # one call's fault must not end the worker's others
+            self._log.exception("call failed")
+            self._ended = LegEnded(EndCause.FAILED, type(error).__name__)
+        finally:
+            await self._leg.hang_up()
+            await self._journal.close()
+            await journal
+        ended = self._ended or LegEnded(EndCause.BOT_HUNG_UP)
+        stats = self._leg.stats()
+        self._services.metrics.call_ended(self._leg.info.transport, ended.cause, time.monotonic() - started, stats)
+        self._log.info("call ended", cause=ended.cause.value, seconds=round(time.monotonic() - started, 1))
+        return ended
+
+    async def _converse(self) -> None:
+        services = self._services
+        flow = services.new_flow(self._leg.info.variables)
+        ledger = PlayoutLedger()
+        dialogue = Dialogue(
+            flow=flow,
+            turns=TurnMachine(_policy(services.turns)),
+            helpers=services.helpers,
+            ledger=ledger,
+            played_ms=lambda: self._leg.played_ms,
+            on_event=self._tell,
+        )
+        worker = call_pipeline(
+            call_input=self._input(dialogue),
+            recogniser=self._recogniser(flow),
+            dialogue=dialogue,
+            speech=SpeechService(
+                services.speech,
+                voice=services.voice,
+                conversation_id=self._leg.info.call_id,
+                cache=services.prompts,
+                on_sound=dialogue.sounded,
+                on_failure=lambda error: services.metrics.failure("speech", error),
+            ),
+            output=CallOutput(self._leg, ledger=ledger, on_first_audio=dialogue.played, on_reached=dialogue.reached),
+        )
+        worker.add_event_handler("on_pipeline_started", lambda *_: dialogue.begin())
+        runner = WorkerRunner(handle_sigint=False)
+        await runner.add_workers(worker)
+        running = asyncio.create_task(runner.run())
+        gone = asyncio.create_task(self._gone.wait())
+        try:
+            await asyncio.wait((running, gone), return_when=asyncio.FIRST_COMPLETED)
+            if not running.done():
+                await worker.cancel()
+            await running
+        finally:
+            gone.cancel()
+            running.cancel()
+
+    def _input(self, dialogue: Dialogue) -> CallInput:
+        turns = self._services.turns
+        return CallInput(
+            self._leg,
+            detector=SpeechDetector(self._services.voice_model),
+            activity=VoiceActivity(
+                threshold=turns.voice_threshold,
+                release=turns.voice_release,
+                start_ms=turns.start_ms,
+                stop_ms=turns.pause_ms,
+            ),
+            on_voice=dialogue.voice,
+            on_event=self._leg_event,
+            always_stream=self._services.other_recogniser is not None,
+        )
+
+    def _recogniser(self, flow: CallFlow) -> FrameProcessor:
+        if self._services.other_recogniser is not None:
+            return self._services.other_recogniser()
+        recogniser = TurnRecogniser(
+            self._services.recogniser,
+            hints=lambda: flow.hints,
+            on_failure=lambda error: self._services.metrics.failure("recogniser", error),
+        )
+        self._turn_audio = lambda: recogniser.turn_audio
+        return recogniser
+
+    def _leg_event(self, event: LegEvent) -> None:
+        if isinstance(event, LegEnded):
+            self._ended = event
+            self._gone.set()
+
+    def _tell(self, event: CallEvent) -> None:
+        self._leg.tell(event.model_dump_json())
+        self._services.metrics.event(event)
+        audio = CallerAudio(self._turn_audio()) if isinstance(event, CallerTurn) else None
+        self._journal.note(event, caller_audio=audio)
+
+
+def _policy(settings: TurnSettings) -> TurnPolicy:
+    return TurnPolicy(end_of_turn_ms=settings.end_of_turn_ms, recognition_timeout_ms=settings.recognition_timeout_ms)

@@ -1,0 +1,344 @@
+"""`Dialogue`: the Pipecat processor in which turns meet the flow.
+
+It feeds the turn machine and the flow engine (both sans-I/O), carries out what they ask for, and
+sleeps until the earlier of their timers. What happens is told as `CallEvent`s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Coroutine
+from typing import Protocol, assert_never
+
+from pipecat.frames.frames import (
+    EndWorkerFrame,
+    Frame,
+    InputDTMFFrame,
+    OutputTransportMessageFrame,
+    STTMuteFrame,
+    TranscriptionFrame,
+    TTSSpeakFrame,
+    UserStartedSpeakingFrame,
+    UserStoppedSpeakingFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+
+from bot.events import (
+    BotSpeaking,
+    BotTurn,
+    BotTurnHeard,
+    CallEnded,
+    CallerSpeaking,
+    CallerTurn,
+    CallEvent,
+    FlowSlot,
+    FlowState,
+)
+from bot.flows.actions import (
+    AskLlm,
+    CallTool,
+    FlowAction,
+    HangUp,
+    LlmAnswered,
+    Say,
+    SlotFilled,
+    StateEntered,
+    ToolAnswered,
+    Transfer,
+    Understand,
+    Understood,
+)
+from bot.latency import TurnClock
+from bot.playout import PlayoutLedger
+from bot.turns import (
+    CallerPaused,
+    CallerResumed,
+    CallerStarted,
+    Interrupt,
+    TurnEnded,
+    TurnEvent,
+    TurnMachine,
+)
+from bot.voice_activity import VoiceEvent, VoiceStarted
+
+
+class Flow(Protocol):
+    """The flow engine as the dialogue drives it; `bot.flows.engine.FlowEngine` is it."""
+
+    def start(self, *, now: float) -> None: ...
+    def heard(self, text: str, *, now: float) -> None: ...
+    def suffices(self, text: str) -> bool: ...
+    def pressed(self, digit: str, *, now: float) -> None: ...
+    def caller_started(self, *, now: float) -> None: ...
+    def said(self, *, now: float) -> None: ...
+    def understood(self, request_id: int, answer: Understood, *, now: float) -> None: ...
+    def tool_answered(self, request_id: int, answer: ToolAnswered, *, now: float) -> None: ...
+    def llm_answered(self, request_id: int, answer: LlmAnswered, *, now: float) -> None: ...
+    def transfer_failed(self, *, now: float) -> None: ...
+    def timer_at(self) -> float | None: ...
+    def handle_timer(self, *, now: float) -> None: ...
+    def poll(self) -> FlowAction | None: ...
+
+
+class Helpers(Protocol):
+    """What the flow asks the world for. None of these raises: a failure is an answer."""
+
+    async def understand(self, request: Understand) -> Understood: ...
+    async def call_tool(self, request: CallTool) -> ToolAnswered: ...
+    async def ask_llm(self, request: AskLlm) -> LlmAnswered: ...
+
+
+class Dialogue(FrameProcessor):
+    """One call's conversation."""
+
+    def __init__(
+        self,
+        *,
+        flow: Flow,
+        turns: TurnMachine,
+        helpers: Helpers,
+        ledger: PlayoutLedger,
+        played_ms: Callable[[], int],
+        on_event: Callable[[CallEvent], None],
+    ) -> None:
+        super().__init__(name="Dialogue")
+        self._flow = flow
+        self._turns = turns
+        self._helpers = helpers
+        self._ledger = ledger
+        self._played_ms = played_ms
+        self._on_event = on_event
+        self._ids = itertools.count(1)
+        self._marks = itertools.count(1)
+        self._last_mark = 0
+        self._bot_turns: dict[str, TurnClock | None] = {}  # queued and not yet settled
+        self._clock: TurnClock | None = None
+        self._muted = False
+        self._ended = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._requests: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._stepper: asyncio.Task[None] | None = None
+        self._recognition_began_at = 0.0
+
+    # What comes in
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Take text and keys; everything else passes."""
+        await super().process_frame(frame, direction)
+        if isinstance(frame, TranscriptionFrame):
+            self._recognised(frame.text)
+        elif isinstance(frame, InputDTMFFrame):
+            self._pressed(frame.button.value)
+        else:
+            await self.push_frame(frame, direction)
+
+    async def cleanup(self) -> None:
+        """Stop timers and requests."""
+        self._ended = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in (*self._requests, self._stepper):
+            if task is not None:
+                await self.cancel_task(task)
+        await super().cleanup()
+
+    def begin(self) -> None:
+        """Start the flow; the pipeline runs."""
+        self._stepper = self.create_task(self._steps())
+        self._flow.start(now=self._now())
+        self._wake.set()
+
+    def voice(self, event: VoiceEvent, at: float) -> None:
+        """The caller's voice started or stopped at `at` on the loop's clock."""
+        if isinstance(event, VoiceStarted):
+            self._turns.voice_started(began_at=at)
+        else:
+            self._turns.voice_stopped(ended_at=at)
+        self._wake.set()
+
+    def sounded(self, turn_id: str) -> None:
+        """The speech service has the first audio of a bot turn."""
+        clock = self._bot_turns.get(turn_id)
+        if clock is not None and clock.sounded_at is None:
+            clock.sounded_at = self._now()
+
+    def played(self, turn_id: str) -> None:
+        """The first frame of a bot turn went to the leg."""
+        self._on_event(BotSpeaking(on=True))
+        clock = self._bot_turns.get(turn_id)
+        if clock is not None:
+            self._on_event(clock.latency(played_at=self._now()))
+            self._bot_turns[turn_id] = None
+
+    def reached(self, mark: object) -> None:
+        """Everything queued before `mark` has been played."""
+        if mark == self._last_mark:
+            self._settle()
+            self._flow.said(now=self._now())
+            self._wake.set()
+
+    def _recognised(self, text: str) -> None:
+        self._turns.recognised(text, sufficient=self._flow.suffices(text), now=self._now())
+        self._wake.set()
+
+    def _pressed(self, digit: str) -> None:
+        now = self._now()
+        self._clock = TurnClock(self._new_turn_id(), now, None, now, now)
+        self._turns.key_pressed()
+        self._flow.pressed(digit, now=now)
+        self._wake.set()
+
+    # What is done about it
+
+    async def _steps(self) -> None:
+        """Mutate, drain, wait: everything that awaits happens in this one task, in order."""
+        while not self._ended:
+            await self._wake.wait()
+            self._wake.clear()
+            await self._drain()
+            self._arm()
+
+    async def _drain(self) -> None:
+        while True:
+            if (turn := self._turns.poll()) is not None:
+                await self._take_turn(turn)
+            elif (action := self._flow.poll()) is not None:
+                await self._take_action(action)
+            else:
+                return
+
+    def _arm(self) -> None:
+        due = [at for at in (self._turns.timer_at(), self._flow.timer_at()) if at is not None]
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(min(due), self._timeout) if due else None
+
+    def _timeout(self) -> None:
+        now = self._now()
+        self._turns.handle_timer(now=now)
+        self._flow.handle_timer(now=now)
+        self._wake.set()
+
+    async def _take_turn(self, event: TurnEvent) -> None:
+        match event:
+            case CallerStarted():
+                self._on_event(CallerSpeaking(on=True))
+                self._flow.caller_started(now=self._now())
+                await self.broadcast_frame(UserStartedSpeakingFrame)
+            case Interrupt():
+                await self._interrupt()
+            case CallerPaused():
+                self._recognition_began_at = self._now()
+            case CallerResumed():
+                pass
+            case TurnEnded():
+                await self._end_turn(event)
+            case _:  # pragma: no cover
+                assert_never(event)
+
+    async def _end_turn(self, event: TurnEnded) -> None:
+        now = self._now()
+        turn_id = self._new_turn_id()
+        self._on_event(CallerSpeaking(on=False))
+        await self.broadcast_frame(UserStoppedSpeakingFrame)
+        self._clock = TurnClock(turn_id, event.speech_ended_at, event.recognised_at, self._recognition_began_at, now)
+        if event.text:
+            self._on_event(CallerTurn(turn_id=turn_id, text=event.text))
+        self._flow.heard(event.text, now=now)
+
+    async def _take_action(self, action: FlowAction) -> None:
+        match action:
+            case Say():
+                await self._say(action)
+            case Understand():
+                self._request(self._understand(action))
+            case CallTool():
+                self._request(self._call_tool(action))
+            case AskLlm():
+                self._request(self._ask_llm(action))
+            case Transfer():
+                self._flow.transfer_failed(now=self._now())  # legs cannot transfer yet
+            case HangUp(reason=reason):
+                self._on_event(CallEnded(cause=f"bot_hung_up:{reason.value}"))
+                await self.push_frame(EndWorkerFrame(), FrameDirection.UPSTREAM)
+            case StateEntered(state=state, why=why):
+                self._on_event(FlowState(state=state, why=why))
+            case SlotFilled(name=name, value=value, pii=pii):
+                self._on_event(FlowSlot(name=name, value="•" * len(value) if pii else value))
+            case _:  # pragma: no cover
+                assert_never(action)
+
+    async def _say(self, action: Say) -> None:
+        now = self._now()
+        turn_id = self._new_turn_id()
+        clock, self._clock = self._clock, None
+        if clock is not None:
+            clock.answered_at = now
+        self._bot_turns[turn_id] = clock
+        self._turns.bot_started(interruptible=action.interruptible)
+        await self._mute(not action.interruptible)
+        self._on_event(BotTurn(turn_id=turn_id, text=action.text))
+        frame = TTSSpeakFrame(action.text, append_to_context=False)
+        frame.metadata["turn_id"] = turn_id
+        frame.metadata["cacheable"] = action.cacheable
+        await self.push_frame(frame)
+        self._last_mark = next(self._marks)
+        await self.push_frame(OutputTransportMessageFrame(message=self._last_mark))
+
+    async def _interrupt(self) -> None:
+        await self.broadcast_interruption()
+        self._settle()
+
+    def _settle(self) -> None:
+        """All speech was played or dropped: say what was heard of it."""
+        self._last_mark = next(self._marks)
+        for heard in self._ledger.settle(self._played_ms()):
+            self._on_event(
+                BotTurnHeard(
+                    turn_id=heard.turn_id, heard_s=heard.heard_ms / 1000, duration_s=heard.produced_ms / 1000
+                )
+            )
+        self._bot_turns.clear()
+        self._on_event(BotSpeaking(on=False))
+        self._turns.bot_stopped(now=self._now())
+        self._unmute()
+
+    async def _mute(self, mute: bool) -> None:
+        if mute != self._muted:
+            self._muted = mute
+            await self.push_frame(STTMuteFrame(mute=mute), FrameDirection.UPSTREAM)
+
+    def _unmute(self) -> None:
+        if self._muted:
+            self._request(self._mute(False))
+
+    # Requests to the world
+
+    def _request(self, work: Coroutine[object, object, None]) -> None:
+        task = self.create_task(work)
+        self._requests.add(task)
+        task.add_done_callback(self._requests.discard)
+
+    async def _understand(self, request: Understand) -> None:
+        answer = await self._helpers.understand(request)
+        self._flow.understood(request.request_id, answer, now=self._now())
+        self._wake.set()
+
+    async def _call_tool(self, request: CallTool) -> None:
+        answer = await self._helpers.call_tool(request)
+        self._flow.tool_answered(request.request_id, answer, now=self._now())
+        self._wake.set()
+
+    async def _ask_llm(self, request: AskLlm) -> None:
+        answer = await self._helpers.ask_llm(request)
+        self._flow.llm_answered(request.request_id, answer, now=self._now())
+        self._wake.set()
+
+    def _new_turn_id(self) -> str:
+        return f"t{next(self._ids)}"
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()

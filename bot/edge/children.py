@@ -1,0 +1,108 @@
+"""`Children`: the processes of one service, started in order, restarted when they fall, ended together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from bot.errors import ServiceStartError
+
+_log = structlog.get_logger("zeng.edge")
+_PR_SET_PDEATHSIG = 1
+_BACKOFF_S = (0.2, 1.0, 3.0, 10.0)
+_STABLE_S = 30.0  # a child that ran this long starts again without waiting
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSpec:
+    """One process: what to run and how to know that it serves."""
+
+    name: str
+    argv: tuple[str, ...]
+    ready: Callable[[], Awaitable[bool]]
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    start_timeout_s: float = 120.0
+
+
+class Children:
+    """Told what to run; `fallen` counts restarts."""
+
+    def __init__(self) -> None:
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._keepers: list[asyncio.Task[None]] = []
+        self._stopping = False
+        self.restarts = 0
+
+    async def start(self, spec: ChildSpec) -> None:
+        """Start and wait until it serves. Raises `ServiceStartError` with its name when it does not."""
+        process = await self._spawn(spec)
+        deadline = asyncio.get_running_loop().time() + spec.start_timeout_s
+        while not await spec.ready():
+            if process.returncode is not None:
+                raise ServiceStartError(
+                    f"{spec.name} ended at start with code {process.returncode}; see its messages"
+                )
+            if asyncio.get_running_loop().time() > deadline:
+                raise ServiceStartError(f"{spec.name} did not serve within {spec.start_timeout_s:.0f} s")
+            await asyncio.sleep(0.05)
+        self._keepers.append(asyncio.create_task(self._keep(spec)))
+
+    async def stop(self, *, grace_s: float) -> None:
+        """Ask all to end, last started first, and kill what has not ended after `grace_s`."""
+        self._stopping = True
+        for keeper in self._keepers:
+            keeper.cancel()
+        for process in reversed(self._processes.values()):
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+        waits = [asyncio.create_task(p.wait()) for p in self._processes.values()]
+        if waits:
+            await asyncio.wait(waits, timeout=grace_s)
+        for process in self._processes.values():
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+
+    def pid(self, name: str) -> int:
+        """Process id of a child that runs."""
+        return self._processes[name].pid
+
+    async def _spawn(self, spec: ChildSpec) -> asyncio.subprocess.Process:
+        process = await asyncio.create_subprocess_exec(
+            *spec.argv,
+            env={**os.environ, **spec.environment},
+            stdin=asyncio.subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for us; we end the children in order
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+        )
+        self._processes[spec.name] = process
+        _log.debug("child started", name=spec.name, pid=process.pid)
+        return process
+
+    async def _keep(self, spec: ChildSpec) -> None:
+        loop = asyncio.get_running_loop()
+        fast_falls = 0
+        while not self._stopping:
+            began = loop.time()
+            code = await self._processes[spec.name].wait()
+            if self._stopping:
+                return
+            fast_falls = 0 if loop.time() - began > _STABLE_S else fast_falls + 1
+            delay = _BACKOFF_S[min(fast_falls, len(_BACKOFF_S) - 1)]
+            _log.error("child fell; starting it again", name=spec.name, code=code, delay_s=delay)
+            self.restarts += 1
+            await asyncio.sleep(delay)
+            await self._spawn(spec)
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,98 @@
+"""HTTP to workers over their Unix sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import structlog
+
+from bot.edge.workers import WorkerPool
+
+_log = structlog.get_logger("zeng.edge")
+_POLL_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class OfferAnswer:
+    """What a worker said to an offer."""
+
+    status: int
+    body: dict[str, Any]
+    retry_after_s: int | None = None
+
+
+class WorkerLinks:
+    """One HTTP client a worker; keeps the pool's counts current."""
+
+    def __init__(self, sockets: dict[str, Path], pool: WorkerPool) -> None:
+        self._pool = pool
+        self._clients = {
+            name: httpx.AsyncClient(
+                transport=httpx.AsyncHTTPTransport(uds=str(path)), base_url="http://worker", timeout=10.0
+            )
+            for name, path in sockets.items()
+        }
+        self._poller: asyncio.Task[None] | None = None
+
+    async def ready(self, name: str) -> bool:
+        """Whether a worker serves calls; its places count from then on."""
+        try:
+            response = await self._clients[name].get("/status", timeout=2.0)
+        except httpx.HTTPError:
+            self._pool.lost(name)
+            return False
+        status = response.json()
+        self._pool.report(name, capacity=status["capacity"], active=status["active"])
+        return True
+
+    def start(self) -> None:
+        """Begin to ask for status."""
+        self._poller = asyncio.create_task(self._poll())
+
+    async def close(self) -> None:
+        """Stop asking."""
+        if self._poller is not None:
+            self._poller.cancel()
+        for client in self._clients.values():
+            await client.aclose()
+
+    async def offer(self, sdp: str) -> OfferAnswer:
+        """Give a WebRTC offer to the worker with the most places."""
+        name = self._pool.pick()
+        if name is None:
+            return OfferAnswer(503, {"detail": "all lines are busy"}, retry_after_s=5)
+        try:
+            response = await self._clients[name].post("/offer", json={"sdp": sdp})
+        except httpx.HTTPError:
+            self._pool.lost(name)
+            return OfferAnswer(503, {"detail": "the line broke; call again"}, retry_after_s=1)
+        retry_after = response.headers.get("retry-after")
+        return OfferAnswer(response.status_code, response.json(), int(retry_after) if retry_after else None)
+
+    async def drain(self) -> None:
+        """Ask every worker to take no more calls."""
+        for name, client in self._clients.items():
+            try:
+                await client.post("/drain")
+            except httpx.HTTPError:
+                self._pool.lost(name)
+
+    async def metrics(self) -> dict[str, str]:
+        """Prometheus text of every worker that answers."""
+        pages: dict[str, str] = {}
+        for name, client in self._clients.items():
+            try:
+                pages[name] = (await client.get("/metrics", timeout=2.0)).text
+            except httpx.HTTPError:
+                self._pool.lost(name)
+        return pages
+
+    async def _poll(self) -> None:
+        while True:
+            for name in self._clients:
+                await self.ready(name)
+            await asyncio.sleep(_POLL_S)

@@ -1,0 +1,66 @@
+"""`CallMetrics`: Prometheus instruments of the bot. Few labels, never caller numbers or texts."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from bot.events import CallEvent, FlowState, TurnLatency
+from telephony.leg import EndCause, LegStats
+
+_TURN_BUCKETS = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 5)
+
+
+class CallMetrics:
+    """Counts what calls tell; one a worker."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._active = Gauge("zeng_calls_active", "Calls under way", ["transport"], registry=registry)
+        self._calls = Counter("zeng_calls", "Calls ended", ["transport", "cause"], registry=registry)
+        self._duration = Histogram(
+            "zeng_call_duration_seconds",
+            "From INVITE or offer to the end",
+            buckets=(1, 5, 15, 30, 60, 120, 300, 900),
+            registry=registry,
+        )
+        self._turn = Histogram(
+            "zeng_turn_latency_seconds",
+            "End of the caller's speech or key to the bot's first frame",
+            buckets=_TURN_BUCKETS,
+            registry=registry,
+        )
+        self._stage = Histogram(
+            "zeng_turn_stage_seconds", "The same by stage", ["stage"], buckets=_TURN_BUCKETS, registry=registry
+        )
+        self._states = Counter("zeng_flow_states", "Flow states entered", ["state"], registry=registry)
+        self._failures = Counter(
+            "zeng_failures", "Failures that a call survived", ["part", "kind"], registry=registry
+        )
+        self._lost = Counter("zeng_rtp_lost_packets", "Packets that never came", ["transport"], registry=registry)
+        self._underruns = Counter(
+            "zeng_underruns", "Frames of silence within bot speech", ["transport"], registry=registry
+        )
+
+    def call_started(self, transport: str) -> None:
+        """A call came in."""
+        self._active.labels(transport).inc()
+
+    def call_ended(self, transport: str, cause: EndCause, seconds: float, stats: LegStats) -> None:
+        """A call is over."""
+        self._active.labels(transport).dec()
+        self._calls.labels(transport, cause.value).inc()
+        self._duration.observe(seconds)
+        self._lost.labels(transport).inc(stats.lost)
+        self._underruns.labels(transport).inc(stats.underruns)
+
+    def event(self, event: CallEvent) -> None:
+        """Something happened in a call."""
+        if isinstance(event, TurnLatency):
+            self._turn.observe(event.total_ms / 1000)
+            for stage, ms in event.stages.model_dump().items():
+                self._stage.labels(stage).observe(ms / 1000)
+        elif isinstance(event, FlowState):
+            self._states.labels(event.state).inc()
+
+    def failure(self, part: str, error: Exception) -> None:
+        """A part failed and the call went on."""
+        self._failures.labels(part, type(error).__name__).inc()

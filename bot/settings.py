@@ -1,0 +1,152 @@
+"""Settings of the service: one TOML, overridden by `ZENG_SECTION__NAME`; unknown names are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from bot.errors import SettingsError
+from bot.models.settings import ModelSettings
+from telephony.settings import RtpSettings, SipSettings, WebRtcSettings
+from tts_engine.settings import TtsSettings
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class WebSettings(_Section):
+    """The page and the HTTP API."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=7860, ge=0, le=65535)  # 0: any free port
+
+
+class WorkerSettings(_Section):
+    """Bot workers."""
+
+    count: int = Field(default=1, ge=1, le=256)
+    calls: int = Field(default=12, ge=1, le=500)  # per worker; measured in docs/benchmarks.md
+    drain_s: float = Field(default=30.0, ge=0)  # how long SIGTERM waits for calls
+
+
+class TurnSettings(_Section):
+    """When the caller has spoken, and when the bot may."""
+
+    voice_threshold: float = Field(default=0.6, gt=0, lt=1)
+    voice_release: float = Field(default=0.4, gt=0, lt=1)
+    start_ms: int = Field(default=128, ge=32, le=1000)
+    pause_ms: int = Field(default=224, ge=64, le=2000)
+    end_of_turn_ms: int = Field(default=700, ge=200, le=5000)
+    recognition_timeout_ms: int = Field(default=6000, ge=500, le=30000)
+
+
+class RecogniserSettings(_Section):
+    """Speech recognition: the local server, or any OpenAI-compatible one."""
+
+    url: str = ""  # empty: the service starts its own (`zeng stt serve`)
+    model: str = "whisper-base"
+    api_key: SecretStr = SecretStr("")
+    language: str = "az"
+    timeout_s: float = Field(default=6.0, gt=0)
+    threads: int = Field(default=1, ge=1, le=64)
+
+
+class UnderstandingSettings(_Section):
+    """The step after the rules found no match."""
+
+    kind: Literal["none", "embedding", "llm"] = "embedding"
+
+
+class LlmSettings(_Section):
+    """Any OpenAI-compatible server; empty URL: no language model."""
+
+    url: str = ""
+    model: str = ""
+    api_key: SecretStr = SecretStr("")
+    timeout_s: float = Field(default=4.0, gt=0)
+
+
+class SpeechSettings(_Section):
+    """The bot's side of the speech server."""
+
+    url: str = ""  # empty: the service starts its own (`zeng tts serve`)
+    voice: str = ""  # empty: the server's default
+    prompt_cache_bytes: int = Field(default=64_000_000, ge=0)
+
+
+class FlowSettings(_Section):
+    """Which flow answers."""
+
+    path: str = "klinika"  # a file, or the name of a flow that ships
+    operator: str = ""  # empty: no transfer, refused politely
+    allowed_private_hosts: tuple[str, ...] = ()  # host:port that tools may reach though private
+
+
+class RedisSettings(_Section):
+    """Where conversations are kept."""
+
+    url: str = ""  # empty: the service starts its own
+    ttl_s: int = Field(default=3600, ge=60)
+
+
+class Settings(BaseSettings):
+    """All of it; frozen."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ZENG_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        nested_model_default_partial_update=True,
+    )
+
+    sip: SipSettings = SipSettings()
+    rtp: RtpSettings = RtpSettings()
+    webrtc: WebRtcSettings = WebRtcSettings()
+    web: WebSettings = WebSettings()
+    workers: WorkerSettings = WorkerSettings()
+    turns: TurnSettings = TurnSettings()
+    recogniser: RecogniserSettings = RecogniserSettings()
+    understanding: UnderstandingSettings = UnderstandingSettings()
+    llm: LlmSettings = LlmSettings()
+    speech: SpeechSettings = SpeechSettings()
+    tts: TtsSettings = TtsSettings()
+    flow: FlowSettings = FlowSettings()
+    redis: RedisSettings = RedisSettings()
+    models: ModelSettings = ModelSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # pydantic's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments over environment over file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load_settings(config: Path | None, overrides: dict[str, Any] | None = None) -> Settings:
+    """Read the file, then the environment; a wrong or unknown name raises `SettingsError` that names it."""
+    if config is not None and not config.is_file():
+        raise SettingsError(f"no settings file at {config}; leave --config out to use the defaults")
+
+    class _FromFile(Settings):
+        model_config = SettingsConfigDict(toml_file=config)
+
+    try:
+        return _FromFile(**(overrides or {}))
+    except ValidationError as error:
+        lines = [f"[{'.'.join(map(str, e['loc']))}] {e['msg']}" for e in error.errors()]
+        raise SettingsError("settings: " + "; ".join(lines)) from error

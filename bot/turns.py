@@ -1,0 +1,183 @@
+"""`TurnMachine`: who may speak now. Sans-I/O; `now` is the bot's monotonic clock, in seconds.
+
+A pause of the caller starts recognition; the turn ends when the recognised text *suffices* for the
+state of the flow (a choice was named, a slot is full), or when the pause has lasted
+`end_of_turn_ms`. So a complete answer is not made to wait, and a hesitation is not cut off.
+
+| state | voice started | voice stopped | text | timer | bot stopped |
+|---|---|---|---|---|---|
+| LISTENING | CALLER, or MUTED under speech that may not be interrupted | – | – | – | – |
+| MUTED | – | LISTENING | – | – | CALLER |
+| CALLER | – | PAUSED | kept | – | – |
+| PAUSED | CALLER | – | ends the turn if it suffices | ends the turn | – |
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TypeAlias
+
+
+class TurnState(Enum):
+    """Where the floor is."""
+
+    LISTENING = auto()
+    MUTED = auto()  # the caller talks into speech that may not be interrupted
+    CALLER = auto()
+    PAUSED = auto()  # the caller was silent for a moment; recognition runs
+
+
+@dataclass(frozen=True, slots=True)
+class TurnPolicy:
+    """How patient the bot is."""
+
+    end_of_turn_ms: int = 700  # silence that ends any turn
+    recognition_timeout_ms: int = 4000  # silence after which a turn without text ends unintelligible
+
+
+@dataclass(frozen=True, slots=True)
+class CallerStarted:
+    """The caller took the floor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """The caller spoke over the bot: stop its sound now."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallerPaused:
+    """Recognise what was said since the turn began."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallerResumed:
+    """The caller went on: what was recognised so far is not the whole turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """The caller's turn is over. All times are on the bot's monotonic clock."""
+
+    text: str  # "" when nothing was recognised
+    speech_began_at: float
+    speech_ended_at: float
+    recognised_at: float | None
+    sufficed: bool  # ended by its text, not by the clock
+    interrupted_bot: bool
+
+
+TurnEvent: TypeAlias = CallerStarted | Interrupt | CallerPaused | CallerResumed | TurnEnded
+
+
+class TurnMachine:
+    """Feed it, then `poll()` until None, then wait until `timer_at()`."""
+
+    def __init__(self, policy: TurnPolicy) -> None:
+        self._policy = policy
+        self._events: deque[TurnEvent] = deque()
+        self._state = TurnState.LISTENING
+        self._bot_speaking = False
+        self._interruptible = True
+        self._began_at = 0.0
+        self._ended_at = 0.0
+        self._text: str | None = None
+        self._recognised_at: float | None = None
+        self._interrupted = False
+
+    @property
+    def state(self) -> TurnState:
+        """Where the floor is."""
+        return self._state
+
+    def bot_started(self, *, interruptible: bool) -> None:
+        """The bot has something to say; `interruptible` holds until `bot_stopped`."""
+        self._bot_speaking = True
+        self._interruptible = interruptible
+
+    def bot_stopped(self, *, now: float) -> None:
+        """All that the bot had to say has been played or dropped."""
+        self._bot_speaking = False
+        self._interruptible = True
+        if self._state is TurnState.MUTED:
+            self._begin(now)
+
+    def key_pressed(self) -> None:
+        """Stop what may be interrupted: who presses a key has heard enough."""
+        if self._bot_speaking and self._interruptible:
+            self._events.append(Interrupt())
+
+    def voice_started(self, *, began_at: float) -> None:
+        """The detector hears the caller since `began_at`."""
+        if self._state is TurnState.PAUSED:
+            self._state = TurnState.CALLER
+            self._text = self._recognised_at = None
+            self._events.append(CallerResumed())
+        elif self._state is TurnState.LISTENING:
+            if self._bot_speaking and not self._interruptible:
+                self._state = TurnState.MUTED
+            else:
+                self._begin(began_at)
+
+    def voice_stopped(self, *, ended_at: float) -> None:
+        """The detector has heard nothing since `ended_at`."""
+        if self._state is TurnState.MUTED:
+            self._state = TurnState.LISTENING
+        elif self._state is TurnState.CALLER:
+            self._state = TurnState.PAUSED
+            self._ended_at = ended_at
+            self._events.append(CallerPaused())
+
+    def recognised(self, text: str, *, sufficient: bool, now: float) -> None:
+        """The text of the turn so far; it replaces what was recognised before."""
+        if self._state in (TurnState.LISTENING, TurnState.MUTED):
+            return  # too late: the turn has ended
+        self._text = text
+        self._recognised_at = now
+        if self._state is TurnState.PAUSED and (sufficient or now >= self._patience_ends_at()):
+            self._end(sufficed=sufficient)
+
+    def timer_at(self) -> float | None:
+        """When `handle_timer` is due."""
+        if self._state is not TurnState.PAUSED:
+            return None
+        if self._text is None:
+            return self._ended_at + self._policy.recognition_timeout_ms / 1000
+        return self._patience_ends_at()
+
+    def handle_timer(self, *, now: float) -> None:
+        """Let time pass."""
+        due = self.timer_at()
+        if due is not None and now >= due:
+            self._end(sufficed=False)
+
+    def poll(self) -> TurnEvent | None:
+        """Take the next event."""
+        return self._events.popleft() if self._events else None
+
+    def _patience_ends_at(self) -> float:
+        return self._ended_at + self._policy.end_of_turn_ms / 1000
+
+    def _begin(self, began_at: float) -> None:
+        self._state = TurnState.CALLER
+        self._began_at = began_at
+        self._text = self._recognised_at = None
+        self._interrupted = self._bot_speaking
+        self._events.append(CallerStarted())
+        if self._bot_speaking:
+            self._events.append(Interrupt())
+
+    def _end(self, *, sufficed: bool) -> None:
+        self._state = TurnState.LISTENING
+        self._events.append(
+            TurnEnded(
+                text=self._text or "",
+                speech_began_at=self._began_at,
+                speech_ended_at=self._ended_at,
+                recognised_at=self._recognised_at,
+                sufficed=sufficed,
+                interrupted_bot=self._interrupted,
+            )
+        )

@@ -1,0 +1,99 @@
+"""The public HTTP API and the page. No call runs here: offers go to workers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
+from pydantic import BaseModel, ConfigDict, Field
+
+_STATIC = Path(__file__).parent / "static"
+_MAX_SDP_BYTES = 64_000
+
+
+class Offer(BaseModel):
+    """A browser's WebRTC offer."""
+
+    model_config = ConfigDict(extra="forbid")
+    sdp: str = Field(min_length=1, max_length=_MAX_SDP_BYTES)
+    type: Literal["offer"]
+
+
+class Info(BaseModel):
+    """What answers, for the page's footer."""
+
+    flow: str
+    recogniser: str
+    understanding: str
+    voice: str
+    sip_uri: str
+
+
+class Answered(Protocol):
+    """A worker's answer; see `bot.edge.links.OfferAnswer`."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def body(self) -> dict[str, object]: ...
+    @property
+    def retry_after_s(self) -> int | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class WebParts:
+    """What the HTTP API is given."""
+
+    info: Info
+    offer: Callable[[str], Awaitable[Answered]]
+    ready: Callable[[], str | None]  # None: ready; else what is missing
+    metrics: Callable[[], Awaitable[bytes]]
+
+
+def web_app(parts: WebParts) -> FastAPI:
+    """Build the application."""
+    app = FastAPI(title="Zəng", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> FileResponse:  # pyright: ignore[reportUnusedFunction]  # FastAPI keeps it
+        return FileResponse(_STATIC / "index.html")
+
+    @app.post("/api/offer")
+    async def offer(body: Offer) -> Response:  # pyright: ignore[reportUnusedFunction]
+        answer = await parts.offer(body.sdp)
+        headers = {"Retry-After": str(answer.retry_after_s)} if answer.retry_after_s is not None else {}
+        return JSONResponse(answer.body, status_code=answer.status, headers=headers)
+
+    @app.get("/api/info")
+    async def info() -> Info:  # pyright: ignore[reportUnusedFunction]
+        return parts.info
+
+    @app.get("/livez")
+    async def livez() -> dict[str, str]:  # pyright: ignore[reportUnusedFunction]
+        return {"status": "alive"}
+
+    @app.get("/readyz")
+    async def readyz() -> Response:  # pyright: ignore[reportUnusedFunction]
+        missing = parts.ready()
+        if missing is None:
+            return JSONResponse({"status": "ready"})
+        return JSONResponse({"status": "not ready", "detail": missing}, status_code=503)
+
+    @app.get("/metrics")
+    async def metrics() -> Response:  # pyright: ignore[reportUnusedFunction]
+        return Response(await parts.metrics(), media_type="text/plain; version=0.0.4")
+
+    @app.middleware("http")
+    async def no_store(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:  # pyright: ignore[reportUnusedFunction]
+        response = await call_next(request)
+        if not request.url.path.startswith("/static/"):
+            response.headers["Cache-Control"] = "no-store"
+        return response
+
+    app.mount("/static", StaticFiles(directory=_STATIC), name="static")
+    return app

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+from bot.turns import (
+    CallerPaused,
+    CallerResumed,
+    CallerStarted,
+    Interrupt,
+    TurnEnded,
+    TurnEvent,
+    TurnMachine,
+    TurnPolicy,
+    TurnState,
+)
+
+POLICY = TurnPolicy(end_of_turn_ms=700, recognition_timeout_ms=4000)
+
+
+def drain(machine: TurnMachine) -> list[TurnEvent]:
+    events: list[TurnEvent] = []
+    while (event := machine.poll()) is not None:
+        events.append(event)
+    return events
+
+
+def paused(at: float = 2.0) -> TurnMachine:
+    machine = TurnMachine(POLICY)
+    machine.voice_started(began_at=1.0)
+    machine.voice_stopped(ended_at=at)
+    assert drain(machine) == [CallerStarted(), CallerPaused()]
+    return machine
+
+
+def test_a_sufficient_text_ends_the_turn_at_once() -> None:
+    machine = paused()
+
+    machine.recognised("iş saatları", sufficient=True, now=2.3)
+
+    assert drain(machine) == [TurnEnded("iş saatları", 1.0, 2.0, 2.3, sufficed=True, interrupted_bot=False)]
+    assert machine.state is TurnState.LISTENING
+
+
+def test_an_insufficient_text_waits_for_the_end_of_patience() -> None:
+    machine = paused()
+
+    machine.recognised("mən", sufficient=False, now=2.3)
+
+    assert drain(machine) == []
+    assert machine.timer_at() == 2.7
+    machine.handle_timer(now=2.6)
+    assert drain(machine) == []
+    machine.handle_timer(now=2.7)
+    assert drain(machine) == [TurnEnded("mən", 1.0, 2.0, 2.3, sufficed=False, interrupted_bot=False)]
+
+
+def test_a_text_that_comes_after_patience_has_ended_ends_the_turn() -> None:
+    machine = paused()
+
+    machine.recognised("mən", sufficient=False, now=2.9)
+
+    assert [type(e) for e in drain(machine)] == [TurnEnded]
+
+
+def test_a_caller_who_goes_on_keeps_the_turn_and_its_beginning() -> None:
+    machine = paused()
+    machine.recognised("mən", sufficient=False, now=2.3)
+
+    machine.voice_started(began_at=2.5)
+    machine.voice_stopped(ended_at=3.0)
+    machine.recognised("mən həkimə yazılmaq istəyirəm", sufficient=True, now=3.3)
+
+    assert drain(machine) == [
+        CallerResumed(),
+        CallerPaused(),
+        TurnEnded("mən həkimə yazılmaq istəyirəm", 1.0, 3.0, 3.3, sufficed=True, interrupted_bot=False),
+    ]
+
+
+def test_a_turn_that_is_never_recognised_ends_unintelligible() -> None:
+    machine = paused()
+
+    assert machine.timer_at() == 6.0
+    machine.handle_timer(now=6.0)
+
+    assert drain(machine) == [TurnEnded("", 1.0, 2.0, None, sufficed=False, interrupted_bot=False)]
+
+
+def test_text_during_speech_is_kept_but_does_not_end_the_turn() -> None:
+    machine = TurnMachine(POLICY)
+    machine.voice_started(began_at=1.0)
+    machine.recognised("salam", sufficient=True, now=1.5)
+
+    assert drain(machine) == [CallerStarted()]
+    machine.voice_stopped(ended_at=2.0)
+    assert machine.timer_at() == 2.7
+
+
+def test_speaking_over_the_bot_interrupts_it() -> None:
+    machine = TurnMachine(POLICY)
+    machine.bot_started(interruptible=True)
+
+    machine.voice_started(began_at=1.0)
+
+    assert drain(machine) == [CallerStarted(), Interrupt()]
+    machine.bot_stopped(now=1.1)
+    machine.voice_stopped(ended_at=2.0)
+    machine.recognised("", sufficient=False, now=5.0)
+    assert drain(machine)[-1] == TurnEnded("", 1.0, 2.0, 5.0, sufficed=False, interrupted_bot=True)
+
+
+def test_speech_over_a_protected_announcement_is_not_a_turn() -> None:
+    machine = TurnMachine(POLICY)
+    machine.bot_started(interruptible=False)
+
+    machine.voice_started(began_at=1.0)
+    assert machine.state is TurnState.MUTED
+    machine.voice_started(began_at=1.2)
+    machine.voice_stopped(ended_at=1.5)
+
+    assert drain(machine) == []
+    assert machine.state is TurnState.LISTENING
+
+
+def test_a_caller_still_talking_when_the_announcement_ends_has_the_floor() -> None:
+    machine = TurnMachine(POLICY)
+    machine.bot_started(interruptible=False)
+    machine.voice_started(began_at=1.0)
+
+    machine.bot_stopped(now=1.4)
+
+    assert drain(machine) == [CallerStarted()]
+    assert machine.state is TurnState.CALLER
+
+
+def test_text_and_silence_outside_a_turn_are_ignored() -> None:
+    machine = TurnMachine(POLICY)
+
+    machine.recognised("gec", sufficient=True, now=1.0)
+    machine.voice_stopped(ended_at=1.0)
+    machine.handle_timer(now=99.0)
+    machine.bot_stopped(now=99.0)
+
+    assert drain(machine) == []
+    assert machine.timer_at() is None
+
+
+def test_a_second_start_within_a_turn_changes_nothing() -> None:
+    machine = TurnMachine(POLICY)
+    machine.voice_started(began_at=1.0)
+    machine.voice_started(began_at=1.2)
+
+    assert drain(machine) == [CallerStarted()]
+
+
+def test_a_key_interrupts_what_may_be_interrupted() -> None:
+    machine = TurnMachine(POLICY)
+    machine.key_pressed()
+    machine.bot_started(interruptible=False)
+    machine.key_pressed()
+    assert drain(machine) == []
+
+    machine.bot_started(interruptible=True)
+    machine.key_pressed()
+
+    assert drain(machine) == [Interrupt()]
