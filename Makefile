@@ -65,3 +65,7 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml requirements.lock
 $(VENV)/.test: $(VENV)/bin/python pyproject.toml requirements.lock
 	$(PIP) --editable '.[bot,tts,espeak,finetune,dev]'
 	touch $@ $(VENV)/.demo
+
+$(VENV)/.extras: $(VENV)/bin/python pyproject.toml requirements.lock ## Only what EXTRAS names (images)
+	$(PIP) --editable '.[$(EXTRAS)]'
+	touch $@

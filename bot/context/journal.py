@@ -15,7 +15,7 @@ from bot.context.conversation import Speaker, Turn
 from bot.errors import ConversationError
 from bot.events import BotTurn, BotTurnHeard, CallerTurn, CallEvent
 from tts_engine.errors import SpeechError
-from tts_engine.protocol import ConversationTurn
+from tts_engine.protocol import ConversationTurn, TurnAudio
 
 _MAX_PENDING = 64
 
@@ -42,6 +42,7 @@ class CallerAudio:
 
     @property
     def duration_s(self) -> float:
+        """Length of the audio."""
         return len(self.pcm) / 32_000
 
 
@@ -74,8 +75,8 @@ class Journal:
                 turn = Turn(turn_id, Speaker.CALLER, text, self._wall_clock(), audio.duration_s)
                 self._put(lambda: self._store.append(self._call_id, turn))
                 if audio.pcm:
-                    spoken = ConversationTurn.from_pcm(
-                        turn_id=turn_id, role="user", text=text, pcm=audio.pcm, sample_rate=16_000
+                    spoken = ConversationTurn(
+                        turn_id=turn_id, role="user", text=text, audio=TurnAudio(data=audio.pcm, sample_rate=16_000)
                     )
                     self._put(lambda: self._speech.put_turn(self._call_id, spoken))
             case BotTurn(turn_id=turn_id, text=text):

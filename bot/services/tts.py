@@ -19,7 +19,7 @@ from bot.language.speakable import speakable
 from bot.services.prompt_cache import PromptCache
 from telephony.leg import OUTPUT_RATE_HZ
 from tts_engine.errors import SpeechError
-from tts_engine.protocol import SpeechRequest
+from tts_engine.protocol import ConversationContext, SpeechRequest
 
 
 class Speaker(Protocol):
@@ -84,7 +84,9 @@ class SpeechService(TTSService):
             yield TTSAudioRawFrame(cached, OUTPUT_RATE_HZ, 1, context_id=context_id)
             return
         request = SpeechRequest(
-            text=spoken, voice=self._speaker_voice, conversation_id=self._conversation_id, turn_id=context_id
+            text=spoken,
+            voice=self._speaker_voice,
+            conversation=ConversationContext(id=self._conversation_id, turn_id=context_id),
         )
         kept = bytearray()
         try:

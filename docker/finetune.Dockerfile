@@ -1,0 +1,17 @@
+# Training. Start with a CUDA base image on a GPU host: --build-arg BASE=nvidia/cuda:13.0.1-runtime-ubuntu24.04
+ARG BASE=python:3.11-slim-bookworm
+FROM ${BASE}
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends make=4.3* python3-venv g++ \
+ && rm -rf /var/lib/apt/lists/*
+WORKDIR /srv/zeng
+COPY pyproject.toml requirements.lock Makefile README.md ./
+COPY bot bot
+COPY telephony telephony
+COPY tts_engine tts_engine
+COPY finetune finetune
+RUN make .venv/.extras EXTRAS=finetune
+RUN useradd --create-home zeng && chown -R zeng /srv/zeng
+USER zeng
+ENV PATH=/srv/zeng/.venv/bin:$PATH
+ENTRYPOINT ["zeng", "finetune"]

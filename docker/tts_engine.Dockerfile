@@ -1,0 +1,21 @@
+# The speech server. EXTRAS picks the voice: tts,espeak on a CPU; tts,vllm on a GPU.
+ARG BASE=python:3.11-slim-bookworm
+FROM ${BASE}
+ARG EXTRAS=tts,espeak
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends make=4.3* python3-venv g++ \
+ && rm -rf /var/lib/apt/lists/*
+WORKDIR /srv/zeng
+COPY pyproject.toml requirements.lock Makefile README.md ./
+COPY bot bot
+COPY telephony telephony
+COPY tts_engine tts_engine
+COPY finetune finetune
+RUN make .venv/.extras EXTRAS="${EXTRAS}"
+RUN useradd --create-home zeng && chown -R zeng /srv/zeng
+USER zeng
+ENV PATH=/srv/zeng/.venv/bin:$PATH
+EXPOSE 8080/tcp
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --start-period=300s CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/readyz', timeout=3)"]
+CMD ["zeng", "tts", "serve", "--host", "0.0.0.0", "--port", "8080"]

@@ -1,0 +1,89 @@
+"""CPU of whole bot pipelines over fake legs: voice detection, turns, flow, cached speech. No network, no models.
+
+python tests/bench/bench_pipeline.py [calls] [seconds]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+
+import numpy as np
+from prometheus_client import CollectorRegistry
+
+sys.path.insert(0, ".")
+
+from bot.call import Call, CallServices
+from bot.flows.actions import Say
+from bot.metrics import CallMetrics
+from bot.services.prompt_cache import PromptCache
+from bot.settings import TurnSettings
+from bot.speech_detector import SileroSession
+from telephony.leg import AudioReceived
+from tests.fakes.leg import FakeLeg
+from tests.integration.bot.test_call import ListStore, ScriptedFlow, ScriptedHelpers, ScriptedRecogniser, ToneSpeech
+
+
+async def feed(leg: FakeLeg, seconds: float) -> None:
+    """Send a frame and let one play, every 20 ms."""
+    loop = asyncio.get_running_loop()
+    noise = (np.random.default_rng(1).normal(0, 30, 320)).astype(np.int16).tobytes()
+    began = loop.time()
+    for n in range(int(seconds * 50)):
+        leg.feed(AudioReceived(noise, n * 20))
+        await leg.advance(20)
+        await asyncio.sleep(max(0.0, began + (n + 1) * 0.02 - loop.time()))
+    leg.end()
+
+
+class Chatter(ScriptedFlow):
+    """Says something whenever it has finished."""
+
+    def said(self, *, now: float) -> None:
+        self._out.append(Say("Salam", cacheable=True))
+
+    def start(self, *, now: float) -> None:
+        self._out.append(Say("Salam", cacheable=True))
+
+
+async def run(calls: int, seconds: float) -> float:
+    model = SileroSession()
+    prompts = PromptCache(max_bytes=10_000_000)
+    from collections import deque
+
+    legs = [FakeLeg(paced=True, call_id=f"{n:032x}") for n in range(calls)]
+    jobs = []
+    for leg in legs:
+        services = CallServices(
+            flow_id="bench",
+            new_flow=lambda _: Chatter(deque()),
+            helpers=ScriptedHelpers(),
+            recogniser=ScriptedRecogniser(),
+            other_recogniser=None,
+            speech=ToneSpeech(),
+            voice="az",
+            prompts=prompts,
+            store=ListStore(),
+            voice_model=model,
+            metrics=CallMetrics(CollectorRegistry()),
+            turns=TurnSettings(),
+        )
+        jobs.append(Call(leg, services).run())
+    began = time.process_time()
+    await asyncio.gather(*jobs, *(feed(leg, seconds) for leg in legs))
+    return time.process_time() - began
+
+
+def main() -> None:
+    from bot.log import set_up_logging
+
+    set_up_logging(level="ERROR", process="bench")
+    calls = int(sys.argv[1]) if len(sys.argv) > 1 else 10
+    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 10.0
+    cpu = asyncio.run(run(calls, seconds))
+    print(f"{calls} calls, {seconds:.0f} s: {100 * cpu / seconds / calls:.2f} % of a core each")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""A `CallLeg` without a line: the test sends events and lets time play."""
+
+from __future__ import annotations
+
+import asyncio
+
+from telephony.errors import AudioFormatError, LegEndedError
+from telephony.leg import (
+    FRAME_MS,
+    OUTPUT_FRAME_BYTES,
+    AudioReceived,
+    CallInfo,
+    DigitReceived,
+    EndCause,
+    LegEnded,
+    LegEvent,
+    LegStats,
+    RejectReason,
+)
+
+LEAD_MS = 200
+
+
+class FakeLeg:
+    """Plays at once with `paced=False`; otherwise only as far as `advance()` lets it."""
+
+    def __init__(self, *, paced: bool = False, call_id: str = "c" * 32) -> None:
+        self.info = CallInfo(call_id, "sip", "sip:caller@test", "sip:bot@test")
+        self.told: list[str] = []
+        self.sent = bytearray()  # what the caller heard
+        self.answered = False
+        self.rejected: RejectReason | None = None
+        self.hung_up = False
+        self._paced = paced
+        self._played_ms = 0
+        self._queued: list[bytes] = []
+        self._events: asyncio.Queue[LegEvent] = asyncio.Queue()
+        self._moved = asyncio.Condition()
+        self._over = False
+        self._media_ms = 0
+
+    # What the test does
+
+    def feed(self, event: LegEvent) -> None:
+        self._events.put_nowait(event)
+
+    def speak(self, pcm16k: bytes) -> None:
+        for start in range(0, len(pcm16k) - 639, 640):
+            self.feed(AudioReceived(pcm16k[start : start + 640], self._media_ms))
+            self._media_ms += FRAME_MS
+
+    def press(self, digits: str) -> None:
+        for digit in digits:
+            self.feed(DigitReceived(digit, 100))
+
+    def end(self, cause: EndCause = EndCause.CALLER_HUNG_UP) -> None:
+        self.feed(LegEnded(cause))
+
+    async def advance(self, ms: int) -> None:
+        async with self._moved:
+            for _ in range(ms // FRAME_MS):
+                if self._queued:
+                    self.sent.extend(self._queued.pop(0))
+                    self._played_ms += FRAME_MS
+            self._moved.notify_all()
+
+    # What the bot sees
+
+    @property
+    def played_ms(self) -> int:
+        return self._played_ms
+
+    async def answer(self) -> None:
+        if self._over:
+            raise LegEndedError("gone")
+        self.answered = True
+
+    async def reject(self, reason: RejectReason, *, retry_after_s: int | None = None) -> None:
+        self.rejected = reason
+        self.end(EndCause.REJECTED)
+
+    async def receive(self) -> LegEvent:
+        if self._over:
+            raise LegEndedError("over")
+        event = await self._events.get()
+        self._over = isinstance(event, LegEnded)
+        return event
+
+    async def play(self, pcm: bytes) -> None:
+        if len(pcm) != OUTPUT_FRAME_BYTES:
+            raise AudioFormatError(f"{len(pcm)} bytes")
+        if not self._paced:
+            self.sent.extend(pcm)
+            self._played_ms += FRAME_MS
+            await asyncio.sleep(0)
+            return
+        async with self._moved:
+            await self._moved.wait_for(lambda: len(self._queued) * FRAME_MS < LEAD_MS)
+            self._queued.append(pcm)
+
+    def flush(self) -> int:
+        dropped = len(self._queued) * FRAME_MS
+        self._queued.clear()
+        return dropped
+
+    async def drain(self) -> None:
+        async with self._moved:
+            await self._moved.wait_for(lambda: not self._queued)
+
+    async def send_digits(self, digits: str) -> None:
+        self.told.append(f"digits:{digits}")
+
+    def tell(self, text: str) -> None:
+        self.told.append(text)
+
+    async def hang_up(self) -> None:
+        if not self.hung_up:
+            self.hung_up = True
+            self.end(EndCause.BOT_HUNG_UP)
+
+    def stats(self) -> LegStats:
+        return LegStats()

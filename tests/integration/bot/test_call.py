@@ -1,0 +1,327 @@
+"""A whole `Call` over a fake leg: Pipecat's real pipeline, scripted flow, scripted speech."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry
+
+from bot.call import Call, CallServices
+from bot.context.conversation import Turn
+from bot.flows.actions import (
+    AskLlm,
+    CallTool,
+    FlowAction,
+    HangUp,
+    LlmAnswered,
+    Say,
+    ToolAnswered,
+    Understand,
+    Understood,
+)
+from bot.metrics import CallMetrics
+from bot.services.prompt_cache import PromptCache
+from bot.settings import TurnSettings
+from telephony.leg import EndCause
+from tests.fakes.leg import FakeLeg
+from tts_engine.protocol import ConversationTurn, SpeechRequest
+
+LOUD = 0.99
+
+
+class VolumeModel:
+    """Voice where there is volume."""
+
+    def score(self, window, state):
+        return (LOUD if float(np.abs(window[0, 64:]).mean()) > 0.05 else 0.01), state
+
+
+@dataclass
+class ScriptedFlow:
+    """Says its lines one after the other, one for each thing the caller does."""
+
+    lines: deque[FlowAction]
+    heard_texts: list[str] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+    hints: tuple[str, ...] = ("salam",)
+    _out: deque[FlowAction] = field(default_factory=deque)
+
+    def _next(self) -> None:
+        while self.lines:
+            self._out.append(self.lines.popleft())
+            if not (self.lines and isinstance(self.lines[0], HangUp)):
+                return
+
+    def start(self, *, now: float) -> None:
+        self._next()
+
+    def heard(self, text: str, *, now: float) -> None:
+        self.heard_texts.append(text)
+        self._next()
+
+    def suffices(self, text: str) -> bool:
+        return text == "yetər"
+
+    def pressed(self, digit: str, *, now: float) -> None:
+        self.log.append(f"key {digit}")
+        self._next()
+
+    def caller_started(self, *, now: float) -> None:
+        self.log.append("caller")
+
+    def said(self, *, now: float) -> None:
+        self.log.append("said")
+
+    def understood(self, request_id: int, answer: Understood, *, now: float) -> None:
+        self.log.append(f"understood {answer.intent}")
+        self._next()
+
+    def tool_answered(self, request_id: int, answer: ToolAnswered, *, now: float) -> None:
+        self.log.append(f"tool {answer.status}")
+        self._next()
+
+    def llm_answered(self, request_id: int, answer: LlmAnswered, *, now: float) -> None: ...
+    def transfer_failed(self, *, now: float) -> None: ...
+    def timer_at(self) -> float | None:
+        return None
+
+    def handle_timer(self, *, now: float) -> None: ...
+    def poll(self) -> FlowAction | None:
+        return self._out.popleft() if self._out else None
+
+
+class ScriptedHelpers:
+    async def understand(self, request: Understand) -> Understood:
+        return Understood(request.candidates[0].name if request.candidates else None)
+
+    async def call_tool(self, request: CallTool) -> ToolAnswered:
+        return ToolAnswered("ok")
+
+    async def ask_llm(self, request: AskLlm) -> LlmAnswered:
+        return LlmAnswered("", failed=True)
+
+
+class ToneSpeech:
+    """One second of loud samples for every sentence, in pieces of 80 ms."""
+
+    def __init__(self) -> None:
+        self.requests: list[SpeechRequest] = []
+        self.closed_early = 0
+        self.turns: list[ConversationTurn] = []
+        self.heard_calls: list[tuple[str, float]] = []
+        self.forgotten: list[str] = []
+
+    async def speak(self, request: SpeechRequest) -> AsyncGenerator[bytes, None]:
+        self.requests.append(request)
+        done = 0
+        try:
+            for _ in range(25):
+                yield np.full(960, 8000, np.int16).tobytes()
+                done += 1
+                await asyncio.sleep(0)
+        finally:
+            self.closed_early += done < 25
+
+    async def put_turn(self, conversation_id: str, turn: ConversationTurn) -> None:
+        self.turns.append(turn)
+
+    async def heard(self, conversation_id: str, turn_id: str, heard_s: float) -> None:
+        self.heard_calls.append((turn_id, heard_s))
+
+    async def forget(self, conversation_id: str) -> None:
+        self.forgotten.append(conversation_id)
+
+
+@dataclass
+class Text:
+    text: str
+
+
+class ScriptedRecogniser:
+    def __init__(self, *texts: str) -> None:
+        self.texts = deque(texts)
+        self.asked: list[int] = []
+
+    async def transcribe(self, pcm: bytes, *, hints: tuple[str, ...]) -> Text:
+        self.asked.append(len(pcm))
+        return Text(self.texts.popleft())
+
+
+class ListStore:
+    def __init__(self) -> None:
+        self.turns: list[Turn] = []
+
+    async def append(self, call_id: str, turn: Turn) -> None:
+        self.turns.append(turn)
+
+
+@dataclass
+class Stage:
+    leg: FakeLeg
+    flow: ScriptedFlow
+    speech: ToneSpeech
+    recogniser: ScriptedRecogniser
+    store: ListStore
+    call: Call
+
+    def told(self, kind: str) -> list[Mapping[str, object]]:
+        return [m for m in map(json.loads, self.leg.told) if m["type"] == kind]
+
+    async def until(self, condition, seconds: float = 5.0) -> None:
+        async with asyncio.timeout(seconds):
+            while not condition():
+                await asyncio.sleep(0.005)
+
+
+def stage(*lines: FlowAction, texts: tuple[str, ...] = (), paced: bool = False) -> Stage:
+    leg = FakeLeg(paced=paced)
+    flow = ScriptedFlow(deque(lines))
+    speech, recogniser, store = ToneSpeech(), ScriptedRecogniser(*texts), ListStore()
+    services = CallServices(
+        flow_id="test",
+        new_flow=lambda _: flow,
+        helpers=ScriptedHelpers(),
+        recogniser=recogniser,
+        other_recogniser=None,
+        speech=speech,
+        voice="az",
+        prompts=PromptCache(max_bytes=10_000_000),
+        store=store,
+        voice_model=VolumeModel(),
+        metrics=CallMetrics(CollectorRegistry()),
+        turns=TurnSettings(end_of_turn_ms=300),
+    )
+    return Stage(leg, flow, speech, recogniser, store, Call(leg, services))
+
+
+def voice(ms: int) -> bytes:
+    return np.full(ms * 16, 9000, np.int16).tobytes()
+
+
+def silence(ms: int) -> bytes:
+    return bytes(ms * 32)
+
+
+async def test_the_greeting_is_played_and_the_flow_hears_when_it_was_said() -> None:
+    s = stage(Say("Salam"))
+    running = asyncio.create_task(s.call.run())
+
+    await s.until(lambda: "said" in s.flow.log)
+    s.leg.end()
+    ended = await running
+
+    assert ended.cause is EndCause.CALLER_HUNG_UP
+    assert 1.0 <= len(s.leg.sent) / 48_000 < 1.08  # one second, padded to whole chunks
+    assert s.told("turn.bot")[0]["text"] == "Salam"
+    assert s.told("turn.bot.heard")[0]["heard_s"] == pytest.approx(1.0, abs=0.08)
+
+
+async def test_a_sentence_that_suffices_is_answered_and_the_flow_hangs_up_after_it_was_said() -> None:
+    s = stage(Say("Salam"), Say("Sağ olun"), HangUp(), texts=("yetər",))
+    running = asyncio.create_task(s.call.run())
+    await s.until(lambda: "said" in s.flow.log)
+
+    s.leg.speak(voice(600) + silence(400))
+    ended = await asyncio.wait_for(running, 5)
+
+    assert ended.cause is EndCause.BOT_HUNG_UP
+    assert s.flow.heard_texts == ["yetər"]
+    assert [r.text for r in s.speech.requests] == ["Salam", "Sağ olun"]
+    assert len(s.leg.sent) >= 2 * 48_000
+    assert s.told("turn.latency")[0]["total_ms"] >= 200
+    assert [t.text for t in s.store.turns] == ["Salam", "yetər", "Sağ olun"]
+    assert s.speech.turns[0].text == "yetər"
+    assert s.speech.turns[0].audio is not None
+    assert s.speech.turns[0].audio.duration_s == pytest.approx(0.9, abs=0.3)
+    assert s.speech.forgotten == ["c" * 32]
+
+
+async def test_barge_in_stops_the_sound_and_tells_what_was_heard() -> None:
+    s = stage(Say("Uzun bir cümlə"), Say("Bəli"), texts=("yetər",), paced=True)
+    running = asyncio.create_task(s.call.run())
+    await s.until(lambda: bool(s.told("bot.speaking")))
+    await s.leg.advance(400)
+    await asyncio.sleep(0.05)
+    await s.leg.advance(100)
+
+    s.leg.speak(voice(400))
+    await s.until(lambda: "caller" in s.flow.log)
+    await s.until(lambda: bool(s.told("turn.bot.heard")))
+    heard = s.told("turn.bot.heard")[0]
+    sent_at_barge_in = len(s.leg.sent)
+    await s.leg.advance(1000)
+
+    assert len(s.leg.sent) == sent_at_barge_in
+    assert heard["heard_s"] == pytest.approx(sent_at_barge_in / 48_000, abs=0.001)
+    assert heard["duration_s"] > heard["heard_s"]
+    s.leg.speak(silence(400))
+    await s.until(lambda: len(s.told("turn.bot")) == 2)
+    s.leg.end()
+    await running
+    assert s.speech.heard_calls[0] == ("t1", heard["heard_s"])
+    assert s.store.turns[0].cut_short
+
+
+async def test_a_key_is_given_to_the_flow_and_cuts_the_prompt() -> None:
+    s = stage(Say("Bir düyməsini basın"), Say("Bir"), paced=True)
+    running = asyncio.create_task(s.call.run())
+    await s.until(lambda: bool(s.told("bot.speaking")))
+    await s.leg.advance(100)
+
+    s.leg.press("1")
+    await s.until(lambda: len(s.told("turn.bot")) == 2)
+
+    assert s.flow.log == ["key 1"]
+    assert s.told("turn.bot.heard")[0]["heard_s"] < 0.5
+    s.leg.end()
+    await running
+
+
+async def test_the_disclosure_cannot_be_talked_over() -> None:
+    s = stage(Say("Zəng yazılır", interruptible=False), texts=("yetər",), paced=True)
+    running = asyncio.create_task(s.call.run())
+    await s.until(lambda: bool(s.told("bot.speaking")))
+
+    s.leg.speak(voice(400) + silence(400))
+    for _ in range(40):
+        await s.leg.advance(100)
+        await asyncio.sleep(0.005)
+    await s.until(lambda: "said" in s.flow.log)
+
+    assert "caller" not in s.flow.log
+    assert s.recogniser.asked == []
+    assert len(s.leg.sent) >= 48_000
+    s.leg.end()
+    await running
+
+
+async def test_a_cacheable_prompt_is_synthesised_once() -> None:
+    s = stage(Say("Salam", cacheable=True), Say("Salam", cacheable=True))
+    running = asyncio.create_task(s.call.run())
+    await s.until(lambda: "said" in s.flow.log)
+
+    s.leg.press("1")
+    await s.until(lambda: s.flow.log.count("said") == 2)
+    s.leg.end()
+    await running
+
+    assert len(s.speech.requests) == 1
+    assert len(s.leg.sent) >= 2 * 48_000
+
+
+async def test_no_task_outlives_the_call() -> None:
+    before = asyncio.all_tasks()
+    s = stage(Say("Salam"))
+    running = asyncio.create_task(s.call.run())
+    await s.until(lambda: bool(s.told("bot.speaking")))
+    s.leg.end()
+    await running
+    await asyncio.sleep(0.05)
+
+    assert asyncio.all_tasks() <= before | {asyncio.current_task()}
