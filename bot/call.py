@@ -13,7 +13,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
 from bot.context.journal import CallerAudio, Journal, SpeechMemory, TurnStore
-from bot.dialogue import Dialogue, Flow, Helpers
+from bot.dialogue import Dialogue, Flow, FlowServices
 from bot.events import CallerTurn, CallEvent, CallStarted
 from bot.metrics import CallMetrics
 from bot.pipeline import call_pipeline
@@ -49,7 +49,7 @@ class CallServices:
 
     flow_id: str
     new_flow: Callable[[Mapping[str, str]], CallFlow]
-    helpers: Helpers
+    flow_services: FlowServices
     recogniser: Recogniser
     other_recogniser: Callable[[], FrameProcessor] | None  # a Pipecat service with its own ear
     speech: SpeechClient
@@ -110,7 +110,7 @@ class Call:
         dialogue = Dialogue(
             flow=flow,
             turns=TurnMachine(_policy(services.turns)),
-            helpers=services.helpers,
+            services=services.flow_services,
             ledger=ledger,
             played_ms=lambda: self._leg.played_ms,
             on_event=self._tell,

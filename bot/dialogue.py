@@ -81,7 +81,7 @@ class Flow(Protocol):
     def poll(self) -> FlowAction | None: ...
 
 
-class Helpers(Protocol):
+class FlowServices(Protocol):
     """What the flow asks the world for. None of these raises: a failure is an answer."""
 
     async def understand(self, request: Understand) -> Understood: ...
@@ -97,7 +97,7 @@ class Dialogue(FrameProcessor):
         *,
         flow: Flow,
         turns: TurnMachine,
-        helpers: Helpers,
+        services: FlowServices,
         ledger: PlayoutLedger,
         played_ms: Callable[[], int],
         on_event: Callable[[CallEvent], None],
@@ -105,7 +105,7 @@ class Dialogue(FrameProcessor):
         super().__init__(name="Dialogue")
         self._flow = flow
         self._turns = turns
-        self._helpers = helpers
+        self._services = services
         self._ledger = ledger
         self._played_ms = played_ms
         self._on_event = on_event
@@ -322,17 +322,17 @@ class Dialogue(FrameProcessor):
         task.add_done_callback(self._requests.discard)
 
     async def _understand(self, request: Understand) -> None:
-        answer = await self._helpers.understand(request)
+        answer = await self._services.understand(request)
         self._flow.understood(request.request_id, answer, now=self._now())
         self._wake.set()
 
     async def _call_tool(self, request: CallTool) -> None:
-        answer = await self._helpers.call_tool(request)
+        answer = await self._services.call_tool(request)
         self._flow.tool_answered(request.request_id, answer, now=self._now())
         self._wake.set()
 
     async def _ask_llm(self, request: AskLlm) -> None:
-        answer = await self._helpers.ask_llm(request)
+        answer = await self._services.ask_llm(request)
         self._flow.llm_answered(request.request_id, answer, now=self._now())
         self._wake.set()
 

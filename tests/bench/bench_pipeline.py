@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections import deque
 
 import numpy as np
 from prometheus_client import CollectorRegistry
@@ -16,13 +17,14 @@ sys.path.insert(0, ".")
 
 from bot.call import Call, CallServices
 from bot.flows.actions import Say
+from bot.log import set_up_logging
 from bot.metrics import CallMetrics
 from bot.services.prompt_cache import PromptCache
 from bot.settings import TurnSettings
 from bot.speech_detector import SileroSession
 from telephony.leg import AudioReceived
 from tests.fakes.leg import FakeLeg
-from tests.integration.bot.test_call import ListStore, ScriptedFlow, ScriptedHelpers, ScriptedRecogniser, ToneSpeech
+from tests.integration.bot.test_call import ListStore, ScriptedFlow, ScriptedServices, ScriptedRecogniser, ToneSpeech
 
 
 async def feed(leg: FakeLeg, seconds: float) -> None:
@@ -50,15 +52,13 @@ class Chatter(ScriptedFlow):
 async def run(calls: int, seconds: float) -> float:
     model = SileroSession()
     prompts = PromptCache(max_bytes=10_000_000)
-    from collections import deque
-
     legs = [FakeLeg(paced=True, call_id=f"{n:032x}") for n in range(calls)]
     jobs = []
     for leg in legs:
         services = CallServices(
             flow_id="bench",
             new_flow=lambda _: Chatter(deque()),
-            helpers=ScriptedHelpers(),
+            flow_services=ScriptedServices(),
             recogniser=ScriptedRecogniser(),
             other_recogniser=None,
             speech=ToneSpeech(),
@@ -76,8 +76,6 @@ async def run(calls: int, seconds: float) -> float:
 
 
 def main() -> None:
-    from bot.log import set_up_logging
-
     set_up_logging(level="ERROR", process="bench")
     calls = int(sys.argv[1]) if len(sys.argv) > 1 else 10
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 10.0

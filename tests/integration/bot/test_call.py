@@ -96,7 +96,7 @@ class ScriptedFlow:
         return self._out.popleft() if self._out else None
 
 
-class ScriptedHelpers:
+class ScriptedServices:
     async def understand(self, request: Understand) -> Understood:
         return Understood(request.candidates[0].name if request.candidates else None)
 
@@ -186,7 +186,7 @@ def stage(*lines: FlowAction, texts: tuple[str, ...] = (), paced: bool = False) 
     services = CallServices(
         flow_id="test",
         new_flow=lambda _: flow,
-        helpers=ScriptedHelpers(),
+        flow_services=ScriptedServices(),
         recogniser=recogniser,
         other_recogniser=None,
         speech=speech,
