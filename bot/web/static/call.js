@@ -1,0 +1,178 @@
+/**
+ * One WebRTC call to the bot, without any of the page: microphone, offer and answer, data channel.
+ *
+ * Events (CustomEvent, `detail` in brackets): "state" ["connecting" | "active" | "unstable" | "ended"],
+ * "message" [an object from the bot, see docs/page-protocol.md], "audio" [MediaStream],
+ * "failed" [{key, ...values}: the text to show].
+ */
+
+const CONNECT_TIMEOUT_MS = 20_000;
+const GATHER_TIMEOUT_MS = 1_500;
+const UNSTABLE_TIMEOUT_MS = 15_000;
+
+const MICROPHONE_ERRORS = {
+  NotAllowedError: "errorPermission",
+  SecurityError: "errorPermission",
+  NotFoundError: "errorNoMicrophone",
+  OverconstrainedError: "errorNoMicrophone",
+  NotReadableError: "errorMicrophoneBusy",
+  AbortError: "errorMicrophoneBusy",
+};
+
+class CallError extends Error {
+  constructor(key, values = {}) {
+    super(key);
+    this.detail = { key, ...values };
+  }
+}
+
+export class Call extends EventTarget {
+  #connection = null;
+  #channel = null;
+  #microphone = null;
+  #timer = 0;
+  #over = false;
+
+  /** Open the microphone and call; failures come as a "failed" event, never as an exception. */
+  async start() {
+    this.#emit("state", "connecting");
+    try {
+      this.#microphone = await openMicrophone();
+      if (this.#over) return this.#release();
+      this.#emit("microphone", this.#microphone);
+      await this.#connect();
+    } catch (error) {
+      this.#fail(error instanceof CallError ? error.detail : { key: "errorServer" });
+    }
+  }
+
+  /** Send one key press. */
+  press(digit) {
+    this.#send({ type: "digit", digit });
+  }
+
+  /** Stop sending sound (silence goes instead), or go on. */
+  mute(muted) {
+    for (const track of this.#microphone?.getAudioTracks() ?? []) track.enabled = !muted;
+  }
+
+  /** Hang up; also gives up a call that is not connected yet. */
+  hangUp() {
+    this.#end();
+  }
+
+  async #connect() {
+    const connection = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+    this.#connection = connection;
+    connection.addEventListener("track", ({ track }) => this.#emit("audio", new MediaStream([track])));
+    connection.addEventListener("connectionstatechange", () => this.#onConnectionState());
+    for (const track of this.#microphone.getAudioTracks()) connection.addTrack(track, this.#microphone);
+    this.#channel = connection.createDataChannel("zeng");
+    this.#channel.addEventListener("message", ({ data }) => this.#onMessage(data));
+    this.#channel.addEventListener("close", () => this.#end());
+    this.#timer = setTimeout(() => this.#fail({ key: "errorNoMedia" }), CONNECT_TIMEOUT_MS);
+    await connection.setLocalDescription();
+    await gathered(connection);
+    const answer = await post(connection.localDescription);
+    if (!this.#over) await connection.setRemoteDescription(answer);
+  }
+
+  #onConnectionState() {
+    clearTimeout(this.#timer);
+    switch (this.#connection.connectionState) {
+      case "connected":
+        return this.#emit("state", "active");
+      case "disconnected":
+        this.#timer = setTimeout(() => this.#fail({ key: "errorLost" }), UNSTABLE_TIMEOUT_MS);
+        return this.#emit("state", "unstable");
+      case "failed":
+        return this.#fail({ key: "errorLost" });
+      case "closed":
+        return this.#end();
+      default:
+        this.#timer = setTimeout(() => this.#fail({ key: "errorNoMedia" }), CONNECT_TIMEOUT_MS);
+    }
+  }
+
+  #onMessage(data) {
+    let message;
+    try {
+      message = JSON.parse(data);
+    } catch {
+      return; // not of this protocol
+    }
+    if (typeof message?.type !== "string") return;
+    this.#emit("message", message);
+    if (message.type === "call.ended") this.#end();
+  }
+
+  #send(message) {
+    if (this.#channel?.readyState === "open") this.#channel.send(JSON.stringify(message));
+  }
+
+  #fail(detail) {
+    if (this.#over) return;
+    this.#emit("failed", detail);
+    this.#end();
+  }
+
+  #end() {
+    if (this.#over) return;
+    this.#over = true;
+    this.#release();
+    this.#emit("state", "ended");
+  }
+
+  #release() {
+    clearTimeout(this.#timer);
+    this.#connection?.close();
+    for (const track of this.#microphone?.getTracks() ?? []) track.stop();
+  }
+
+  #emit(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+}
+
+async function openMicrophone() {
+  if (!navigator.mediaDevices?.getUserMedia) throw new CallError("errorInsecure");
+  try {
+    return await navigator.mediaDevices.getUserMedia({
+      audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
+    });
+  } catch (error) {
+    throw new CallError(MICROPHONE_ERRORS[error.name] ?? "errorNoMicrophone");
+  }
+}
+
+/** All local candidates found, or enough waited: those that come later are found by the bot's side. */
+async function gathered(connection) {
+  if (connection.iceGatheringState === "complete") return;
+  await new Promise((resolve) => {
+    const timer = setTimeout(resolve, GATHER_TIMEOUT_MS);
+    connection.addEventListener("icegatheringstatechange", () => {
+      if (connection.iceGatheringState !== "complete") return;
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
+
+async function post({ type, sdp }) {
+  let response;
+  try {
+    response = await fetch("/api/offer", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ type, sdp }),
+    });
+  } catch {
+    throw new CallError("errorServer");
+  }
+  if (response.status === 503) {
+    throw new CallError("errorFull", { seconds: Number(response.headers.get("retry-after")) || 10 });
+  }
+  if (response.status >= 500) throw new CallError("errorServer");
+  if (!response.ok) throw new CallError("errorRefused", { status: response.status });
+  return response.json();
+}

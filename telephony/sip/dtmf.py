@@ -1,0 +1,67 @@
+"""Key presses: those in INFO bodies, and one press that comes both in INFO and as RTP."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from telephony.errors import SipParseError
+from telephony.leg import DigitReceived
+
+DTMF_RELAY = "application/dtmf-relay"
+DTMF = "application/dtmf"
+
+DigitSource: TypeAlias = Literal["info", "rtp"]
+
+PAIR_WINDOW_S = 1.5
+"""How far apart the two reports of one press may come: INFO waits for its first retransmissions (0.5 and 1 s)."""
+
+_DEFAULT_DURATION_MS = 160
+_MAX_DURATION_MS = 10_000
+_SIGNAL = re.compile(r"^[ \t]*signal[ \t]*=[ \t]*([^\s]+)[ \t]*$", re.IGNORECASE | re.MULTILINE)
+_DURATION = re.compile(r"^[ \t]*duration[ \t]*=[ \t]*([0-9]{1,5})[ \t]*$", re.IGNORECASE | re.MULTILINE)
+_NAMED = {"10": "*", "11": "#", "12": "A", "13": "B", "14": "C", "15": "D"}  # event codes of RFC 4733
+_DIGIT = re.compile(r"[0-9*#A-D]")
+
+
+def read_digit(kind: str, body: bytes) -> DigitReceived:
+    """Read an INFO body of type `DTMF_RELAY` or `DTMF`; raises `SipParseError`."""
+    text = body.decode("ascii", "replace").replace("\r\n", "\n").replace("\r", "\n")
+    duration = None
+    if kind == DTMF_RELAY:
+        signal, duration = _SIGNAL.search(text), _DURATION.search(text)
+        written = signal.group(1) if signal else ""
+    else:
+        written = text.strip()
+    digit = _NAMED.get(written, written.upper())
+    if not _DIGIT.fullmatch(digit):
+        raise SipParseError("INFO holds no key that is known")
+    duration_ms = int(duration.group(1)) if duration else _DEFAULT_DURATION_MS
+    return DigitReceived(digit, min(duration_ms, _MAX_DURATION_MS))
+
+
+@dataclass(frozen=True, slots=True)
+class _Press:
+    digit: str
+    source: DigitSource
+    at: float
+
+
+class DigitMerger:
+    """Drops the second report of a press that a gateway sends both ways; "11" stays two presses."""
+
+    def __init__(self) -> None:
+        self._alone: deque[_Press] = deque(maxlen=32)  # presses whose other report has not come
+
+    def accept(self, digit: str, source: DigitSource, *, now: float) -> bool:
+        """Whether this report is a press of its own. `now` in seconds."""
+        while self._alone and now - self._alone[0].at > PAIR_WINDOW_S:
+            self._alone.popleft()
+        other = next((press for press in self._alone if press.digit == digit and press.source != source), None)
+        if other is not None:
+            self._alone.remove(other)
+            return False
+        self._alone.append(_Press(digit, source, now))
+        return True

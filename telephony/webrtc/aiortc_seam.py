@@ -1,0 +1,264 @@
+"""The one place that knows aiortc's insides: ICE, DTLS-SRTP and SCTP by its ORTC objects, RTP as plain bytes.
+
+aiortc's peer connection, senders, receivers and codecs stay unused: its receiver's jitter buffer turns one lost
+packet into 320 ms of silence and 200 ms of lasting delay, and its codec threads cost 4 to 5 % of a core a call. What
+this module uses without aiortc's promise is listed in `_PRIVATE`, and looked for whenever a peer is made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import aiortc
+import pylibsrtp
+from aioice import Candidate
+from aiortc import (
+    RTCCertificate,
+    RTCDataChannel,
+    RTCDataChannelParameters,
+    RTCDtlsFingerprint,
+    RTCDtlsParameters,
+    RTCDtlsTransport,
+    RTCIceGatherer,
+    RTCIceParameters,
+    RTCIceServer,
+    RTCIceTransport,
+    RTCSctpCapabilities,
+    RTCSctpTransport,
+)
+
+from telephony.errors import LocalProtocolError
+from telephony.webrtc.sdp import SCTP_PORT, Description, Setup, TransportParameters
+
+CHANNEL_LABEL: Final = "zeng"
+MAX_TEXT_BYTES: Final = 16_384  # of one text from the data channel
+MAX_BUFFERED_BYTES: Final = 262_144  # of texts on their way into the data channel
+_MAX_WAITING_DATAGRAMS: Final = 256  # DTLS records that aioice holds until they are read
+_STUN_TIMEOUT_S: Final = 1  # for a server-reflexive candidate; aioice waits 5 s
+_CLOSE_FLUSH_S: Final = 0.25  # a close waits so long for the last texts to be acknowledged
+_CLOSE_POLL_S: Final = 0.01
+
+_PRIVATE: Final = (
+    ("ICE gatherer", ("_connection",)),
+    ("ICE connection", ("_nominated", "_queue", "data_received", "get_component_candidates", "ice_controlling")),
+    ("DTLS transport", ("_rx_srtp", "_tx_srtp", "_set_role")),
+    ("SCTP transport", ("_data_channel_queue", "_outbound_queue", "_sent_queue")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PeerHandlers:
+    """What a peer calls, in its own event loop; none may block."""
+
+    rtp: Callable[[bytes], None]  # one decrypted packet
+    rtcp: Callable[[bytes], None]
+    channel_open: Callable[[], None]
+    text: Callable[[str], None]  # from the data channel
+    closed: Callable[[str], None]  # the far side has gone; says how that showed
+
+
+class Peer:
+    """One browser's transport. Made, used and closed in one event loop."""
+
+    def __init__(
+        self,
+        handlers: PeerHandlers,
+        *,
+        offering: bool,
+        stun_urls: Sequence[str],
+        hosts: Sequence[str],
+        allow_loopback: bool,
+    ) -> None:
+        self._handlers = handlers
+        self._offering = offering
+        self._closed = False
+        self._channel: RTCDataChannel | None = None
+        gatherer = RTCIceGatherer([RTCIceServer(urls=list(stun_urls))] if stun_urls else [])
+        self._gatherer = gatherer
+        self._ice = RTCIceTransport(gatherer)
+        self._dtls: Any = RTCDtlsTransport(self._ice, [RTCCertificate.generateCertificate()])
+        self._sctp = RTCSctpTransport(self._dtls, SCTP_PORT)
+        self._connection: Any = getattr(gatherer, "_connection", None)
+        self._check_private()
+        self._connection.ice_controlling = offering  # RFC 8445, 6.1.1
+        self._choose_hosts(hosts, loopback=allow_loopback)
+        self._take_media_datagrams()
+        self._ice.on("statechange", self._on_ice_state)
+        self._dtls.on("statechange", self._on_dtls_state)
+        self._sctp.on("datachannel", self._on_channel)
+
+    async def gather(self) -> None:
+        """Bind a UDP port on each host address; raises `LocalProtocolError` if there is none to bind."""
+        await self._gatherer.gather()
+        if not self._connection.local_candidates:
+            raise LocalProtocolError("no address to be reached at: set [webrtc] allow_loopback or hosts")
+
+    def parameters(self, setup: Setup) -> TransportParameters:
+        """Our side of the transport, for SDP; after `gather`."""
+        local = self._gatherer.getLocalParameters()
+        fingerprints = self._dtls.getLocalParameters().fingerprints
+        return TransportParameters(
+            ice_ufrag=local.usernameFragment or "",
+            ice_pwd=local.password or "",
+            fingerprints=tuple((f.algorithm, f.value) for f in fingerprints if f.algorithm == "sha-256"),
+            setup=setup,
+            candidates=tuple(candidate.to_sdp() for candidate in self._connection.local_candidates),
+        )
+
+    async def connect(self, remote: Description) -> None:
+        """ICE, then DTLS, then SCTP; returns when media can flow. Raises `ConnectionError` when it never will.
+
+        Waits for as long as it takes: the far side's candidates are never declared complete, so that a peer behind
+        NAT is found by its own checks (RFC 8863); the caller sets the time limit.
+        """
+        transport = remote.transport
+        for candidate in _usable(transport.candidates):
+            await self._connection.add_remote_candidate(candidate)
+        self._dtls._set_role("client" if self._is_dtls_client(transport.setup) else "server")  # noqa: SLF001 - seam
+        if self._offering and remote.sctp_port is not None:
+            self._use(RTCDataChannel(self._sctp, RTCDataChannelParameters(label=CHANNEL_LABEL)))
+        await self._ice.start(RTCIceParameters(usernameFragment=transport.ice_ufrag, password=transport.ice_pwd))
+        fingerprints = [RTCDtlsFingerprint(algorithm=name, value=value) for name, value in transport.fingerprints]
+        if self._ice.state == "completed":
+            await self._dtls.start(RTCDtlsParameters(fingerprints=fingerprints))
+        if self._dtls.state != "connected":
+            raise ConnectionError(f"ICE is {self._ice.state}, DTLS is {self._dtls.state}")
+        if remote.sctp_port is not None:
+            await self._sctp.start(RTCSctpCapabilities(maxMessageSize=remote.max_message_bytes), remote.sctp_port)
+
+    def send_rtp(self, packet: bytes) -> bool:
+        """Encrypt and send one RTP packet at once; False if there is no way to send it."""
+        return self._send(packet, "protect")
+
+    def send_rtcp(self, packet: bytes) -> bool:
+        """Encrypt and send one RTCP packet at once; False if there is no way to send it."""
+        return self._send(packet, "protect_rtcp")
+
+    def send_text(self, text: str) -> bool:
+        """Send by the data channel; False if it is not open or holds too much already."""
+        channel = self._channel
+        if channel is None or channel.readyState != "open" or channel.bufferedAmount > MAX_BUFFERED_BYTES:
+            return False
+        channel.send(text)
+        return True
+
+    async def close(self) -> None:
+        """Let the last texts out, say goodbye by SCTP and DTLS, free the sockets. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        await self._flush_texts()
+        await self._sctp.stop()
+        await self._dtls.stop()
+        await self._ice.stop()
+        self._dtls.remove_all_listeners()
+
+    def _check_private(self) -> None:
+        owners = (self._gatherer, self._connection, self._dtls, self._sctp)
+        for owner, (title, names) in zip(owners, _PRIVATE, strict=True):
+            missing = [name for name in names if not hasattr(owner, name)]
+            if missing:
+                raise LocalProtocolError(
+                    f"aiortc {aiortc.__version__}: its {title} has no {', '.join(missing)}; "
+                    "install the version that pyproject.toml names"
+                )
+
+    def _choose_hosts(self, hosts: Sequence[str], *, loopback: bool) -> None:
+        """Bind `hosts` only, if any are given; else all of this machine's (aioice leaves loopback out)."""
+        gather = self._connection.get_component_candidates
+
+        async def chosen(component: int, addresses: list[str], timeout: float = _STUN_TIMEOUT_S) -> list[Candidate]:  # noqa: ASYNC109 - aioice's signature
+            addresses = list(hosts) or [*addresses, *(["127.0.0.1"] if loopback else [])]
+            return await gather(component, addresses, timeout)
+
+        self._connection.get_component_candidates = chosen
+
+    def _take_media_datagrams(self) -> None:
+        """Hand SRTP and SRTCP over where the socket is read (RFC 7983), past aioice's queue and aiortc's tasks."""
+        other = self._connection.data_received
+        waiting = self._connection._queue  # noqa: SLF001 - seam
+
+        def data_received(data: bytes, component: int) -> None:
+            if data and 127 < data[0] < 192:
+                self._on_media(data)
+            elif waiting.qsize() < _MAX_WAITING_DATAGRAMS:
+                other(data, component)
+
+        self._connection.data_received = data_received
+
+    def _on_media(self, data: bytes) -> None:
+        session = self._dtls._rx_srtp  # noqa: SLF001 - seam
+        if session is None or self._closed:
+            return
+        with contextlib.suppress(pylibsrtp.Error):  # forged, replayed or damaged
+            if len(data) > 1 and 192 <= data[1] <= 223:  # RFC 5761, 4
+                self._handlers.rtcp(session.unprotect_rtcp(data))
+            else:
+                self._handlers.rtp(session.unprotect(data))
+
+    def _send(self, packet: bytes, protect: str) -> bool:
+        session = self._dtls._tx_srtp  # noqa: SLF001 - seam
+        pair = self._connection._nominated.get(1)  # noqa: SLF001 - seam
+        if session is None or pair is None or self._closed:
+            return False
+        pair.protocol.transport.sendto(getattr(session, protect)(packet), pair.remote_addr)
+        return True
+
+    def _is_dtls_client(self, remote_setup: Setup) -> bool:
+        """RFC 8842, 5: an answerer that may choose is the client, as RFC 9429 recommends."""
+        return remote_setup != "active"
+
+    def _on_channel(self, channel: RTCDataChannel) -> None:
+        if channel.label == CHANNEL_LABEL and self._channel is None:
+            self._use(channel)
+        else:
+            channel.close()
+
+    def _use(self, channel: RTCDataChannel) -> None:
+        self._channel = channel
+        channel.on("message", self._on_message)
+        if channel.readyState == "open":
+            self._handlers.channel_open()
+        else:
+            channel.on("open", self._handlers.channel_open)
+
+    def _on_message(self, message: str | bytes) -> None:
+        if isinstance(message, str) and len(message) <= MAX_TEXT_BYTES and not self._closed:
+            self._handlers.text(message)
+
+    def _on_ice_state(self) -> None:
+        if self._ice.state == "failed":
+            self._gone("the network connection was lost")
+
+    def _on_dtls_state(self) -> None:
+        if self._dtls.state == "closed":
+            self._gone("the peer closed the connection")
+
+    def _gone(self, reason: str) -> None:
+        if not self._closed:
+            self._handlers.closed(reason)
+
+    async def _flush_texts(self) -> None:
+        sctp: Any = self._sctp
+        for _ in range(round(_CLOSE_FLUSH_S / _CLOSE_POLL_S)):
+            waiting = sctp._data_channel_queue or sctp._outbound_queue or sctp._sent_queue  # noqa: SLF001 - seam
+            if not waiting or self._dtls.state != "connected":
+                return
+            await asyncio.sleep(_CLOSE_POLL_S)
+
+
+def _usable(lines: Sequence[str]) -> list[Candidate]:
+    """UDP candidates with an address. A name (mDNS) is left out: its owner's checks show the address behind it."""
+    candidates: list[Candidate] = []
+    for line in lines:
+        with contextlib.suppress(ValueError):
+            candidate = Candidate.from_sdp(line)
+            ipaddress.ip_address(candidate.host)
+            if candidate.transport.lower() == "udp" and candidate.component == 1 and 0 < candidate.port < 65_536:
+                candidates.append(candidate)
+    return candidates
