@@ -61,6 +61,7 @@ from bot.turns import (
     TurnMachine,
 )
 from bot.voice_activity import VoiceEvent, VoiceStarted
+from telephony.leg import EndCause
 
 
 class Flow(Protocol):
@@ -260,8 +261,8 @@ class Dialogue(FrameProcessor):
                 self._request(self._ask_llm(action))
             case Transfer():
                 self._flow.transfer_failed(now=self._now())  # legs cannot transfer yet
-            case HangUp(reason=reason):
-                self._on_event(CallEnded(cause=f"bot_hung_up:{reason.value}"))
+            case HangUp():
+                self._on_event(CallEnded(cause=EndCause.BOT_HUNG_UP.value))
                 await self.push_frame(EndWorkerFrame(), FrameDirection.UPSTREAM)
             case StateEntered(state=state, why=why):
                 self._on_event(FlowState(state=state, why=why))
@@ -276,6 +277,7 @@ class Dialogue(FrameProcessor):
         clock, self._clock = self._clock, None
         if clock is not None:
             clock.answered_at = now
+            clock.turn_id = turn_id
         self._bot_turns[turn_id] = clock
         self._turns.bot_started(interruptible=action.interruptible)
         await self._mute(not action.interruptible)

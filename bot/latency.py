@@ -11,7 +11,7 @@ from bot.events import StageLatency, TurnLatency
 class TurnClock:
     """Marks of one turn on the bot's monotonic clock, in the order in which they fall."""
 
-    turn_id: str
+    turn_id: str  # the caller's, then the answer's
     speech_ended_at: float  # or the key press
     recognised_at: float | None  # None: no recognition was needed
     recognition_began_at: float

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -59,12 +59,8 @@ def web_app(parts: WebParts) -> FastAPI:
     """Build the application."""
     app = FastAPI(title="Zəng", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
 
-    @app.get("/", include_in_schema=False)
-    async def page() -> FileResponse:  # pyright: ignore[reportUnusedFunction]  # FastAPI keeps it
-        return FileResponse(_STATIC / "index.html")
-
     @app.post("/api/offer")
-    async def offer(body: Offer) -> Response:  # pyright: ignore[reportUnusedFunction]
+    async def offer(body: Offer) -> Response:  # pyright: ignore[reportUnusedFunction]  # FastAPI keeps it
         answer = await parts.offer(body.sdp)
         headers = {"Retry-After": str(answer.retry_after_s)} if answer.retry_after_s is not None else {}
         return JSONResponse(answer.body, status_code=answer.status, headers=headers)
@@ -89,11 +85,10 @@ def web_app(parts: WebParts) -> FastAPI:
         return Response(await parts.metrics(), media_type="text/plain; version=0.0.4")
 
     @app.middleware("http")
-    async def no_store(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:  # pyright: ignore[reportUnusedFunction]
+    async def revalidate(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:  # pyright: ignore[reportUnusedFunction]
         response = await call_next(request)
-        if not request.url.path.startswith("/static/"):
-            response.headers["Cache-Control"] = "no-store"
+        response.headers["Cache-Control"] = "no-cache"
         return response
 
-    app.mount("/static", StaticFiles(directory=_STATIC), name="static")
+    app.mount("/", StaticFiles(directory=_STATIC, html=True), name="page")
     return app

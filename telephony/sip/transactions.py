@@ -16,7 +16,6 @@ from telephony.sip.non_invite_server import NonInviteServerTransaction
 from telephony.sip.responses import stateless_response
 from telephony.sip.timers import Schedule, Timings
 from telephony.sip.transaction import Delivered, Failed, Failure
-from telephony.sip.uri import unbracketed
 from telephony.sip.via import BRANCH_COOKIE
 
 MAX_TRANSACTIONS = 20_000

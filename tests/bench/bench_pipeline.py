@@ -24,7 +24,7 @@ from bot.settings import TurnSettings
 from bot.speech_detector import SileroSession
 from telephony.leg import AudioReceived
 from tests.fakes.leg import FakeLeg
-from tests.integration.bot.test_call import ListStore, ScriptedFlow, ScriptedServices, ScriptedRecogniser, ToneSpeech
+from tests.integration.bot.test_call import ListStore, ScriptedFlow, ScriptedRecogniser, ScriptedServices, ToneSpeech
 
 
 async def feed(leg: FakeLeg, seconds: float) -> None:

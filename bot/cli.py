@@ -1,0 +1,49 @@
+"""`zeng`: one command; each subcommand's package is imported only when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import typer
+
+# name → (module, attribute, what it does). Imported lazily: `zeng flow lint` must not load torch.
+_COMMANDS = {
+    "demo": ("bot.edge.cli", "demo", "serve the bot on this machine with all that it needs"),
+    "serve": ("bot.edge.cli", "serve", "serve the bot with the settings of a file"),
+    "chat": ("bot.chat", "chat", "the same conversation, typed"),
+    "doctor": ("bot.models.cli", "doctor", "what is missing on this machine, and the remedy"),
+    "flow": ("bot.flows.cli", "app", "check, draw, test and compile call flows"),
+    "models": ("bot.models.cli", "app", "list and fetch model files"),
+    "stt": ("bot.recognition.cli", "app", "the speech recognition server"),
+    "tts": ("tts_engine.cli", "app", "the speech server, and speech from the shell"),
+}
+
+
+def main() -> None:
+    """Run the subcommand named first."""
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] in {"--help", "-h", "help"}:
+        print(_usage())  # noqa: T201  # a command's output
+        return
+    name, *rest = arguments
+    if name not in _COMMANDS:
+        print(f"zeng: no command {name!r}\n\n{_usage()}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(2)
+    module, attribute, _ = _COMMANDS[name]
+    command = getattr(importlib.import_module(module), attribute)
+    if not isinstance(command, typer.Typer):
+        app = typer.Typer(add_completion=False)
+        app.command()(command)
+        command = app
+    command(args=rest, prog_name=f"zeng {name}")
+
+
+def _usage() -> str:
+    width = max(map(len, _COMMANDS))
+    lines = [f"  {name:<{width}}  {what}" for name, (_, _, what) in _COMMANDS.items()]
+    return "usage: zeng COMMAND [--help]\n\n" + "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

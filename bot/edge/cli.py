@@ -1,0 +1,40 @@
+"""`zeng serve` and `zeng demo`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bot.edge.service import Service
+from bot.errors import BotError
+from bot.log import set_up_logging
+from bot.settings import load_settings
+
+Config = Annotated[Path | None, typer.Option(help="TOML file; see docs/configuration.md")]
+Voice = Annotated[str | None, typer.Option(help="CSM checkpoint: a folder or a hub id (espeak-ng speaks without)")]
+LogLevel = Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR")]
+
+
+def serve(config: Config = None, voice: Voice = None, log_level: LogLevel = "INFO") -> None:
+    """Serve calls with the settings of a file."""
+    _run(config, voice, log_level, demo=False)
+
+
+def demo(config: Config = None, voice: Voice = None, log_level: LogLevel = "WARNING") -> None:
+    """Serve the bot on this machine with everything it needs, the clinic's booking service too."""
+    _run(config, voice, log_level, demo=True)
+
+
+def _run(config: Path | None, voice: str | None, log_level: str, *, demo: bool) -> None:
+    set_up_logging(level=log_level.upper(), process="edge")
+    overrides: dict[str, object] = {} if voice is None else {"tts": {"backend": "torch", "voice": voice}}
+    try:
+        settings = load_settings(config, overrides)
+        asyncio.run(Service(settings, config=config, demo=demo, log_level=log_level.upper()).run())
+    except BotError as error:
+        print(f"zeng: {error}", file=sys.stderr)  # noqa: T201  # a command's output
+        raise SystemExit(1) from error
