@@ -1,0 +1,191 @@
+"""`Service`: composition root of the edge process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+import structlog
+import uvicorn
+
+from bot.edge.banner import banner
+from bot.edge.children import Children, ChildSpec
+from bot.edge.links import WorkerLinks
+from bot.edge.metrics import join_expositions
+from bot.edge.redis_server import free_port, redis_child
+from bot.edge.workers import WorkerPool
+from bot.errors import ServiceStartError
+from bot.settings import Settings
+from bot.web.app import Info, WebParts, web_app
+from telephony.sip.dispatch import SipDispatcher
+
+_log = structlog.get_logger("zeng.edge")
+
+
+class Service:
+    """Starts everything in order, serves until a signal, ends everything in order."""
+
+    def __init__(self, settings: Settings, *, config: Path | None, demo: bool, log_level: str) -> None:
+        self._settings = settings
+        self._config = config
+        self._demo = demo
+        self._log_level = log_level
+        self._children = Children()
+        self._names = tuple(f"worker-{n}" for n in range(settings.workers.count))
+        self._pool = WorkerPool(self._names)
+        self._draining = False
+
+    async def run(self) -> None:
+        """Serve until SIGINT or SIGTERM. Raises `ServiceStartError` when something does not come up."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        with tempfile.TemporaryDirectory(prefix="zeng-") as directory:
+            async with contextlib.AsyncExitStack() as stack:
+                stack.push_async_callback(self._children.stop, grace_s=5.0)
+                links = await self._start(Path(directory), stack)
+                await stop.wait()
+                await self._drain(links)
+
+    async def _start(self, directory: Path, stack: contextlib.AsyncExitStack) -> WorkerLinks:
+        environment = await self._start_parts(directory)
+        sockets = {name: directory / f"{name}.http" for name in self._names}
+        links = WorkerLinks(sockets, self._pool)
+        stack.push_async_callback(links.close)
+        for name in self._names:
+            await self._children.start(self._worker(name, directory, environment, links))
+        links.start()
+        sip_uri = await self._start_sip(directory, stack)
+        await self._start_web(links, sip_uri, stack)
+        return links
+
+    async def _start_parts(self, directory: Path) -> dict[str, str]:
+        """Start what the workers need; returns their settings for it."""
+        environment: dict[str, str] = {}
+        if not self._settings.redis.url:
+            child, environment["ZENG_REDIS__URL"] = redis_child(directory)
+            await self._children.start(child)
+        if not self._settings.speech.url:
+            environment["ZENG_SPEECH__URL"] = await self._start_server("speech server", ("tts", "serve"), environment)
+        if not self._settings.recogniser.url:
+            environment["ZENG_RECOGNISER__URL"] = await self._start_server("recogniser", ("stt", "serve"), environment)
+        if self._demo:
+            await self._start_demo_service(environment)
+        return environment
+
+    async def _start_server(self, name: str, command: tuple[str, ...], environment: Mapping[str, str]) -> str:
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        argv = (sys.executable, "-m", "bot.cli", *command, "--host", "127.0.0.1", "--port", str(port))
+        await self._children.start(
+            ChildSpec(name, (*argv, *self._config_option()), lambda: _serves(f"{url}/readyz"), dict(environment))
+        )
+        return url
+
+    async def _start_demo_service(self, environment: dict[str, str]) -> None:
+        host = "127.0.0.1:8099"
+        argv = (sys.executable, "-m", "bot.flows.demo_service", "--port", "8099")
+        await self._children.start(ChildSpec("clinic's booking service", argv, lambda: _serves(f"http://{host}/livez")))
+        allowed = (*self._settings.flow.allowed_private_hosts, host)
+        environment["ZENG_FLOW__ALLOWED_PRIVATE_HOSTS"] = json.dumps(allowed)
+
+    def _worker(self, name: str, directory: Path, environment: Mapping[str, str], links: WorkerLinks) -> ChildSpec:
+        argv = (sys.executable, "-m", "bot.worker", "--name", name, "--directory", str(directory))
+        options = (*self._config_option(), "--log-level", self._log_level)
+        return ChildSpec(name, (*argv, *options), lambda: links.ready(name), environment)
+
+    def _config_option(self) -> tuple[str, ...]:
+        return () if self._config is None else ("--config", str(self._config))
+
+    async def _start_sip(self, directory: Path, stack: contextlib.AsyncExitStack) -> str:
+        sip = self._settings.sip
+        if not sip.enabled:
+            return ""
+        dispatcher = SipDispatcher(
+            sip,
+            edge_socket=directory / "edge.sip",
+            workers={name: directory / f"{name}.sip" for name in self._names},
+            pick=self._pick,
+        )
+        try:
+            await dispatcher.start()
+        except OSError as error:
+            raise ServiceStartError(f"cannot listen for SIP on {sip.host}:{sip.port}: {error.strerror}; set [sip] port") from error
+        stack.push_async_callback(dispatcher.stop)
+        return f"sip:{sip.user}@{sip.domain or sip.host}:{dispatcher.port}"
+
+    def _pick(self) -> str | None:
+        return None if self._draining else self._pool.pick()
+
+    async def _start_web(self, links: WorkerLinks, sip_uri: str, stack: contextlib.AsyncExitStack) -> None:
+        web = self._settings.web
+        info = self._info(sip_uri)
+
+        async def metrics() -> bytes:
+            return join_expositions(await links.metrics())
+
+        app = web_app(WebParts(info, links.offer, self._not_ready, metrics))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none", lifespan="off"))
+        try:
+            listener = uvicorn.Config(app, host=web.host, port=web.port, log_config=None).bind_socket()
+        except SystemExit as error:
+            raise ServiceStartError(f"cannot listen for HTTP on {web.host}:{web.port}; set [web] port") from error
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+
+        async def close() -> None:
+            server.should_exit = True
+            await serving
+
+        stack.push_async_callback(close)
+        print(banner(info, f"http://{web.host}:{listener.getsockname()[1]}"), flush=True)  # noqa: T201  # for the person
+
+    def _info(self, sip_uri: str) -> Info:
+        settings = self._settings
+        recogniser = f"{settings.recogniser.model} ({settings.recogniser.url or 'on this machine'})"
+        understanding = settings.llm.model if settings.understanding.kind == "llm" else settings.understanding.kind
+        return Info(
+            flow=settings.flow.path,
+            recogniser=recogniser,
+            understanding=f"rules + {understanding}",
+            voice=settings.tts.description if not settings.speech.url else settings.speech.url,
+            sip_uri=sip_uri,
+        )
+
+    def _not_ready(self) -> str | None:
+        if self._draining:
+            return "draining"
+        if not self._pool.serving:
+            return "no worker answers"
+        return None if self._pool.free else "all places are taken"
+
+    async def _drain(self, links: WorkerLinks) -> None:
+        """Take no new calls and wait for the ones under way, at most `[workers] drain_s`; a second Ctrl-C ends the wait."""
+        self._draining = True
+        await links.drain()
+        if not self._pool.active:
+            return
+        hurry = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, hurry.set)
+        print(f"waiting for {self._pool.active} calls to end (Ctrl-C again to cut them)", flush=True)  # noqa: T201
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.workers.drain_s):
+                while self._pool.active and not hurry.is_set():
+                    await asyncio.sleep(0.1)
+
+
+async def _serves(url: str) -> bool:
+    try:
+        async with httpx.AsyncClient(timeout=1.0, trust_env=False) as client:
+            return (await client.get(url)).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False

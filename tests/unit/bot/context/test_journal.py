@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import asyncio
+
+from bot.context.conversation import Speaker, Turn
+from bot.context.journal import CallerAudio, Journal
+from bot.errors import ConversationError
+from bot.events import BotSpeaking, BotTurn, BotTurnHeard, CallerTurn
+from tts_engine.errors import SpeechUnavailableError
+from tts_engine.protocol import ConversationTurn
+
+
+class Store:
+    def __init__(self, error: Exception | None = None) -> None:
+        self.turns: list[Turn] = []
+        self.error = error
+
+    async def append(self, call_id: str, turn: Turn) -> None:
+        if self.error is not None:
+            raise self.error
+        self.turns.append(turn)
+
+
+class Memory:
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, ...]] = []
+
+    async def put_turn(self, conversation_id: str, turn: ConversationTurn) -> None:
+        self.calls.append(("put", turn.turn_id))
+
+    async def heard(self, conversation_id: str, turn_id: str, heard_s: float) -> None:
+        self.calls.append(("heard", turn_id, str(heard_s)))
+
+    async def forget(self, conversation_id: str) -> None:
+        self.calls.append(("forget", conversation_id))
+        raise SpeechUnavailableError("away")
+
+
+async def write(store: Store, memory: Memory, *events: object) -> tuple[Journal, list[Exception]]:
+    failures: list[Exception] = []
+    journal = Journal("call", store=store, speech=memory, wall_clock=lambda: 100.0, on_failure=failures.append)
+    running = asyncio.create_task(journal.run())
+    for event in events:
+        journal.note(event, caller_audio=CallerAudio(bytes(32_000)) if isinstance(event, CallerTurn) else None)
+    await journal.close()
+    await running
+    return journal, failures
+
+
+async def test_both_sides_are_kept_with_what_was_heard() -> None:
+    store, memory = Store(), Memory()
+
+    await write(
+        store,
+        memory,
+        BotTurn(turn_id="t1", text="Salam"),
+        BotSpeaking(on=True),
+        BotTurnHeard(turn_id="t1", heard_s=0.5, duration_s=2.0),
+        CallerTurn(turn_id="t2", text="Bəli"),
+        BotTurn(turn_id="t3", text="Sağ olun"),
+        BotTurnHeard(turn_id="t3", heard_s=1.0, duration_s=1.0),
+    )
+
+    assert store.turns == [
+        Turn("t1", Speaker.BOT, "Salam", 100.0, 2.0, 0.5),
+        Turn("t2", Speaker.CALLER, "Bəli", 100.0, 1.0),
+        Turn("t3", Speaker.BOT, "Sağ olun", 100.0, 1.0, None),
+    ]
+    assert memory.calls == [("heard", "t1", "0.5"), ("put", "t2"), ("forget", "call")]
+
+
+async def test_a_store_that_is_away_is_counted_and_nothing_waits() -> None:
+    _, failures = await write(Store(ConversationError("away")), Memory(), CallerTurn(turn_id="t1", text="a"))
+
+    assert [type(f) for f in failures] == [ConversationError, SpeechUnavailableError]
+
+
+async def test_what_does_not_fit_the_queue_is_dropped_and_counted() -> None:
+    journal = Journal("call", store=Store(), speech=Memory(), wall_clock=lambda: 0.0, on_failure=lambda _: None)
+
+    for n in range(100):
+        journal.note(CallerTurn(turn_id=f"t{n}", text="a"))
+
+    assert journal.dropped == 36
