@@ -74,17 +74,17 @@ class Service:
             child, environment["ZENG_REDIS__URL"] = redis_child(directory)
             await self._children.start(child)
         if not self._settings.speech.url:
-            environment["ZENG_SPEECH__URL"] = await self._start_server("speech server", ("tts", "serve"), environment)
+            environment["ZENG_SPEECH__URL"] = await self._start_server("speech server", "tts", environment)
         if not self._settings.recogniser.url:
-            environment["ZENG_RECOGNISER__URL"] = await self._start_server("recogniser", ("stt", "serve"), environment)
+            environment["ZENG_RECOGNISER__URL"] = await self._start_server("recogniser", "stt", environment)
         if self._demo:
             await self._start_demo_service(environment)
         return environment
 
-    async def _start_server(self, name: str, command: tuple[str, ...], environment: Mapping[str, str]) -> str:
+    async def _start_server(self, name: str, command: str, environment: Mapping[str, str]) -> str:
         port = free_port()
         url = f"http://127.0.0.1:{port}"
-        argv = (sys.executable, "-m", "bot.cli", *command, "--host", "127.0.0.1", "--port", str(port))
+        argv = (sys.executable, "-m", "bot.cli", command, "serve", "--host", "127.0.0.1", "--port", str(port))
         await self._children.start(
             ChildSpec(name, (*argv, *self._config_option()), lambda: _serves(f"{url}/readyz"), dict(environment))
         )
@@ -93,7 +93,9 @@ class Service:
     async def _start_demo_service(self, environment: dict[str, str]) -> None:
         host = "127.0.0.1:8099"
         argv = (sys.executable, "-m", "bot.flows.demo_service", "--port", "8099")
-        await self._children.start(ChildSpec("clinic's booking service", argv, lambda: _serves(f"http://{host}/livez")))
+        await self._children.start(
+            ChildSpec("clinic's booking service", argv, lambda: _serves(f"http://{host}/livez"))
+        )
         allowed = (*self._settings.flow.allowed_private_hosts, host)
         environment["ZENG_FLOW__ALLOWED_PRIVATE_HOSTS"] = json.dumps(allowed)
 
@@ -118,7 +120,7 @@ class Service:
         try:
             await dispatcher.start()
         except OSError as error:
-            raise ServiceStartError(f"cannot listen for SIP on {sip.host}:{sip.port}: {error.strerror}; set [sip] port") from error
+            raise ServiceStartError(f"cannot listen for SIP on {sip.host}:{sip.port}; set [sip] port") from error
         stack.push_async_callback(dispatcher.stop)
         return f"sip:{sip.user}@{sip.domain or sip.host}:{dispatcher.port}"
 
@@ -167,7 +169,7 @@ class Service:
         return None if self._pool.free else "all places are taken"
 
     async def _drain(self, links: WorkerLinks) -> None:
-        """Take no new calls and wait for the ones under way, at most `[workers] drain_s`; a second Ctrl-C ends the wait."""
+        """Take no new calls and wait for those under way, at most `[workers] drain_s` or until a second Ctrl-C."""
         self._draining = True
         await links.drain()
         if not self._pool.active:
@@ -180,7 +182,7 @@ class Service:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._settings.workers.drain_s):
                 while self._pool.active and not hurry.is_set():
-                    await asyncio.sleep(0.1)
+                    await asyncio.sleep(0.1)  # noqa: ASYNC110  # the counts come by polling
 
 
 async def _serves(url: str) -> bool:

@@ -1,0 +1,134 @@
+"""baresip (Debian) as a caller: speaks a WAV file, records what it hears, driven over its control socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_MODULES = "/usr/lib/baresip/modules"
+_CONFIG = """\
+poll_method epoll
+sip_listen 127.0.0.1:{sip}
+call_local_timeout 120
+audio_source aufile,{wav}
+audio_player aufile,{unused}
+audio_alert aufile,{wav}
+ausrc_srate 8000
+auplay_srate 8000
+audio_buffer 20-160
+rtp_ports {rtp}-{rtp_end}
+rtcp_mux no
+jitter_buffer_type adaptive
+jitter_buffer_delay 3-10
+net_interface 127.0.0.1
+module_path {modules}
+module stdio.so
+module g711.so
+module aufile.so
+module sndfile.so
+module_tmp uuid.so
+module_tmp account.so
+module_app menu.so
+module_app ctrl_tcp.so
+ctrl_tcp_listen 127.0.0.1:{control}
+snd_path {folder}
+"""
+
+
+def _free_port(kind: socket.SocketKind) -> int:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Baresip:
+    """One running baresip."""
+
+    folder: Path
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    events: list[dict[str, object]] = field(default_factory=list)
+
+    async def command(self, name: str, params: str = "") -> None:
+        message = json.dumps({"command": name, "params": params, "token": name}).encode()
+        self.writer.write(f"{len(message)}:".encode() + message + b",")
+        await self.writer.drain()
+
+    async def until(self, kind: str, *, seconds: float = 10.0) -> dict[str, object]:
+        """Wait for an event such as CALL_ESTABLISHED or CALL_CLOSED."""
+        async with asyncio.timeout(seconds):
+            while True:
+                for event in self.events:
+                    if event.get("type") == kind:
+                        return event
+                await self._read()
+
+    async def _read(self) -> None:
+        length = int((await self.reader.readuntil(b":"))[:-1])
+        message = json.loads(await self.reader.readexactly(length))
+        await self.reader.readexactly(1)
+        self.events.append(message)
+
+    def heard(self) -> Path:
+        """Return the WAV of what was heard (8 kHz)."""
+        return max(self.folder.glob("dump-*-dec.wav"), key=lambda p: p.stat().st_size)
+
+    def said(self) -> Path:
+        """Return the WAV of what was sent; it lies beside what was heard on the same clock."""
+        return max(self.folder.glob("dump-*-enc.wav"), key=lambda p: p.stat().st_size)
+
+
+@asynccontextmanager
+async def baresip(folder: Path, *, wav: Path, transport: str = "udp") -> AsyncIterator[Baresip]:
+    """Run baresip with `wav` as its voice; ends it and its calls on exit."""
+    control = _free_port(socket.SOCK_STREAM)
+    rtp = 40_000 + _free_port(socket.SOCK_DGRAM) % 5_000 * 4
+    config = _CONFIG.format(
+        sip=_free_port(socket.SOCK_DGRAM),
+        wav=wav,
+        unused=folder / "unused.wav",
+        rtp=rtp,
+        rtp_end=rtp + 20,
+        modules=_MODULES,
+        control=control,
+        folder=folder,
+    )
+    (folder / "config").write_text(config)
+    (folder / "contacts").write_text("")
+    account = f"<sip:caller@127.0.0.1;transport={transport}>;regint=0;audio_codecs=pcmu,pcma\n"
+    (folder / "accounts").write_text(account)
+    log = (folder / "baresip.log").open("wb")
+    process = await asyncio.create_subprocess_exec(
+        "baresip", "-f", str(folder), "-n", "127.0.0.1", stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
+    )
+    try:
+        reader, writer = await _connect(control)
+        phone = Baresip(folder, reader, writer)
+        yield phone
+        with contextlib.suppress(ConnectionError):
+            await phone.command("hangup")
+            await phone.command("quit")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), 3.0)
+        writer.close()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        log.close()
+
+
+async def _connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async with asyncio.timeout(5.0):
+        while True:
+            try:
+                return await asyncio.open_connection("127.0.0.1", port)
+            except ConnectionError:
+                await asyncio.sleep(0.05)
