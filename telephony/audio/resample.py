@@ -1,0 +1,110 @@
+"""Streaming sample-rate conversion between 8, 16, 24 and 48 kHz: linear phase, no bursts.
+
+A polyphase FIR filter held as a band matrix: 4 ms of input times the matrix is 4 ms of output, so a 20 ms frame is
+one small product of five rows. The coefficients are multiples of 2**-30; with 16-bit samples every partial sum fits
+the 53 bits of a double, so the arithmetic is exact and a stream gives the same samples however it is cut.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import gcd
+
+import numpy as np
+from numpy.typing import NDArray
+
+RATES_HZ = (8_000, 16_000, 24_000, 48_000)
+
+# Of the lower of the two rates: 48 taps are 6 ms at 8 kHz, so 3 ms of delay. With this window and cut-off the
+# response is -0.02 dB at 3.4 kHz and -91 dB at 4.3 kHz.
+_TAPS = 48
+_KAISER_BETA = 9.0
+_CUTOFF = 0.95  # of the lower Nyquist frequency
+_BLOCKS_A_SECOND = 250
+_COEFFICIENT_STEP = 2.0**-30
+
+
+@dataclass(frozen=True, slots=True)
+class _Filter:
+    matrix: NDArray[np.float64]  # (history + block_in, block_out)
+    step: int  # inputs are taken in multiples of it
+    yields: int  # outputs for each `step`
+    history: int
+    block_in: int
+    delay_in: int
+    delay_out: int
+
+
+@lru_cache(maxsize=16)
+def _design(in_hz: int, out_hz: int) -> _Filter:
+    common = gcd(in_hz, out_hz)
+    up, down = out_hz // common, in_hz // common
+    half = _TAPS // 2 * (in_hz * up // min(in_hz, out_hz))
+    position = np.arange(-half, half + 1)
+    bandwidth = _CUTOFF * min(in_hz, out_hz) / (in_hz * up)
+    taps = np.sinc(position * bandwidth) * np.kaiser(2 * half + 1, _KAISER_BETA)
+    taps = np.rint(taps * (up / taps.sum()) / _COEFFICIENT_STEP) * _COEFFICIENT_STEP
+    history = 2 * half // up
+    block_in = in_hz // _BLOCKS_A_SECOND
+    block_out = block_in * up // down
+    matrix = np.zeros((history + block_in, block_out))
+    for m in range(block_out):
+        for i in range(-history, block_in):
+            tap = m * down - i * up
+            if 0 <= tap <= 2 * half:
+                matrix[i + history, m] = taps[tap]
+    return _Filter(matrix, down, up, history, block_in, delay_in=half // up, delay_out=half // down)
+
+
+class Resampler:
+    """Converts one stream of PCM16 mono from `in_hz` to `out_hz` (different rates out of `RATES_HZ`).
+
+    Each `feed` gives exactly `out_hz / in_hz` samples for each sample given; where that is not whole (24 to 8 kHz and
+    a cut that is no multiple of 3), the odd ones wait for the next. The output is late by `delay_ms`, never more.
+    """
+
+    def __init__(self, in_hz: int, out_hz: int) -> None:
+        if in_hz not in RATES_HZ or out_hz not in RATES_HZ or in_hz == out_hz:
+            raise ValueError(f"cannot convert {in_hz} Hz to {out_hz} Hz: give two different rates of {RATES_HZ}")
+        self._filter = _design(in_hz, out_hz)
+        self.delay_ms = 1000 * self._filter.delay_in / in_hz
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was fed, as for a new stream."""
+        self._history = np.zeros(self._filter.history)
+        self._waiting = np.zeros(0, np.int16)
+
+    def feed(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Convert the next samples; values beyond 16 bits saturate."""
+        if len(self._waiting):
+            samples = np.concatenate((self._waiting, samples))
+        design = self._filter
+        odd = len(samples) % design.step
+        self._waiting = samples[len(samples) - odd :]
+        count = len(samples) - odd
+        if not count:
+            return np.zeros(0, np.int16)
+        blocks = -(-count // design.block_in)
+        signal = np.zeros(design.history + blocks * design.block_in)
+        signal[: design.history] = self._history
+        signal[design.history : design.history + count] = samples[:count]
+        self._history = signal[count : count + design.history]
+        rows = np.ndarray(
+            (blocks, design.history + design.block_in), np.float64, signal, strides=(design.block_in * 8, 8)
+        )
+        # The rows overlap; copied, they go to BLAS.
+        result = (rows.copy() @ design.matrix).ravel()[: count // design.step * design.yields]
+        np.rint(result, out=result)
+        np.minimum(result, 32767, out=result)
+        np.maximum(result, -32768, out=result)
+        return result.astype(np.int16)
+
+    def flush(self) -> NDArray[np.int16]:
+        """Give the samples still inside the filter (the odd ones and `delay_ms`), then `reset()`."""
+        odd = len(self._waiting)
+        padding = -odd % self._filter.step
+        rest = self.feed(np.zeros(padding + self._filter.delay_in, np.int16))
+        self.reset()
+        return rest
