@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from telephony.errors import SdpError
 from telephony.webrtc.sdp import (
-    Description,
     TransportParameters,
     answer_to,
     new_offer,
@@ -246,21 +245,17 @@ def test_audio_without_a_direction_is_sent_and_received() -> None:
     assert parse_description(without("a=sendrecv")).payload_type == 111
 
 
-@given(
-    st.lists(
-        st.tuples(st.integers(0, len(CHROMIUM)), st.text(st.sampled_from("av=m: \r\n0129/xé"), max_size=8)),
-        max_size=6,
-    )
-)
-def test_a_damaged_offer_is_read_or_refused_and_never_breaks(cuts: list[tuple[int, str]]) -> None:
+JUNK = st.text(st.sampled_from("av=m: \r\n0129/xé"), max_size=8)
+
+
+@given(st.lists(st.tuples(st.integers(0, len(CHROMIUM)), JUNK), max_size=6))
+def test_a_damaged_offer_is_refused_or_can_be_answered(cuts: list[tuple[int, str]]) -> None:
     text = CHROMIUM
     for position, junk in cuts:
         text = text[:position] + junk + text[position + len(junk) :]
     try:
         offer = parse_description(text)
-    except SdpError as error:
-        assert error.status in (400, 488)
-    else:
-        assert isinstance(
-            parse_description(write_description(answer_to(offer, OURS, ssrc=1), session_id=1)), Description
-        )
+    except SdpError:
+        return
+    answer = write_description(answer_to(offer, OURS, ssrc=1), session_id=1)
+    assert parse_description(answer).transport == OURS
