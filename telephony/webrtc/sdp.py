@@ -23,6 +23,7 @@ _ICE_UFRAG: Final = re.compile(r"[A-Za-z0-9+/]{4,256}")  # RFC 8839, 5.4
 _ICE_PWD: Final = re.compile(r"[A-Za-z0-9+/]{22,256}")
 _FINGERPRINT: Final = re.compile(r"(sha-(?:256|384|512)) ([0-9A-F]{2}(?::[0-9A-F]{2})+)", re.IGNORECASE)
 _OPUS: Final = re.compile(r"(\d{1,3}) opus/48000(?:/2)?", re.IGNORECASE)
+_NUMBER: Final = re.compile(r"[0-9]{1,10}")
 _DIRECTIONS: Final = ("sendrecv", "sendonly", "recvonly", "inactive")
 
 Setup: TypeAlias = Literal["active", "passive", "actpass"]
@@ -244,14 +245,14 @@ def _setup(session: _Lines, section: _Lines) -> Setup:
 
 def _number(section: _Lines, name: str, default: int, limit: int) -> int:
     value = section.value(name) or str(default)
-    if not (value.isascii() and value.isdecimal()) or not 0 <= int(value) <= limit:
+    if not _NUMBER.fullmatch(value) or int(value) > limit:
         raise SdpError(f"a={name} must be a number from 0 to {limit}", status=400)
     return int(value)
 
 
 def _ssrc(audio: _Lines) -> int | None:
     value = (audio.value("ssrc") or "").partition(" ")[0]
-    return int(value) if value.isascii() and value.isdecimal() and int(value) < 2**32 else None
+    return int(value) if _NUMBER.fullmatch(value) and int(value) < 2**32 else None
 
 
 def _write_section(section: MediaSection, description: Description, *, tagged: bool) -> list[str]:

@@ -1,7 +1,7 @@
 """Headless Chromium as a WebRTC caller, over the DevTools protocol (CDP).
 
-One browser, one page: `async with chromium(folder, microphone=wav) as page`. The microphone plays a WAV file in a loop;
-what the page logs as an error or throws is kept in `page.errors`.
+One browser, one page: `async with chromium(folder, microphone=wav) as page`. The microphone plays a WAV file in a
+loop; what the page logs as an error or throws is kept in `page.errors`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -146,12 +146,12 @@ class Page:
         await self.command("Input.dispatchKeyEvent", type="keyUp", key=key)
 
     async def screenshot(
-        self, path: Path, *, width: int = 1280, height: int = 800, dark: bool = False, scale: float = 1.0
-    ) -> None:
-        """Save the page as PNG, as a window of this size shows it."""
+        self, *, width: int = 1280, height: int = 800, dark: bool = False, scale: float = 1.0
+    ) -> bytes:
+        """PNG of the page, as a window of this size shows it."""
         await self.resize(width=width, height=height, dark=dark, scale=scale)
         result = await self.command("Page.captureScreenshot", format="png")
-        path.write_bytes(base64.b64decode(result["data"]))
+        return base64.b64decode(result["data"])
 
     async def resize(self, *, width: int, height: int, dark: bool = False, scale: float = 1.0) -> None:
         """Show the page in a window of this size, in the light or dark scheme."""
@@ -177,7 +177,7 @@ class Page:
 @asynccontextmanager
 async def chromium(
     folder: Path, *, microphone: Path | None = None, allow_microphone: bool = True, language: str = "az"
-) -> AsyncIterator[Page]:
+) -> AsyncGenerator[Page]:
     """Run Chromium with its profile in `folder` and one page open; ends it, and all its children, at exit."""
     program = executable()
     if program is None:
