@@ -71,7 +71,8 @@ def draw(logits: Tensor, keys: Tensor, temperature: Tensor, top_k: Tensor, *, li
 
     logits [B, V] of any float type, keys [B] int64, temperature [B] float32 (0 = greedy), top_k [B] int64 of 1 to
     `limit`; returns [B] int64. `limit` is a property of the engine, since the shapes must not depend on a request.
-    Equal best scores (fewer than `limit`) go to the lowest code, so that bfloat16's frequent ties do not depend on the kernel.
+    Equal best scores (fewer than `limit`) go to the lowest code, so that bfloat16's frequent ties do not depend on
+    the kernel.
     """
     values, codes = torch.topk(logits.float(), min(limit, logits.shape[-1]), dim=-1)
     floor = values.gather(1, (top_k - 1).clamp(max=values.shape[1] - 1)[:, None])
