@@ -1,0 +1,81 @@
+"""The encoder: a whole utterance of 24 kHz sound to frames of codes."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as fn
+from torch import Tensor, nn
+
+from tts_engine.model.config import MimiConfig
+from tts_engine.model.layers import Attend, attention, weight
+from tts_engine.model.mimi.decoder import ResidualBlock
+from tts_engine.model.mimi.quantizer import SplitQuantizer
+from tts_engine.model.mimi.transformer import MimiTransformer
+from tts_engine.model.rope import rotations
+
+
+class StridedConv(nn.Module):
+    """Causal convolution with a kernel of twice its stride (or any kernel at stride 1)."""
+
+    def __init__(self, channels: int, out: int, kernel: int, *, stride: int = 1, bias: bool = True) -> None:
+        super().__init__()
+        self.weight = weight(out, channels, kernel)
+        self.bias = weight(out) if bias else None
+        self.stride = stride
+
+    def forward(self, x: Tensor, *, mode: str = "constant") -> Tensor:
+        x = fn.pad(x, (self.weight.shape[-1] - self.stride, 0), mode=mode)
+        return fn.conv1d(x, self.weight, self.bias, stride=self.stride)
+
+
+class MimiEncoder(nn.Module):
+    def __init__(self, config: MimiConfig) -> None:
+        super().__init__()
+        self.config = config
+        channels = config.num_filters
+        self.first = StridedConv(1, channels, config.kernel_size)
+        self.blocks, self.downs = nn.ModuleList(), nn.ModuleList()
+        for ratio in reversed(config.upsampling_ratios):
+            growth = (config.dilation_growth**n for n in range(config.num_residual_layers))
+            self.blocks.append(nn.ModuleList(ResidualBlock(config, channels, dilation) for dilation in growth))
+            self.downs.append(StridedConv(channels, 2 * channels, 2 * ratio, stride=ratio))
+            channels *= 2
+        self.last = StridedConv(channels, config.hidden_size, config.last_kernel_size)
+        self.transformer = MimiTransformer(config)
+        self.downsample = StridedConv(config.hidden_size, config.hidden_size, 4, stride=2, bias=False)
+        self.quantizer = SplitQuantizer(config)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """Codes [B, ceil(N / 1920), codebooks] int64 of samples [B, N] in -1..1.
+
+        The end is filled with zeros to a whole frame, so an utterance gives the same codes alone and in a batch.
+        """
+        x = fn.pad(samples, (0, -samples.shape[1] % self.config.frame_samples))[:, None].to(self.first.weight.dtype)
+        x = self.first(x)
+        for blocks, down in zip(self.blocks, self.downs, strict=True):
+            assert isinstance(blocks, nn.ModuleList)
+            for block in blocks:
+                assert isinstance(block, ResidualBlock)
+                x = x + _whole(block, x)
+            x = down(fn.elu(x))
+        x = self._attend(self.last(fn.elu(x)).transpose(1, 2)).transpose(1, 2)
+        x = self.downsample(x, mode="replicate").transpose(1, 2)
+        return self.quantizer.encode(x.flatten(0, 1)).view(x.shape[0], x.shape[1], -1)
+
+    def _attend(self, x: Tensor) -> Tensor:
+        positions = torch.arange(x.shape[1], device=x.device)
+        behind = positions[:, None] - positions
+        mask = ((behind >= 0) & (behind < self.config.window))[None]
+        cos, sin = (angle.to(x.dtype) for angle in rotations(positions, self.transformer.frequencies))
+
+        def layer(_: int) -> Attend:
+            return lambda query, key, value: attention(query, key, value, mask)
+
+        return self.transformer(x, cos, sin, layer)
+
+
+def _whole(block: ResidualBlock, x: Tensor) -> Tensor:
+    wide, narrow = block.wide, block.narrow
+    zeros = x.new_zeros(x.shape[0], wide.channels, wide.context)
+    hidden = wide(zeros, fn.elu(x))
+    return narrow(hidden[..., :0], fn.elu(hidden))
