@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, assert_never
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -81,6 +81,8 @@ def error_of(told: ErrorMessage | ErrorDetail) -> SpeechError:
             return SpeechUnavailableError(told.message)
         case "engine_error":
             return SpeechEngineError(told.message)
+        case _:
+            assert_never(told.code)
 
 
 def error_of_response(status: int, body: bytes) -> SpeechError:
