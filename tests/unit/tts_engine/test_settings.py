@@ -11,7 +11,7 @@ def test_the_voice_without_weights_is_the_default() -> None:
 
 
 def test_an_unknown_name_is_refused() -> None:
-    with pytest.raises(ValidationError, match="espeak.wpm"):
+    with pytest.raises(ValidationError, match=r"espeak\.wpm"):
         TtsSettings.model_validate({"espeak": {"wpm": 150}})
 
 
