@@ -25,6 +25,7 @@ Identifier: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,128}$"
 Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**63)]
 Speed: TypeAlias = Annotated[float, Field(ge=0.25, le=4.0)]
 SampleRate: TypeAlias = Literal[8_000, 16_000, 24_000]
+ErrorCode: TypeAlias = Literal["invalid_request", "invalid_state", "at_capacity", "unavailable", "engine_error"]
 
 
 class _Message(BaseModel):
@@ -224,7 +225,7 @@ class ErrorMessage(_Message):
 
     type: Literal["error"] = "error"
     message: str
-    code: Literal["invalid_request", "invalid_state", "at_capacity", "unavailable", "engine_error"]
+    code: ErrorCode
     param: str | None = None
     retry_after_s: float | None = None
 

@@ -1,0 +1,110 @@
+"""What a conversation's turns become when one is added, cut short or chosen as context: pure functions.
+
+Turns are dropped whole, oldest first, and in hops: a prompt whose beginning stays the same for several
+turns is found in the engine's prefix cache; one that slides every turn is computed anew each time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from math import ceil, floor
+from typing import TypeAlias
+
+from tts_engine.backend.port import CodecFormat, SpokenTurn
+
+Turns: TypeAlias = tuple[SpokenTurn, ...]  # oldest first
+
+# A frame of codes lasts 80 ms; what the caller heard is rounded down to it. The slack takes back the
+# rounding of seconds that were computed from whole frames.
+_FRAME_SLACK = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryLimits:
+    """How much of a conversation is kept."""
+
+    max_turns: int = 64
+    max_bytes: int = 128 * 1024  # text and codes; 160 s of codes at 800 B/s
+
+    def hop(self) -> HistoryLimits:
+        """How far a conversation is cut back once it has reached the limits."""
+        return HistoryLimits(ceil(self.max_turns * 3 / 4), self.max_bytes * 3 // 4)
+
+
+def remember(turns: Turns, turn: SpokenTurn, limits: HistoryLimits) -> Turns:
+    """Add a turn. The user's replaces the one of its name; the assistant's continues it."""
+    known = [t.turn_id for t in turns]
+    if turn.turn_id in known:
+        at = known.index(turn.turn_id)
+        if turn.role == turns[at].role == "assistant":
+            turn = _continued(turns[at], turn)
+        turns = (*turns[:at], turn, *turns[at + 1 :])
+    else:
+        turns = (*turns, turn)
+    return turns if _fits(turns, limits) else _cut_back(turns, limits.hop())
+
+
+def cut_to_heard(turns: Turns, turn_id: str, heard_s: float, codec: CodecFormat | None) -> Turns:
+    """Forget what the caller did not hear of a turn; a turn of which nothing was heard goes whole."""
+    return tuple(
+        cut
+        for turn in turns
+        if (cut := heard_part(turn, heard_s, codec) if turn.turn_id == turn_id else turn) is not None
+    )
+
+
+def heard_part(turn: SpokenTurn, heard_s: float, codec: CodecFormat | None) -> SpokenTurn | None:
+    """Keep the codes of whole frames heard, and the words up to the one that was being said.
+
+    Words are spread evenly over the turn's time: a voice gives no timestamps, and a word too many or
+    too few matters less than a text twice as long as its audio.
+    """
+    if heard_s >= turn.duration_s:
+        return turn
+    words = turn.text.split()
+    said = " ".join(words[: ceil(len(words) * heard_s / turn.duration_s)])
+    codes = turn.codes
+    if codec is not None:
+        codes = codes[: floor(heard_s * codec.frame_hz + _FRAME_SLACK) * codec.frame_bytes]
+    if not said or (turn.codes and not codes):
+        return None
+    return replace(turn, text=said, duration_s=heard_s, codes=codes)
+
+
+def newest_within(turns: Turns, max_context_s: float) -> Turns:
+    """Choose the newest turns that last no longer than `max_context_s` together.
+
+    The first of them changes only when the conversation has grown by a quarter of that.
+    """
+    total_s = sum(turn.duration_s for turn in turns)
+    if total_s <= max_context_s:
+        return turns
+    hop_s = max_context_s / 4
+    skip_s = ceil((total_s - max_context_s) / hop_s) * hop_s if hop_s else total_s
+    ends = accumulate(turn.duration_s for turn in turns)
+    return tuple(turn for turn, end in zip(turns, ends, strict=True) if end - turn.duration_s >= skip_s)
+
+
+def size_bytes(turn: SpokenTurn) -> int:
+    """Bytes that a turn counts for."""
+    return len(turn.text.encode()) + len(turn.codes)
+
+
+def _continued(turn: SpokenTurn, more: SpokenTurn) -> SpokenTurn:
+    return replace(
+        turn,
+        text=f"{turn.text} {more.text}",
+        duration_s=turn.duration_s + more.duration_s,
+        codes=turn.codes + more.codes,
+    )
+
+
+def _fits(turns: Turns, limits: HistoryLimits) -> bool:
+    return len(turns) <= limits.max_turns and sum(map(size_bytes, turns)) <= limits.max_bytes
+
+
+def _cut_back(turns: Turns, limits: HistoryLimits) -> Turns:
+    while turns and not _fits(turns, limits):
+        turns = turns[1:]
+    return turns

@@ -1,0 +1,50 @@
+"""Settings of the speech server: section `[tts]`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EspeakSettings(_Section):
+    """The voice without weights: espeak-ng in processes of its own."""
+
+    processes: int = Field(default=2, ge=1, le=64)
+    words_per_minute: int = Field(default=150, ge=80, le=450)  # at speed 1.0
+    pitch: int = Field(default=50, ge=0, le=99)
+    sentence_pause_ms: int = Field(default=280, ge=0, le=2000)  # where a long text is cut in two
+    job_timeout_s: float = Field(default=10.0, gt=0)  # for 300 characters; measured 20 ms
+
+
+class TtsSettings(_Section):
+    """The speech server. Sizes and times bound what one client can cost the others."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8100, ge=0, le=65535)  # 0: any free port
+    backend: Literal["espeak", "torch", "vllm"] = "espeak"
+    voice: str = ""  # empty: the backend's first
+    espeak: EspeakSettings = EspeakSettings()
+
+    max_streams: int = Field(default=64, ge=1, le=4096)  # utterances at once
+    max_connections: int = Field(default=1024, ge=1, le=65536)
+    retry_after_s: float = Field(default=1.0, gt=0)  # what a client without a place is told
+
+    first_audio_timeout_s: float = Field(default=10.0, gt=0)
+    chunk_timeout_s: float = Field(default=5.0, gt=0)
+    max_audio_s: float = Field(default=180.0, gt=0)  # of one utterance
+    send_buffer_bytes: int = Field(default=262_144, ge=16_384)  # per connection, 5 s of 24 kHz PCM
+    stall_timeout_s: float = Field(default=5.0, gt=0)  # a client that takes nothing for so long is cut
+    idle_timeout_s: float = Field(default=900.0, gt=0)  # a connection that asks nothing for so long is closed
+    drain_timeout_s: float = Field(default=30.0, ge=0)  # how long SIGTERM waits for utterances
+
+    redis_url: str = ""  # empty: conversations are kept in memory
+    redis_timeout_ms: int = Field(default=150, ge=10, le=5000)
+    conversation_ttl_s: int = Field(default=900, ge=60)
+    conversation_max_turns: int = Field(default=64, ge=4, le=1024)
+    conversation_max_bytes: int = Field(default=131_072, ge=16_384)  # text and codes; 160 s of codes
+    memory_max_conversations: int = Field(default=2048, ge=1)
