@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -147,6 +148,8 @@ def load_settings(config: Path | None, overrides: dict[str, Any] | None = None) 
 
     try:
         return _FromFile(**(overrides or {}))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{config} is not TOML: {error}") from error
     except ValidationError as error:
         lines = [f"[{'.'.join(map(str, e['loc']))}] {e['msg']}" for e in error.errors()]
         raise SettingsError("settings: " + "; ".join(lines)) from error

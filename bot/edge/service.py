@@ -182,7 +182,7 @@ class Service:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._settings.workers.drain_s):
                 while self._pool.active and not hurry.is_set():
-                    await asyncio.sleep(0.1)  # noqa: ASYNC110  # the counts come by polling
+                    await asyncio.sleep(0.1)  # the counts come by polling
 
 
 async def _serves(url: str) -> bool:

@@ -1,0 +1,53 @@
+"""docs/configuration.md from the settings' own models: `python -m tests.configuration_page` writes it."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from pathlib import Path
+
+from pydantic import BaseModel, SecretStr
+
+from bot.settings import Settings
+
+PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
+_HEAD = """\
+# Configuration
+
+One TOML file (`zeng serve --config zeng.toml`), overridden by the environment: `[web] port` is `ZENG_WEB__PORT`. Unknown names
+are refused. Every setting has a default; `zeng demo` runs with none set. Written from the code by `python -m tests.configuration_page`.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [_HEAD]
+    for name, field in Settings.model_fields.items():
+        assert isinstance(field.annotation, type)
+        parts += _section(name, field.annotation)
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _section(title: str, model: type[BaseModel], prefix: str = "") -> list[str]:
+    comments = _comments(model)
+    lines = [f"## `[{title}]`", "", (model.__doc__ or "").strip().splitlines()[0], ""]
+    lines += ["| name | default | |", "|---|---|---|"]
+    nested: list[str] = []
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            nested += _section(f"{title}.{name}", field.annotation, f"{prefix}{name}.")
+            continue
+        default = field.get_default(call_default_factory=True)
+        shown = default.get_secret_value() if isinstance(default, SecretStr) else default
+        lines.append(f"| `{prefix}{name}` | `{json.dumps(shown, default=str)}` | {comments.get(name, '')} |")
+    return [*lines, "", *nested]
+
+
+def _comments(model: type[BaseModel]) -> dict[str, str]:
+    matches = re.finditer(r"^\s+(\w+): .*?  # (.*)$", inspect.getsource(model), re.MULTILINE)
+    return {match[1]: match[2] for match in matches}
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
