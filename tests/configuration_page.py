@@ -15,8 +15,9 @@ PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
 _HEAD = """\
 # Configuration
 
-One TOML file (`zeng serve --config zeng.toml`), overridden by the environment: `[web] port` is `ZENG_WEB__PORT`. Unknown names
-are refused. Every setting has a default; `zeng demo` runs with none set. Written from the code by `python -m tests.configuration_page`.
+One TOML file (`zeng serve --config zeng.toml`), overridden by the environment: `[web] port` is `ZENG_WEB__PORT`.
+Unknown names are refused. Every setting has a default; `zeng demo` runs with none set. This page is written from the
+code by `python -m tests.configuration_page`.
 """
 
 

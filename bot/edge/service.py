@@ -181,8 +181,8 @@ class Service:
         print(f"waiting for {self._pool.active} calls to end (Ctrl-C again to cut them)", flush=True)  # noqa: T201
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._settings.workers.drain_s):
-                while self._pool.active and not hurry.is_set():
-                    await asyncio.sleep(0.1)  # the counts come by polling
+                while self._pool.active and not hurry.is_set():  # noqa: ASYNC110  # the counts come by polling
+                    await asyncio.sleep(0.1)
 
 
 async def _serves(url: str) -> bool:
