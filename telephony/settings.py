@@ -37,5 +37,9 @@ class WebRtcSettings(_Section):
     """WebRTC legs."""
 
     enabled: bool = True
+    hosts: tuple[str, ...] = ()  # addresses to be reached at; empty: all of this machine
+    allow_loopback: bool = True  # 127.0.0.1 too, for a caller on this machine
     stun_urls: tuple[str, ...] = ()
     connect_timeout_s: float = Field(default=15.0, gt=0)
+    silence_timeout_s: float = Field(default=15.0, gt=0)  # no media at all for so long ends the call
+    lead_ms: int = Field(default=200, ge=40, le=1000)  # how far ahead the bot may queue

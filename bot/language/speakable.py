@@ -1,7 +1,7 @@
 """Azerbaijani text made fit to be spoken: numbers, dates, money, telephones and abbreviations in words.
 
-At each place the first rule of `_RULES` that matches is used. What comes out has no digits left, and speaking it again
-changes nothing. A voice is trained on the same text as it serves.
+At each place the first rule of `_RULES` that matches is used. What comes out has no digits left, and speaking it
+again changes nothing. A voice is trained on the same text as it serves.
 """
 
 from __future__ import annotations

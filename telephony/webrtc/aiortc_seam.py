@@ -59,7 +59,8 @@ class PeerHandlers:
     rtcp: Callable[[bytes], None]
     channel_open: Callable[[], None]
     text: Callable[[str], None]  # from the data channel
-    closed: Callable[[str], None]  # the far side has gone; says how that showed
+    hung_up: Callable[[], None]  # the far side closed the connection
+    lost: Callable[[], None]  # it is not to be reached any more
 
 
 class Peer:
@@ -232,16 +233,12 @@ class Peer:
             self._handlers.text(message)
 
     def _on_ice_state(self) -> None:
-        if self._ice.state == "failed":
-            self._gone("the network connection was lost")
+        if self._ice.state == "failed" and not self._closed:
+            self._handlers.lost()
 
     def _on_dtls_state(self) -> None:
-        if self._dtls.state == "closed":
-            self._gone("the peer closed the connection")
-
-    def _gone(self, reason: str) -> None:
-        if not self._closed:
-            self._handlers.closed(reason)
+        if self._dtls.state == "closed" and not self._closed:
+            self._handlers.hung_up()
 
     async def _flush_texts(self) -> None:
         sctp: Any = self._sctp

@@ -1,0 +1,120 @@
+"""`OpusReceiver`: RTP payloads of one Opus stream in, one frame of 16 kHz PCM out every 20 ms. Sans I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from telephony.audio.conceal import crossfade
+from telephony.audio.frame import is_quiet, pcm_of, samples_of
+from telephony.audio.playout import Conceal, Decode, Playout, PlayoutAction, Silence
+from telephony.errors import RemoteProtocolError
+from telephony.leg import INPUT_FRAME_BYTES, INPUT_RATE_HZ
+from telephony.webrtc.opus import OpusDecoder, packet_samples
+
+CLOCK_HZ: Final = 48_000  # of Opus in RTP, whatever rate is coded (RFC 7587, 4.1)
+_SHORTEST_MS: Final = 5  # packets of 2.5 ms exist and are sent by nobody
+_BYTES_A_MS: Final = INPUT_RATE_HZ * 2 // 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverStats:
+    """Figures since the receiver was made; counts are packets unless named otherwise."""
+
+    late: int
+    malformed: int
+    concealed_ms: int
+    playout_delay_ms: float
+
+
+class OpusReceiver:
+    """Playout buffer and decoder of the caller's audio, for packets of any duration from 5 to 120 ms."""
+
+    def __init__(self) -> None:
+        self._decoder = OpusDecoder(INPUT_RATE_HZ)
+        self._playout = Playout(clock_hz=CLOCK_HZ)
+        self._packet_ms = 20
+        self._suspect_ms = 20
+        self._ssrc: int | None = None
+        self._pcm = bytearray()  # decoded, not yet given out
+        self._quiet = True
+        self._malformed = 0
+        self._late_before = 0  # of playout buffers before this one
+        self._concealed_before_ms = 0
+
+    def insert(self, *, ssrc: int, sequence: int, timestamp: int, payload: bytes, now: float) -> None:
+        """Take a packet that came at `now`; one that is not Opus is counted and dropped."""
+        try:
+            duration_ms = packet_samples(payload, CLOCK_HZ) * 1000 // CLOCK_HZ
+        except RemoteProtocolError:
+            duration_ms = 0
+        if duration_ms < _SHORTEST_MS:
+            self._malformed += 1
+            return
+        if self._ssrc != ssrc:
+            self._begin_stream(ssrc)
+        self._follow_duration(duration_ms)
+        self._playout.insert(sequence, timestamp, payload, now=now)
+
+    def frame(self, *, now: float) -> bytes:
+        """Give the next 20 ms; to be called every 20 ms. Silence before the first packet and in long outages."""
+        while len(self._pcm) < INPUT_FRAME_BYTES:
+            due = now + len(self._pcm) / (1000 * _BYTES_A_MS)
+            samples = samples_of(self._play(self._playout.get(now=due, quiet=self._quiet)))
+            self._quiet = is_quiet(samples)
+            self._pcm += pcm_of(samples)
+        frame = bytes(self._pcm[:INPUT_FRAME_BYTES])
+        del self._pcm[:INPUT_FRAME_BYTES]
+        return frame
+
+    def stats(self) -> ReceiverStats:
+        """Figures so far."""
+        playout = self._playout.stats()
+        return ReceiverStats(
+            late=self._late_before + playout.late,
+            malformed=self._malformed,
+            concealed_ms=self._concealed_before_ms + playout.concealed_ms,
+            playout_delay_ms=playout.delay_ms,
+        )
+
+    def close(self) -> None:
+        """Free the decoder."""
+        self._decoder.close()
+
+    def _begin_stream(self, ssrc: int) -> None:
+        if self._ssrc is not None:
+            self._playout.restart()
+            self._decoder.reset()
+        self._ssrc = ssrc
+
+    def _follow_duration(self, duration_ms: int) -> None:
+        """Frames of the buffer are packets: with another packet time it is made anew, once two packets show it."""
+        if duration_ms != self._packet_ms and duration_ms == self._suspect_ms:
+            before = self._playout.stats()
+            self._late_before += before.late
+            self._concealed_before_ms += before.concealed_ms
+            self._playout = Playout(clock_hz=CLOCK_HZ, frame_ms=duration_ms)
+            self._packet_ms = duration_ms
+        self._suspect_ms = duration_ms
+
+    def _play(self, action: PlayoutAction) -> bytes:
+        samples = self._packet_ms * INPUT_RATE_HZ // 1000
+        try:
+            match action:
+                case Decode(payload, bytes(earlier)):
+                    return self._merge(earlier, payload)
+                case Decode(payload):
+                    return self._decoder.decode(payload)
+                case Conceal(bytes(following)):
+                    return self._decoder.recover(following, samples)
+                case Conceal():
+                    return self._decoder.conceal(samples)
+                case Silence():
+                    return bytes(2 * samples)
+        except RemoteProtocolError:
+            self._malformed += 1
+            return self._decoder.conceal(samples)
+
+    def _merge(self, earlier: bytes, payload: bytes) -> bytes:
+        first, second = samples_of(self._decoder.decode(earlier)), samples_of(self._decoder.decode(payload))
+        return pcm_of(crossfade(first, second)) if len(first) == len(second) else pcm_of(second)

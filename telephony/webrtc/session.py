@@ -1,0 +1,248 @@
+"""`WebRtcSession`: transport, playout and pacing of one call, in the media loop.
+
+One timer every 20 ms does both ways: it sends the frame that is due and takes the caller's. Packets are decrypted and
+encrypted where they are read and sent, so a call has no task of its own but those that aiortc keeps for ICE and DTLS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from telephony.audio.pacer import Pacer
+from telephony.errors import RtpParseError
+from telephony.leg import FRAME_MS, AudioReceived, EndCause, LegEnded, LegStats
+from telephony.rtp.packet import parse_rtp
+from telephony.settings import WebRtcSettings
+from telephony.webrtc.aiortc_seam import Peer, PeerHandlers
+from telephony.webrtc.inbox import Inbox
+from telephony.webrtc.receiver import OpusReceiver
+from telephony.webrtc.reports import Reports
+from telephony.webrtc.sdp import Description, answer_to, new_offer, write_description
+from telephony.webrtc.sender import OpusSender
+from telephony.webrtc.texts import event_of
+
+_MAX_WAITING_TEXTS: Final = 64  # before the data channel is open
+_REPORT_EVERY_S: Final = (
+    2.5  # on average; RFC 3550, 6.2 asks for half of 5 s at the start, and two sides need no more
+)
+_log = logging.getLogger(__name__)
+
+
+class WebRtcSession:
+    """What of a call lives in the media loop; made, used and closed there.
+
+    `inbox` and `pacer` are shared with the bot's side; `notify` tells it that there may be something in the one or
+    room in the other.
+    """
+
+    def __init__(
+        self, settings: WebRtcSettings, *, offering: bool, inbox: Inbox, pacer: Pacer, notify: Callable[[], None]
+    ) -> None:
+        self._settings = settings
+        self._loop = asyncio.get_running_loop()
+        self._inbox = inbox
+        self._pacer = pacer
+        self._notify = notify
+        self._ssrc = secrets.randbits(32)
+        self._receiver = OpusReceiver()
+        self._reports = Reports(ssrc=self._ssrc)
+        self._sender: OpusSender | None = None  # from `connect` on
+        self._payload_type = -1
+        self._timer: asyncio.TimerHandle | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._texts: deque[str] = deque()
+        self._channel_open = False
+        self._media_time_ms = 0
+        self._received = 0
+        self._heard_at = 0.0
+        self._report_at = 0.0
+        self._closed = asyncio.Event()
+        self._peer = Peer(
+            PeerHandlers(
+                rtp=self._on_rtp,
+                rtcp=self._on_rtcp,
+                channel_open=self._on_channel_open,
+                text=self._on_text,
+                hung_up=lambda: self.end(EndCause.CALLER_HUNG_UP),
+                lost=lambda: self.end(EndCause.FAILED, "the network connection was lost"),
+            ),
+            offering=offering,
+            stun_urls=settings.stun_urls,
+            hosts=settings.hosts,
+            allow_loopback=settings.allow_loopback,
+        )
+
+    @property
+    def running(self) -> bool:
+        """Whether media flows."""
+        return self._timer is not None
+
+    async def offer(self) -> str:
+        """Write our offer; the far side's answer goes to `connect`."""
+        await self._peer.gather()
+        description = new_offer(self._peer.parameters("actpass"), ssrc=self._ssrc)
+        return write_description(description, session_id=secrets.randbits(62))
+
+    async def answer(self, offer: Description) -> str:
+        """Write our answer to an offer, which goes to `connect` next."""
+        await self._peer.gather()
+        setup = "passive" if offer.transport.setup == "active" else "active"  # RFC 8842, 5.3; RFC 9429, 5.3.1
+        description = answer_to(offer, self._peer.parameters(setup), ssrc=self._ssrc)
+        return write_description(description, session_id=secrets.randbits(62))
+
+    def connect(self, remote: Description) -> None:
+        """Begin to connect; media flows, or the leg ends FAILED, within `connect_timeout_s`."""
+        if self._inbox.ended is None:
+            self._payload_type = remote.payload_type
+            self._sender = OpusSender(
+                ssrc=self._ssrc,
+                payload_type=remote.payload_type,
+                sequence=secrets.randbits(15),  # the lower half: SRTP counts wraps (RFC 3711, 3.3.1)
+                timestamp=secrets.randbits(32),
+            )
+            self._connecting = self._loop.create_task(self._connect(remote, self._sender))
+
+    def tell(self, text: str) -> None:
+        """Send a text to the page, as soon as the data channel is open; dropped where too much waits."""
+        if self._channel_open:
+            self._peer.send_text(text)
+        elif len(self._texts) < _MAX_WAITING_TEXTS:
+            self._texts.append(text)
+
+    def end(self, cause: EndCause, detail: str = "") -> None:
+        """End the leg and free all it has; only the first call of this counts."""
+        if not self._inbox.end(LegEnded(cause, detail)):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._notify()
+        self._closing = self._loop.create_task(self._close())
+
+    async def wait_closed(self) -> None:
+        """Wait until the sockets are free."""
+        await self._closed.wait()
+
+    def stats(self) -> LegStats:
+        """Media figures so far; may be called from another thread."""
+        receiver = self._receiver.stats()
+        return LegStats(
+            received=self._received,
+            lost=self._reports.lost,
+            late=receiver.late,
+            concealed_ms=receiver.concealed_ms,
+            jitter_ms=self._reports.jitter_ms,
+            playout_delay_ms=receiver.playout_delay_ms,
+            round_trip_ms=self._reports.round_trip_ms,
+            sent=self._sender.packets if self._sender else 0,
+            underruns=self._pacer.underruns,
+            sent_late_ms_max=self._pacer.late_ms_max,
+        )
+
+    async def _connect(self, remote: Description, sender: OpusSender) -> None:
+        try:
+            async with asyncio.timeout(self._settings.connect_timeout_s):
+                await self._peer.connect(remote)
+        except TimeoutError:
+            self.end(EndCause.FAILED, f"no connection within {self._settings.connect_timeout_s:g} s")
+        except Exception as error:  # noqa: BLE001 - whatever aiortc makes of an odd peer ends this call, no other
+            self.end(EndCause.FAILED, f"no connection: {error}")
+        else:
+            self._begin(sender)
+
+    def _begin(self, sender: OpusSender) -> None:
+        if self._inbox.ended is None:
+            now = self._loop.time()
+            self._heard_at = now
+            self._report_at = now + _REPORT_EVERY_S / 2
+            self._pacer.start(now=now)
+            self._timer = self._loop.call_at(now, self._tick, sender)
+            self._notify()
+
+    def _tick(self, sender: OpusSender) -> None:
+        try:
+            self._exchange(sender, self._loop.time())
+        except Exception as error:
+            _log.exception("a WebRTC call broke")
+            self.end(EndCause.FAILED, f"internal error: {error!r}")
+
+    def _exchange(self, sender: OpusSender, now: float) -> None:
+        """Send the frames that are due, take as many from the caller, and set the timer again."""
+        due = self._pacer.due(now=now)
+        sender.skip(due.skipped)
+        self._media_time_ms += due.skipped * FRAME_MS
+        for _ in range(due.frames):
+            self._peer.send_rtp(sender.packet(self._pacer.take()))
+            self._inbox.put_frame(AudioReceived(self._receiver.frame(now=now), self._media_time_ms))
+            self._media_time_ms += FRAME_MS
+        if now >= self._report_at:
+            self._report(sender, now)
+        self._timer = self._loop.call_at(self._pacer.timer_at(), self._tick, sender)
+        self._notify()
+        if now - self._heard_at > self._settings.silence_timeout_s:
+            self.end(EndCause.MEDIA_TIMEOUT, f"no media for {self._settings.silence_timeout_s:g} s")
+
+    def _report(self, sender: OpusSender, now: float) -> None:
+        self._report_at = now + _REPORT_EVERY_S * random.uniform(0.5, 1.5)  # noqa: S311 - RFC 3550, 6.3.1
+        report = self._reports.build(
+            timestamp=sender.timestamp,
+            packets=sender.packets,
+            octets=sender.octets,
+            now=now,
+            wall_clock_s=time.time(),
+        )
+        self._peer.send_rtcp(report)
+
+    def _on_rtp(self, data: bytes) -> None:
+        now = self._loop.time()
+        try:
+            packet = parse_rtp(data)
+        except RtpParseError:
+            return
+        if packet.payload_type != self._payload_type:
+            return
+        self._heard_at = now
+        self._received += 1
+        self._reports.count(packet, now=now)
+        self._receiver.insert(
+            ssrc=packet.ssrc, sequence=packet.sequence, timestamp=packet.timestamp, payload=packet.payload, now=now
+        )
+
+    def _on_rtcp(self, data: bytes) -> None:
+        self._heard_at = self._loop.time()
+        self._reports.receive(data, now=self._heard_at)
+        if self._sender is not None:
+            self._sender.expect_loss(self._reports.loss_percent)
+
+    def _on_channel_open(self) -> None:
+        self._channel_open = True
+        while self._texts:
+            self._peer.send_text(self._texts.popleft())
+
+    def _on_text(self, text: str) -> None:
+        self._inbox.put_message(event_of(text))
+        self._notify()
+
+    async def _close(self) -> None:
+        try:
+            if self._connecting is not None and not self._connecting.done():
+                self._connecting.cancel()
+                await asyncio.wait([self._connecting])
+            self._peer.send_rtcp(self._reports.build_goodbye())
+            await self._peer.close()
+        except Exception:
+            _log.exception("a WebRTC connection did not close cleanly")
+        finally:
+            self._receiver.close()
+            if self._sender is not None:
+                self._sender.close()
+            self._closed.set()
+            self._notify()
