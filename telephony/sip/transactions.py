@@ -16,7 +16,6 @@ from telephony.sip.non_invite_server import NonInviteServerTransaction
 from telephony.sip.responses import stateless_response
 from telephony.sip.timers import Schedule, Timings
 from telephony.sip.transaction import Delivered, Failed, Failure
-from telephony.sip.uri import unbracketed
 from telephony.sip.via import BRANCH_COOKIE
 
 MAX_TRANSACTIONS = 20_000
@@ -254,7 +253,8 @@ class TransactionLayer:
                 case Transmit():
                     self._output.append(output)
                 case Delivered(response):
-                    assert isinstance(key, ClientKey) and flow is not None
+                    assert isinstance(key, ClientKey)
+                    assert flow is not None  # responses come with where they came from
                     self._output.append(ResponseReceived(self._owners[key], key, response, flow))
                 case Failed(failure):
                     assert isinstance(key, ClientKey)
