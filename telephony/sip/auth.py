@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 from telephony.errors import SipParseError
 from telephony.sip.grammar import quote, split_list, unquote
-from telephony.sip.message import Request
+from telephony.sip.message import Request, Response
 
 Algorithm: TypeAlias = Literal["SHA-256", "MD5"]
 
@@ -143,6 +143,20 @@ class DigestServer:
         if len(self._counts) > MAX_NONCES:
             self._counts.popitem(last=False)
         return Verdict.ACCEPTED
+
+
+def authorization(
+    credentials: Credentials, request: Request, response: Response, *, cnonce: str
+) -> tuple[str, str] | None:
+    """Answer a 401 or 407: the header to send the request again with; None when the challenge is beyond us."""
+    asks, answers = (
+        ("WWW-Authenticate", "Authorization")
+        if response.status == 401
+        else ("Proxy-Authenticate", "Proxy-Authorization")
+    )
+    challenges = response.headers.all(asks)
+    value = answer_challenge(challenges, credentials, method=request.method, uri=str(request.uri), cnonce=cnonce)
+    return None if value is None else (answers, value)
 
 
 def answer_challenge(

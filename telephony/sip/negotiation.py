@@ -47,9 +47,8 @@ class Negotiation:
         audio = read_audio(session, address_type=self._local.address_type)
         direction = answer_direction(audio.direction, self._wanted)
         self._agreed = audio
-        return self._describe(answer_media(session, audio, self._local, direction)), media_parameters(
-            audio, direction
-        )
+        description = self._describe(answer_media(session, audio, self._local, direction))
+        return description, media_parameters(audio, direction)
 
     def offer(self, wanted: Direction | None = None) -> bytes:
         """Offer; `wanted` changes what we want once the peer accepts it."""

@@ -124,13 +124,13 @@ def _read_stream(session: SessionDescription, index: int, address_type: AddressT
 
 
 def _payload_types(media: MediaDescription) -> dict[str, tuple[str, str, str]]:
-    """What a=rtpmap says of each payload type: name, clock rate, channels."""
+    """Read a=rtpmap: name, clock rate and channels of each payload type."""
     maps = (_RTPMAP.fullmatch(value or "") for name, value in media.attributes if name == "rtpmap")
     return {m.group(1): (m.group(2).upper(), m.group(3), m.group(4) or "1") for m in maps if m is not None}
 
 
 def _find_codec(media: MediaDescription) -> tuple[Codec, int] | None:
-    """The offerer's first choice that we have; a static payload type needs no a=rtpmap."""
+    """Find the offerer's first choice that we have; a static payload type needs no a=rtpmap."""
     mapped = _payload_types(media)
     for payload_type in media.formats:
         match mapped.get(payload_type, (_STATIC_PAYLOAD_TYPES.get(payload_type), "8000", "1")):
@@ -147,7 +147,7 @@ def _find_dtmf(media: MediaDescription) -> int | None:
 
 
 def _find_ptime(media: MediaDescription) -> int:
-    """What the peer asks for, in whole frames of 10 ms; anything odd is taken as 20 ms."""
+    """Read what the peer asks for, in whole frames of 10 ms; anything odd is taken as 20 ms."""
     asked = _number(media.attribute("ptime"), PTIME_MS)
     limit = _number(media.attribute("maxptime"), asked)
     ptime_ms = min(asked, limit)
@@ -177,7 +177,7 @@ def answer_media(
 
 
 def refuse(media: MediaDescription) -> MediaDescription:
-    """The answer to a stream that we do not take (section 6)."""
+    """Answer a stream that we do not take (section 6)."""
     return replace(media, port=0, connection=None, attributes=())
 
 
@@ -198,7 +198,7 @@ def audio_line(
 
 
 def media_parameters(audio: RemoteAudio, direction: Direction) -> MediaParameters:
-    """What RTP needs to know; `direction` is ours."""
+    """Tell RTP what it needs to know; `direction` is ours."""
     return MediaParameters(
         remote_host=audio.host,
         remote_port=audio.port,

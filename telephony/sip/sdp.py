@@ -123,7 +123,7 @@ def _lines(data: bytes) -> list[tuple[str, str]]:
 
 
 def _sections(lines: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
-    """The session's own lines, then those of each m= line."""
+    """Part the session's own lines from those of each m= line."""
     sections: list[list[tuple[str, str]]] = [[]]
     for line in lines:
         if line[0] == "m":
@@ -143,7 +143,7 @@ def _parse_origin(text: str) -> Origin:
 
 
 def _parse_connection(section: list[tuple[str, str]]) -> Connection | None:
-    """The first c= line of a section; more than one is only for layered multicast."""
+    """Read the first c= line of a section; more than one is only for layered multicast."""
     text = next((value for kind, value in section if kind == "c"), None)
     if text is None:
         return None

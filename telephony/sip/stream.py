@@ -66,7 +66,7 @@ class StreamFramer:
 
     def _cut(self) -> bool:
         """Take one thing off the front of the buffer; False when more bytes are needed."""
-        if self._buffer[:2] == b"\r\n":
+        if self._buffer.startswith(b"\r\n"):
             return self._cut_empty_lines()
         end = self._buffer.find(_EMPTY_LINE, self._searched)
         if end < 0:
@@ -78,7 +78,7 @@ class StreamFramer:
 
     def _cut_empty_lines(self) -> bool:
         # CRLF CRLF is a ping; a single CRLF is a pong, or an empty line before a message (section 7.5).
-        if self._buffer[:4] == _EMPTY_LINE:
+        if self._buffer.startswith(_EMPTY_LINE):
             del self._buffer[:4]
             self._output.append(Ping())
             return True

@@ -253,7 +253,8 @@ class TransactionLayer:
                 case Transmit():
                     self._output.append(output)
                 case Delivered(response):
-                    assert isinstance(key, ClientKey) and flow is not None
+                    assert isinstance(key, ClientKey)
+                    assert flow is not None  # responses come with where they came from
                     self._output.append(ResponseReceived(self._owners[key], key, response, flow))
                 case Failed(failure):
                     assert isinstance(key, ClientKey)

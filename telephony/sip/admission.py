@@ -1,0 +1,54 @@
+"""`AdmissionControl`: which requests outside any dialog are let in (RFC 3261 section 8.2, in its order)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from telephony.sip.auth import DigestServer, Verdict
+from telephony.sip.inspection import Refusal, inspect_extensions, inspect_offer
+from telephony.sip.message import Request
+from telephony.sip.sdp import AddressType
+
+Admission: TypeAlias = Callable[[], int | None]
+"""Asked for each new call: None lets it in, a number refuses it with 503 and that Retry-After in seconds."""
+
+
+def admit_all() -> int | None:
+    """Let every call in."""
+    return None
+
+
+class AdmissionControl:
+    """Judges INVITE, OPTIONS and stray requests."""
+
+    def __init__(self, *, digest: DigestServer | None, admit: Admission, address_type: AddressType) -> None:
+        self._digest = digest
+        self._admit = admit
+        self._address_type: AddressType = address_type
+
+    def examine(self, request: Request, *, merged: bool, now: float) -> Refusal | None:
+        """Say how to refuse a request, or None to act on it. Raises `SipParseError` for broken headers."""
+        refusal = self._authenticate(request, now=now)
+        if refusal is None and merged:
+            refusal = Refusal(482)
+        if refusal is None:
+            refusal = inspect_extensions(request)
+        if refusal is None and request.method == "INVITE":
+            refusal = inspect_offer(request, address_type=self._address_type)
+        if refusal is None and request.method not in ("INVITE", "OPTIONS"):
+            refusal = Refusal(481)
+        # Section 11.2: OPTIONS is answered as an INVITE would be, so a proxy that probes us sees when we are full.
+        if refusal is None and (retry_after_s := self._admit()) is not None:
+            refusal = Refusal(503, (("Retry-After", str(retry_after_s)),))
+        return refusal
+
+    def _authenticate(self, request: Request, *, now: float) -> Refusal | None:
+        """Section 22.1. OPTIONS stays open, so that a proxy can see whether we are alive."""
+        if self._digest is None or request.method != "INVITE":
+            return None
+        verdict = self._digest.check(request, now=now)
+        if verdict is Verdict.ACCEPTED:
+            return None
+        challenges = self._digest.challenges(stale=verdict is Verdict.STALE, now=now)
+        return Refusal(401, tuple(("WWW-Authenticate", challenge) for challenge in challenges))

@@ -1,0 +1,69 @@
+"""`CallContext`: what every call of a user agent is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from telephony.sip.address import NameAddr
+from telephony.sip.events import CallEvent, CallOffered
+from telephony.sip.flow import Flow
+from telephony.sip.identity import Identity
+from telephony.sip.inspection import ALLOW, SUPPORTED
+from telephony.sip.message import Request, Response
+from telephony.sip.responses import response_to
+from telephony.sip.timers import Timings
+from telephony.sip.transactions import ClientKey, ServerKey, TransactionLayer
+from telephony.sip.via import BRANCH_COOKIE, Via
+
+Extra = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """One call's access to the layers below and to the user above."""
+
+    handle: str
+    identity: Identity
+    timings: Timings
+    transactions: TransactionLayer
+    new_token: Callable[[], str]  # 32 hex digits that nobody can guess
+    emit: Callable[[CallOffered | CallEvent], None]
+
+    def fraction(self) -> float:
+        """Pick a number from 0 to 1 that is different each time, for back-off."""
+        return int(self.new_token()[:8], 16) / 0xFFFF_FFFF
+
+    def via(self, flow: Flow) -> Via:
+        """Begin a transaction: a Via with a branch of its own."""
+        return self.identity.via(flow, branch=f"{BRANCH_COOKIE}{self.new_token()}")
+
+    def send(self, request: Request, flow: Flow, *, now: float) -> ClientKey:
+        """Send a request; its responses come back to this call."""
+        return self.transactions.send(request, flow, owner=self.handle, now=now)
+
+    def respond(
+        self, key: ServerKey, request: Request, status: int, *, now: float, to_tag: str = "", extra: Extra = ()
+    ) -> None:
+        """Answer a request without a body."""
+        server = ("Server", self.identity.product)
+        self.transactions.respond(key, response_to(request, status, to_tag=to_tag, extra=(*extra, server)), now=now)
+
+    def dialog_headers(self, flow: Flow) -> Extra:
+        """Give the headers of requests and responses that begin or refresh a dialog (section 12.1.1)."""
+        supported = (("Supported", ", ".join(sorted(SUPPORTED))),) if SUPPORTED else ()
+        return (self.identity.contact(flow), ALLOW, *supported)
+
+    def describe(self, body: bytes) -> Extra:
+        """Give the headers that come with SDP."""
+        return (("Content-Type", "application/sdp"),) if body else ()
+
+    def from_address(self, user: str, tag: str) -> NameAddr:
+        """Write ourselves as a caller."""
+        uri = self.identity.uri()
+        return NameAddr(uri if not user else type(uri)(uri.host, user, uri.port)).with_tag(tag)
+
+
+def with_body(response: Response, extra: Extra, body: bytes) -> Response:
+    """Add headers and a body to a response."""
+    return Response(response.status, response.reason, response.headers.plus(*extra), body)

@@ -1,0 +1,55 @@
+"""Where the edge sends a message: to the worker that has the call, to one that has room, or back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from telephony.sip.call_id_table import CallIdTable
+from telephony.sip.message import Message, Request, Response
+
+PickWorker: TypeAlias = Callable[[], int | None]
+"""Names the worker with the most free places; None when none has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Give it to this worker."""
+
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Answer it from here, without keeping state."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Say nothing."""
+
+
+Routing: TypeAlias = Forward | Refuse | Drop
+
+
+def route(message: Message, table: CallIdTable, pick_worker: PickWorker, *, now: float) -> Routing:
+    """Decide; a new call is bound to the worker that gets it."""
+    table.expire(now=now)
+    binding = table.find(message.call_id, now=now)
+    match message:
+        case Response():
+            return Drop() if binding is None or binding.worker is None else Forward(binding.worker)
+        case Request() if binding is not None and binding.worker is not None:
+            return Forward(binding.worker)
+        case Request(method="ACK"):
+            return Drop()
+        case Request() if message.to.tag or message.method == "CANCEL":
+            return Refuse(481)
+        case Request():
+            # A caller that was told 503 must not get an answer when it repeats itself.
+            worker = pick_worker() if binding is None else None
+            table.bind(message.call_id, worker, now=now)
+            return Refuse(503) if worker is None else Forward(worker)

@@ -1,0 +1,83 @@
+"""What passes between the edge and a worker, one datagram each: SIP messages with their flow, and notes on calls.
+
+A frame is a kind (1 byte), then for a message or flow: transport (1 byte, 0 UDP, 1 TCP), port (2), connection (8),
+length of the host (1), the host, and the message; for a note on a call: the Call-ID. Numbers are big-endian.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from telephony.errors import LocalProtocolError
+from telephony.sip.flow import Flow
+
+_FLOW = struct.Struct("!BHQB")
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFrame:
+    """A message: from the edge it was received, from a worker it is to be sent."""
+
+    data: bytes
+    flow: Flow
+
+
+@dataclass(frozen=True, slots=True)
+class FlowLostFrame:
+    """From the edge: a connection broke or could not be opened."""
+
+    flow: Flow
+
+
+@dataclass(frozen=True, slots=True)
+class KeepFrame:
+    """From a worker: it has a call by this Call-ID."""
+
+    sip_call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseFrame:
+    """From a worker: the call is over."""
+
+    sip_call_id: str
+
+
+CarrierFrame: TypeAlias = MessageFrame | FlowLostFrame | KeepFrame | ReleaseFrame
+
+
+def pack(frame: CarrierFrame) -> bytes:
+    """Write a frame."""
+    match frame:
+        case MessageFrame(data, flow):
+            return b"M" + _pack_flow(flow) + data
+        case FlowLostFrame(flow):
+            return b"L" + _pack_flow(flow)
+        case KeepFrame(call_id):
+            return b"K" + call_id.encode("utf-8", "surrogateescape")
+        case ReleaseFrame(call_id):
+            return b"R" + call_id.encode("utf-8", "surrogateescape")
+
+
+def _pack_flow(flow: Flow) -> bytes:
+    host = flow.host.encode()
+    return _FLOW.pack(flow.reliable, flow.port, flow.connection, len(host)) + host
+
+
+def unpack(datagram: bytes) -> CarrierFrame:
+    """Read a frame; raises `LocalProtocolError`: both ends are ours."""
+    kind, content = datagram[:1], datagram[1:]
+    match kind:
+        case b"K":
+            return KeepFrame(content.decode("utf-8", "surrogateescape"))
+        case b"R":
+            return ReleaseFrame(content.decode("utf-8", "surrogateescape"))
+        case b"M" | b"L" if len(content) >= _FLOW.size:
+            reliable, port, connection, length = _FLOW.unpack_from(content)
+            host = content[_FLOW.size : _FLOW.size + length].decode("utf-8", "replace")
+            flow = Flow("tcp" if reliable else "udp", host, port, connection)
+            return MessageFrame(content[_FLOW.size + length :], flow) if kind == b"M" else FlowLostFrame(flow)
+        case _:
+            raise LocalProtocolError("a datagram that is no carrier frame")

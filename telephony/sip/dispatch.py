@@ -1,0 +1,132 @@
+"""`SipDispatcher`: the edge's side of SIP; it owns the public sockets and gives every call to one worker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+
+from telephony.errors import SipParseError
+from telephony.sip.call_id_table import CallIdTable
+from telephony.sip.call_routing import Drop, Forward, PickWorker, Refuse, route
+from telephony.sip.carrier_frame import (
+    FlowLostFrame,
+    KeepFrame,
+    MessageFrame,
+    ReleaseFrame,
+    pack,
+    unpack,
+)
+from telephony.sip.datagram_channel import DatagramChannel
+from telephony.sip.flow import Flow
+from telephony.sip.message import Request, build_message, parse_message
+from telephony.sip.rate_limit import RateLimit
+from telephony.sip.responses import refuse_malformed, stateless_response
+from telephony.sip.sockets import SipSockets
+from telephony.sip.transactions import response_flow
+
+_log = logging.getLogger(__name__)
+
+
+class SipDispatcher:
+    """Passes messages between the public sockets and the workers; keeps nothing of SIP but Call-IDs."""
+
+    def __init__(
+        self,
+        sockets: SipSockets,
+        *,
+        pick_worker: PickWorker,
+        on_worker_lost: Callable[[int], None],
+        table: CallIdTable | None = None,
+        retry_after_s: int = 5,
+    ) -> None:
+        self._sockets = sockets
+        self._pick_worker = pick_worker
+        self._on_worker_lost = on_worker_lost
+        self._table = table or CallIdTable()
+        self._retry_after_s = retry_after_s
+        self._loop = asyncio.get_running_loop()
+        self._workers: dict[int, DatagramChannel] = {}
+        self._refusal_log = RateLimit(period_s=1.0)
+        self.refused_messages = 0
+        self.refused_calls = 0
+        sockets.attach(self)
+
+    def add_worker(self, worker: int, sock: socket.socket) -> None:
+        """Take our end of a worker's Unix socket pair (SOCK_SEQPACKET, or SOCK_DGRAM); it is ours to close."""
+        self._workers[worker] = DatagramChannel(
+            sock,
+            on_datagram=lambda datagram: self._take(worker, datagram),
+            on_lost=lambda: self._lose(worker),
+        )
+
+    def remove_worker(self, worker: int) -> None:
+        """Let a worker go; requests of its calls are answered 481 from now on."""
+        channel = self._workers.pop(worker, None)
+        if channel is not None:
+            channel.close()
+        self._table.forget_worker(worker)
+
+    def _lose(self, worker: int) -> None:
+        self.remove_worker(worker)
+        self._on_worker_lost(worker)
+
+    # From the network
+
+    def receive(self, data: bytes, flow: Flow) -> None:
+        """Take one message from the public sockets."""
+        if not data.strip(b"\r\n\x00 "):
+            return  # a keep-alive
+        try:
+            message = parse_message(data)
+        except SipParseError as error:
+            self._note_refusal(flow, str(error))
+            answer = refuse_malformed(data, error)
+            if answer is not None:
+                self._sockets.transmit(answer, flow)
+            return
+        match route(message, self._table, self._pick_worker, now=self._loop.time()):
+            case Forward(worker) if worker in self._workers:
+                self._workers[worker].send(pack(MessageFrame(data, flow)))
+            case Refuse(status) if isinstance(message, Request):
+                self._refuse(message, status, flow)
+            case Forward() | Refuse() | Drop():
+                pass
+
+    def _refuse(self, request: Request, status: int, flow: Flow) -> None:
+        extra = (("Retry-After", str(self._retry_after_s)),) if status == 503 else ()
+        self.refused_calls += status == 503 and request.method == "INVITE"
+        seen = request.with_top_via(request.via.received_from(flow.host, flow.port))
+        response = stateless_response(seen, status, extra=extra)
+        self._sockets.transmit(build_message(response), response_flow(seen, flow))
+
+    def _note_refusal(self, flow: Flow, reason: str) -> None:
+        self.refused_messages += 1
+        held_back = self._refusal_log.allow(now=self._loop.time())
+        if held_back is not None:
+            _log.warning("refused a message over %s: %s (and %d before it)", flow.transport, reason, held_back)
+
+    def flow_lost(self, flow: Flow) -> None:
+        """Tell every worker: which of them has calls on that connection is theirs to know."""
+        for channel in self._workers.values():
+            channel.send(pack(FlowLostFrame(flow)))
+
+    # From the workers
+
+    def _take(self, worker: int, datagram: bytes) -> None:
+        match unpack(datagram):
+            case MessageFrame(data, flow):
+                self._sockets.transmit(data, flow)
+            case KeepFrame(sip_call_id):
+                self._table.keep(sip_call_id, worker, now=self._loop.time())
+            case ReleaseFrame(sip_call_id):
+                self._table.release(sip_call_id, now=self._loop.time())
+            case FlowLostFrame():
+                pass  # workers own no connections
+
+    async def close(self) -> None:
+        """Close the workers' channels and the public sockets."""
+        for worker in list(self._workers):
+            self.remove_worker(worker)
+        await self._sockets.close()

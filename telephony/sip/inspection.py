@@ -1,0 +1,70 @@
+"""How a request is looked over before anything is done with it (RFC 3261 section 8.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from telephony.errors import SdpError, SipParseError
+from telephony.sip.body import SDP, session_description
+from telephony.sip.dtmf import DTMF, DTMF_RELAY
+from telephony.sip.message import Request, header_number
+from telephony.sip.offer_answer import read_audio
+from telephony.sip.sdp import AddressType, parse_sdp
+
+METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO")
+ALLOW = ("Allow", ", ".join(METHODS))
+ACCEPT = ("Accept", f"{SDP}, {DTMF_RELAY}, {DTMF}")
+SUPPORTED: frozenset[str] = frozenset()
+"""Option tags that `Require` may name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A final response that is due before the request is acted on."""
+
+    status: int
+    extra: tuple[tuple[str, str], ...] = ()
+
+
+def inspect_head(request: Request) -> Refusal | None:
+    """Look at what comes before authentication: method, Request-URI, hops."""
+    if request.method not in METHODS:
+        return Refusal(405, (ALLOW,))
+    if request.uri.scheme not in ("sip", "tel"):
+        return Refusal(416)
+    # Section 16.3 asks this of proxies only; a bot that calls out can be part of a loop as well (RFC 7332).
+    if not request.to.tag and header_number(request, "Max-Forwards", maximum=255) == 0:
+        return Refusal(483)
+    return None
+
+
+def inspect_extensions(request: Request) -> Refusal | None:
+    """Look for extensions that the caller requires and we have not (section 8.2.2.3)."""
+    unknown = [tag for tag in request.headers.listed("Require") if tag.lower() not in SUPPORTED]
+    if unknown and request.method not in ("ACK", "CANCEL"):
+        return Refusal(420, (("Unsupported", ", ".join(unknown)),))
+    return None
+
+
+def inspect_offer(invite: Request, *, address_type: AddressType) -> Refusal | None:
+    """Look at the offer of an INVITE: is it SDP, and does it hold a stream for us? None is an offer too."""
+    try:
+        offer = session_description(invite)
+        if offer is not None:
+            read_audio(parse_sdp(offer), address_type=address_type)
+    except SipParseError as error:
+        return refusal_of(error)
+    except SdpError as error:
+        return Refusal(error.status, warning(error) if error.status == 488 else ())
+    return None
+
+
+def refusal_of(error: SipParseError) -> Refusal:
+    """Turn a header or body that could not be read into its response."""
+    return Refusal(error.status, (ACCEPT, ("Accept-Encoding", "identity")) if error.status == 415 else ())
+
+
+def warning(error: SdpError) -> tuple[tuple[str, str], ...]:
+    """Say why media was refused (section 20.43); 399 carries free text."""
+    text = str(error).replace("\\", "/").replace('"', "'")
+    return (("Warning", f'399 zeng "{text}"'),)

@@ -1,0 +1,310 @@
+"""`OutboundCall`: an INVITE of ours, to its final response and beyond (RFC 3261 sections 9.1, 13.2, 22)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+
+from telephony.errors import LocalProtocolError, SipParseError
+from telephony.leg import EndCause
+from telephony.sip.address import NameAddr
+from telephony.sip.auth import Credentials, authorization
+from telephony.sip.call_context import CallContext, Extra
+from telephony.sip.dialog import Dialog, DialogId
+from telephony.sip.events import CallEnded, CallRinging
+from telephony.sip.flow import Flow
+from telephony.sip.grammar import printable
+from telephony.sip.headers import Headers
+from telephony.sip.message import CSeq, Request, Response
+from telephony.sip.negotiation import Negotiation
+from telephony.sip.offer_answer import Direction, LocalAudio
+from telephony.sip.session import MAX_AUTHENTICATIONS, Session
+from telephony.sip.session import State as SessionState
+from telephony.sip.state_table import StateMachine
+from telephony.sip.timers import Timer, TimerSet
+from telephony.sip.transaction import Failure
+from telephony.sip.transactions import ClientKey, ResponseReceived, ServerKey
+from telephony.sip.uri import SipUri
+
+_MAX_FORKS = 16
+
+
+class State(Enum):
+    """States of the machine."""
+
+    CALLING = auto()  # no response yet
+    PROCEEDING = auto()
+    CANCEL_WANTED = auto()  # section 9.1: CANCEL waits for the first provisional response
+    CANCELLING = auto()
+    ANSWERED = auto()  # its session has a machine of its own
+    ENDED = auto()
+
+
+class Cause(Enum):
+    """What moves the machine."""
+
+    PROVISIONAL = auto()
+    CHALLENGE = auto()  # 401 or 407 that we can answer
+    ACCEPT = auto()
+    REJECT = auto()
+    FAIL = auto()  # no final response
+    HANG_UP = auto()
+    CANCEL_TIMEOUT = auto()
+    SESSION_CLOSED = auto()
+
+
+TABLE: Mapping[tuple[State, Cause], State] = {
+    (State.CALLING, Cause.PROVISIONAL): State.PROCEEDING,
+    (State.CALLING, Cause.CHALLENGE): State.CALLING,
+    (State.CALLING, Cause.ACCEPT): State.ANSWERED,
+    (State.CALLING, Cause.REJECT): State.ENDED,
+    (State.CALLING, Cause.FAIL): State.ENDED,
+    (State.CALLING, Cause.HANG_UP): State.CANCEL_WANTED,
+    (State.PROCEEDING, Cause.PROVISIONAL): State.PROCEEDING,
+    (State.PROCEEDING, Cause.CHALLENGE): State.CALLING,
+    (State.PROCEEDING, Cause.ACCEPT): State.ANSWERED,
+    (State.PROCEEDING, Cause.REJECT): State.ENDED,
+    (State.PROCEEDING, Cause.HANG_UP): State.CANCELLING,
+    (State.CANCEL_WANTED, Cause.PROVISIONAL): State.CANCELLING,
+    (State.CANCEL_WANTED, Cause.ACCEPT): State.ANSWERED,
+    (State.CANCEL_WANTED, Cause.REJECT): State.ENDED,
+    (State.CANCEL_WANTED, Cause.FAIL): State.ENDED,
+    (State.CANCELLING, Cause.PROVISIONAL): State.CANCELLING,
+    (State.CANCELLING, Cause.ACCEPT): State.ANSWERED,  # the 200 crossed our CANCEL: ACK, then BYE
+    (State.CANCELLING, Cause.REJECT): State.ENDED,
+    (State.CANCELLING, Cause.CANCEL_TIMEOUT): State.ENDED,
+    (State.ANSWERED, Cause.SESSION_CLOSED): State.ENDED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Whom to call, by which way, and as whom."""
+
+    target: SipUri
+    flow: Flow  # where the INVITE goes: names are resolved already
+    caller: str = ""  # user part of From; empty: our own
+    credentials: Credentials | None = None
+    extra: Extra = ()  # more headers for the INVITE
+
+
+class OutboundCall:
+    """One call that we place."""
+
+    def __init__(self, context: CallContext, destination: Destination, local: LocalAudio, *, now: float) -> None:
+        self._context = context
+        self._destination = destination
+        self._flow = destination.flow
+        self._call_id = f"{context.new_token()}@{context.identity.host}"
+        self._from = context.from_address(destination.caller, context.new_token()[:16])
+        self._negotiation = Negotiation(local, session_id=int(context.new_token()[:8], 16))
+        self._offer = self._negotiation.offer()
+        self._early: Response | None = None  # the last provisional response with a body
+        self._machine = StateMachine(TABLE, State.CALLING)
+        self._timers = TimerSet()
+        self._session: Session | None = None
+        self._forks: dict[str, Request] = {}  # ACKs to 2xx of other branches, by their tag
+        self._authentications = 0
+        self._end_as: tuple[EndCause, str] | None = None
+        self._invite = self._build_invite(1, ())
+        self._key = context.send(self._invite, self._flow, now=now)
+
+    def _build_invite(self, number: int, extra: Extra) -> Request:
+        context = self._context
+        headers = (
+            ("Via", str(context.via(self._flow))),
+            ("Max-Forwards", "70"),
+            ("From", str(self._from)),
+            ("To", str(NameAddr(replace(self._destination.target, headers="")))),
+            ("Call-ID", self._call_id),
+            ("CSeq", str(CSeq(number, "INVITE"))),
+            *context.dialog_headers(self._flow),
+            ("User-Agent", context.identity.product),
+            *context.describe(self._offer),
+            *self._destination.extra,
+            *extra,
+        )
+        return Request("INVITE", replace(self._destination.target, headers=""), Headers(headers), self._offer)
+
+    @property
+    def state(self) -> State:
+        """The current state."""
+        return self._machine.state
+
+    @property
+    def call_id(self) -> str:
+        """The SIP Call-ID."""
+        return self._call_id
+
+    @property
+    def dialog_id(self) -> DialogId | None:
+        """What requests within the call are found by; None before the 2xx."""
+        return None if self._session is None else self._session.dialog.id
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.state is State.ENDED
+
+    def timer_at(self) -> float | None:
+        """When `handle_timer` is due."""
+        return self._timers.next_at() if self._session is None else self._session.timer_at()
+
+    def handle_timer(self, *, now: float) -> None:
+        """Let time pass."""
+        if self._session is not None:
+            self._session.handle_timer(now=now)
+            self._watch(self._session)
+        elif self._timers.pop_due(now) is not None:
+            # Section 9.1: a peer that never answers the INVITE after CANCEL is given up.
+            self._finish(Cause.CANCEL_TIMEOUT, EndCause.BOT_HUNG_UP, "")
+
+    # What the user decides
+
+    def hang_up(self, cause: EndCause, detail: str = "", *, reason: str = "", now: float) -> None:
+        """End the call whatever its state. Idempotent."""
+        if self._session is not None:
+            self._session.hang_up(cause, detail, reason=reason, now=now)
+            self._watch(self._session)
+        elif self._machine.step(Cause.HANG_UP):
+            self._end_as = (cause, detail)
+            self._context.emit(CallEnded(self._context.handle, cause, detail))
+            if self.state is State.CANCELLING:
+                self._send_cancel(now)
+
+    def reoffer(self, direction: Direction, *, now: float) -> None:
+        """Send a re-INVITE; raises `LocalProtocolError` before the answer."""
+        if self._session is None:
+            raise LocalProtocolError("cannot offer anew before the answer")
+        self._session.reoffer(direction, now=now)
+
+    def _send_cancel(self, now: float) -> None:
+        """Section 9.1: the INVITE's own Request-URI, Via, From, To, Call-ID, CSeq number and Route."""
+        same = {"Via", "From", "To", "Call-ID", "Route", "Max-Forwards"}
+        headers = [item for item in self._invite.headers.items if item[0] in same]
+        headers.append(("CSeq", str(CSeq(self._invite.cseq.number, "CANCEL"))))
+        self._context.send(Request("CANCEL", self._invite.uri, Headers(tuple(headers))), self._flow, now=now)
+        self._timers.start(Timer.CANCEL_WAIT, now + self._context.timings.give_up_s)
+
+    # What the peer sends
+
+    def receive_request(self, key: ServerKey, request: Request, flow: Flow, *, now: float) -> None:
+        """Take a request within the dialog; raises `SipParseError` before it was answered."""
+        assert self._session is not None  # only a session has a dialog to find us by
+        self._session.receive_request(key, request, flow, now=now)
+        self._watch(self._session)
+
+    def receive_ack(self, ack: Request, *, now: float) -> None:
+        """Take the ACK for our 2xx to a re-INVITE."""
+        assert self._session is not None  # as above
+        self._session.receive_ack(ack, now=now)
+
+    def receive_response(self, received: ResponseReceived, *, now: float) -> None:
+        """Take a response to a request of ours."""
+        response = received.response
+        if received.key != self._key:
+            if self._session is not None:
+                self._session.receive_response(received.key, response, now=now)
+        elif response.status < 200:
+            self._receive_provisional(response, now)
+        elif response.status < 300:
+            self._receive_success(response, received.flow, now)
+        elif response.status not in (401, 407) or not self._authenticate(response, now):
+            detail = f"{response.status} {printable(response.reason)}".strip()
+            self._finish(Cause.REJECT, EndCause.FAILED, detail)
+        if self._session is not None:
+            self._watch(self._session)
+
+    def _receive_provisional(self, response: Response, now: float) -> None:
+        before = self.state
+        self._machine.step(Cause.PROVISIONAL)
+        if before is State.CANCEL_WANTED:
+            self._send_cancel(now)
+        elif self.state is State.PROCEEDING and response.status > 100:
+            self._early = response if response.body else self._early
+            self._context.emit(CallRinging(self._context.handle, response.status))
+
+    def _authenticate(self, response: Response, now: float) -> bool:
+        """Section 22.2: the same INVITE again, with credentials and the next CSeq."""
+        credentials = self._destination.credentials
+        if credentials is None or self._authentications >= MAX_AUTHENTICATIONS:
+            return False
+        cnonce = self._context.new_token()
+        answered = authorization(credentials, self._invite, response, cnonce=cnonce)
+        if answered is None or not self._machine.step(Cause.CHALLENGE):
+            return False
+        self._authentications += 1
+        self._invite = self._build_invite(self._invite.cseq.number + 1, (answered,))
+        self._key = self._context.send(self._invite, self._flow, now=now)
+        return True
+
+    def _receive_success(self, response: Response, flow: Flow, now: float) -> None:
+        if self._session is not None:
+            if response.to.tag == self._session.dialog.id.remote_tag:
+                self._session.receive_response(self._key, response, now=now)
+            else:
+                self._close_fork(response, flow, now)
+            return
+        try:
+            dialog = Dialog.of_callee(self._invite, response, flow=flow)
+        except SipParseError as error:
+            # Without a Contact there is nobody to send ACK or BYE to.
+            self._finish(Cause.REJECT, EndCause.FAILED, str(error))
+            return
+        self._machine.step(Cause.ACCEPT)
+        self._timers.stop_all()
+        session = self._session = Session(
+            self._context,
+            dialog,
+            self._negotiation,
+            placed_here=True,
+            credentials=self._destination.credentials,
+            ended=self._end_as is not None,
+        )
+        session.acknowledge(self._key, self._invite)
+        if self._end_as is not None:
+            session.hang_up(*self._end_as, now=now)
+        else:
+            # Section 13.2.1: the answer may have come in a provisional response already.
+            session.take_answer(response, early=self._early, now=now)
+
+    def _close_fork(self, response: Response, flow: Flow, now: float) -> None:
+        """Section 13.2.2.4: a proxy forked the INVITE and two answered; the second is hung up at once."""
+        tag = response.to.tag
+        if tag in self._forks:
+            self._context.transactions.send_stateless(self._forks[tag], flow)
+            return
+        if len(self._forks) >= _MAX_FORKS:
+            return
+        try:
+            dialog = Dialog.of_callee(self._invite, response, flow=flow)
+        except SipParseError:
+            return
+        way = dialog.next_flow()
+        ack = self._forks[tag] = dialog.ack(self._invite, via=self._context.via(way))
+        self._context.transactions.send_stateless(ack, way)
+        self._context.send(dialog.request("BYE", via=self._context.via(way)), way, now=now)
+
+    def request_failed(self, key: ClientKey, failure: Failure, *, now: float) -> None:
+        """Note that a request of ours got no final response."""
+        if self._session is not None:
+            self._session.request_failed(key, failure, now=now)
+            self._watch(self._session)
+        elif key == self._key:
+            self._finish(Cause.FAIL, EndCause.FAILED, f"no answer to INVITE: {failure.name.lower()}")
+
+    def flow_lost(self, flow: Flow) -> None:
+        """Note that a connection is gone."""
+        if self._session is not None:
+            self._session.dialog.flow_lost(flow)
+
+    def _finish(self, step: Cause, cause: EndCause, detail: str) -> None:
+        if self._machine.step(step):
+            self._timers.stop_all()
+            if self._end_as is None:
+                self._context.emit(CallEnded(self._context.handle, cause, detail))
+
+    def _watch(self, session: Session) -> None:
+        if session.state is SessionState.CLOSED:
+            self._machine.step(Cause.SESSION_CLOSED)

@@ -1,0 +1,97 @@
+"""`SipSockets`: one public SIP address, UDP and TCP; a `Carrier` for whoever sits behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import cast
+
+from telephony.sip.carrier import Receiver
+from telephony.sip.flow import Flow
+from telephony.sip.tcp import TcpConnections, TcpLimits
+
+RECEIVE_BUFFER_BYTES = 1_048_576
+"""Asked of the kernel, which may give less: room for a burst of a thousand INVITEs."""
+
+MAX_SEND_BUFFER_BYTES = 1_048_576
+
+_PORT_TRIES = 16
+
+
+class _Udp(asyncio.DatagramProtocol):
+    def __init__(self, owner: SipSockets) -> None:
+        self._owner = owner
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._owner.deliver(data, Flow("udp", addr[0], addr[1]))
+
+
+class SipSockets:
+    """Owns the sockets. What arrives before `attach` is dropped."""
+
+    def __init__(self, *, tcp_limits: TcpLimits | None = None) -> None:
+        self._receiver: Receiver | None = None
+        self._udp: asyncio.DatagramTransport | None = None
+        self._tcp = TcpConnections(lambda: self._receiver, limits=tcp_limits or TcpLimits())
+        self._address = ("", 0)
+        self.dropped = 0  # datagrams that the kernel would not take in time
+
+    async def open(self, host: str, port: int, *, tcp: bool) -> tuple[str, int]:
+        """Bind UDP, and TCP on the same port; port 0 takes a free one. Raises `OSError`."""
+        for attempt in range(_PORT_TRIES):
+            await self._open_udp(host, port)
+            try:
+                if tcp:
+                    await self._tcp.listen(host, self._address[1])
+            except OSError:
+                # The free UDP port may be somebody's TCP port.
+                await self.close()
+                if port or attempt == _PORT_TRIES - 1:
+                    raise
+            else:
+                break
+        return self._address
+
+    async def _open_udp(self, host: str, port: int) -> None:
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(lambda: _Udp(self), local_addr=(host, port))
+        own: socket.socket = transport.get_extra_info("socket")
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        self._udp = transport
+        self._address = cast("tuple[str, int]", transport.get_extra_info("sockname")[:2])
+
+    def attach(self, receiver: Receiver) -> None:
+        """Say who takes what arrives."""
+        self._receiver = receiver
+
+    def deliver(self, data: bytes, flow: Flow) -> None:
+        """Hand one datagram on."""
+        if self._receiver is not None:
+            self._receiver.receive(data, flow)
+
+    def transmit(self, data: bytes, flow: Flow) -> None:
+        """Send one message."""
+        if flow.reliable:
+            self._tcp.transmit(data, flow)
+        elif self._udp is None or _buffered_bytes(self._udp) > MAX_SEND_BUFFER_BYTES:
+            self.dropped += 1
+        else:
+            self._udp.sendto(data, (flow.host, flow.port))
+
+    def keep(self, sip_call_id: str) -> None:
+        """Nothing to note: everything comes here."""
+
+    def release(self, sip_call_id: str) -> None:
+        """Nothing to note: everything comes here."""
+
+    async def close(self) -> None:
+        """Close all sockets."""
+        if self._udp is not None:
+            self._udp.close()
+            self._udp = None
+        await self._tcp.close()
+
+
+def _buffered_bytes(transport: asyncio.DatagramTransport) -> int:
+    # asyncio and uvloop have it for datagrams too, though the abstract class does not say so.
+    return cast("asyncio.WriteTransport", transport).get_write_buffer_size()

@@ -1,0 +1,188 @@
+"""SIP over TCP (RFC 3261 section 18): connections that come in and those that we open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from telephony.errors import SipParseError
+from telephony.sip.carrier import Receiver
+from telephony.sip.flow import Flow
+from telephony.sip.responses import refuse_malformed
+from telephony.sip.stream import Broken, Framed, Ping, StreamFramer
+
+
+@dataclass(frozen=True, slots=True)
+class TcpLimits:
+    """What strangers may take."""
+
+    connections: int = 1024
+    first_message_s: float = 30.0  # a connection that says nothing for so long is closed
+    message_s: float = 30.0  # a message that has begun must end in so long
+    connect_s: float = 10.0
+    write_buffer_bytes: int = 1_048_576  # a peer that does not read is cut off
+    pending_messages: int = 64  # kept for a connection that is being opened
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, owner: TcpConnections, number: int, dialled: Flow | None = None) -> None:
+        self._owner = owner
+        self._number = number
+        self._dialled = dialled
+        self._framer = StreamFramer()
+        self._transport: asyncio.Transport | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self.flow = dialled or Flow("tcp", "", 0, number)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        # A peer that has gone already has no name any more; connection_lost follows.
+        host, port = (transport.get_extra_info("peername") or ("", 0))[:2]
+        self.flow = Flow("tcp", host, port, self._number)
+        if self._dialled is None and not self._owner.accept(self._number, self):
+            transport.abort()
+        elif self._dialled is None:
+            self._limit(self._owner.limits.first_message_s)
+
+    def data_received(self, data: bytes) -> None:
+        self._framer.feed(data)
+        while (output := self._framer.poll()) is not None:
+            match output:
+                case Framed(message):
+                    self._owner.receive(message, self.flow)
+                case Ping():
+                    self.write(b"\r\n")
+                case Broken(head, reason):
+                    answer = refuse_malformed(head, SipParseError(reason))
+                    if answer is not None:
+                        self.write(answer)
+                    self.close()
+        self._limit(self._owner.limits.message_s if self._framer.mid_message else None)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        self._limit(None)
+        self._owner.lost(self._number, self.flow, self._dialled)
+
+    def write(self, data: bytes) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._transport.write(data)
+        if self._transport.get_write_buffer_size() > self._owner.limits.write_buffer_bytes:
+            self._transport.abort()
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def _limit(self, seconds: float | None) -> None:
+        """Close the connection if nothing more comes in time."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        if seconds is not None:
+            self._deadline = asyncio.get_running_loop().call_later(seconds, self.close)
+
+
+@dataclass(slots=True)
+class _Dialling:
+    task: asyncio.Task[None]
+    waiting: list[bytes] = field(default_factory=list[bytes])
+
+
+class TcpConnections:
+    """Every TCP connection of one listening address."""
+
+    def __init__(self, receiver: Callable[[], Receiver | None], *, limits: TcpLimits) -> None:
+        self.limits = limits
+        self._receiver = receiver
+        self._server: asyncio.Server | None = None
+        self._numbers = 0
+        self._open: dict[int, _Connection] = {}
+        self._dialled: dict[tuple[str, int], int] = {}
+        self._dialling: dict[tuple[str, int], _Dialling] = {}
+
+    async def listen(self, host: str, port: int) -> None:
+        """Take connections on this address; raises `OSError` when it is in use."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Connection(self, self._next_number()), host, port)
+
+    def _next_number(self) -> int:
+        self._numbers += 1
+        return self._numbers
+
+    def accept(self, number: int, connection: _Connection) -> bool:
+        """Take a new connection, unless there are too many."""
+        if len(self._open) >= self.limits.connections:
+            return False
+        self._open[number] = connection
+        return True
+
+    def receive(self, data: bytes, flow: Flow) -> None:
+        """Hand a message on."""
+        receiver = self._receiver()
+        if receiver is not None:
+            receiver.receive(data, flow)
+
+    def lost(self, number: int, flow: Flow, dialled: Flow | None) -> None:
+        """Forget a connection and tell whoever uses it; one that we opened has two names."""
+        self._open.pop(number, None)
+        self._report(flow)
+        if dialled is not None:
+            self._dialled.pop((dialled.host, dialled.port), None)
+            self._report(dialled)
+
+    def _report(self, flow: Flow) -> None:
+        receiver = self._receiver()
+        if receiver is not None:
+            receiver.flow_lost(flow)
+
+    def transmit(self, data: bytes, flow: Flow) -> None:
+        """Write to a connection; with number 0, to the one that we opened to this address, or open it."""
+        address = (flow.host, flow.port)
+        number = flow.connection or self._dialled.get(address, 0)
+        connection = self._open.get(number)
+        if connection is not None:
+            connection.write(data)
+        elif flow.connection:
+            # Not from within this call: the user agent is still at its output.
+            asyncio.get_running_loop().call_soon(self._report, flow)
+        else:
+            self._dial(data, flow, address)
+
+    def _dial(self, data: bytes, flow: Flow, address: tuple[str, int]) -> None:
+        dialling = self._dialling.get(address)
+        if dialling is None:
+            task = asyncio.get_running_loop().create_task(self._open_connection(flow, address))
+            dialling = self._dialling[address] = _Dialling(task)
+        if len(dialling.waiting) < self.limits.pending_messages:
+            dialling.waiting.append(data)
+
+    async def _open_connection(self, flow: Flow, address: tuple[str, int]) -> None:
+        number = self._next_number()
+        dialled = replace(flow, connection=0)
+        connection = _Connection(self, number, dialled)
+        try:
+            async with asyncio.timeout(self.limits.connect_s):
+                await asyncio.get_running_loop().create_connection(lambda: connection, *address)
+        except (OSError, TimeoutError):
+            del self._dialling[address]
+            self._report(dialled)
+            return
+        self._open[number] = connection
+        self._dialled[address] = number
+        for data in self._dialling.pop(address).waiting:
+            connection.write(data)
+
+    async def close(self) -> None:
+        """Close everything."""
+        if self._server is not None:
+            self._server.close()
+        for dialling in list(self._dialling.values()):
+            dialling.task.cancel()
+        await asyncio.gather(*(dialling.task for dialling in self._dialling.values()), return_exceptions=True)
+        for connection in list(self._open.values()):
+            connection.close()
+        if self._server is not None:
+            await self._server.wait_closed()

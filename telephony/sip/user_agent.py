@@ -1,0 +1,324 @@
+"""`UserAgent`: the whole of SIP without a socket or a clock (RFC 3261).
+
+Feed it (`receive`, the calls' methods, `handle_timer`), then drain it (`poll` until None), then sleep until
+`timer_at()`. Times are seconds on one monotonic clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias, assert_never
+
+from telephony.errors import LegEndedError, SipParseError
+from telephony.leg import EndCause
+from telephony.sip.admission import Admission, AdmissionControl, admit_all
+from telephony.sip.auth import DigestServer
+from telephony.sip.call_context import CallContext, Extra
+from telephony.sip.dialog import DialogId
+from telephony.sip.events import CallForgotten, MessageRefused, UserAgentOutput
+from telephony.sip.flow import Flow, Transmit
+from telephony.sip.identity import Identity
+from telephony.sip.inbound_call import InboundCall
+from telephony.sip.inspection import (
+    ACCEPT,
+    ALLOW,
+    Refusal,
+    inspect_extensions,
+    inspect_head,
+    refusal_of,
+)
+from telephony.sip.message import Request, parse_message
+from telephony.sip.offer_answer import Direction, LocalAudio
+from telephony.sip.outbound_call import Destination, OutboundCall
+from telephony.sip.responses import refuse_malformed, response_to
+from telephony.sip.sdp import AddressType
+from telephony.sip.timers import Schedule, Timings
+from telephony.sip.transactions import (
+    MAX_TRANSACTIONS,
+    AckReceived,
+    RequestFailed,
+    RequestReceived,
+    ResponseReceived,
+    ServerKey,
+    TransactionLayer,
+    server_key,
+)
+
+_Call: TypeAlias = InboundCall | OutboundCall
+
+
+@dataclass(frozen=True, slots=True)
+class UserAgentConfig:
+    """How one user agent behaves."""
+
+    identity: Identity
+    timings: Timings = field(default_factory=Timings)
+    address_type: AddressType = "IP4"  # family of our RTP addresses
+    realm: str = "zeng"
+    passwords: Mapping[str, str] = field(default_factory=dict[str, str])  # empty: callers are not challenged
+    max_transactions: int = MAX_TRANSACTIONS
+
+
+class UserAgent:
+    """Takes and places calls."""
+
+    def __init__(
+        self,
+        config: UserAgentConfig,
+        *,
+        new_token: Callable[[], str],  # 32 hex digits that nobody can guess, new each time
+        admit: Admission = admit_all,
+    ) -> None:
+        self._config = config
+        self._new_token = new_token
+        digest = DigestServer(realm=config.realm, passwords=config.passwords, secret=new_token().encode())
+        self._admission = AdmissionControl(
+            digest=digest if config.passwords else None, admit=admit, address_type=config.address_type
+        )
+        self._transactions = TransactionLayer(timings=config.timings, max_transactions=config.max_transactions)
+        self._calls: dict[str, _Call] = {}
+        self._ringing: dict[ServerKey, str] = {}  # handles of inbound calls, by their INVITE
+        self._dialogs: dict[DialogId, str] = {}
+        self._schedule: Schedule[str] = Schedule()
+        self._output: deque[UserAgentOutput] = deque()
+
+    @property
+    def call_count(self) -> int:
+        """How many calls are kept, those being closed included."""
+        return len(self._calls)
+
+    @property
+    def transaction_count(self) -> int:
+        """How many transactions are kept."""
+        return len(self._transactions)
+
+    def poll(self) -> UserAgentOutput | None:
+        """Next output."""
+        return self._output.popleft() if self._output else None
+
+    def timer_at(self) -> float | None:
+        """When `handle_timer` is due."""
+        times = (self._transactions.timer_at(), self._schedule.next_at())
+        return min((at for at in times if at is not None), default=None)
+
+    def handle_timer(self, *, now: float) -> None:
+        """Let time pass."""
+        self._transactions.handle_timer(now=now)
+        self._pump(now)
+        while (handle := self._schedule.pop_due(now)) is not None:
+            call = self._calls[handle]
+            call.handle_timer(now=now)
+            self._pump(now, handle)
+
+    # From the network
+
+    def receive(self, data: bytes, source: Flow, *, now: float) -> None:
+        """Take one datagram, or one message cut from a stream. Never raises for what it holds."""
+        if not data.strip(b"\r\n\x00 "):
+            return  # a keep-alive (RFC 5626 section 3.5.1), in one of the ways it is written
+        try:
+            message = parse_message(data)
+        except SipParseError as error:
+            self._output.append(MessageRefused(source, str(error)))
+            if (answer := refuse_malformed(data, error)) is not None:
+                self._output.append(Transmit(answer, source))
+            return
+        self._transactions.receive(message, source, now=now)
+        self._pump(now)
+
+    def flow_lost(self, flow: Flow, *, now: float) -> None:
+        """Note that a connection broke or could not be opened."""
+        for call in self._calls.values():
+            call.flow_lost(flow)
+        self._transactions.flow_lost(flow)
+        self._pump(now)
+
+    # From the user
+
+    def answer(self, handle: str, local: LocalAudio, *, now: float) -> None:
+        """Answer an inbound call: 200 with our SDP. Raises `LegEndedError` when the call is over."""
+        self._inbound(handle).answer(local, now=now)
+        self._pump(now, handle)
+
+    def reject(
+        self,
+        handle: str,
+        status: int,
+        *,
+        retry_after_s: int | None = None,
+        cause: EndCause = EndCause.REJECTED,
+        detail: str = "",
+        now: float,
+    ) -> None:
+        """Refuse an inbound call with a status of 300 to 699. Raises `LegEndedError` when the call is over."""
+        call = self._inbound(handle)
+        call.reject(status, retry_after_s=retry_after_s, cause=cause, detail=detail, now=now)
+        self._pump(now, handle)
+
+    def hang_up(
+        self, handle: str, cause: EndCause = EndCause.BOT_HUNG_UP, detail: str = "", *, reason: str = "", now: float
+    ) -> None:
+        """End a call in whatever state it is, by CANCEL, 480 or BYE. Idempotent."""
+        call = self._calls.get(handle)
+        if call is not None:
+            call.hang_up(cause, detail, reason=reason, now=now)
+            self._pump(now, handle)
+
+    def reoffer(self, handle: str, direction: Direction, *, now: float) -> None:
+        """Send a re-INVITE with this direction. Raises `LegEndedError` when the call is over."""
+        self._call(handle).reoffer(direction, now=now)
+        self._pump(now, handle)
+
+    def place_call(self, destination: Destination, local: LocalAudio, *, now: float) -> str:
+        """Send an INVITE; returns the handle that the events of the call carry."""
+        context = self._context()
+        self._calls[context.handle] = OutboundCall(context, destination, local, now=now)
+        self._pump(now, context.handle)
+        return context.handle
+
+    def sip_call_id(self, handle: str) -> str:
+        """Tell the SIP Call-ID of a call. Raises `LegEndedError` when the call is over."""
+        return self._call(handle).call_id
+
+    def _call(self, handle: str) -> _Call:
+        call = self._calls.get(handle)
+        if call is None:
+            raise LegEndedError("the call is over")
+        return call
+
+    def _inbound(self, handle: str) -> InboundCall:
+        call = self._call(handle)
+        if not isinstance(call, InboundCall):
+            raise LegEndedError("a call that was placed here cannot be answered or rejected here")
+        return call
+
+    # Between the layers
+
+    def _context(self) -> CallContext:
+        return CallContext(
+            self._new_token(),
+            self._config.identity,
+            self._config.timings,
+            self._transactions,
+            self._new_token,
+            self._output.append,
+        )
+
+    def _pump(self, now: float, touched: str | None = None) -> None:
+        """Hand on all that the transactions put out, and note what that did to the calls."""
+        if touched is not None:
+            self._settle(touched)
+        while (output := self._transactions.poll()) is not None:
+            match output:
+                case Transmit():
+                    self._output.append(output)
+                case RequestReceived(key, request, flow):
+                    self._settle(self._receive_request(key, request, flow, now))
+                case AckReceived(request):
+                    self._settle(self._receive_ack(request, now))
+                case ResponseReceived():
+                    if (call := self._calls.get(output.owner)) is not None:
+                        call.receive_response(output, now=now)
+                        self._settle(output.owner)
+                case RequestFailed(owner, key, failure):
+                    if (call := self._calls.get(owner)) is not None:
+                        call.request_failed(key, failure, now=now)
+                        self._settle(owner)
+                case _:
+                    assert_never(output)
+
+    def _settle(self, handle: str | None) -> None:
+        """Note a call's next timer and dialog; forget it once it is over."""
+        call = None if handle is None else self._calls.get(handle)
+        if handle is None or call is None:
+            return
+        if isinstance(call, OutboundCall) and call.dialog_id is not None:
+            self._dialogs[call.dialog_id] = handle
+        if not call.finished:
+            self._schedule.set(handle, call.timer_at())
+            return
+        self._schedule.set(handle, None)
+        del self._calls[handle]
+        if isinstance(call, InboundCall):
+            del self._ringing[call.key]
+        if call.dialog_id is not None:
+            del self._dialogs[call.dialog_id]
+        self._output.append(CallForgotten(handle, call.call_id))
+
+    def _receive_ack(self, ack: Request, now: float) -> str | None:
+        handle = self._dialogs.get(DialogId(ack.call_id, ack.to.tag, ack.from_.tag))
+        if handle is not None:
+            self._calls[handle].receive_ack(ack, now=now)
+        return handle
+
+    def _receive_request(self, key: ServerKey, request: Request, flow: Flow, now: float) -> str | None:
+        """Act on a new request; returns the call that it touched."""
+        try:
+            refusal = inspect_head(request)
+            if refusal is not None:
+                self._refuse(key, request, refusal, now)
+                return None
+            if request.method == "CANCEL":
+                return self._receive_cancel(key, request, now)
+            if request.to.tag:
+                return self._receive_within_dialog(key, request, flow, now)
+            return self._receive_outside_dialog(key, request, flow, now)
+        except SipParseError as error:
+            self._output.append(MessageRefused(flow, str(error)))
+            self._refuse(key, request, refusal_of(error), now)
+            return None
+
+    def _refuse(self, key: ServerKey, request: Request, refusal: Refusal, now: float) -> None:
+        self._respond(key, request, refusal.status, now, refusal.extra)
+
+    def _respond(
+        self, key: ServerKey, request: Request, status: int, now: float, extra: Extra = (), to_tag: str = ""
+    ) -> None:
+        tag = to_tag or self._new_token()[:16]
+        headers = (*extra, ("Server", self._config.identity.product))
+        self._transactions.respond(key, response_to(request, status, to_tag=tag, extra=headers), now=now)
+
+    def _receive_cancel(self, key: ServerKey, cancel: Request, now: float) -> str | None:
+        """Section 9.2: the CANCEL itself is answered 200 whenever its INVITE is known, even too late."""
+        invite_key = server_key(cancel, "INVITE")
+        handle = self._ringing.get(invite_key)
+        call = None if handle is None else self._calls[handle]
+        known = self._transactions.has_server(invite_key)
+        to_tag = call.dialog_id.local_tag if isinstance(call, InboundCall) else ""
+        self._respond(key, cancel, 200 if known else 481, now, to_tag=to_tag)
+        if isinstance(call, InboundCall):
+            call.cancel(now=now)
+        return handle
+
+    def _receive_within_dialog(self, key: ServerKey, request: Request, flow: Flow, now: float) -> str | None:
+        handle = self._dialogs.get(DialogId(request.call_id, request.to.tag, request.from_.tag))
+        if handle is None:
+            self._respond(key, request, 481, now)
+            return None
+        refusal = inspect_extensions(request)
+        if refusal is not None:
+            self._refuse(key, request, refusal, now)
+        else:
+            self._calls[handle].receive_request(key, request, flow, now=now)
+        return handle
+
+    def _receive_outside_dialog(self, key: ServerKey, request: Request, flow: Flow, now: float) -> str | None:
+        merged = self._transactions.is_merged(key, request)
+        refusal = self._admission.examine(request, merged=merged, now=now)
+        if refusal is not None:
+            self._refuse(key, request, refusal, now)
+            return None
+        if request.method == "OPTIONS":
+            self._respond(key, request, 200, now, (ALLOW, ACCEPT))
+            return None
+        return self._begin(key, request, flow, now)
+
+    def _begin(self, key: ServerKey, invite: Request, flow: Flow, now: float) -> str:
+        context = self._context()
+        call = InboundCall(context, key, invite, flow, now=now)
+        self._calls[context.handle] = call
+        self._ringing[key] = context.handle
+        self._dialogs[call.dialog_id] = context.handle
+        return context.handle
