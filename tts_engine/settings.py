@@ -17,7 +17,6 @@ class EspeakSettings(_Section):
     processes: int = Field(default=2, ge=1, le=64)
     words_per_minute: int = Field(default=150, ge=80, le=450)  # at speed 1.0
     pitch: int = Field(default=50, ge=0, le=99)
-    sentence_pause_ms: int = Field(default=280, ge=0, le=2000)  # where a long text is cut in two
     job_timeout_s: float = Field(default=10.0, gt=0)  # for 300 characters; measured 20 ms
 
 
