@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import socket
 import sys
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -20,13 +21,141 @@ from bot.calls import Calls
 from bot.errors import BotError
 from bot.log import set_up_logging
 from bot.metrics import CallMetrics
-from bot.services_of import call_services
 from bot.settings import Settings, load_settings
 from bot.worker_api import WorkerParts, WorkerStatus, worker_api
-from telephony.leg import CallLeg, LegEnded
-from telephony.rtp.media import RtpMediaFactory
-from telephony.rtp.media_thread import MediaThread
+from bot.worker_parts import call_services
+from telephony.leg import CallLeg
+from telephony.rtp.factory import RtpMediaFactory
+from telephony.settings import RtpSettings
+from telephony.sip.endpoint import SipEndpoint, new_token, user_agent_config
+from telephony.sip.user_agent import UserAgent
 from telephony.sip.worker_carrier import WorkerCarrier
 from telephony.webrtc.endpoint import WebRtcEndpoint
 
 _log = structlog.get_logger("zeng.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where this worker stands among the others, as the edge tells it."""
+
+    index: int
+    count: int
+    http_socket: Path
+    sip_fd: int | None  # our end of the edge's socket pair
+    sip_port: int  # the public one, for Contact and Via
+
+
+class Worker:
+    """Runs calls until SIGTERM, then lets them end."""
+
+    def __init__(self, settings: Settings, place: Place) -> None:
+        self._settings = settings
+        self._place = place
+        self._stop = asyncio.Event()
+        self._registry = CollectorRegistry()
+
+    async def run(self) -> None:
+        """Serve until SIGTERM."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._stop.set)
+        async with contextlib.AsyncExitStack() as stack:
+            services = await call_services(self._settings, CallMetrics(self._registry), stack)
+            calls = Calls(capacity=self._settings.workers.calls, run=lambda leg: Call(leg, services).run())
+            await self._start_sip(calls, stack)
+            webrtc = self._start_webrtc(calls, stack)
+            await self._start_api(calls, services, webrtc, stack)
+            _log.info("worker serves", index=self._place.index, places=calls.capacity)
+            await self._stop.wait()
+            calls.drain()
+            left = await calls.wait(timeout_s=self._settings.workers.drain_s)
+            if left:
+                _log.warning("calls cut at the end of the drain", calls=left)
+
+    async def _start_sip(self, calls: Calls, stack: contextlib.AsyncExitStack) -> None:
+        if self._place.sip_fd is None:
+            return
+        media = RtpMediaFactory(_own_ports(self._settings.rtp, self._place))
+        await media.start()
+        stack.push_async_callback(media.stop)
+        carrier = WorkerCarrier(socket.socket(fileno=self._place.sip_fd), on_edge_lost=self._stop.set)
+        stack.push_async_callback(carrier.close)
+
+        async def take(leg: CallLeg) -> None:
+            calls.take(leg)
+
+        agent = UserAgent(
+            user_agent_config(self._settings.sip, port=self._place.sip_port),
+            new_token=new_token,
+            admit=lambda: None if calls.free else 5,
+        )
+        endpoint = SipEndpoint(agent, carrier=carrier, media=media, on_call=take)
+        carrier.attach(endpoint)
+        stack.push_async_callback(endpoint.close)
+
+    def _start_webrtc(self, calls: Calls, stack: contextlib.AsyncExitStack) -> WebRtcEndpoint | None:
+        if not self._settings.webrtc.enabled:
+            return None
+        endpoint = WebRtcEndpoint(self._settings.webrtc, calls.take, max_legs=self._settings.workers.calls)
+        stack.push_async_callback(endpoint.close)
+        return endpoint
+
+    async def _start_api(
+        self, calls: Calls, services: CallServices, webrtc: WebRtcEndpoint | None, stack: contextlib.AsyncExitStack
+    ) -> None:
+        async def offer(sdp: str) -> tuple[str, str]:
+            assert webrtc is not None, "the edge sends no offers when [webrtc] is off"
+            answer = await webrtc.offer(sdp)
+            return answer.sdp, answer.call_id
+
+        parts = WorkerParts(
+            offer=offer,
+            status=lambda: WorkerStatus(capacity=calls.capacity, active=calls.active),
+            drain=calls.drain,
+            registry=self._registry,
+        )
+        self._place.http_socket.unlink(missing_ok=True)
+        config = uvicorn.Config(
+            worker_api(parts), uds=str(self._place.http_socket), log_config=None, access_log=False, ws="none"
+        )
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve())
+
+        async def close() -> None:
+            server.should_exit = True
+            await serving
+
+        stack.push_async_callback(close)
+
+
+def _own_ports(rtp: RtpSettings, place: Place) -> RtpSettings:
+    """This worker's share of the RTP range, so that workers never try each other's ports."""
+    share = (rtp.port_max - rtp.port_min + 1) // place.count // 2 * 2
+    low = rtp.port_min + share * place.index
+    return rtp.model_copy(update={"port_min": low, "port_max": low + share - 1})
+
+
+def main(
+    index: int,
+    count: int,
+    http_socket: Path,
+    sip_port: int = 0,
+    sip_fd: Annotated[int, typer.Option(help="-1: no SIP")] = -1,
+    config: Path | None = None,
+    log_level: str = "INFO",
+) -> None:
+    """Run one worker; the edge's business, not a person's."""
+    set_up_logging(level=log_level, process=f"worker-{index}")
+    place = Place(index, count, http_socket, sip_fd if sip_fd >= 0 else None, sip_port)
+    try:
+        settings = load_settings(config)
+        import uvloop  # noqa: PLC0415  # Linux and macOS only
+
+        uvloop.run(Worker(settings, place).run())
+    except BotError as error:
+        print(f"zeng worker: {error}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(1) from error
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -22,6 +22,15 @@ _STABLE_S = 30.0  # a child that ran this long starts again without waiting
 
 
 @dataclass(frozen=True, slots=True)
+class Inheritance:
+    """What one start of a process gets besides its arguments; `started` is called once it has it."""
+
+    argv: tuple[str, ...] = ()
+    fds: tuple[int, ...] = ()
+    started: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
 class ChildSpec:
     """One process: what to run and how to know that it serves."""
 
@@ -30,6 +39,7 @@ class ChildSpec:
     ready: Callable[[], Awaitable[bool]]
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     start_timeout_s: float = 120.0
+    inherit: Callable[[], Inheritance] = Inheritance  # anew at every start
 
 
 class Children:
@@ -77,13 +87,17 @@ class Children:
         return self._processes[name].pid
 
     async def _spawn(self, spec: ChildSpec) -> asyncio.subprocess.Process:
+        inheritance = spec.inherit()
         process = await asyncio.create_subprocess_exec(
             *spec.argv,
+            *inheritance.argv,
+            pass_fds=inheritance.fds,
             env={**os.environ, **spec.environment},
             stdin=asyncio.subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for us; we end the children in order
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,
         )
+        inheritance.started()
         self._processes[spec.name] = process
         _log.debug("child started", name=spec.name, pid=process.pid)
         return process

@@ -16,15 +16,15 @@ import structlog
 import uvicorn
 
 from bot.edge.banner import banner
-from bot.edge.children import Children, ChildSpec
+from bot.edge.children import Children, ChildSpec, Inheritance
 from bot.edge.links import WorkerLinks
 from bot.edge.metrics import join_expositions
 from bot.edge.redis_server import free_port, redis_child
+from bot.edge.sip import EdgeSip
 from bot.edge.workers import WorkerPool
 from bot.errors import ServiceStartError
 from bot.settings import Settings
 from bot.web.app import Info, WebParts, web_app
-from telephony.sip.dispatch import SipDispatcher
 
 _log = structlog.get_logger("zeng.edge")
 
@@ -57,14 +57,14 @@ class Service:
 
     async def _start(self, directory: Path, stack: contextlib.AsyncExitStack) -> WorkerLinks:
         environment = await self._start_parts(directory)
+        sip = await self._open_sip(stack)
         sockets = {name: directory / f"{name}.http" for name in self._names}
         links = WorkerLinks(sockets, self._pool)
         stack.push_async_callback(links.close)
-        for name in self._names:
-            await self._children.start(self._worker(name, directory, environment, links))
+        for index, name in enumerate(self._names):
+            await self._children.start(self._worker(index, sockets[name], environment, links, sip))
         links.start()
-        sip_uri = await self._start_sip(directory, stack)
-        await self._start_web(links, sip_uri, stack)
+        await self._start_web(links, self._sip_uri(sip), stack)
         return links
 
     async def _start_parts(self, directory: Path) -> dict[str, str]:
@@ -73,6 +73,8 @@ class Service:
         if not self._settings.redis.url:
             child, environment["ZENG_REDIS__URL"] = redis_child(directory)
             await self._children.start(child)
+        if not self._settings.tts.redis_url:
+            environment["ZENG_TTS__REDIS_URL"] = environment.get("ZENG_REDIS__URL", self._settings.redis.url)
         if not self._settings.speech.url:
             environment["ZENG_SPEECH__URL"] = await self._start_server("speech server", "tts", environment)
         if not self._settings.recogniser.url:
@@ -99,33 +101,35 @@ class Service:
         allowed = (*self._settings.flow.allowed_private_hosts, host)
         environment["ZENG_FLOW__ALLOWED_PRIVATE_HOSTS"] = json.dumps(allowed)
 
-    def _worker(self, name: str, directory: Path, environment: Mapping[str, str], links: WorkerLinks) -> ChildSpec:
-        argv = (sys.executable, "-m", "bot.worker", "--name", name, "--directory", str(directory))
+    def _worker(
+        self, index: int, http: Path, environment: Mapping[str, str], links: WorkerLinks, sip: EdgeSip | None
+    ) -> ChildSpec:
+        name = self._names[index]
+        argv = (sys.executable, "-m", "bot.worker", str(index), str(len(self._names)), str(http))
         options = (*self._config_option(), "--log-level", self._log_level)
-        return ChildSpec(name, (*argv, *options), lambda: links.ready(name), environment)
+        inherit = Inheritance if sip is None else lambda: sip.inheritance(index)
+        return ChildSpec(name, (*argv, *options), lambda: links.ready(name), environment, inherit=inherit)
 
     def _config_option(self) -> tuple[str, ...]:
         return () if self._config is None else ("--config", str(self._config))
 
-    async def _start_sip(self, directory: Path, stack: contextlib.AsyncExitStack) -> str:
+    async def _open_sip(self, stack: contextlib.AsyncExitStack) -> EdgeSip | None:
         sip = self._settings.sip
         if not sip.enabled:
-            return ""
-        dispatcher = SipDispatcher(
-            sip,
-            edge_socket=directory / "edge.sip",
-            workers={name: directory / f"{name}.sip" for name in self._names},
-            pick=self._pick,
+            return None
+        edge = await EdgeSip.open(
+            sip, pick=self._pick, on_worker_lost=lambda index: self._pool.lost(self._names[index])
         )
-        try:
-            await dispatcher.start()
-        except OSError as error:
-            raise ServiceStartError(f"cannot listen for SIP on {sip.host}:{sip.port}; set [sip] port") from error
-        stack.push_async_callback(dispatcher.stop)
-        return f"sip:{sip.user}@{sip.domain or sip.host}:{dispatcher.port}"
+        stack.push_async_callback(edge.close)
+        return edge
 
-    def _pick(self) -> str | None:
-        return None if self._draining else self._pool.pick()
+    def _sip_uri(self, edge: EdgeSip | None) -> str:
+        sip = self._settings.sip
+        return "" if edge is None else f"sip:{sip.user}@{sip.domain or sip.host}:{edge.port}"
+
+    def _pick(self) -> int | None:
+        name = None if self._draining else self._pool.pick()
+        return None if name is None else self._names.index(name)
 
     async def _start_web(self, links: WorkerLinks, sip_uri: str, stack: contextlib.AsyncExitStack) -> None:
         web = self._settings.web
@@ -157,7 +161,7 @@ class Service:
             flow=settings.flow.path,
             recogniser=recogniser,
             understanding=f"rules + {understanding}",
-            voice=settings.tts.description if not settings.speech.url else settings.speech.url,
+            voice=settings.speech.url or settings.tts.voice or f"{settings.tts.backend}'s default",
             sip_uri=sip_uri,
         )
 

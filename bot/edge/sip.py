@@ -1,0 +1,49 @@
+"""`EdgeSip`: the public SIP sockets and the way from them to each worker."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from bot.edge.children import Inheritance
+from bot.errors import ServiceStartError
+from telephony.settings import SipSettings
+from telephony.sip.dispatch import SipDispatcher
+from telephony.sip.sockets import SipSockets
+
+
+class EdgeSip:
+    """Sockets, dispatcher, and a socket pair for every start of a worker."""
+
+    def __init__(self, sockets: SipSockets, dispatcher: SipDispatcher, port: int) -> None:
+        self._sockets = sockets
+        self._dispatcher = dispatcher
+        self.port = port
+
+    @classmethod
+    async def open(
+        cls, settings: SipSettings, *, pick: Callable[[], int | None], on_worker_lost: Callable[[int], None]
+    ) -> EdgeSip:
+        """Listen. Raises `ServiceStartError` when the address is in use."""
+        sockets = SipSockets()
+        try:
+            _, port = await sockets.open(settings.host, settings.port, tcp=settings.tcp)
+        except OSError as error:
+            raise ServiceStartError(
+                f"cannot listen for SIP on {settings.host}:{settings.port} ({error.strerror}); set [sip] port"
+            ) from error
+        dispatcher = SipDispatcher(sockets, pick_worker=pick, on_worker_lost=on_worker_lost)
+        return cls(sockets, dispatcher, port)
+
+    def inheritance(self, index: int) -> Inheritance:
+        """Make a socket pair for a worker that is about to start; its older one, if any, is dropped."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._dispatcher.remove_worker(index)
+        self._dispatcher.add_worker(index, ours)
+        fd = theirs.fileno()
+        return Inheritance(("--sip-fd", str(fd), "--sip-port", str(self.port)), (fd,), theirs.close)
+
+    async def close(self) -> None:
+        """Close all sockets."""
+        await self._dispatcher.close()
+        await self._sockets.close()
