@@ -16,7 +16,7 @@ import typer
 import uvicorn
 from prometheus_client import CollectorRegistry
 
-from bot.call import Call, CallServices
+from bot.call import Call
 from bot.calls import Calls
 from bot.errors import BotError
 from bot.log import set_up_logging
@@ -64,7 +64,7 @@ class Worker:
             calls = Calls(capacity=self._settings.workers.calls, run=lambda leg: Call(leg, services).run())
             await self._start_sip(calls, stack)
             webrtc = self._start_webrtc(calls, stack)
-            await self._start_api(calls, services, webrtc, stack)
+            await self._start_api(calls, webrtc, stack)
             _log.info("worker serves", index=self._place.index, places=calls.capacity)
             await self._stop.wait()
             calls.drain()
@@ -101,7 +101,7 @@ class Worker:
         return endpoint
 
     async def _start_api(
-        self, calls: Calls, services: CallServices, webrtc: WebRtcEndpoint | None, stack: contextlib.AsyncExitStack
+        self, calls: Calls, webrtc: WebRtcEndpoint | None, stack: contextlib.AsyncExitStack
     ) -> None:
         async def offer(sdp: str) -> tuple[str, str]:
             assert webrtc is not None, "the edge sends no offers when [webrtc] is off"
@@ -129,7 +129,7 @@ class Worker:
 
 
 def _own_ports(rtp: RtpSettings, place: Place) -> RtpSettings:
-    """This worker's share of the RTP range, so that workers never try each other's ports."""
+    """The worker's share of the RTP range, so that workers never try each other's ports."""
     share = (rtp.port_max - rtp.port_min + 1) // place.count // 2 * 2
     low = rtp.port_min + share * place.index
     return rtp.model_copy(update={"port_min": low, "port_max": low + share - 1})
