@@ -19,7 +19,7 @@ from tts_engine.model.tokenizer import TextTokenizer
 from tts_engine.model.weights import load_csm
 
 SPECIAL = ("<|begin_of_text|>", "<|end_of_text|>", "<|AUDIO|>", "<|audio_eos|>")
-CODEBOOK_SIZE = 64
+CODEBOOK_SIZE = 32
 
 
 def write_tokenizer(folder: Path) -> dict[str, int]:

@@ -14,7 +14,7 @@ def draws(rows: int, codebooks: int, *, device: str = "cpu") -> Draws:
 
 def test_logits_of_true_codes_are_those_of_transformers(tiny: TinyCsm):
     hidden = torch.randn(5, 64)
-    codes = torch.randint(0, 64, (5, tiny.config.num_codebooks))
+    codes = torch.randint(0, 32, (5, tiny.config.num_codebooks))
     padded = torch.nn.functional.pad(codes[:, :-1], (1, 0))
     expected = tiny.reference.depth_decoder(input_ids=padded, backbone_last_hidden_state=hidden).logits
     assert torch.allclose(tiny.model.frames.depth.logits(hidden, codes), expected, atol=1e-5)
@@ -23,7 +23,7 @@ def test_logits_of_true_codes_are_those_of_transformers(tiny: TinyCsm):
 def test_the_loop_takes_the_best_of_the_logits_that_one_pass_gives(tiny: TinyCsm):
     depth = tiny.model.frames.depth
     hidden = torch.randn(7, 64)
-    codes = depth(hidden, torch.randint(0, 64, (7,)), draws(7, 8))
+    codes = depth(hidden, torch.randint(0, 32, (7,)), draws(7, 8))
     assert torch.equal(depth.logits(hidden, codes).argmax(-1), codes[:, 1:])
 
 

@@ -20,7 +20,7 @@ def test_a_model_that_only_says_zero_ends_at_frame_0(tiny: TinyCsm):
     model.frames.first_head.zero_()
     model.frames.depth.heads.zero_()
     model.frames.prepare()
-    state = FrameState(tiny.config, slots=4, like=model.frames.audio_table, top_k_limit=67)
+    state = state_of(tiny)
     state.admit(1, GREEDY)
     frame = model.frames(torch.randn(1, 64), torch.tensor([1]), state)
     assert not frame.codes.any()
@@ -65,8 +65,8 @@ def test_more_candidates_than_the_engine_keeps_are_refused(tiny: TinyCsm):
 
 def test_a_frame_of_a_prompt_is_the_sum_of_its_codes_and_a_token_its_row(tiny: TinyCsm):
     frames = tiny.model.frames
-    codes = torch.randint(0, 64, (2, 8))
+    codes = torch.randint(0, 32, (2, 8))
     embedded = frames.embed(torch.tensor([-1, 7]), codes)
-    table = frames.audio_table.view(8, 67, 64)
+    table = frames.audio_table.view(8, 35, 64)
     assert torch.allclose(embedded[0], sum(table[n, codes[0, n]] for n in range(8)), atol=1e-5)
     assert torch.equal(embedded[1], frames.text_table[7])
