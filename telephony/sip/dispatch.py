@@ -26,7 +26,7 @@ from telephony.sip.responses import refuse_malformed, stateless_response
 from telephony.sip.sockets import SipSockets
 from telephony.sip.transactions import response_flow
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 class SipDispatcher:
@@ -105,7 +105,7 @@ class SipDispatcher:
         self.refused_messages += 1
         held_back = self._refusal_log.allow(now=self._loop.time())
         if held_back is not None:
-            _log.warning("refused a message over %s: %s (and %d before it)", flow.transport, reason, held_back)
+            _logger.warning("refused a message over %s: %s (and %d before it)", flow.transport, reason, held_back)
 
     def flow_lost(self, flow: Flow) -> None:
         """Tell every worker: which of them has calls on that connection is theirs to know."""

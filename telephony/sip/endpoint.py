@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TypeAlias
 
 from telephony.errors import LocalProtocolError, SipParseError
@@ -36,13 +36,13 @@ from telephony.sip.timers import Timings
 from telephony.sip.uri import SipUri, parse_uri, unbracketed
 from telephony.sip.user_agent import UserAgent, UserAgentConfig
 
-OnCall: TypeAlias = Callable[[CallLeg], Awaitable[None]]
-"""Awaited for each new call in a task of its own. An exception that escapes it ends the call."""
+OnCall: TypeAlias = Callable[[CallLeg], None]
+"""Told of each call that comes in, not yet answered; must not block. If it raises, the call is refused."""
 
 _DEFAULT_PORT = 5060
 _SHUTDOWN = "Q.850;cause=41"  # temporary failure
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 def new_token() -> str:
@@ -183,7 +183,7 @@ class SipEndpoint:
                 self.offered_calls += 1
                 leg = self._legs[handle] = SipLeg(call_info(handle, invite), self, self._media)
                 self._carrier.keep(invite.call_id)
-                self.spawn(self._serve(leg))
+                self._offer(leg)
             case MessageRefused(flow, reason):
                 self._note_refusal(flow, reason)
             case CallForgotten(_, sip_call_id):
@@ -202,21 +202,21 @@ class SipEndpoint:
             leg.signal(event)
         except Exception as error:
             # One call's media must not take the others with it.
-            _log.exception("the media of call %s failed", leg.info.call_id)
+            _logger.exception("the media of call %s failed", leg.info.call_id)
             self._user_agent.hang_up(leg.info.call_id, EndCause.FAILED, str(error), now=self.now())
 
-    async def _serve(self, leg: SipLeg) -> None:
+    def _offer(self, leg: SipLeg) -> None:
         try:
-            await self._on_call(leg)
-        except Exception:
-            _log.exception("the handler of call %s failed", leg.info.call_id)
-            self.hang_up(leg.info.call_id, EndCause.FAILED, "the call's handler failed")
+            self._on_call(leg)
+        except Exception as error:
+            _logger.exception("call %s found no handler", leg.info.call_id)
+            self._user_agent.hang_up(leg.info.call_id, EndCause.FAILED, str(error), now=self.now())
 
     def _note_refusal(self, flow: Flow, reason: str) -> None:
         self.refused_messages += 1
         held_back = self._refusal_log.allow(now=self.now())
         if held_back is not None:
-            _log.warning("refused a message over %s: %s (and %d before it)", flow.transport, reason, held_back)
+            _logger.warning("refused a message over %s: %s (and %d before it)", flow.transport, reason, held_back)
 
     def _arm(self) -> None:
         at = self._user_agent.timer_at()
@@ -241,15 +241,10 @@ class SipEndpoint:
                 async with asyncio.timeout(within_s):
                     await self._emptied.wait()
             except TimeoutError:
-                _log.warning("%d calls were not closed in time", self._user_agent.call_count)
+                _logger.warning("%d calls were not closed in time", self._user_agent.call_count)
         if self._timer is not None:
             self._timer.cancel()
-        # Handlers see LegEnded and may still speak to their database; then they are cut.
-        pending = list(self._tasks)
-        if pending:
-            await asyncio.wait(pending, timeout=within_s)
-        for task in self._tasks:
-            task.cancel()
+        # What is left are media sessions that are being closed.
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 

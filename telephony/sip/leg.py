@@ -39,7 +39,7 @@ _MAX_EVENTS = 64
 _QUEUED_EVENTS = 8
 """Beyond these, events wait in the media, which drops old audio and says so."""
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 class CallControl(Protocol):
@@ -239,7 +239,7 @@ class SipLeg:
         except LegEndedError:
             return  # closed
         except Exception as error:
-            _log.exception("the media of call %s failed", self._info.call_id)
+            _logger.exception("the media of call %s failed", self._info.call_id)
             self._control.hang_up(self._info.call_id, EndCause.FAILED, f"media: {error}")
 
     async def _make_room(self) -> None:

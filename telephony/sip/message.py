@@ -7,7 +7,6 @@ From, To, Call-ID and CSeq; other headers are read when they are asked for.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -165,16 +164,14 @@ def _cut_body(headers: Headers, rest: bytes) -> bytes:
 
 def build_message(message: Message) -> bytes:
     """Write a message; Content-Length is counted anew."""
-    match message:
-        case Request():
-            start = f"{message.method} {message.uri} SIP/2.0"
-        case Response():
-            start = f"SIP/2.0 {message.status} {message.reason}"
-    return _build(start, message.headers.without("Content-Length").items, message.body)
-
-
-def _build(start: str, items: Iterable[tuple[str, str]], body: bytes) -> bytes:
-    lines = f"{start}\r\n{format_headers((*items, ('Content-Length', str(len(body)))))}\r\n"
-    if lines.count("\n") != lines.count("\r\n") or lines.count("\r\n\r\n") > 1:
+    start = (
+        f"{message.method} {message.uri} SIP/2.0"
+        if isinstance(message, Request)
+        else f"SIP/2.0 {message.status} {message.reason}"
+    )
+    items = (*message.headers.without("Content-Length").items, ("Content-Length", str(len(message.body))))
+    head = f"{start}\r\n{format_headers(items)}\r\n"
+    # One line end for each header, the start line and the empty line: what is more was smuggled in by a value.
+    if not head.count("\r") == head.count("\n") == len(items) + 2:
         raise LocalProtocolError("a header of ours holds a line end")
-    return lines.encode("utf-8", "surrogateescape") + body
+    return head.encode("utf-8", "surrogateescape") + message.body
