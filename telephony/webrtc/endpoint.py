@@ -61,11 +61,12 @@ class WebRtcEndpoint:
         Raises `SdpError` for what is no call, `CapacityError` where no place is free or the bot says so, and
         `LegEndedError` where the bot refuses for another reason.
         """
+        if not self._open:
+            raise CapacityError("no more calls are taken", retry_after_s=_RETRY_AFTER_S)
+        if len(self._legs) >= self._max_legs:
+            places = f"all {self._max_legs} places for WebRTC calls are taken"
+            raise CapacityError(places, retry_after_s=_RETRY_AFTER_S)
         description = parse_description(sdp)
-        if not self._open or len(self._legs) >= self._max_legs:
-            raise CapacityError(
-                f"all {self._max_legs} places for WebRTC calls are taken", retry_after_s=_RETRY_AFTER_S
-            )
         info = CallInfo(uuid.uuid4().hex, "webrtc", caller, "bot", dict(variables))
         self._legs[info.call_id] = None
         try:

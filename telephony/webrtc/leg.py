@@ -90,9 +90,7 @@ class WebRtcLeg:
     async def play(self, pcm: bytes) -> None:
         """Queue one frame of 20 ms at 24 kHz; waits while the lead is full."""
         if len(pcm) != OUTPUT_FRAME_BYTES:
-            raise AudioFormatError(
-                f"a frame of {len(pcm)} bytes: play() takes {OUTPUT_FRAME_BYTES} (20 ms at 24 kHz)"
-            )
+            raise AudioFormatError(f"a frame of {len(pcm)} bytes; 20 ms at 24 kHz are {OUTPUT_FRAME_BYTES}")
         await self._bell.until(lambda: not self._pacer.is_full or self._inbox.ended)
         self._check_alive()
         self._pacer.put(pcm)
