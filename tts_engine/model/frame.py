@@ -74,13 +74,13 @@ class FrameDecoder(nn.Module):
         offsets = torch.arange(config.num_codebooks) * config.codebook_size
         self.register_buffer("offsets", offsets, persistent=False)
         self.offsets: Tensor
-        self._run_depth: DepthStep = self.depth
+        self._fused: DepthStep | None = None
 
     def fuse(self, *, max_batch: int) -> None:
         """Run the depth decoder in fused kernels from now on; CUDA only, and again whenever the weights change."""
         from tts_engine.model.fused import FusedDepth  # noqa: PLC0415  # Triton comes with CUDA builds only
 
-        self._run_depth = FusedDepth(self.depth, max_batch=max_batch)
+        self._fused = FusedDepth(self.depth, max_batch=max_batch)
 
     def prepare(self) -> None:
         """Derive what depends on the weights; to be called once they are loaded."""
@@ -101,7 +101,8 @@ class FrameDecoder(nn.Module):
         temperature, top_k, limit = state.temperature[slots], state.top_k[slots], state.top_k_limit
         logits = fn.linear(hidden, self.first_head)
         first = draw(logits, keys[:, 0], temperature[:, 0], top_k, limit=limit)
-        codes = self._run_depth(hidden, first, Draws(keys, temperature[:, 1], top_k, limit))
+        run_depth = self.depth if self._fused is None else self._fused
+        codes = run_depth(hidden, first, Draws(keys, temperature[:, 1], top_k, limit))
         state.codes[slots] = codes
         state.embedding[slots] = self.embed_frames(codes)
         state.frame[slots] = state.frame[slots] + 1
