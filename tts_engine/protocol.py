@@ -7,6 +7,7 @@ picture. Audio is PCM16, little-endian, mono. Fields that are not known are refu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
@@ -21,7 +22,8 @@ MAX_TURN_AUDIO_BYTES = 2 * 1024 * 1024  # 65 s at 16 kHz
 MAX_EXPLICIT_TURNS = 64
 
 # Safe in URLs, Redis keys and logs.
-Identifier: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
+IDENTIFIER_PATTERN = r"^[A-Za-z0-9._:-]{1,128}$"
+Identifier: TypeAlias = Annotated[str, Field(pattern=IDENTIFIER_PATTERN)]
 Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**63)]
 Speed: TypeAlias = Annotated[float, Field(ge=0.25, le=4.0)]
 SampleRate: TypeAlias = Literal[8_000, 16_000, 24_000]
@@ -89,6 +91,7 @@ class SpeechRequest(_Message):
     """One thing to say. `text` is personal and already fit to be spoken (numbers as words)."""
 
     text: str = Field(min_length=1, max_length=MAX_TEXT_CHARS, repr=False)
+    model: str | None = None  # None: the one that is served
     voice: str = ""  # empty: the server's own
     language: str = ""  # empty: the voice's
     speed: Speed = 1.0
@@ -142,6 +145,7 @@ class SessionConfig(_Message):
         try:
             return SpeechRequest(
                 text=text,
+                model=self.model,
                 voice=self.voice,
                 language=self.language,
                 speed=self.speed,
@@ -150,7 +154,7 @@ class SessionConfig(_Message):
                 conversation=self.conversation,
             )
         except ValidationError as error:
-            raise _blame(error, skip=0) from None
+            raise blame(error) from None
 
     @classmethod
     def of(cls, request: SpeechRequest) -> SessionConfig:
@@ -242,7 +246,7 @@ def parse_client_message(text: str | bytes) -> ClientMessage:
     try:
         return _CLIENT_MESSAGE.validate_json(text)
     except ValidationError as error:
-        raise _blame(error, skip=1) from None
+        raise blame(error, skip=1) from None
 
 
 def parse_server_message(text: str | bytes) -> ServerMessage:
@@ -250,7 +254,7 @@ def parse_server_message(text: str | bytes) -> ServerMessage:
     try:
         return _SERVER_MESSAGE.validate_json(text)
     except ValidationError as error:
-        raise _blame(error, skip=1) from None
+        raise blame(error, skip=1) from None
 
 
 def parse_body(model: type[_Model], body: bytes) -> _Model:
@@ -258,16 +262,18 @@ def parse_body(model: type[_Model], body: bytes) -> _Model:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        raise _blame(error, skip=0) from None
+        raise blame(error) from None
 
 
-def _blame(error: ValidationError, *, skip: int) -> SpeechRequestError:
+def blame(error: ValidationError, *, skip: int = 0, renamed: Mapping[str, str] | None = None) -> SpeechRequestError:
     """Name the first fault, without what was sent: text and audio are personal.
 
-    `skip` drops the discriminator that pydantic puts before the field's path.
+    `skip` drops the discriminator that pydantic puts before the field's path; `renamed` gives fields the
+    names that the client knows.
     """
     fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    field = ".".join(str(part) for part in fault["loc"][skip:]) or None
+    path = [str(part) for part in fault["loc"][skip:]]
+    field = ".".join((renamed or {}).get(part, part) for part in path) or None
     if fault["type"] == "extra_forbidden":
         return SpeechRequestError(f"{field}: no such field; remove it", field=field)
     message = fault["msg"].removeprefix("Value error, ")

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 
 class _Section(BaseModel):
@@ -47,3 +55,44 @@ class TtsSettings(_Section):
     conversation_max_turns: int = Field(default=64, ge=4, le=1024)
     conversation_max_bytes: int = Field(default=131_072, ge=16_384)  # text and codes; 160 s of codes
     memory_max_conversations: int = Field(default=2048, ge=1)
+
+
+class _TtsFile(BaseSettings):
+    """The part of the service's settings file that is ours; its other sections are others' business."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ZENG_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="ignore",
+        nested_model_default_partial_update=True,
+    )
+
+    tts: TtsSettings = TtsSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # pydantic's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments over environment over file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load_tts_settings(config: Path | None, overrides: Mapping[str, object] | None = None) -> TtsSettings:
+    """Read `[tts]` of a file, then `ZENG_TTS__*`, then `overrides`; raises `ValueError` that names what is wrong."""
+    if config is not None and not config.is_file():
+        raise ValueError(f"no settings file at {config}; leave --config out to use the defaults")
+
+    class _FromFile(_TtsFile):
+        model_config = SettingsConfigDict(toml_file=config)
+
+    try:
+        return _FromFile.model_validate({"tts": overrides} if overrides else {}).tts
+    except ValidationError as error:
+        faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise ValueError("; ".join(faults)) from None

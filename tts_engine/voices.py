@@ -1,6 +1,6 @@
-"""Names of voices: the backend's own, and OpenAI's, which stand for the default one.
+"""Names of voices and models: the backend's own, and OpenAI's, which stand for the default one.
 
-Stock clients insist on OpenAI's names (Pipecat's `OpenAITTSService` refuses all others).
+Stock clients insist on OpenAI's names (Pipecat's `OpenAITTSService` refuses all other voices).
 """
 
 from __future__ import annotations
@@ -21,6 +21,12 @@ def choose_voice(asked: str, description: BackendDescription, default: str) -> s
         return default or description.voices[0]
     known = ", ".join(description.voices)
     raise SpeechRequestError(f"voice: no voice {asked!r}; there are {known} and OpenAI's names", field="voice")
+
+
+def check_model(asked: str | None, description: BackendDescription) -> None:
+    """Refuse a model that is neither ours nor one of OpenAI's; raises `SpeechRequestError`."""
+    if asked and asked != description.model and not asked.startswith(("tts-", "gpt-")):
+        raise SpeechRequestError(f"model: {asked!r} is not served here; ask for {description.model}", field="model")
 
 
 def choose_language(asked: str, description: BackendDescription) -> str:

@@ -86,6 +86,7 @@ class EspeakBackend:
                 out = resampler.feed(silence.feed(pcm))[:left_bytes]
                 left_bytes -= len(out)
                 yield AudioChunk(out)
+                await asyncio.sleep(0)  # a piece comes in one burst, which must not hold up other streams
                 if left_bytes <= 0:
                     return
         yield AudioChunk(resampler.flush()[:left_bytes])

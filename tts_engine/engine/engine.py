@@ -13,12 +13,12 @@ import structlog
 from tts_engine.backend.port import Backend, BackendDescription, BackendHealth, VoiceRequest
 from tts_engine.engine.history import HistoryLimits
 from tts_engine.engine.recollection import Recollection
-from tts_engine.engine.store import ConversationStore
+from tts_engine.engine.store import ConversationStore, StoreUnavailableError
 from tts_engine.engine.utterance import Utterance, UtteranceLimits
 from tts_engine.errors import SpeechCapacityError, SpeechError, SpeechUnavailableError
 from tts_engine.metrics import SpeechMetrics
 from tts_engine.protocol import SpeechRequest
-from tts_engine.voices import check_speed, choose_language, choose_voice
+from tts_engine.voices import check_model, check_speed, choose_language, choose_voice
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +72,10 @@ class SpeechEngine:
         """Start the backend; raises `SpeechUnavailableError` with the remedy."""
         choose_voice(self._default_voice, self.description, "")
         await self._backend.start()
+        try:
+            await self._store.ping()
+        except StoreUnavailableError as error:
+            log.warning("conversation_store_unavailable", error=str(error), remedy="voices speak without context")
 
     async def close(self) -> None:
         """Stop the backend and let go of the store."""
@@ -138,6 +142,7 @@ class SpeechEngine:
 
     def _admit(self, request: SpeechRequest) -> VoiceRequest:
         description = self.description
+        check_model(request.model, description)
         check_speed(request.speed, description)
         voice = choose_voice(request.voice, description, self._default_voice)
         language = choose_language(request.language, description)

@@ -90,6 +90,10 @@ class Recollection:
         codec = self._backend.description.codec
         await self._store.edit(conversation_id, lambda turns: cut_to_heard(turns, turn_id, heard_s, codec))
 
+    async def forget_turn(self, conversation_id: str, turn_id: str) -> None:
+        """Forget one turn; raises `StoreUnavailableError`."""
+        await self._store.edit(conversation_id, lambda turns: tuple(t for t in turns if t.turn_id != turn_id))
+
     async def forget(self, conversation_id: str) -> None:
         """Forget a conversation and what is being said in it; raises `StoreUnavailableError`."""
         for utterance in self._speaking.get(conversation_id, ()):

@@ -1,0 +1,109 @@
+"""`zeng tts`: serve speech, or say one thing into a file."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import aclosing
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvloop
+from prometheus_client import CollectorRegistry
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from tts_engine.app import build_engine, serve
+from tts_engine.audio_formats import wav_header
+from tts_engine.client import SpeechClient
+from tts_engine.errors import SpeechError
+from tts_engine.metrics import SpeechMetrics
+from tts_engine.protocol import BYTES_PER_SECOND, SAMPLE_RATE_HZ, SpeechRequest
+from tts_engine.settings import TtsSettings, load_tts_settings
+
+app = typer.Typer(help="The speech server, and speech from the shell.", no_args_is_help=True, add_completion=False)
+console = Console(stderr=True)
+
+_Config = Annotated[Path | None, typer.Option("--config", help="TOML file with a [tts] section.")]
+_Backend = Annotated[str | None, typer.Option(help="espeak, torch or vllm.")]
+
+
+@app.command("serve")
+def serve_command(
+    config: _Config = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0: any free one.")] = None,
+    backend: _Backend = None,
+) -> None:
+    """Serve speech over HTTP and WebSocket until SIGTERM."""
+    settings = _settings(config, host=host, port=port, backend=backend)
+    # One line on standard output, for whoever starts this process.
+    _run(serve(settings, on_ready=lambda url: typer.echo(f"speech server ready at {url}")))
+
+
+@app.command("say")
+def say_command(
+    text: Annotated[str, typer.Argument(help="What to say, with numbers as words.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="WAV file to write.")],
+    voice: Annotated[str, typer.Option(help="A voice of the backend.")] = "",
+    speed: Annotated[float, typer.Option(min=0.25, max=4.0)] = 1.0,
+    url: Annotated[str | None, typer.Option(help="A running server; without it, the voice is started here.")] = None,
+    config: _Config = None,
+    backend: _Backend = None,
+) -> None:
+    """Say one thing into a WAV file."""
+    settings = _settings(config, backend=backend)
+    if not text.strip():
+        raise typer.BadParameter("there is nothing to say", param_hint="TEXT")
+    request = SpeechRequest(text=text, voice=voice, speed=speed)
+    pcm = _run(_collect(_from_server(url, request) if url else _from_here(settings, request)))
+    output.write_bytes(wav_header(SAMPLE_RATE_HZ, len(pcm)) + pcm)
+    console.print(f"{output}: {len(pcm) / BYTES_PER_SECOND:.2f} s")
+
+
+async def _from_server(url: str, request: SpeechRequest) -> AsyncGenerator[bytes, None]:
+    async with SpeechClient(url, warm_links=0) as client, aclosing(client.speak(request)) as audio:
+        async for pcm in audio:
+            yield pcm
+
+
+async def _from_here(settings: TtsSettings, request: SpeechRequest) -> AsyncGenerator[bytes, None]:
+    engine = build_engine(settings, SpeechMetrics(CollectorRegistry()))
+    try:
+        await engine.start()
+        async with engine.speak(request) as utterance, aclosing(utterance.audio()) as audio:
+            async for pcm in audio:
+                yield pcm
+    finally:
+        await engine.close()
+
+
+async def _collect(audio: AsyncGenerator[bytes, None]) -> bytes:
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    said = bytearray()
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("starting the voice", total=None)
+        async with aclosing(audio):
+            async for pcm in audio:
+                said += pcm
+                progress.update(task, description=f"{len(said) / BYTES_PER_SECOND:.1f} s of speech")
+    return bytes(said)
+
+
+def _settings(config: Path | None, **overrides: object) -> TtsSettings:
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return load_tts_settings(config, given)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _run(work: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401  # whatever the work gives
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(work)
+    except SpeechError as error:
+        console.print(f"[red]error:[/red] {escape(str(error))}")
+        raise typer.Exit(1) from None

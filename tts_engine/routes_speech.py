@@ -1,0 +1,209 @@
+"""`POST /v1/audio/speech`: one request, its audio as the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from base64 import b64encode
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import structlog
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from tts_engine.audio_formats import MEDIA_TYPES, AudioEncoder, encoder_of
+from tts_engine.engine.engine import SpeechEngine
+from tts_engine.engine.utterance import Utterance
+from tts_engine.error_codes import body_of
+from tts_engine.errors import SpeechError
+from tts_engine.http_body import read_body
+from tts_engine.metrics import SpeechMetrics
+from tts_engine.openai_speech import CreateSpeech
+from tts_engine.protocol import SAMPLE_RATE_HZ, SpeechRequest, parse_body
+from tts_engine.resample import StreamResampler
+
+log = structlog.get_logger(__name__)
+
+
+def speech_routes(engine: SpeechEngine, metrics: SpeechMetrics, *, stall_timeout_s: float) -> APIRouter:
+    """Make the route."""
+    router = APIRouter()
+
+    @router.post("/v1/audio/speech")
+    async def create_speech(request: Request) -> Response:
+        asked = parse_body(CreateSpeech, await read_body(request))
+        return SpeechResponse(engine, metrics, asked, asked.request(), stall_timeout_s=stall_timeout_s)
+
+    return router
+
+
+class SpeechResponse(Response):
+    """Speaks while it is sent. An error before the first audio is an HTTP error; after it, a broken body."""
+
+    def __init__(
+        self,
+        engine: SpeechEngine,
+        metrics: SpeechMetrics,
+        asked: CreateSpeech,
+        request: SpeechRequest,
+        *,
+        stall_timeout_s: float,
+    ) -> None:
+        super().__init__()
+        self._engine = engine
+        self._metrics = metrics
+        self._asked = asked
+        self._request = request
+        self._stall_timeout_s = stall_timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # ASGI's signature
+        """Send the answer; a client that goes away, or takes nothing for too long, stops the voice."""
+        speaking = asyncio.create_task(self._speak(send))
+        gone = asyncio.create_task(_disconnected(receive))
+        try:
+            await asyncio.wait({speaking, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
+            if not speaking.done():
+                speaking.cancel()
+            await asyncio.gather(speaking, gone, return_exceptions=True)
+        if not speaking.cancelled():
+            speaking.result()
+
+    async def _speak(self, send: Send) -> None:
+        answer = _Answer(send, self._stall_timeout_s)
+        try:
+            async with self._engine.speak(self._request) as utterance, aclosing(utterance.audio()) as audio:
+                # The headers wait for the first sound: until then a failure is a status of its own.
+                first = await anext(audio, b"")
+                headers = _headers(utterance)
+                if self._asked.streamed:
+                    await self._stream(answer, headers, first, audio, utterance)
+                else:
+                    await self._send_whole(answer, headers, first, audio)
+        except SpeechError as error:
+            if not answer.started:
+                raise
+            log.warning("speech_broke_off", error=str(error))
+            if self._asked.stream_format == "sse":
+                await answer.end(_event("error", body_of(error).model_dump()))
+        except TimeoutError:
+            self._metrics.slow_clients.inc()
+            log.warning("slow_client_cut")
+
+    async def _stream(
+        self,
+        answer: _Answer,
+        headers: dict[str, str],
+        first: bytes,
+        audio: AsyncGenerator[bytes, None],
+        utterance: Utterance,
+    ) -> None:
+        asked = self._asked
+        in_events = asked.stream_format == "sse"
+        stage = _Stage.of(asked)
+        headers["content-type"] = "text/event-stream" if in_events else MEDIA_TYPES[asked.response_format]
+        await answer.start(headers)
+        await answer.send(_piece(stage.feed(first), in_events=in_events))
+        async for pcm in audio:
+            await answer.send(_piece(stage.feed(pcm), in_events=in_events))
+        last = _piece(stage.flush(), in_events=in_events)
+        await answer.end(last + _done(utterance) if in_events else last)
+
+    async def _send_whole(
+        self, answer: _Answer, headers: dict[str, str], first: bytes, audio: AsyncGenerator[bytes, None]
+    ) -> None:
+        asked = self._asked
+        resampler = StreamResampler(SAMPLE_RATE_HZ, asked.sample_rate)
+        pieces = [resampler.feed(first)]
+        pieces += [resampler.feed(pcm) async for pcm in audio]
+        pcm = b"".join([*pieces, resampler.flush()])
+        encoder = encoder_of(asked.response_format, asked.sample_rate, pcm_bytes=len(pcm))
+        body = encoder.feed(pcm) + encoder.flush()
+        await answer.start(
+            headers | {"content-type": MEDIA_TYPES[asked.response_format], "content-length": str(len(body))}
+        )
+        await answer.end(body)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """From the voice's PCM to the format and rate that were asked."""
+
+    resampler: StreamResampler
+    encoder: AudioEncoder
+
+    @classmethod
+    def of(cls, asked: CreateSpeech) -> _Stage:
+        return cls(
+            StreamResampler(SAMPLE_RATE_HZ, asked.sample_rate), encoder_of(asked.response_format, asked.sample_rate)
+        )
+
+    def feed(self, pcm: bytes) -> bytes:
+        return self.encoder.feed(self.resampler.feed(pcm))
+
+    def flush(self) -> bytes:
+        return self.encoder.feed(self.resampler.flush()) + self.encoder.flush()
+
+
+class _Answer:
+    """An HTTP answer in pieces, each of which must be taken in time."""
+
+    def __init__(self, send: Send, stall_timeout_s: float) -> None:
+        self.started = False
+        self._send = send
+        self._stall_timeout_s = stall_timeout_s
+
+    async def start(self, headers: dict[str, str]) -> None:
+        self.started = True
+        raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+        await self._send({"type": "http.response.start", "status": 200, "headers": raw})
+
+    async def send(self, body: bytes) -> None:
+        if body:
+            await self._send_body(body, more=True)
+
+    async def end(self, body: bytes) -> None:
+        await self._send_body(body, more=False)
+
+    async def _send_body(self, body: bytes, *, more: bool) -> None:
+        async with asyncio.timeout(self._stall_timeout_s):
+            await self._send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _headers(utterance: Utterance) -> dict[str, str]:
+    used = utterance.context_used
+    return {
+        "cache-control": "no-store",
+        "x-turn-id": utterance.turn_id,
+        "x-context-seconds": f"{used.seconds:g}",
+        "x-context-cached-frames": str(used.cached_frames),
+    }
+
+
+def _piece(data: bytes, *, in_events: bool) -> bytes:
+    if not in_events or not data:
+        return data
+    return _event("speech.audio.delta", {"type": "speech.audio.delta", "audio": b64encode(data).decode()})
+
+
+def _done(utterance: Utterance) -> bytes:
+    done = {
+        "type": "speech.audio.done",
+        "turn_id": utterance.turn_id,
+        "duration_s": round(utterance.duration_s, 3),
+        "context_used": utterance.context_used.model_dump(),
+    }
+    return _event("speech.audio.done", done)
+
+
+def _event(name: str, data: object) -> bytes:
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()

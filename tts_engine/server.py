@@ -1,0 +1,53 @@
+"""The speech server's HTTP application: routes over one engine."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.responses import JSONResponse
+
+from tts_engine.engine.engine import SpeechEngine
+from tts_engine.errors import SpeechError, SpeechRequestError
+from tts_engine.http_body import error_response
+from tts_engine.metrics import SpeechMetrics
+from tts_engine.routes_conversations import conversation_routes
+from tts_engine.routes_health import health_routes
+from tts_engine.routes_speech import speech_routes
+from tts_engine.routes_stream import StreamLimits, stream_routes
+
+
+def create_server(engine: SpeechEngine, metrics: SpeechMetrics, limits: StreamLimits) -> FastAPI:
+    """Make the application; it starts the engine and closes it."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None, None]:
+        await engine.start()
+        try:
+            yield
+        finally:
+            await engine.close()
+
+    # Bodies are read by our own models, so a generated API page would say nothing: docs/wire-protocol.md does.
+    server = FastAPI(title="Zəng speech", openapi_url=None, lifespan=lifespan)
+    server.include_router(speech_routes(engine, metrics, stall_timeout_s=limits.stall_timeout_s))
+    server.include_router(stream_routes(engine, metrics, limits))
+    server.include_router(conversation_routes(engine.conversations))
+    server.include_router(health_routes(engine, metrics))
+    server.add_exception_handler(SpeechError, _on_speech_error)
+    server.add_exception_handler(RequestValidationError, _on_wrong_path)
+    return server
+
+
+async def _on_speech_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, SpeechError)
+    return error_response(error)
+
+
+async def _on_wrong_path(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    fault = error.errors()[0]
+    field = str(fault["loc"][-1])
+    return error_response(SpeechRequestError(f"{field}: {fault['msg']}", field=field))
