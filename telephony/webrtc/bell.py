@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -19,11 +20,16 @@ class Bell:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
         self._waiting: set[asyncio.Future[None]] = set()
 
     def ring(self) -> None:
         """Let all that wait look again."""
-        if self._waiting:
+        if not self._waiting:
+            return
+        if threading.get_ident() == self._thread:
+            self._wake()
+        else:
             with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits any more
                 self._loop.call_soon_threadsafe(self._wake)
 
@@ -33,11 +39,12 @@ class Bell:
             rung = self._loop.create_future()
             self._waiting.add(rung)
             try:
-                if (found := look()) is not None:
-                    break
-                await rung
+                if (found := look()) is None:
+                    await rung
             finally:
                 self._waiting.discard(rung)
+            if found is not None:
+                break
         return found
 
     def _wake(self) -> None:

@@ -83,7 +83,7 @@ class WebRtcLeg:
         """Wait for the next event. After `LegEnded` it raises `LegEndedError`."""
         if self._end_taken:
             self._check_alive()
-        event = await self._bell.until(self._inbox.take)
+        event = self._inbox.take() or await self._bell.until(self._inbox.take)
         self._end_taken = isinstance(event, LegEnded)
         return event
 
@@ -91,7 +91,8 @@ class WebRtcLeg:
         """Queue one frame of 20 ms at 24 kHz; waits while the lead is full."""
         if len(pcm) != OUTPUT_FRAME_BYTES:
             raise AudioFormatError(f"a frame of {len(pcm)} bytes; 20 ms at 24 kHz are {OUTPUT_FRAME_BYTES}")
-        await self._bell.until(lambda: not self._pacer.is_full or self._inbox.ended)
+        if self._pacer.is_full:
+            await self._bell.until(lambda: not self._pacer.is_full or self._inbox.ended)
         self._check_alive()
         self._pacer.put(pcm)
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from telephony.audio.conceal import crossfade
 from telephony.audio.frame import is_quiet, pcm_of, samples_of
-from telephony.audio.playout import Conceal, Decode, Playout, PlayoutAction, Silence
+from telephony.audio.playout import Conceal, Decode, Playout, PlayoutAction
 from telephony.errors import RemoteProtocolError
 from telephony.leg import INPUT_FRAME_BYTES, INPUT_RATE_HZ
 from telephony.webrtc.opus import OpusDecoder, packet_samples
@@ -35,6 +35,7 @@ class OpusReceiver:
         self._playout = Playout(clock_hz=CLOCK_HZ)
         self._packet_ms = 20
         self._suspect_ms = 20
+        self._head: bytes | None = None  # first byte of packets that are known to last `packet_ms`
         self._ssrc: int | None = None
         self._pcm = bytearray()  # decoded, not yet given out
         self._quiet = True
@@ -44,16 +45,16 @@ class OpusReceiver:
 
     def insert(self, *, ssrc: int, sequence: int, timestamp: int, payload: bytes, now: float) -> None:
         """Take a packet that came at `now`; one that is not Opus is counted and dropped."""
-        try:
-            duration_ms = packet_samples(payload, CLOCK_HZ) * 1000 // CLOCK_HZ
-        except RemoteProtocolError:
-            duration_ms = 0
-        if duration_ms < _SHORTEST_MS:
-            self._malformed += 1
-            return
+        if payload[:1] != self._head:  # the first byte says the duration of all packets but those of code 3
+            duration_ms = _duration_ms(payload)
+            if duration_ms < _SHORTEST_MS:
+                self._malformed += 1
+                return
+            self._follow_duration(duration_ms)
+            known = duration_ms == self._packet_ms and payload[0] & 3 != 3
+            self._head = payload[:1] if known else None
         if self._ssrc != ssrc:
             self._begin_stream(ssrc)
-        self._follow_duration(duration_ms)
         self._playout.insert(sequence, timestamp, payload, now=now)
 
     def frame(self, *, now: float) -> bytes:
@@ -109,7 +110,7 @@ class OpusReceiver:
                     return self._decoder.recover(following, samples)
                 case Conceal():
                     return self._decoder.conceal(samples)
-                case Silence():
+                case _:  # Silence
                     return bytes(2 * samples)
         except RemoteProtocolError:
             self._malformed += 1
@@ -118,3 +119,10 @@ class OpusReceiver:
     def _merge(self, earlier: bytes, payload: bytes) -> bytes:
         first, second = samples_of(self._decoder.decode(earlier)), samples_of(self._decoder.decode(payload))
         return pcm_of(crossfade(first, second)) if len(first) == len(second) else pcm_of(second)
+
+
+def _duration_ms(payload: bytes) -> int:
+    try:
+        return packet_samples(payload, CLOCK_HZ) * 1000 // CLOCK_HZ
+    except RemoteProtocolError:
+        return 0

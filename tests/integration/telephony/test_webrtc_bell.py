@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+
+from telephony.webrtc.bell import Bell
+
+
+async def test_what_is_there_is_found_without_waiting() -> None:
+    assert await Bell().until(lambda: "here") == "here"
+
+
+async def test_a_ring_lets_all_that_wait_look_again() -> None:
+    bell, found = Bell(), list[int]()
+    first = asyncio.create_task(bell.until(lambda: found[0] if found else None))
+    second = asyncio.create_task(bell.until(lambda: found[0] if found else None))
+    await asyncio.sleep(0)
+    found.append(7)
+    bell.ring()
+    assert await asyncio.gather(first, second) == [7, 7]
+
+
+async def test_a_ring_for_nothing_goes_on_waiting() -> None:
+    bell, looks = Bell(), list[None]()
+
+    def look() -> bool | None:
+        looks.append(None)
+        return True if len(looks) > 4 else None
+
+    waiting = asyncio.create_task(bell.until(look))
+    await asyncio.sleep(0)
+    bell.ring()
+    bell.ring()
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    bell.ring()
+    assert await waiting
+
+
+async def test_what_changes_between_the_look_and_the_wait_is_not_missed() -> None:
+    answers = iter([None, "just now"])
+    assert await Bell().until(lambda: next(answers)) == "just now"
+
+
+async def test_another_thread_may_ring() -> None:
+    bell, found = Bell(), list[int]()
+    waiting = asyncio.create_task(bell.until(lambda: found[0] if found else None))
+    await asyncio.sleep(0)
+
+    def change() -> None:
+        found.append(7)
+        bell.ring()
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    assert await asyncio.wait_for(waiting, 5) == 7
+    thread.join()
+
+
+async def test_ringing_when_nobody_waits_does_nothing() -> None:
+    bell = Bell()
+    bell.ring()
+    thread = threading.Thread(target=bell.ring)
+    thread.start()
+    thread.join()
+    assert await bell.until(lambda: True)
+
+
+def test_a_ring_after_the_loop_has_closed_is_unheard() -> None:
+    async def make() -> tuple[Bell, asyncio.Task[None]]:
+        bell = Bell()
+        task = asyncio.create_task(bell.until(lambda: None))
+        await asyncio.sleep(0)
+        return bell, task
+
+    loop = asyncio.new_event_loop()
+    bell, task = loop.run_until_complete(make())
+    loop.close()
+    thread = threading.Thread(target=bell.ring)
+    thread.start()
+    thread.join()
+    assert not task.done()
+    task._log_destroy_pending = False  # it is left waiting on purpose
