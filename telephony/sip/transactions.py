@@ -15,7 +15,7 @@ from telephony.sip.non_invite_client import NonInviteClientTransaction
 from telephony.sip.non_invite_server import NonInviteServerTransaction
 from telephony.sip.responses import stateless_response
 from telephony.sip.timers import Schedule, Timings
-from telephony.sip.transaction import Delivered, Failed, Failure
+from telephony.sip.transaction import Delivered, Failure
 from telephony.sip.via import BRANCH_COOKIE
 
 MAX_TRANSACTIONS = 20_000
@@ -151,13 +151,11 @@ class TransactionLayer:
 
     def receive(self, message: Message, source: Flow, *, now: float) -> None:
         """Take a message that came from the network."""
-        match message:
-            case Response():
-                self._receive_response(message, source, now=now)
-            case Request():
-                self._receive_request(
-                    message.with_top_via(message.via.received_from(source.host, source.port)), source, now=now
-                )
+        if isinstance(message, Response):
+            self._receive_response(message, source, now=now)
+        else:
+            seen = message.via.received_from(source.host, source.port)
+            self._receive_request(message.with_top_via(seen), source, now=now)
 
     def _receive_response(self, response: Response, source: Flow, *, now: float) -> None:
         key = ClientKey(response.via.branch, response.cseq.method)
@@ -183,7 +181,7 @@ class TransactionLayer:
             case InviteServerTransaction() as transaction:
                 transaction.receive_invite()
                 self._settle(key, transaction)
-            case NonInviteServerTransaction() as transaction:
+            case transaction:
                 transaction.receive_request()
                 self._settle(key, transaction)
 
@@ -256,9 +254,9 @@ class TransactionLayer:
                     assert isinstance(key, ClientKey)
                     assert flow is not None  # responses come with where they came from
                     self._output.append(ResponseReceived(self._owners[key], key, response, flow))
-                case Failed(failure):
+                case failed:
                     assert isinstance(key, ClientKey)
-                    self._output.append(RequestFailed(self._owners[key], key, failure))
+                    self._output.append(RequestFailed(self._owners[key], key, failed.failure))
         self._schedule.set(key, transaction.timer_at())
         if transaction.state in _TERMINATED:
             self._forget(key)

@@ -1,0 +1,26 @@
+"""How the user agent names itself."""
+
+from __future__ import annotations
+
+from telephony.sip.flow import Flow
+from telephony.sip.identity import Identity
+from tests.unit.telephony.sip.messages import PEER, PEER_TCP
+
+US = Identity("192.0.2.9", 5070, "bot")
+
+
+def test_a_contact_leads_back_over_the_same_transport() -> None:
+    assert US.contact(PEER) == ("Contact", "<sip:bot@192.0.2.9:5070>")
+    assert US.contact(PEER_TCP) == ("Contact", "<sip:bot@192.0.2.9:5070;transport=tcp>")
+
+
+def test_a_via_asks_for_answers_at_the_port_it_leaves_from() -> None:
+    assert str(US.via(PEER, branch="z9hG4bKx")) == "SIP/2.0/UDP 192.0.2.9:5070;rport;branch=z9hG4bKx"
+    assert US.via(PEER_TCP, branch="b").transport == "TCP"
+
+
+def test_an_ipv6_address_is_written_in_brackets() -> None:
+    ours = Identity("::1", 5060)
+
+    assert str(ours.uri()) == "sip:bot@[::1]:5060"
+    assert ours.via(Flow("udp", "::2", 5060), branch="b").host == "[::1]"

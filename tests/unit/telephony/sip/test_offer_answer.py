@@ -1,0 +1,174 @@
+"""Offer and answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from telephony.errors import SdpError
+from telephony.media import MediaParameters
+from telephony.sip.offer_answer import (
+    Direction,
+    LocalAudio,
+    answer_direction,
+    answer_media,
+    media_parameters,
+    read_audio,
+)
+from telephony.sip.sdp import parse_sdp
+from tests.unit.telephony.sip.messages import OFFER, offer
+
+LOCAL = LocalAudio("192.0.2.9", 20_000)
+HEAD = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
+
+
+def audio_of(body: bytes):
+    return read_audio(parse_sdp(body), address_type="IP4")
+
+
+def test_the_stream_of_an_offer_is_read() -> None:
+    audio = audio_of(OFFER)
+
+    assert (audio.index, audio.host, audio.port) == (0, "192.0.2.1", 4000)
+    assert (audio.codec, audio.payload_type, audio.dtmf_payload_type, audio.ptime_ms) == ("PCMU", 0, 101, 20)
+    assert audio.direction is Direction.SENDRECV
+
+
+@pytest.mark.parametrize(
+    ("line", "codec", "payload_type"),
+    [
+        (b"m=audio 4000 RTP/AVP 9 8 0\r\n", "PCMA", 8),  # the offerer's order, not ours
+        (b"m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 pcma/8000/1\r\n", "PCMA", 96),
+        (b"m=audio 4000 RTP/AVP 0 8\r\na=rtpmap:0 PCMU/0\r\n", "PCMA", 8),  # a clock rate of 0
+        (b"m=audio 4000 RTP/AVP 97 8\r\na=rtpmap:97 PCMU/16000\r\n", "PCMA", 8),
+        (b"m=audio 4000 RTP/AVP 97 8\r\na=rtpmap:97 PCMU/8000/2\r\na=rtpmap:x\r\na=rtpmap\r\n", "PCMA", 8),
+    ],
+)
+def test_the_codec_is_the_offerers_first_that_we_have(line: bytes, codec: str, payload_type: int) -> None:
+    audio = audio_of(HEAD + line)
+
+    assert (audio.codec, audio.payload_type) == (codec, payload_type)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"m=audio 4000 RTP/AVP 9 18\r\n",
+        b"m=audio 0 RTP/AVP 0\r\n",
+        b"m=video 4000 RTP/AVP 0\r\n",
+        b"m=audio 4000 RTP/SAVP 0\r\n",
+        b"m=image 4000 udptl t38\r\n",
+        b"m=audio 4000 RTP/AVP 0\r\nc=IN IP4 224.1.1.1\r\n",
+        b"m=audio 4000 RTP/AVP 0\r\nc=IN IP4 pbx.example.com\r\n",
+        b"m=audio 4000 RTP/AVP 0\r\nc=IN IP6 2001:db8::1\r\n",
+    ],
+)
+def test_an_offer_without_a_stream_for_us_is_not_acceptable(line: bytes) -> None:
+    with pytest.raises(SdpError) as caught:
+        audio_of(HEAD + line)
+
+    assert caught.value.status == 488
+
+
+def test_a_stream_without_an_address_is_malformed() -> None:
+    with pytest.raises(SdpError) as caught:
+        audio_of(OFFER.replace(b"c=IN IP4 192.0.2.1\r\n", b""))
+
+    assert caught.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("lines", "ptime_ms"),
+    [
+        (b"a=ptime:30\r\n", 30),
+        (b"a=ptime:60\r\na=maxptime:40\r\n", 40),
+        (b"a=maxptime:10\r\n", 10),
+        (b"a=ptime:20.0\r\n", 20),
+        (b"a=ptime:200\r\n", 20),
+        (b"a=ptime:0\r\n", 20),
+        (b"a=ptime:x\r\n", 20),
+        (b"a=ptime\r\n", 20),
+    ],
+)
+def test_packets_are_as_long_as_the_peer_asks_within_reason(lines: bytes, ptime_ms: int) -> None:
+    assert audio_of(HEAD + b"m=audio 4000 RTP/AVP 0\r\n" + lines).ptime_ms == ptime_ms
+
+
+def test_key_presses_are_taken_at_8_khz_only() -> None:
+    maps = b"a=rtpmap:102 telephone-event/16000\r\na=rtpmap:103 telephone-event/8000\r\n"
+
+    assert audio_of(HEAD + b"m=audio 1 RTP/AVP 0 102 103\r\n" + maps).dtmf_payload_type == 103
+    assert audio_of(HEAD + b"m=audio 1 RTP/AVP 0 102\r\n" + maps).dtmf_payload_type is None
+
+
+@pytest.mark.parametrize(
+    ("body", "direction"),
+    [
+        (offer("sendonly"), Direction.SENDONLY),
+        (offer("inactive"), Direction.INACTIVE),
+        (offer(host="0.0.0.0"), Direction.SENDONLY),
+        (offer("inactive", host="0.0.0.0"), Direction.INACTIVE),
+        (offer("recvonly", host="0.0.0.0"), Direction.INACTIVE),
+        (HEAD + b"a=recvonly\r\nm=audio 1 RTP/AVP 0\r\n", Direction.RECVONLY),  # the session's, inherited
+        (HEAD + b"a=recvonly\r\nm=audio 1 RTP/AVP 0\r\na=sendonly\r\n", Direction.SENDONLY),
+        (HEAD + b"m=audio 1 RTP/AVP 0\r\n", Direction.SENDRECV),
+    ],
+)
+def test_a_direction_is_read_the_old_way_of_holding_included(body: bytes, direction: Direction) -> None:
+    assert audio_of(body).direction is direction
+
+
+@pytest.mark.parametrize(
+    ("offered", "wanted", "answered"),
+    [
+        (Direction.SENDRECV, Direction.SENDRECV, Direction.SENDRECV),
+        (Direction.SENDONLY, Direction.SENDRECV, Direction.RECVONLY),
+        (Direction.RECVONLY, Direction.SENDRECV, Direction.SENDONLY),
+        (Direction.INACTIVE, Direction.SENDRECV, Direction.INACTIVE),
+        (Direction.SENDRECV, Direction.SENDONLY, Direction.SENDONLY),
+        (Direction.SENDONLY, Direction.SENDONLY, Direction.INACTIVE),
+        (Direction.SENDRECV, Direction.INACTIVE, Direction.INACTIVE),
+    ],
+)
+def test_an_answer_goes_no_way_that_was_not_offered(
+    offered: Direction, wanted: Direction, answered: Direction
+) -> None:
+    assert answer_direction(offered, wanted) is answered
+
+
+def test_streams_that_we_do_not_take_are_refused_in_their_place() -> None:
+    body = HEAD + (
+        b"m=image 4002 udptl t38\r\na=T38FaxVersion:0\r\n"
+        b"m=audio 4000 RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n"
+        b"m=audio 4004 RTP/AVP 0\r\nc=IN IP4 192.0.2.2\r\n"
+        b"m=video 4006 RTP/AVP 31\r\n"
+    )
+    session = parse_sdp(body)
+    audio = read_audio(session, address_type="IP4")
+
+    lines = answer_media(session, audio, LOCAL, Direction.RECVONLY)
+
+    assert [(line.kind, line.port, line.formats) for line in lines] == [
+        ("image", 0, ("t38",)),
+        ("audio", 20_000, ("8", "101")),
+        ("audio", 0, ("0",)),
+        ("video", 0, ("31",)),
+    ]
+    assert lines[1].attributes == (
+        ("rtpmap", "8 PCMA/8000"),
+        ("rtpmap", "101 telephone-event/8000"),
+        ("fmtp", "101 0-15"),
+        ("ptime", "20"),
+        ("recvonly", None),
+    )
+    assert (lines[0].attributes, lines[2].connection) == ((), None)
+
+
+def test_rtp_is_told_what_was_agreed() -> None:
+    parameters = media_parameters(audio_of(OFFER), Direction.SENDONLY)
+
+    assert parameters == MediaParameters("192.0.2.1", 4000, "PCMU", 0, 101, 20, send=True, receive=False)
+
+
+def test_a_local_address_knows_its_family() -> None:
+    assert (LocalAudio("::1", 1).address_type, LOCAL.connection.address_type) == ("IP6", "IP4")
