@@ -24,7 +24,6 @@ from bot.metrics import CallMetrics
 from bot.settings import Settings, load_settings
 from bot.worker_api import WorkerParts, WorkerStatus, worker_api
 from bot.worker_parts import call_services
-from telephony.leg import CallLeg
 from telephony.rtp.factory import RtpMediaFactory
 from telephony.settings import RtpSettings
 from telephony.sip.endpoint import SipEndpoint, new_token, user_agent_config
@@ -81,15 +80,12 @@ class Worker:
         carrier = WorkerCarrier(socket.socket(fileno=self._place.sip_fd), on_edge_lost=self._stop.set)
         stack.push_async_callback(carrier.close)
 
-        async def take(leg: CallLeg) -> None:
-            calls.take(leg)
-
         agent = UserAgent(
             user_agent_config(self._settings.sip, port=self._place.sip_port),
             new_token=new_token,
             admit=lambda: None if calls.free else 5,
         )
-        endpoint = SipEndpoint(agent, carrier=carrier, media=media, on_call=take)
+        endpoint = SipEndpoint(agent, carrier=carrier, media=media, on_call=calls.take)
         carrier.attach(endpoint)
         stack.push_async_callback(endpoint.close)
 
