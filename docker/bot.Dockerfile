@@ -1,7 +1,9 @@
 # The edge, its workers and the recogniser. The steps are the Makefile's own.
 FROM python:3.11-slim-bookworm
+# Debian drops old versions from its archive, so pins break builds.
+# hadolint ignore=DL3008
 RUN apt-get update \
- && apt-get install -y --no-install-recommends make=4.3* libstdc++6 \
+ && apt-get install -y --no-install-recommends make libstdc++6 \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /srv/zeng
 COPY pyproject.toml requirements.lock Makefile README.md ./
@@ -10,8 +12,8 @@ COPY telephony telephony
 COPY tts_engine tts_engine
 COPY finetune finetune
 RUN make .venv/.demo && .venv/bin/zeng models fetch
-RUN useradd --create-home zeng && chown -R zeng /srv/zeng
-USER zeng
+RUN useradd --create-home --uid 10001 zeng && chown -R zeng /srv/zeng
+USER 10001
 ENV PATH=/srv/zeng/.venv/bin:$PATH
 EXPOSE 7860/tcp 5060/udp 5060/tcp
 # The service drains its calls on SIGTERM; give it the longest call (compose: stop_grace_period).

@@ -1,8 +1,10 @@
 # Training. Start with a CUDA base image on a GPU host: --build-arg BASE=nvidia/cuda:13.0.1-runtime-ubuntu24.04
 ARG BASE=python:3.11-slim-bookworm
 FROM ${BASE}
+# Debian drops old versions from its archive, so pins break builds.
+# hadolint ignore=DL3008
 RUN apt-get update \
- && apt-get install -y --no-install-recommends make=4.3* python3-venv g++ \
+ && apt-get install -y --no-install-recommends make python3-venv g++ \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /srv/zeng
 COPY pyproject.toml requirements.lock Makefile README.md ./
@@ -11,7 +13,7 @@ COPY telephony telephony
 COPY tts_engine tts_engine
 COPY finetune finetune
 RUN make .venv/.extras EXTRAS=finetune
-RUN useradd --create-home zeng && chown -R zeng /srv/zeng
-USER zeng
+RUN useradd --create-home --uid 10001 zeng && chown -R zeng /srv/zeng
+USER 10001
 ENV PATH=/srv/zeng/.venv/bin:$PATH
 ENTRYPOINT ["zeng", "finetune"]

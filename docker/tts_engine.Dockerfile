@@ -2,8 +2,10 @@
 ARG BASE=python:3.11-slim-bookworm
 FROM ${BASE}
 ARG EXTRAS=tts,espeak
+# Debian drops old versions from its archive, so pins break builds.
+# hadolint ignore=DL3008
 RUN apt-get update \
- && apt-get install -y --no-install-recommends make=4.3* python3-venv g++ \
+ && apt-get install -y --no-install-recommends make python3-venv g++ \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /srv/zeng
 COPY pyproject.toml requirements.lock Makefile README.md ./
@@ -12,8 +14,8 @@ COPY telephony telephony
 COPY tts_engine tts_engine
 COPY finetune finetune
 RUN make .venv/.extras EXTRAS="${EXTRAS}"
-RUN useradd --create-home zeng && chown -R zeng /srv/zeng
-USER zeng
+RUN useradd --create-home --uid 10001 zeng && chown -R zeng /srv/zeng
+USER 10001
 ENV PATH=/srv/zeng/.venv/bin:$PATH
 EXPOSE 8080/tcp
 STOPSIGNAL SIGTERM

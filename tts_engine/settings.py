@@ -28,6 +28,20 @@ class EspeakSettings(_Section):
     job_timeout_s: float = Field(default=10.0, gt=0)  # for 300 characters; measured 20 ms
 
 
+class CsmSettings(_Section):
+    """The voice with weights: a CSM checkpoint in the Hugging Face layout."""
+
+    checkpoint: str = ""  # a folder or a hub id such as sesame/csm-1b; needed by backends torch and vllm
+    adapter: str = ""  # folder of a LoRA adapter; empty: none
+    voices: tuple[str, ...] = ()  # folders of voice samples; none: one voice, "default"
+    slots: int = Field(default=4, ge=1, le=4096)  # streams at once
+    positions: int = Field(default=2048, ge=64, le=2048)  # of prompt and speech together
+    device: str = "cpu"  # torch's name: cpu, cuda, cuda:1
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    temperature: float = Field(default=0.9, ge=0, le=2)
+    top_k: int = Field(default=50, ge=1, le=64)
+
+
 class TtsSettings(_Section):
     """The speech server. Sizes and times bound what one client can cost the others."""
 
@@ -36,6 +50,7 @@ class TtsSettings(_Section):
     backend: Literal["espeak", "torch", "vllm"] = "espeak"
     voice: str = ""  # empty: the backend's first
     espeak: EspeakSettings = EspeakSettings()
+    csm: CsmSettings = CsmSettings()
 
     max_streams: int = Field(default=64, ge=1, le=4096)  # utterances at once
     max_connections: int = Field(default=1024, ge=1, le=65536)
