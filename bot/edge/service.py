@@ -69,7 +69,8 @@ class Service:
 
     async def _start_parts(self, directory: Path) -> dict[str, str]:
         """Start what the workers need; returns their settings for it."""
-        environment: dict[str, str] = {}
+        tts = self._settings.tts
+        environment = {"ZENG_TTS__BACKEND": tts.backend, "ZENG_TTS__CSM__CHECKPOINT": tts.csm.checkpoint}
         if not self._settings.redis.url:
             child, environment["ZENG_REDIS__URL"] = redis_child(directory)
             await self._children.start(child)

@@ -18,7 +18,7 @@ def build(settings: TtsSettings) -> Backend:
     """Load the checkpoint; raises `SpeechUnavailableError` with what is missing."""
     csm = settings.csm
     if not csm.checkpoint:
-        raise SpeechUnavailableError("backend torch needs a checkpoint: set [tts.csm] checkpoint, or zeng serve --voice")
+        raise SpeechUnavailableError("backend torch needs weights: set [tts.csm] checkpoint, or zeng serve --voice")
     try:
         return torch_csm(
             csm.checkpoint,
