@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from telephony.sip.address import NameAddr
 from telephony.sip.events import CallEvent, CallOffered
 from telephony.sip.flow import Flow
 from telephony.sip.identity import Identity
 from telephony.sip.inspection import ALLOW, SUPPORTED
-from telephony.sip.message import Request, Response
+from telephony.sip.message import Request
 from telephony.sip.responses import response_to
 from telephony.sip.timers import Timings
 from telephony.sip.transactions import ClientKey, ServerKey, TransactionLayer
 from telephony.sip.via import BRANCH_COOKIE, Via
 
-Extra = tuple[tuple[str, str], ...]
+Extra: TypeAlias = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,4 @@ class CallContext:
 
     def from_address(self, user: str, tag: str) -> NameAddr:
         """Write ourselves as a caller."""
-        uri = self.identity.uri()
-        return NameAddr(uri if not user else type(uri)(uri.host, user, uri.port)).with_tag(tag)
-
-
-def with_body(response: Response, extra: Extra, body: bytes) -> Response:
-    """Add headers and a body to a response."""
-    return Response(response.status, response.reason, response.headers.plus(*extra), body)
+        return NameAddr(replace(self.identity.uri(), userinfo=user or self.identity.user)).with_tag(tag)

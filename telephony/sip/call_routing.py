@@ -48,7 +48,7 @@ def route(message: Message, table: CallIdTable, pick_worker: PickWorker, *, now:
             return Drop()
         case Request() if message.to.tag or message.method == "CANCEL":
             return Refuse(481)
-        case Request():
+        case _:
             # A caller that was told 503 must not get an answer when it repeats itself.
             worker = pick_worker() if binding is None else None
             table.bind(message.call_id, worker, now=now)

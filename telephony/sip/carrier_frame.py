@@ -57,8 +57,8 @@ def pack(frame: CarrierFrame) -> bytes:
             return b"L" + _pack_flow(flow)
         case KeepFrame(call_id):
             return b"K" + call_id.encode("utf-8", "surrogateescape")
-        case ReleaseFrame(call_id):
-            return b"R" + call_id.encode("utf-8", "surrogateescape")
+        case _:
+            return b"R" + frame.sip_call_id.encode("utf-8", "surrogateescape")
 
 
 def _pack_flow(flow: Flow) -> bytes:

@@ -288,10 +288,12 @@ class Session:
         sent = self._sent.pop(key, None)
         if sent is None:
             return
-        if failure is Failure.TRANSPORT and self.dialog.next_flow() != sent.flow:
+        method = sent.request.method
+        wanted = method == "BYE" or self.state is State.OFFERING
+        if wanted and failure is Failure.TRANSPORT and self.dialog.next_flow() != sent.flow:
             # Its connection was gone; there is another way to the peer.
-            self._send(sent.request.method, sent.extra, sent.request.body, now=now)
-        elif sent.request.method == "BYE":
+            self._send(method, sent.extra, sent.request.body, now=now)
+        elif method == "BYE":
             self._machine.step(Cause.BYE_ANSWERED)
         else:
             self._negotiation.drop_offer()

@@ -79,7 +79,7 @@ class UserAgent:
         )
         self._transactions = TransactionLayer(timings=config.timings, max_transactions=config.max_transactions)
         self._calls: dict[str, _Call] = {}
-        self._ringing: dict[ServerKey, str] = {}  # handles of inbound calls, by their INVITE
+        self._invites: dict[ServerKey, str] = {}  # handles of inbound calls, by their INVITE
         self._dialogs: dict[DialogId, str] = {}
         self._schedule: Schedule[str] = Schedule()
         self._output: deque[UserAgentOutput] = deque()
@@ -242,7 +242,7 @@ class UserAgent:
         self._schedule.set(handle, None)
         del self._calls[handle]
         if isinstance(call, InboundCall):
-            del self._ringing[call.key]
+            del self._invites[call.key]
         if call.dialog_id is not None:
             del self._dialogs[call.dialog_id]
         self._output.append(CallForgotten(handle, call.call_id))
@@ -283,7 +283,7 @@ class UserAgent:
     def _receive_cancel(self, key: ServerKey, cancel: Request, now: float) -> str | None:
         """Section 9.2: the CANCEL itself is answered 200 whenever its INVITE is known, even too late."""
         invite_key = server_key(cancel, "INVITE")
-        handle = self._ringing.get(invite_key)
+        handle = self._invites.get(invite_key)
         call = None if handle is None else self._calls[handle]
         known = self._transactions.has_server(invite_key)
         to_tag = call.dialog_id.local_tag if isinstance(call, InboundCall) else ""
@@ -319,6 +319,6 @@ class UserAgent:
         context = self._context()
         call = InboundCall(context, key, invite, flow, now=now)
         self._calls[context.handle] = call
-        self._ringing[key] = context.handle
+        self._invites[key] = context.handle
         self._dialogs[call.dialog_id] = context.handle
         return context.handle
