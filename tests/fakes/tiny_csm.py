@@ -58,7 +58,7 @@ def write_tiny_csm(folder: Path, *, num_codebooks: int = 8, seed: int = 0) -> Pa
         intermediate_size=32, codebook_dim=8, vector_quantization_hidden_dimension=8, num_quantizers=num_codebooks,
         codebook_size=CODEBOOK_SIZE, upsample_groups=16, layer_scale_initial_scale=0.5,
     )  # fmt: skip
-    sizes = {"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16}
+    sizes = {"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32}
     config = CsmConfig(
         **sizes, hidden_size=64, intermediate_size=96, num_codebooks=num_codebooks, vocab_size=CODEBOOK_SIZE + 3,
         text_vocab_size=len(SPECIAL) + 256, codebook_pad_token_id=CODEBOOK_SIZE + 2, max_position_embeddings=2048,

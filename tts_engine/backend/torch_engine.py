@@ -178,7 +178,7 @@ class TorchEngine:
         """Read the next chunk of a prompt; the state [1, hidden] after its last position once it is all read."""
         prompt, device = stream.job.prompt, self._state.frames.codes.device
         if stream.read == 0:
-            self._state.frames.admit(stream.slot, stream.job.sampling)
+            self._state.admit(stream.slot, stream.job.sampling)
         end = min(stream.read + PREFILL_CHUNK, len(prompt))
         tokens = torch.from_numpy(prompt.tokens[stream.read : end]).to(device).long()
         codes = torch.from_numpy(prompt.codes[stream.read : end]).to(device).long()

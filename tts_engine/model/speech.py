@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tts_engine.model.frame import FrameDecoder, FrameState
 from tts_engine.model.mimi.decoder import MimiDecoder, MimiState
+from tts_engine.model.sampling import Sampling
 
 SILENCE_RMS = 1e-3  # -60 dBFS: below the noise of any recording that CSM was trained on
 SILENCE_FRAMES = 38  # 3 s; pauses inside speech stay well under 2 s
@@ -32,15 +33,32 @@ class SpeechState:
         self.frames, self.mimi = frames, mimi
         self.silence_frames = silence_frames
         self.silent = torch.zeros_like(frames.frame)
-        self.active = torch.zeros_like(frames.frame, dtype=torch.bool)
+        self.over = torch.zeros_like(frames.frame, dtype=torch.bool)
+        self._active = torch.zeros_like(self.over)
+
+    def admit(self, slot: int, sampling: Sampling) -> None:
+        """Prepare a slot for a new request."""
+        self.frames.admit(slot, sampling)
+        self.over[slot] = False
+        self.silent[slot] = 0
+
+    def speaking(self, slots: Tensor, ended: Tensor, rows: int) -> Tensor:
+        """Return which of the first `rows` slots make sound, bool [rows]: those of slots [B] that have not ended."""
+        self._active.zero_()
+        self._active[slots] = ~ended
+        return self._active[:rows]
 
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """By row: codes [B, codebooks] int64, ended [B] bool. By slot: pcm [S, 1920] int16, only where a row spoke."""
+    """One frame: by row codes [B, codebooks] int64, ended [B] bool, and finished, which is ended for the first time.
+
+    By slot pcm [S, 1920] int16; that of a slot none of whose rows went on means nothing.
+    """
 
     codes: Tensor
     ended: Tensor
+    finished: Tensor
     pcm: Tensor
 
 
@@ -49,15 +67,16 @@ def speak(
 ) -> Spoken:
     """Make one frame for backbone states [B, hidden] of the requests in slots [B] int64.
 
-    `rows`, from the host, is more than every slot among them but the scratch slot's. An ended row makes no sound.
+    `rows`, from the host, is more than every slot among them but the scratch slot's. An ended row makes no sound, and
+    neither does any later one of its request: an engine that looks ahead asks for one frame more.
     """
     frame = frames(hidden, slots, state.frames)
-    ended = frame.ended | (state.silent[slots] >= state.silence_frames)
-    state.active.zero_()
-    state.active[slots] = ~ended
-    active, fresh = state.active[:rows], state.frames.frame[:rows] == 1
+    over = state.over[slots]
+    ended = frame.ended | over | (state.silent[slots] >= state.silence_frames)
+    state.over[slots] = ended
+    active, fresh = state.speaking(slots, ended, rows), state.frames.frame[:rows] == 1
     samples = mimi(state.frames.codes[:rows, None], state.mimi, active=active, fresh=active & fresh)
     quiet = samples.square().mean(-1) < SILENCE_RMS**2
     silent = state.silent[:rows]
-    silent.copy_(torch.where(active, torch.where(quiet, torch.where(fresh, 0, silent) + 1, 0), silent))
-    return Spoken(frame.codes, ended, (samples.clamp(-1, 1) * 32767).round().to(torch.int16))
+    silent.copy_(torch.where(active, torch.where(quiet, silent + 1, 0), silent))
+    return Spoken(frame.codes, ended, ended & ~over, (samples.clamp(-1, 1) * 32767).round().to(torch.int16))

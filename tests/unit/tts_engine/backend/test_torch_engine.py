@@ -195,8 +195,12 @@ def test_a_stream_that_falls_silent_is_ended(tiny: TinyCsm):
     with serving(engine, heard):
         engine.submit(job(tiny, 1, frames=100))
         events = until_finished(heard, {1})[1]
+        engine.submit(job(tiny, 2, frames=5))
+        after = until_finished(heard, {2})[2]
     assert events[-1] == Finished(1, "stop")
     assert len(events) == 38 + 1
+    # the silence of the one before is not held against the next in the slot
+    assert (len(after), after[-1]) == (5 + 1, Finished(2, "length"))
 
 
 def test_a_stream_ends_where_the_positions_end(tiny: TinyCsm):
