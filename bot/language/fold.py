@@ -1,0 +1,27 @@
+"""Azerbaijani case folding: I and İ are different letters, so `str.lower` and `casefold` are wrong here."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_DOT_ABOVE = "\u0307"
+_WORD = re.compile(r"[^\W_]+")
+_APOSTROPHES = str.maketrans("", "", "'’ʼ`´")
+_PLAIN = str.maketrans("əğıöüşçâîû", "egiouscaiu")
+
+
+def fold(text: str) -> str:
+    """Lower-case as Azerbaijani does (İ to i, I to ı), composed (NFC)."""
+    composed = unicodedata.normalize("NFC", text).replace("İ", "i").replace("I", "ı")
+    return composed.lower().replace(_DOT_ABOVE, "")
+
+
+def plain(text: str) -> str:
+    """Fold, then drop what recognisers drop: the marks of ə ğ ı ö ü ş ç."""
+    return fold(text).translate(_PLAIN)
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Give the folded words of a text; punctuation separates, apostrophes do not."""
+    return tuple(_WORD.findall(fold(text).translate(_APOSTROPHES)))

@@ -1,0 +1,1 @@
+"""What was said, as values: numbers, telephones, dates, times, money, yes and no, from recognised text."""

@@ -1,0 +1,169 @@
+"""Days: `sabah`, `gələn bazar ertəsi`, `noyabrın 22-si`, `iyirmi iki noyabr`, `22.11.2026`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import date, timedelta
+from itertools import pairwise
+
+from bot.language.inverse.numbers import find_numbers
+from bot.language.inverse.tokens import Token, plains, tokens
+from bot.language.nearness import prefix_distance
+
+_MONTHS = (
+    "yanvar", "fevral", "mart", "aprel", "may", "iyun", "iyul", "avqust", "sentyabr", "oktyabr", "noyabr", "dekabr",
+)  # fmt: skip
+_MONTH_ENDING = re.compile(r"(?:[iu]n|a|in[ae]|d[ae]n?|[iu])?")
+_TODAY = re.compile(r"bug[ue]n\w{0,3}")
+_TOMORROW = re.compile(r"sabah(?:a|ki|kina|dan)?|sabax")
+_AFTER_TOMORROW = re.compile(r"birisigun\w{0,3}|birigun\w{0,3}|birsigun")
+_DAY = re.compile(r"gun\w{0,4}")
+_WEEK = re.compile(r"hefte\w{0,4}")
+_NEXT = re.compile(r"gelen|gelecek|novbeti|obiri")
+_LATER = re.compile(r"sonra\w{0,3}|sora")
+_WRITTEN = (
+    re.compile(r"(?P<day>\d{1,2})[./-](?P<month>\d{1,2})[./-](?P<year>\d{4}|\d{2})"),
+    re.compile(r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})"),
+    re.compile(r"(?P<day>\d{1,2})[./](?P<month>\d{1,2})"),
+)
+# Monday is 0. A following `ertəsi` or `axşamı` names the day after Sunday and the eves of Wednesday and Friday.
+_SUNDAY, _WEDNESDAY, _FRIDAY, _SATURDAY = 6, 2, 4, 5
+_MONDAY_WORD = re.compile(r"(?:bazar|pazar)\w{0,2}(?:ert[ei]s|dertes)\w{0,3}|ba[zs]ar\s?ert\w*|pazartesi\w{0,2}")
+_EVE = re.compile(r"axsa[mn]i\w{0,4}|ahsami\w{0,4}|axsamin\w{0,3}")
+
+
+def parse_date(text: str, *, today: date) -> date | None:
+    """Read the day that a text names, at or after `today` unless it names the year; None when it names none."""
+    sequence = tokens(text)
+    said = plains(sequence)
+    for reading in (_written, _month_and_day, _day_of_month, _weekday, _relative):
+        if found := reading(sequence, said, today):
+            return found
+    return None
+
+
+def date_from_digits(digits: str, *, today: date) -> date | None:
+    """Read the day of pressed digits: DDMM, the next there is, or DDMMYYYY."""
+    if len(digits) == 8:
+        return _day(int(digits[4:]), int(digits[2:4]), int(digits[:2]))
+    return _next(int(digits[2:]), int(digits[:2]), today) if len(digits) == 4 else None
+
+
+def names_month(token: Token) -> int | None:
+    """Find the month (1 to 12) that a token names, declined or a little misspelt."""
+    for number, month in enumerate(_MONTHS, start=1):
+        if token.plain.startswith(month) and _MONTH_ENDING.fullmatch(token.plain[len(month) :]):
+            return number
+        if len(month) > 5 and len(token.plain) >= 5 and prefix_distance(month, token.plain, limit=1) <= 1:
+            return number
+    return None
+
+
+def _written(sequence: Sequence[Token], _said: tuple[str, ...], today: date) -> date | None:
+    for token in sequence:
+        for pattern in _WRITTEN:
+            if match := pattern.fullmatch(token.digits):
+                groups = match.groupdict()
+                day, month = int(match["day"]), int(match["month"])
+                if "year" not in groups:
+                    return _next(month, day, today)
+                year = int(match["year"])
+                return _day(year if year > 99 else 2000 + year, month, day)
+    return None
+
+
+def _month_and_day(sequence: Sequence[Token], _said: tuple[str, ...], today: date) -> date | None:
+    month_at = next((at for at, token in enumerate(sequence) if names_month(token)), None)
+    if month_at is None:
+        return None
+    month = names_month(sequence[month_at])
+    numbers = find_numbers(sequence)
+    day = next((n for n in numbers if n.end == month_at), None) or next(
+        (n for n in numbers if n.start == month_at + 1), None
+    )
+    if month is None or day is None:
+        return None
+    year = next((int(n.value) for n in numbers if 2000 <= n.value < 2100), None)
+    return _day(year, month, int(day.value)) if year else _next(month, int(day.value), today)
+
+
+def _day_of_month(sequence: Sequence[Token], said: tuple[str, ...], today: date) -> date | None:
+    """`ayın 25-i`, `gələn ayın beşi`."""
+    if "ayin" not in said:
+        return None
+    at = said.index("ayin")
+    day = next((n for n in find_numbers(sequence) if n.start == at + 1), None)
+    if day is None:
+        return None
+    months = range(1, 13) if at and _NEXT.fullmatch(said[at - 1]) else range(13)
+    for ahead in months:
+        year, month = divmod(today.year * 12 + today.month - 1 + ahead, 12)
+        found = _day(year, month + 1, int(day.value))
+        if found and found >= today:
+            return found
+    return None
+
+
+def _weekday(_sequence: Sequence[Token], said: tuple[str, ...], today: date) -> date | None:
+    """Find the named day after today; with `gələn həftə` the one in the week after this."""
+    for at, word in enumerate(said):
+        weekday = _named_weekday(word, said[at + 1] if at + 1 < len(said) else "")
+        if weekday is None:
+            continue
+        before = said[:at]
+        if any(_WEEK.fullmatch(b) and _NEXT.fullmatch(a) for a, b in pairwise(before)):
+            return today - timedelta(days=today.weekday()) + timedelta(days=7 + weekday)
+        return today + timedelta(days=(weekday - today.weekday() - 1) % 7 + 1)
+    return None
+
+
+def _named_weekday(word: str, following: str) -> int | None:
+    if _MONDAY_WORD.fullmatch(word) or _MONDAY_WORD.fullmatch(f"{word} {following}"):
+        return 0
+    if len(word) >= 6 and min(prefix_distance(name, word, limit=2) for name in ("cersenbe", "carsamba")) <= 2:
+        return _WEDNESDAY - 1 if _EVE.fullmatch(following) else _WEDNESDAY
+    if re.fullmatch(r"c[ue]m[ea]\w{0,2}", word):
+        return _FRIDAY - 1 if _EVE.fullmatch(following) else _FRIDAY
+    if re.fullmatch(r"[sc][eai][mn]be\w{0,2}|samba", word):
+        return _SATURDAY
+    return _SUNDAY if re.fullmatch(r"bazar(?:a|da|i)?", word) else None
+
+
+def _relative(sequence: Sequence[Token], said: tuple[str, ...], today: date) -> date | None:
+    if ahead := _days_ahead(sequence, said):
+        return today + timedelta(days=ahead)
+    for at, word in enumerate(said):
+        following = said[at + 1] if at + 1 < len(said) else ""
+        if _TODAY.fullmatch(word) or (word == "bu" and _DAY.fullmatch(following)):
+            return today
+        if _AFTER_TOMORROW.fullmatch(word) or (word in {"birisi", "biri", "birsi"} and _DAY.fullmatch(following)):
+            return today + timedelta(days=2)
+        if _TOMORROW.fullmatch(word):
+            return today + timedelta(days=1)
+    return None
+
+
+def _days_ahead(sequence: Sequence[Token], said: tuple[str, ...]) -> int:
+    """`üç gün sonra`, `iki həftədən sonra`."""
+    for number in find_numbers(sequence):
+        unit, later = (*said[number.end : number.end + 2], "", "")[:2]
+        if _LATER.fullmatch(later) and 0 < number.value <= 366:
+            if _DAY.fullmatch(unit):
+                return int(number.value)
+            if _WEEK.fullmatch(unit):
+                return 7 * int(number.value)
+    return 0
+
+
+def _next(month: int, day: int, today: date) -> date | None:
+    """Find this day and month at or after today; the 29th of February waits for its year."""
+    found = (_day(today.year + ahead, month, day) for ahead in range(9))
+    return next((candidate for candidate in found if candidate and candidate >= today), None)
+
+
+def _day(year: int, month: int, day: int) -> date | None:
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return None

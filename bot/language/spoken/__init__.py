@@ -1,0 +1,1 @@
+"""The rules of `bot.language.speakable`, one kind of written thing a module."""

@@ -1,0 +1,91 @@
+"""Dates: 22.11.2026, 22/11/2026, 2026-11-22 and 22 noyabr 2026; a year is an ordinal in Azerbaijani."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+from bot.language.fold import fold
+from bot.language.harmony import ablative, attach, until
+from bot.language.numbers import cardinal, ordinal
+from bot.language.spoken.numerals import SUFFIX
+from bot.language.spoken.rule import Rule
+
+# CLDR az, format wide.
+MONTHS = (
+    "yanvar", "fevral", "mart", "aprel", "may", "iyun", "iyul", "avqust", "sentyabr", "oktyabr", "noyabr", "dekabr",
+)  # fmt: skip
+WEEKDAYS = ("bazar ertəsi", "çərşənbə axşamı", "çərşənbə", "cümə axşamı", "cümə", "şənbə", "bazar")
+
+_MONTH = "|".join(MONTHS)
+_YEAR_WORD = r"(?:-c[ıiuü])?\s?il(?=\w|\b)"
+_TAIL = rf"(?:(?=(?P<year_word>{_YEAR_WORD}))(?:-c[ıiuü])?|{SUFFIX})?"
+_DAY = r"(?P<day>0?[1-9]|[12]\d|3[01])"
+_MONTH_NUMBER = r"(?P<month>0?[1-9]|1[0-2])"
+
+
+def spoken_date(day: int, month: int, year: int | None = None) -> str:
+    """Say day and month, and the year as `iki min iyirmi altıncı il`."""
+    words = f"{cardinal(day)} {MONTHS[month - 1]}"
+    return words if year is None else f"{words} {ordinal(year)} il"
+
+
+def _exists(day: int, month: int, year: int) -> bool:
+    try:
+        date(year if year > 99 else 2000 + year, month, day)
+    except ValueError:
+        return False
+    return True
+
+
+def _numeric(match: re.Match[str]) -> str | None:
+    day, month, year = (int(match[key]) for key in ("day", "month", "year"))
+    if not _exists(day, month, year):
+        return None
+    if match["year_word"]:
+        return f"{cardinal(day)} {MONTHS[month - 1]} {ordinal(year)}"
+    return attach(spoken_date(day, month, year), match["suffix"] or "")
+
+
+def _named(match: re.Match[str]) -> str:
+    day, month, year = int(match["day"]), MONTHS.index(fold(match["month"])) + 1, int(match["year"])
+    if match["year_word"]:
+        return f"{cardinal(day)} {MONTHS[month - 1]} {ordinal(year)}"
+    return attach(spoken_date(day, month, year), match["suffix"] or "")
+
+
+def _span(match: re.Match[str]) -> str | None:
+    first, last = (tuple(map(int, match[key].split("."))) for key in ("first", "last"))
+    if not (_exists(*first) and _exists(*last)):
+        return None
+    return f"{ablative(spoken_date(*first))} {until(spoken_date(*last))}"
+
+
+def _years(match: re.Match[str]) -> str:
+    return f"{cardinal(int(match['first']))} – {ordinal(int(match['last']))}"
+
+
+_FULL = r"(?:0?[1-9]|[12]\d|3[01])\.(?:0?[1-9]|1[0-2])\.\d{4}"
+RULES = (
+    Rule("date range", re.compile(rf"(?<![\w.])(?P<first>{_FULL})\s?[-–—]\s?(?P<last>{_FULL})(?![\w.-])"), _span),
+    Rule(
+        "date",
+        re.compile(
+            rf"(?<![\w.]){_DAY}(?P<dot>[./]){_MONTH_NUMBER}(?P=dot)(?P<year>\d{{4}}|\d{{2}})(?!\d|[./]\d){_TAIL}"
+        ),
+        _numeric,
+    ),
+    Rule(
+        "date",
+        re.compile(
+            rf"(?<![\w-])(?P<year>\d{{4}})-(?P<month>0[1-9]|1[0-2])-(?P<day>0[1-9]|[12]\d|3[01])(?!\d){_TAIL}"
+        ),
+        _numeric,
+    ),
+    Rule(
+        "date",
+        re.compile(rf"(?<!\w){_DAY}\s(?P<month>{_MONTH})\s(?P<year>\d{{4}})(?!\d){_TAIL}", re.IGNORECASE),
+        _named,
+    ),
+    Rule("year range", re.compile(r"(?<![\w-])(?P<first>\d{4})\s?[-–—]\s?(?P<last>\d{4})-c[ıiuü](?=\sil)"), _years),
+)

@@ -1,0 +1,45 @@
+"""Roman numerals, read as ordinals: XXI əsr, II mərtəbə, Nikolay II."""
+
+from __future__ import annotations
+
+import re
+
+from bot.language.harmony import attach
+from bot.language.numbers import ordinal
+from bot.language.spoken.numerals import SUFFIX
+from bot.language.spoken.rule import Rule
+
+_VALUES = {"I": 1, "V": 5, "X": 10}
+_CANONICAL = r"(?=[IVX])X{0,3}(?:IX|IV|V?I{0,3})"
+# A single letter is a numeral only before what is counted by ordinals.
+_COUNTED = (
+    r"əsr|fəsil|fəsl|mərtəbə|sinf|sinif|qrup|rüb|bölmə|dərəcə|hissə|cild|kurs|tur\b|pillə|kvartal|mərhələ|növbə"
+    r"|blok|kateqoriya"
+)
+
+
+def _value(numeral: str) -> int:
+    total = 0
+    for letter, following in zip(numeral, f"{numeral[1:]} ", strict=True):
+        value = _VALUES[letter]
+        total += -value if value < _VALUES.get(following, 0) else value
+    return total
+
+
+def _ordinal(match: re.Match[str]) -> str:
+    suffix = match["suffix"] or ""
+    return attach(ordinal(_value(match["numeral"])), "" if re.fullmatch("[ıiuü]?n?c[ıiuü]", suffix) else suffix)
+
+
+RULES = (
+    Rule(
+        "Roman numeral",
+        re.compile(rf"(?<![\w.'’-])(?P<numeral>(?=[IVX]{{2}}){_CANONICAL})(?![\w.]\w){SUFFIX}?(?!\w)"),
+        _ordinal,
+    ),
+    Rule(
+        "Roman numeral",
+        re.compile(rf"(?<![\w.'’-])(?P<numeral>[IVX])(?:{SUFFIX}|(?!\w))(?=\s(?:{_COUNTED}))"),
+        _ordinal,
+    ),
+)
