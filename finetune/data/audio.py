@@ -1,0 +1,141 @@
+"""Sound files to 24 kHz mono float32, and what can be measured of them before that."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+
+from finetune.data.reasons import Reason, Rejected
+
+RATE_HZ = 24_000
+Samples = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """samples [N] float32 in -1..1 at 24 kHz; what was measured before resampling."""
+
+    samples: Samples
+    source_rate_hz: int
+    clipped_share: float
+
+    @property
+    def seconds(self) -> float:
+        return len(self.samples) / RATE_HZ
+
+
+def decode(
+    sound: Path | bytes, *, start_s: float | None, end_s: float | None, rate_min_hz: int, seconds_max: float
+) -> Recording:
+    """Read a file or a part of it; raises Rejected. A long file is refused by its header, before it fills memory."""
+    if isinstance(sound, Path):
+        _check_file(sound)
+    elif not sound:
+        raise Rejected(Reason.AUDIO_EMPTY)
+    try:
+        with soundfile.SoundFile(sound if isinstance(sound, Path) else io.BytesIO(sound)) as file:
+            rate = int(file.samplerate)
+            if rate < rate_min_hz:
+                raise Rejected(Reason.AUDIO_RATE_LOW, f"{rate} Hz")
+            first, count = _part(file.frames, rate, start_s, end_s, seconds_max)
+            file.seek(first)
+            data = np.asarray(file.read(count, dtype="float32", always_2d=True), np.float32)
+    except soundfile.SoundFileError as error:
+        raise Rejected(Reason.AUDIO_UNREADABLE, str(error)) from error
+    if len(data) < count:
+        raise Rejected(Reason.AUDIO_TRUNCATED, f"{len(data)} of {count} samples")
+    return _recording(data, rate)
+
+
+def read_clip(path: Path) -> Samples:
+    """Read a clip that `prepare` wrote: 24 kHz mono."""
+    return np.asarray(soundfile.read(path, dtype="float32")[0], np.float32)
+
+
+def _check_file(path: Path) -> None:
+    if not path.exists():
+        raise Rejected(Reason.AUDIO_MISSING, path.name)
+    if not path.is_file():
+        raise Rejected(Reason.AUDIO_NOT_A_FILE, path.name)
+    if not path.stat().st_size:
+        raise Rejected(Reason.AUDIO_EMPTY, path.name)
+    if (missing := _missing_bytes(path)) > 0:
+        raise Rejected(Reason.AUDIO_TRUNCATED, f"{missing} bytes are missing")
+
+
+def _missing_bytes(path: Path) -> int:
+    """How many bytes of its data chunk a WAV file lacks; libsndfile would read the rest and say nothing."""
+    with path.open("rb") as file:
+        head = file.read(12)
+        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            return 0
+        while len(chunk := file.read(8)) == 8:
+            size = int.from_bytes(chunk[4:], "little")
+            if chunk[:4] == b"data":
+                unknown = size >= 0xFFFFFF00  # written by programs that stream and do not know the length
+                return 0 if unknown else size - (path.stat().st_size - file.tell())
+            file.seek(size + size % 2, os.SEEK_CUR)
+    return 0
+
+
+def _part(frames: int, rate: int, start_s: float | None, end_s: float | None, seconds_max: float) -> tuple[int, int]:
+    if frames == 0:
+        raise Rejected(Reason.AUDIO_EMPTY)
+    first = round((start_s or 0.0) * rate)
+    last = frames if end_s is None else round(end_s * rate)
+    slack = rate // 20  # manifests round to hundredths
+    if not 0 <= first < last or last > frames + slack:
+        raise Rejected(Reason.SEGMENT_INVALID, f"{start_s} to {end_s} s of {frames / rate:.2f} s")
+    last = min(last, frames)
+    if (last - first) / rate > seconds_max:
+        raise Rejected(Reason.RECORDING_TOO_LONG, f"{(last - first) / rate:.0f} s")
+    return first, last - first
+
+
+def _recording(data: npt.NDArray[np.float32], rate: int) -> Recording:
+    if not np.isfinite(data).all():
+        raise Rejected(Reason.AUDIO_NOT_FINITE)
+    mono = _mono(data)
+    if np.abs(mono).max() < 1e-4:
+        raise Rejected(Reason.AUDIO_SILENT)
+    clipped = _clipped_share(mono)
+    mono = mono - mono.mean(dtype=np.float64).astype(np.float32)
+    if rate != RATE_HZ:
+        mono = soxr.resample(mono, rate, RATE_HZ, quality="VHQ")
+    return Recording(np.ascontiguousarray(mono, np.float32), rate, clipped)
+
+
+def _mono(data: npt.NDArray[np.float32]) -> Samples:
+    """Mix channels; if they cancel out (one has its wires crossed), take the loudest."""
+    mixed = data.mean(axis=1)
+    levels = np.sqrt((data.astype(np.float64) ** 2).mean(axis=0))
+    if np.sqrt((mixed.astype(np.float64) ** 2).mean()) < 0.3 * levels.max():
+        return data[:, levels.argmax()]
+    return mixed
+
+
+def _clipped_share(samples: Samples) -> float:
+    """Share of samples in flat tops: three or more neighbours at the very peak, which is near full scale."""
+    peak = float(np.abs(samples).max())
+    if peak < 0.9:
+        return 0.0
+    top = np.abs(samples) >= 0.999 * peak
+    runs = top[:-2] & top[1:-1] & top[2:]
+    return float(runs.mean()) if len(runs) else 0.0
+
+
+def bandwidth_hz(samples: Samples) -> float:
+    """Find the highest frequency within 60 dB of the strongest: it tells telephone sound in a 24 kHz file."""
+    size = 1024
+    if len(samples) < size:
+        return 0.0
+    blocks = samples[: len(samples) // size * size].reshape(-1, size) * np.hanning(size)
+    power = (np.abs(np.fft.rfft(blocks, axis=1)) ** 2).mean(axis=0)
+    return float(np.flatnonzero(power > power.max() * 1e-6)[-1] * RATE_HZ / size)

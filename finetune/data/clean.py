@@ -1,0 +1,172 @@
+"""One row of a corpus to a clean clip, or several if it is long, or the reason why not. Runs in workers."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from finetune.data.audio import RATE_HZ, Recording, Samples, bandwidth_hz, decode, read_clip
+from finetune.data.clip import Clip, Rejection, Utterance, Word, file_name, letters
+from finetune.data.loudness import levelled
+from finetune.data.reasons import Reason, Rejected
+from finetune.data.settings import FilterSettings, PrepareSettings
+from finetune.data.speech import Span, levels_db, speech_finder
+from finetune.data.text import spoken_form
+from finetune.data.trim import snr_db, trimmed
+
+Outcome = Clip | Rejection
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch of a recording with its own text."""
+
+    text: str
+    samples: Samples
+
+
+def clean(utterance: Utterance, settings: PrepareSettings) -> tuple[Outcome, ...]:
+    """Look at a row and write its clips under `output/clips`; never raises for what is wrong with the row."""
+    try:
+        text = spoken_form(utterance.text, case=settings.text_case)
+        recording = decode(
+            utterance.sound,
+            start_s=utterance.start_s,
+            end_s=utterance.end_s,
+            rate_min_hz=settings.filters.rate_min_hz,
+            seconds_max=settings.filters.recording_max_s,
+        )
+        return tuple(
+            _clip(part, utterance, recording, settings, number)
+            for number, part in enumerate(_parts(text, utterance, recording, settings))
+        )
+    except Rejected as verdict:
+        sound = str(utterance.sound) if isinstance(utterance.sound, Path) else None
+        return (Rejection(utterance.id, verdict.reason, verdict.detail, sound),)
+
+
+def write_clip(samples: Samples, folder: Path, name: str) -> tuple[str, str]:
+    """Write FLAC of 16 bits; returns its path below the folder and the hash of its sound."""
+    pcm = np.round(np.clip(samples, -1.0, 1.0) * 32767.0).astype(np.int16)
+    digest = hashlib.sha256(pcm.tobytes()).hexdigest()
+    path = Path("clips") / f"{file_name(name)}-{digest[:8]}.flac"
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    partial = (folder / path).with_suffix(".partial")
+    soundfile.write(partial, pcm, RATE_HZ, format="FLAC", subtype="PCM_16")
+    partial.replace(folder / path)
+    return str(path), digest
+
+
+def _parts(text: str, utterance: Utterance, recording: Recording, settings: PrepareSettings) -> list[Part]:
+    """Give the whole, or if it is long and its words have times, pieces parted at its longest pauses."""
+    filters = settings.filters
+    _check_rate_of_speech(text, recording.seconds, filters, only_fast=True)
+    if recording.seconds <= filters.seconds_max or not utterance.words:
+        return [Part(text, recording.samples)]
+    groups = split_words(utterance.words, seconds_max=filters.seconds_max - 0.5)
+    parts: list[Part] = []
+    for index, group in enumerate(groups):
+        # the cut lies in the middle of the pause, so that no sound goes to both
+        before = 0.0 if index == 0 else _middle(groups[index - 1], group)
+        after = recording.seconds if index == len(groups) - 1 else _middle(group, groups[index + 1])
+        spoken = spoken_form(" ".join(word.text for word in group), case=settings.text_case)
+        parts.append(Part(spoken, recording.samples[round(before * RATE_HZ) : round(after * RATE_HZ)]))
+    return parts
+
+
+def _middle(group: tuple[Word, ...], following: tuple[Word, ...]) -> float:
+    return (group[-1].end_s + following[0].start_s) / 2
+
+
+def split_words(words: tuple[Word, ...], *, seconds_max: float) -> list[tuple[Word, ...]]:
+    """Part words at the longest pause again and again until no piece is too long; a piece keeps its words."""
+    if len(words) < 2 or words[-1].end_s - words[0].start_s <= seconds_max:
+        return [words]
+    middle = (words[0].start_s + words[-1].end_s) / 2
+
+    def worth(index: int) -> float:
+        pause = words[index].start_s - words[index - 1].end_s
+        # a pause near the middle is worth a little more, so that pieces are of a size
+        return pause - 0.02 * abs(words[index].start_s - middle)
+
+    cut = max(range(1, len(words)), key=worth)
+    return [
+        *split_words(words[:cut], seconds_max=seconds_max),
+        *split_words(words[cut:], seconds_max=seconds_max),
+    ]
+
+
+def _clip(part: Part, utterance: Utterance, recording: Recording, settings: PrepareSettings, number: int) -> Clip:
+    filters = settings.filters
+    if recording.clipped_share > filters.clipped_share_max:
+        raise Rejected(Reason.AUDIO_CLIPPED, f"{100 * recording.clipped_share:.2f} % of the samples")
+    spans = speech_finder(settings.trim.vad)(part.samples)
+    if not spans:
+        raise Rejected(Reason.AUDIO_NO_SPEECH)
+    snr = snr_db(part.samples, spans)
+    _check_level(part.samples, spans, snr, filters)
+    samples = trimmed(part.samples, spans, settings.trim)
+    seconds = len(samples) / RATE_HZ
+    if seconds > filters.seconds_max:
+        raise Rejected(Reason.CLIP_TOO_LONG, f"{seconds:.1f} s")
+    _check_rate_of_speech(part.text, seconds, filters)
+    samples = levelled(samples, lufs=settings.loudness_lufs, peak_dbfs=settings.peak_dbfs)
+    name = utterance.id if number == 0 else f"{utterance.id}-{number}"
+    file, digest = write_clip(samples, settings.output, name)
+    return Clip(
+        id=name,
+        file=file,
+        text=part.text,
+        speaker=utterance.speaker,
+        seconds=round(seconds, 4),
+        source=utterance.id,
+        sound_hash=digest,
+        snr_db=None if snr is None else round(snr, 1),
+        cut_s=round(len(part.samples) / RATE_HZ - seconds, 3),
+        bandwidth_hz=round(bandwidth_hz(part.samples)),
+        conversation=utterance.conversation,
+        turn=utterance.turn,
+        target=utterance.target,
+    )
+
+
+def joined(clips: list[Clip], settings: PrepareSettings) -> Clip:
+    """Join clips of one speaker with a short pause between them, and their texts with a space."""
+    gap = np.zeros(settings.merge.gap_ms * RATE_HZ // 1000, np.float32)
+    pieces: list[Samples] = []
+    for clip in clips:
+        pieces += [gap] if pieces else []
+        pieces.append(read_clip(settings.output / clip.file))
+    whole = np.concatenate(pieces)
+    file, digest = write_clip(whole, settings.output, clips[0].id)
+    ratios = [clip.snr_db for clip in clips if clip.snr_db is not None]
+    return replace(
+        clips[0],
+        file=file,
+        text=" ".join(clip.text for clip in clips),
+        seconds=round(len(whole) / RATE_HZ, 4),
+        sound_hash=digest,
+        snr_db=min(ratios, default=None),
+        cut_s=round(sum(clip.cut_s for clip in clips), 3),
+    )
+
+
+def _check_level(samples: Samples, spans: list[Span], snr: float | None, filters: FilterSettings) -> None:
+    speech = np.concatenate([samples[first:last] for first, last in spans])
+    level = float(levels_db(speech, len(speech))[0])
+    if level < filters.level_min_dbfs:
+        raise Rejected(Reason.AUDIO_QUIET, f"{level:.0f} dBFS")
+    if snr is not None and snr < filters.snr_min_db:
+        raise Rejected(Reason.AUDIO_NOISY, f"{snr:.0f} dB")
+
+
+def _check_rate_of_speech(text: str, seconds: float, filters: FilterSettings, *, only_fast: bool = False) -> None:
+    rate = letters(text) / seconds
+    if rate > filters.letters_per_s_max:
+        raise Rejected(Reason.RATE_FAST, f"{rate:.1f} letters a second")
+    if rate < filters.letters_per_s_min and not only_fast:
+        raise Rejected(Reason.RATE_SLOW, f"{rate:.1f} letters a second")

@@ -1,0 +1,83 @@
+"""JSON lines, as NeMo writes them and others nearly: a file, perhaps a part of it, its text, its speaker.
+
+`audio` (or `audio_filepath`, `path`, `file`), `text`, `speaker`; `start` and `end`, or NeMo's `offset` and
+`duration`; `words`: [{"text", "start", "end"}] in seconds from the start, with which a long recording can be split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from finetune.data.clip import Rejection, Utterance, Word
+from finetune.data.readers.audiofolder import SPEAKERS, TEXTS
+from finetune.data.readers.rows import (
+    Fields,
+    Row,
+    file_of,
+    first,
+    inside,
+    json_lines,
+    seconds_of,
+    speaker_of,
+    text_of,
+)
+from finetune.data.reasons import Reason, Rejected
+
+AUDIO = ("audio", "audio_filepath", "path", "file")
+
+
+def read(folder: Path, *, speaker: str) -> Iterator[Row]:
+    """Give the rows of all JSONL files of the folder, file after file."""
+    for path in sorted(folder.glob("*.jsonl")):
+        for name, fields in json_lines(path):
+            yield fields if isinstance(fields, Rejection) else row(folder, name, fields, speaker)
+
+
+def row(folder: Path, name: str, fields: Fields, speaker: str) -> Row:
+    """Make an utterance of one object."""
+    given = first(fields, "id")
+    try:
+        file = file_of(fields, *AUDIO)
+        start, end = _times(fields)
+        part = "" if start is None else f"@{start:g}"
+        return Utterance(
+            id=str(given) if given is not None else file.rsplit(".", 1)[0] + part,
+            sound=inside(folder, file),
+            text=text_of(fields, *TEXTS),
+            speaker=speaker_of(first(fields, *SPEAKERS), speaker),
+            start_s=start,
+            end_s=end,
+            words=words_of(fields.get("words")),
+        )
+    except Rejected as verdict:
+        return Rejection(str(given) if given is not None else name, verdict.reason, verdict.detail)
+
+
+def _times(fields: Fields) -> tuple[float | None, float | None]:
+    start = seconds_of(first(fields, "start", "offset"), "start")
+    end = seconds_of(fields.get("end"), "end")
+    # without a start, a duration describes the whole file
+    if end is None and start is not None:
+        duration = seconds_of(fields.get("duration"), "duration")
+        end = None if duration is None else start + duration
+    if end is not None and end <= (start or 0.0):
+        raise Rejected(Reason.SEGMENT_INVALID, f"{start} to {end} s")
+    return start, end
+
+
+def words_of(value: Any) -> tuple[Word, ...]:  # noqa: ANN401 - a cell of a manifest can be anything
+    """Check word times: in order, none before the one before."""
+    if value is None:
+        return ()
+    try:
+        words = tuple(Word(str(w.get("text", w.get("word"))), float(w["start"]), float(w["end"])) for w in value)
+    except (TypeError, KeyError, ValueError, AttributeError):
+        raise Rejected(Reason.ROW_MALFORMED, "words are not objects of text, start and end") from None
+    ends = [0.0, *(word.end_s for word in words)]
+    if any(
+        word.start_s < before - 0.02 or word.end_s < word.start_s for word, before in zip(words, ends, strict=False)
+    ):
+        raise Rejected(Reason.SEGMENT_INVALID, "the words' times are not in order")
+    return words

@@ -1,0 +1,54 @@
+"""Local parquet files as the Hugging Face `datasets` library writes them: `audio` of bytes and path, and a text."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from finetune.data.clip import Rejection, Utterance
+from finetune.data.readers.audiofolder import SPEAKERS, TEXTS
+from finetune.data.readers.rows import Fields, Row, first, inside, speaker_of, text_of
+from finetune.data.reasons import Reason, Rejected
+from finetune.errors import CorpusError
+
+
+def read(folder: Path, *, speaker: str) -> Iterator[Row]:
+    """Give the rows of all parquet files below the folder, few at a time."""
+    if importlib.util.find_spec("pyarrow") is None:
+        raise CorpusError("parquet needs pyarrow: pip install pyarrow")
+    import pyarrow.parquet  # noqa: PLC0415 - heavy, and only this format needs it
+
+    for path in sorted(folder.rglob("*.parquet")):
+        try:
+            file = pyarrow.parquet.ParquetFile(path)
+        except pyarrow.ArrowInvalid as error:
+            yield Rejection(path.name, Reason.ROW_MALFORMED, str(error))
+            continue
+        number = 0
+        for batch in file.iter_batches(batch_size=64):
+            for fields in batch.to_pylist():
+                number += 1
+                yield _row(folder, f"{path.stem}-{number:06d}", fields, speaker)
+
+
+def _row(folder: Path, name: str, fields: Fields, speaker: str) -> Row:
+    try:
+        text = text_of(fields, *TEXTS)
+        return Utterance(
+            name, _sound(folder, fields.get("audio")), text, speaker_of(first(fields, *SPEAKERS), speaker)
+        )
+    except Rejected as verdict:
+        return Rejection(name, verdict.reason, verdict.detail)
+
+
+def _sound(folder: Path, audio: Any) -> Path | bytes:  # noqa: ANN401 - a cell can be anything
+    if isinstance(audio, bytes):
+        return audio
+    if isinstance(audio, dict) and isinstance(audio.get("bytes"), bytes):
+        return audio["bytes"]
+    path = audio.get("path") if isinstance(audio, dict) else audio
+    if not isinstance(path, str):
+        raise Rejected(Reason.AUDIO_MISSING, "neither bytes nor path")
+    return inside(folder, path)

@@ -1,0 +1,113 @@
+"""What all readers share: text lines that may be broken, paths that may lead out, fields that may be missing."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from finetune.data.clip import Rejection, Utterance
+from finetune.data.reasons import Reason, Rejected
+
+Row = Utterance | Rejection
+Fields = Mapping[str, Any]
+
+
+def lines(path: Path) -> Iterator[tuple[str, str | Rejection]]:
+    """Name and text of each line that is not empty; a line that is not UTF-8 is a rejection."""
+    for number, raw in enumerate(path.read_bytes().split(b"\n"), start=1):
+        name = f"{path.name}:{number}"
+        if not raw.strip():
+            continue
+        try:
+            yield name, raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r")
+        except UnicodeDecodeError as error:
+            yield name, Rejection(name, Reason.ROW_BAD_ENCODING, str(error))
+
+
+def json_lines(path: Path) -> Iterator[tuple[str, Fields | Rejection]]:
+    """Objects of a JSONL file by the name of their line."""
+    for name, line in lines(path):
+        if isinstance(line, Rejection):
+            yield name, line
+            continue
+        try:
+            fields = json.loads(line)
+        except json.JSONDecodeError as error:
+            yield name, Rejection(name, Reason.ROW_MALFORMED, f"no JSON: {error}")
+            continue
+        yield name, fields if isinstance(fields, dict) else Rejection(name, Reason.ROW_MALFORMED, "no object")
+
+
+def table(path: Path, delimiter: str, *, quoting: bool = True) -> Iterator[tuple[str, Fields | Rejection]]:
+    """Rows of a table whose first line names the columns; a row holds no line breaks."""
+    header: list[str] | None = None
+    for name, line in lines(path):
+        if isinstance(line, Rejection):
+            yield name, line
+            continue
+        style = csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE
+        cells = next(csv.reader([line], delimiter=delimiter, quoting=style))
+        if header is None:
+            header = cells
+        elif len(cells) != len(header):
+            yield name, Rejection(name, Reason.ROW_MALFORMED, f"{len(cells)} columns, not {len(header)}")
+        else:
+            yield name, dict(zip(header, cells, strict=True))
+
+
+def inside(folder: Path, name: str) -> Path:
+    """Find a file that a manifest names; raises Rejected if the path leads out of the corpus, by links too."""
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise Rejected(Reason.AUDIO_OUTSIDE_FOLDER, name)
+    return path
+
+
+def first(fields: Fields, *names: str) -> Any:  # noqa: ANN401 - a cell of a manifest can be anything
+    """Return the first of the fields that is there and not None."""
+    return next((fields[name] for name in names if fields.get(name) is not None), None)
+
+
+def file_of(fields: Fields, *names: str) -> str:
+    """Return the name of the sound's file; raises Rejected if there is none."""
+    value = first(fields, *names)
+    if not isinstance(value, str) or not value:
+        raise Rejected(Reason.ROW_MALFORMED, f"no {names[0]}")
+    return value
+
+
+def text_of(fields: Fields, *names: str) -> str:
+    """Return the text; raises Rejected if there is none."""
+    value = first(fields, *names)
+    if value is None or value == "":
+        raise Rejected(Reason.TEXT_MISSING)
+    if not isinstance(value, str):
+        raise Rejected(Reason.ROW_MALFORMED, f"the text is {value!r}")
+    return value
+
+
+def speaker_of(value: object, default: str) -> str:
+    """Check a speaker's name or number; None is the default speaker."""
+    if value is None or value == "":
+        return default
+    if isinstance(value, bool) or not isinstance(value, str | int) or not 0 < len(str(value)) <= 64:
+        raise Rejected(Reason.SPEAKER_INVALID, repr(value)[:80])
+    if not str(value).isprintable():
+        raise Rejected(Reason.SPEAKER_INVALID, repr(value)[:80])
+    return str(value)
+
+
+def seconds_of(value: object, name: str) -> float | None:
+    """Check a time in seconds; numbers written as text are taken too."""
+    if value is None or value == "":
+        return None
+    try:
+        seconds = float(value)  # type: ignore[arg-type] - what is no number raises
+    except (TypeError, ValueError):
+        raise Rejected(Reason.SEGMENT_INVALID, f"{name} is {value!r}") from None
+    if not 0.0 <= seconds < 1e6:
+        raise Rejected(Reason.SEGMENT_INVALID, f"{name} is {value!r}")
+    return seconds

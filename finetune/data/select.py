@@ -1,0 +1,172 @@
+"""Verdicts that need the whole corpus: short clips joined, duplicates and outliers out, splits kept apart."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from statistics import median
+from typing import Literal
+
+from bot.language.fold import words
+from finetune.data.clip import Clip, Rejection
+from finetune.data.reasons import Reason
+from finetune.data.settings import FilterSettings, MergeSettings, SplitSettings
+
+Split = Literal["train", "validation"]
+Sifted = tuple[list[Clip], list[Rejection]]
+
+
+def text_key(text: str) -> str:
+    """Keep what two readings of one text share, whatever their marks and capitals."""
+    return " ".join(words(text))
+
+
+def merge_short(
+    clips: Sequence[Clip], filters: FilterSettings, merge: MergeSettings, join: Callable[[list[Clip]], Clip]
+) -> Sifted:
+    """Join clips that are too short with the speaker's next ones, sound and text; turns stay alone."""
+    kept: list[Clip] = []
+    out: list[Rejection] = []
+    by_speaker: defaultdict[str, list[Clip]] = defaultdict(list)
+    for clip in clips:
+        if clip.conversation is not None:
+            kept.append(clip)
+        else:
+            by_speaker[clip.speaker].append(clip)
+    for own in by_speaker.values():
+        for group in _groups(own, filters.seconds_min, merge):
+            if len(group) > 1:
+                kept.append(join(group))
+            elif group[0].seconds >= filters.seconds_min:
+                kept.append(group[0])
+            else:
+                out.append(_rejection(group[0], Reason.CLIP_TOO_SHORT, f"{group[0].seconds:.2f} s"))
+    return kept, out
+
+
+def _groups(clips: Sequence[Clip], seconds_min: float, merge: MergeSettings) -> list[list[Clip]]:
+    groups: list[list[Clip]] = []
+    for clip in clips:
+        open_group = groups[-1] if groups else []
+        length = sum(c.seconds + merge.gap_ms / 1000 for c in open_group)
+        short = clip.seconds < seconds_min or 0 < length < seconds_min
+        if open_group and short and length + clip.seconds <= merge.seconds_max:
+            open_group.append(clip)
+        else:
+            groups.append([clip])
+    return groups
+
+
+def without_duplicates(clips: Sequence[Clip], filters: FilterSettings) -> Sifted:
+    """Keep the first of the same sound, and `repeats_max` readings of a text by a speaker."""
+    kept: list[Clip] = []
+    out: list[Rejection] = []
+    first: dict[str, str] = {}
+    readings: Counter[tuple[str, str]] = Counter()
+    for clip in clips:
+        reading = (clip.speaker, text_key(clip.text))
+        if clip.sound_hash in first:
+            out.append(_rejection(clip, Reason.AUDIO_DUPLICATE, first[clip.sound_hash]))
+        elif clip.conversation is None and readings[reading] >= filters.repeats_max:
+            out.append(_rejection(clip, Reason.TEXT_REPEATED, f"{filters.repeats_max} times before"))
+        else:
+            first[clip.sound_hash] = clip.id
+            readings[reading] += 1
+            kept.append(clip)
+    return kept, out
+
+
+def without_outliers(clips: Sequence[Clip], filters: FilterSettings) -> Sifted:
+    """Leave out what is far from its speaker's usual rate; speakers of fewer than 8 clips have no usual rate."""
+    rates: defaultdict[str, list[float]] = defaultdict(list)
+    for clip in clips:
+        rates[clip.speaker].append(clip.letters_per_s)
+    centre = {speaker: median(values) for speaker, values in rates.items()}
+    spread = {s: 1.4826 * median(abs(v - centre[s]) for v in values) for s, values in rates.items()}
+    kept: list[Clip] = []
+    out: list[Rejection] = []
+    for clip in clips:
+        # people vary by a tenth whatever the sample says
+        width = max(spread[clip.speaker], 0.1 * centre[clip.speaker])
+        distance = abs(clip.letters_per_s - centre[clip.speaker]) / width
+        if len(rates[clip.speaker]) >= 8 and distance > filters.rate_z_max:
+            detail = f"{clip.letters_per_s:.1f} letters a second, usually {centre[clip.speaker]:.1f}"
+            out.append(_rejection(clip, Reason.RATE_OUTLIER, detail))
+        else:
+            kept.append(clip)
+    return kept, out
+
+
+def whole_conversations(clips: Sequence[Clip]) -> Sifted:
+    """Part conversations where a turn is missing, since what follows answers it; drop those with nothing to learn."""
+    kept: list[Clip] = []
+    out: list[Rejection] = []
+    talks: defaultdict[str, list[Clip]] = defaultdict(list)
+    for clip in clips:
+        if clip.conversation is None:
+            kept.append(clip)
+        else:
+            talks[clip.conversation].append(clip)
+    for name, turns in talks.items():
+        turns.sort(key=lambda clip: clip.turn)
+        runs: list[list[Clip]] = []
+        for turn in turns:
+            if runs and turn.turn - runs[-1][-1].turn <= 1:
+                runs[-1].append(turn)
+            else:
+                runs.append([turn])
+        for number, run in enumerate(runs):
+            if any(turn.target for turn in run):
+                kept += [replace(turn, conversation=f"{name}/{number}" if number else name) for turn in run]
+            else:
+                out += [_rejection(turn, Reason.CONVERSATION_NO_TARGET, name) for turn in run]
+    return kept, out
+
+
+def assign_splits(clips: Sequence[Clip], settings: SplitSettings) -> tuple[dict[str, Split], list[Rejection]]:
+    """Give each clip its split by id. No text is in both; with enough speakers, no speaker is either.
+
+    A conversation is one text. Chance is a hash, so a corpus that grows keeps what was held out.
+    """
+    speakers = {clip.speaker for clip in clips}
+    held_out = _drawn(speakers, settings.validation_share) if len(speakers) >= settings.speakers_min else set[str]()
+    shared = _shared(clips, held_out) if held_out else {_text_of(clip) for clip in clips}
+    to_validation = _drawn(shared, settings.validation_share)
+    splits: dict[str, Split] = {}
+    out: list[Rejection] = []
+    for clip in clips:
+        text, voice = _text_of(clip), clip.speaker in held_out
+        split: Split = "validation" if (text in to_validation if text in shared else voice) else "train"
+        if held_out and text in shared and voice != (split == "validation"):
+            out.append(_rejection(clip, Reason.TEXT_OF_OTHER_SPLIT, f"its text is in {split}"))
+        else:
+            splits[clip.id] = split
+    return splits, out
+
+
+def _shared(clips: Iterable[Clip], held_out: set[str]) -> set[str]:
+    """Texts that both a held-out speaker and another one say."""
+    inside = {_text_of(clip) for clip in clips if clip.speaker in held_out}
+    return inside & {_text_of(clip) for clip in clips if clip.speaker not in held_out}
+
+
+def _text_of(clip: Clip) -> str:
+    return f"conversation {clip.conversation}" if clip.conversation is not None else text_key(clip.text)
+
+
+def _drawn(keys: set[str], share: float) -> set[str]:
+    """Draw a share of two keys or more, by their names alone; at least one, never all."""
+    drawn = {key for key in keys if _chance(key) < share}
+    if len(keys) < 2 or 0 < len(drawn) < len(keys):
+        return drawn if len(keys) > 1 else set()
+    return {min(keys, key=_chance)}
+
+
+def _chance(key: str) -> float:
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) / 2**64
+
+
+def _rejection(clip: Clip, reason: Reason, detail: str) -> Rejection:
+    return Rejection(clip.id, reason, detail, clip.file)

@@ -1,0 +1,74 @@
+"""What decides how recordings become clips."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from finetune.config import Count, Settings, Share
+
+Format = Literal["auto", "ljspeech", "audiofolder", "jsonl", "common_voice", "parquet", "conversations"]
+
+
+class TrimSettings(Settings):
+    """How much silence stays. Untrimmed ends teach the voice to go on after the last word."""
+
+    vad: Literal["auto", "silero", "energy"] = "auto"
+    lead_ms: int = Field(default=80, ge=50, le=100)
+    tail_ms: int = Field(default=150, ge=100, le=200)
+    pause_max_ms: int = Field(default=600, ge=200)
+
+
+class FilterSettings(Settings):
+    seconds_min: float = Field(default=1.0, gt=0.0)
+    seconds_max: float = Field(default=15.0, gt=0.0)
+    recording_max_s: float = Field(default=1800.0, gt=0.0)
+    rate_min_hz: Count = 16_000
+    clipped_share_max: Share = 0.001
+    snr_min_db: float = 15.0
+    level_min_dbfs: float = -50.0
+    letters_per_s_min: float = Field(default=4.0, gt=0.0)
+    letters_per_s_max: float = Field(default=22.0, gt=0.0)
+    rate_z_max: float = Field(default=5.0, gt=0.0)
+    """How far from the median of the speaker, in robust standard deviations."""
+    repeats_max: Count = 3
+    """How often a speaker may say the same text."""
+
+
+class MergeSettings(Settings):
+    """Clips shorter than `filters.seconds_min` are joined with the speaker's next ones."""
+
+    seconds_max: float = Field(default=12.0, gt=0.0)
+    gap_ms: int = Field(default=250, ge=0)
+
+
+class SplitSettings(Settings):
+    validation_share: float = Field(default=0.05, gt=0.0, lt=0.5)
+    speakers_min: Count = 5
+    """With fewer speakers only texts are kept apart, since every voice is needed in training."""
+
+
+class PrepareSettings(Settings):
+    """The whole of a `prepare`; `output` is its one folder."""
+
+    corpus: Path
+    output: Path
+    codec: str
+    """The folder or hub id of the base model, whose Mimi makes the codes."""
+    format: Format = "auto"
+    trim: TrimSettings = TrimSettings()
+    filters: FilterSettings = FilterSettings()
+    merge: MergeSettings = MergeSettings()
+    split: SplitSettings = SplitSettings()
+    loudness_lufs: float = Field(default=-23.0, ge=-40.0, le=-10.0)
+    peak_dbfs: float = Field(default=-1.0, le=0.0)
+    text_case: Literal["keep", "lower"] = "keep"
+    """`keep` is what the bot sends; `lower` needs the server to do the same."""
+    speaker: str = "0"
+    """Whose the clips are that name no speaker."""
+    workers: int = Field(default=0, ge=0)
+    """Processes; 0 is one a core, 1 works in this process."""
+    shard_clips: Count = 512
+    codec_batch_s: float = Field(default=120.0, gt=0.0)

@@ -1,0 +1,1 @@
+"""The training run: model, loss, batches, loop, checkpoints. Imports tts_engine.model and finetune.data.corpus."""

@@ -1,0 +1,70 @@
+"""One training sample: the server's own prompt, with what is to be learned marked in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tts_engine.model.prompt import AUDIO, Codes, ContextTurn, PromptBuilder
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingTurn:
+    """A turn with its sound; context turns are only read, the loss is on `target` turns."""
+
+    speaker: int
+    text: str
+    codes: Codes
+    target: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """tokens [P] int32 (AUDIO for a frame), codes [P, codebooks] int16, target [P] and end [P] bool.
+
+    `target` marks the frames to be predicted, end frames among them; `end` marks all end frames.
+    """
+
+    tokens: npt.NDArray[np.int32]
+    codes: Codes
+    target: Mask
+    end: Mask
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
+def build_sample(builder: PromptBuilder, turns: Sequence[TrainingTurn]) -> Sample:
+    """Lay turns one after the other as `PromptBuilder` does for the server; raises PromptError for bad codes."""
+    parts = [builder.turn(ContextTurn(turn.speaker, turn.text, turn.codes)) for turn in turns]
+    tokens = np.concatenate([tokens for tokens, _ in parts])
+    target = np.concatenate([(t == AUDIO) & turn.target for (t, _), turn in zip(parts, turns, strict=True)])
+    end = np.zeros(len(tokens), np.bool_)
+    end[np.cumsum([len(t) for t, _ in parts])[[len(turn.codes) > 0 for turn in turns]] - 1] = True
+    return Sample(tokens, np.concatenate([codes for _, codes in parts]), target, end)
+
+
+def depth_mask(sample: Sample, *, share: float, rng: np.random.Generator) -> Mask:
+    """[P] bool: the target frames whose codebooks from 1 on are trained: a share of them, and every end frame.
+
+    How many there are depends on the sample and the share alone, never on the draw (`depth_count`).
+    """
+    sound = np.flatnonzero(sample.target & ~sample.end)
+    chosen = sample.target & sample.end
+    chosen[rng.choice(sound, _drawn(len(sound), share), replace=False)] = True
+    return chosen
+
+
+def depth_count(sample: Sample, *, share: float) -> int:
+    """How many frames `depth_mask` marks."""
+    ends = int((sample.target & sample.end).sum())
+    return ends + _drawn(int(sample.target.sum()) - ends, share)
+
+
+def _drawn(frames: int, share: float) -> int:
+    return min(frames, max(1, round(frames * share))) if frames else 0

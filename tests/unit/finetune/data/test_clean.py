@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finetune.data.audio import decode
+from finetune.data.clean import clean, joined, split_words
+from finetune.data.clip import Clip, Utterance, Word, file_name
+from finetune.data.reasons import Reason, Rejected
+from finetune.data.settings import PrepareSettings
+from finetune.data.text import spoken_form
+from tests.unit.finetune.data.sounds import noise, recording, speech, write
+
+
+def settings(folder: Path) -> PrepareSettings:
+    return PrepareSettings(corpus=folder, output=folder / "out", codec="c", trim={"vad": "energy"})
+
+
+def test_a_long_recording_with_word_times_is_split_with_its_text(tmp_path: Path):
+    sentences = [["bu", "gün", "hava", "çox", "gözəldir"], ["sabah", "yağış", "yağacaq", "dedilər", "bizə"]]
+    pieces, words, at = [], [], 0.0
+    for index, sentence in enumerate(sentences):
+        length = 8.4 if index == 0 else 9.0
+        pieces += [recording(length, lead=0.1, tail=0.9, seed=index)]
+        step = length / len(sentence)
+        words += [Word(w, at + 0.1 + i * step, at + 0.1 + (i + 1) * step) for i, w in enumerate(sentence)]
+        at += length + 1.0
+    sound = write(tmp_path / "long.wav", np.concatenate(pieces))
+    text = " ".join(word.text for word in words)
+    prepared = settings(tmp_path).model_copy(
+        update={"filters": settings(tmp_path).filters.model_copy(update={"letters_per_s_min": 1.0})}
+    )
+    first, second = clean(Utterance("a", sound, text, "0", words=tuple(words)), prepared)
+    assert isinstance(first, Clip)
+    assert isinstance(second, Clip)
+    assert (first.id, first.text) == ("a", "bu gün hava çox gözəldir")
+    assert (second.id, second.text) == ("a-1", "sabah yağış yağacaq dedilər bizə")
+    assert first.seconds == pytest.approx(8.4 + 0.23, abs=0.1)
+    assert second.seconds == pytest.approx(9.0 + 0.23, abs=0.1)
+
+
+@given(st.lists(st.tuples(st.floats(0.05, 0.8), st.floats(0, 1.5)), min_size=1, max_size=60))
+def test_splitting_loses_no_word_and_no_piece_is_too_long(lengths: list[tuple[float, float]]):
+    words, at = [], 0.0
+    for index, (length, pause) in enumerate(lengths):
+        words.append(Word(str(index), at, at + length))
+        at += length + pause
+    groups = split_words(tuple(words), seconds_max=5.0)
+    assert [word for group in groups for word in group] == words
+    assert all(group[-1].end_s - group[0].start_s <= 5.0 for group in groups)
+
+
+def test_joined_clips_have_their_sounds_and_texts_one_after_the_other(tmp_path: Path):
+    prepared = settings(tmp_path)
+    clips = []
+    for name in ("a", "b"):
+        sound = write(tmp_path / f"{name}.wav", recording(1.5, seed=ord(name)))
+        clips += clean(Utterance(name, sound, f"Bu gün hava {name * 3}", "0"), prepared)
+    whole = joined(clips, prepared)
+    assert whole.text == "Bu gün hava aaa Bu gün hava bbb"
+    assert whole.seconds == pytest.approx(clips[0].seconds + clips[1].seconds + 0.25, abs=1e-3)
+    assert soundfile.info(prepared.output / whole.file).frames == round(whole.seconds * 24_000)
+
+
+def test_channels_that_cancel_out_give_the_louder_one(tmp_path: Path):
+    sound = speech(2)
+    write(tmp_path / "a.wav", np.stack((sound, -sound * 0.9), axis=1))
+    out = decode(tmp_path / "a.wav", start_s=None, end_s=None, rate_min_hz=16_000, seconds_max=60)
+    assert np.abs(out.samples - sound).max() < 0.01
+
+
+def test_a_part_of_a_recording_is_resampled_to_24_khz(tmp_path: Path):
+    write(tmp_path / "a.flac", noise(4, -20, rate=44_100), rate=44_100)
+    out = decode(tmp_path / "a.flac", start_s=1.0, end_s=2.5, rate_min_hz=16_000, seconds_max=60)
+    assert out.seconds == pytest.approx(1.5, abs=1e-3)
+    assert out.source_rate_hz == 44_100
+    with pytest.raises(Rejected, match=Reason.AUDIO_EMPTY):
+        decode(b"", start_s=None, end_s=None, rate_min_hz=16_000, seconds_max=60)
+
+
+@pytest.mark.parametrize(
+    ("raw", "spoken"), [("Saat 5-də   gəl.", "Saat beşdə gəl."), ("s\u0327\u0259h\u0259r", "şəhər")]
+)
+def test_text_is_composed_and_numbers_are_words(raw: str, spoken: str):
+    assert spoken_form(raw, case="keep") == spoken
+
+
+def test_capitals_are_lowered_as_azerbaijani_does():
+    assert spoken_form("İstanbul IŞIQ ƏLİ", case="lower") == "istanbul ışıq əli"
+    assert spoken_form("İstanbul IŞIQ", case="keep") == "İstanbul IŞIQ"
+
+
+def test_file_names_are_safe_whatever_the_id():
+    assert file_name("../a b/ə.wav") == "a_b_.wav"
+    assert file_name("...") == "clip"

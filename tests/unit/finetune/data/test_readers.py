@@ -1,0 +1,118 @@
+"""Each format that people have gives the same rows, and a row that is broken does not end the reading."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from finetune.data.clip import Rejection, Utterance, Word
+from finetune.data.readers.detect import open_corpus
+from finetune.data.reasons import Reason
+from finetune.errors import CorpusError
+from tests.unit.finetune.data.sounds import recording, write
+
+
+def rows(folder: Path, corpus_format: str = "auto") -> list[Utterance | Rejection]:
+    return list(open_corpus(folder, corpus_format, speaker="0"))
+
+
+def lines(path: Path, *objects: object) -> None:
+    path.write_text("\n".join(json.dumps(o, ensure_ascii=False) for o in objects), encoding="utf-8")
+
+
+def test_ljspeech(tmp_path: Path):
+    write(tmp_path / "wavs/a1.flac", recording(1))
+    (tmp_path / "metadata.csv").write_text("a1|Saat 5-dir.|saat beşdir\na2|Salam.\n|boş\n", encoding="utf-8")
+    first, second, third = rows(tmp_path)
+    assert first == Utterance("a1", tmp_path / "wavs/a1.flac", "Saat 5-dir.", "0")
+    assert isinstance(second, Utterance)
+    assert second.sound == tmp_path / "wavs/a2.wav"
+    assert third == Rejection("metadata.csv:3", Reason.ROW_MALFORMED, "2 columns, not id|text|normalised")
+
+
+def test_audiofolder_as_a_table_with_a_byte_order_mark(tmp_path: Path):
+    table = '\ufefffile_name,transcription,speaker_id\nx/a.wav,"Salam, necəsən?",7\nb.wav,Sağ ol\n'
+    (tmp_path / "metadata.csv").write_text(table, encoding="utf-8")
+    first, second = rows(tmp_path)
+    assert first == Utterance("x/a", tmp_path / "x/a.wav", "Salam, necəsən?", "7")
+    assert second == Rejection("metadata.csv:3", Reason.ROW_MALFORMED, "2 columns, not 3")
+
+
+def test_audiofolder_as_json_lines(tmp_path: Path):
+    lines(tmp_path / "metadata.jsonl", {"file_name": "a.wav", "sentence": "Salam"}, {"text": "b"})
+    first, second = rows(tmp_path)
+    assert first == Utterance("a", tmp_path / "a.wav", "Salam", "0")
+    assert second == Rejection("metadata.jsonl:2", Reason.ROW_MALFORMED, "no file_name")
+
+
+def test_json_lines_of_nemo_and_of_others(tmp_path: Path):
+    lines(
+        tmp_path / "train.jsonl",
+        {"audio_filepath": "a.wav", "duration": 2.0, "text": "Salam"},
+        {"audio_filepath": "a.wav", "offset": 1.5, "duration": 2.0, "text": "Salam"},
+        {"path": "b.wav", "start": "0.5", "end": 2, "text": "Salam", "speaker": 3},
+        {"audio": "c.wav", "text": "Bu gün", "words": [{"word": "Bu", "start": 0, "end": 0.4}]},
+    )
+    whole, part, third, fourth = rows(tmp_path)
+    assert whole == Utterance("a", tmp_path / "a.wav", "Salam", "0")
+    assert part == Utterance("a@1.5", tmp_path / "a.wav", "Salam", "0", 1.5, 3.5)
+    assert third == Utterance("b@0.5", tmp_path / "b.wav", "Salam", "3", 0.5, 2.0)
+    assert isinstance(fourth, Utterance)
+    assert fourth.words == (Word("Bu", 0.0, 0.4),)
+
+
+def test_common_voice_has_quotes_in_its_sentences(tmp_path: Path):
+    table = 'client_id\tpath\tsentence\tage\nabcdef0123456789ff\ta.mp3\t"Salam" dedi\t\n\t\tboş\t\n'
+    (tmp_path / "validated.tsv").write_text(table, encoding="utf-8")
+    first, second = rows(tmp_path)
+    assert first == Utterance("a", tmp_path / "clips/a.mp3", '"Salam" dedi', "abcdef0123456789")
+    assert second == Rejection("validated.tsv:3", Reason.ROW_MALFORMED, "no path")
+
+
+def test_parquet_holds_sound_as_bytes_or_names_a_file(tmp_path: Path):
+    pyarrow = pytest.importorskip("pyarrow")
+    import pyarrow.parquet
+
+    sound = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
+    audio = [{"bytes": b"RIFF", "path": "x.wav"}, {"bytes": None, "path": "b.wav"}, None]
+    columns = {"audio": pyarrow.array(audio, sound), "text": ["Salam", "Sağ ol", "Bəli"], "speaker": ["a", "b", None]}
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "train.parquet")
+    (tmp_path / "zz.parquet").write_bytes(b"not parquet")
+    first, second, third, fourth = rows(tmp_path)
+    assert first == Utterance("train-000001", b"RIFF", "Salam", "a")
+    assert second == Utterance("train-000002", tmp_path / "b.wav", "Sağ ol", "b")
+    assert third == Rejection("train-000003", Reason.AUDIO_MISSING, "neither bytes nor path")
+    assert isinstance(fourth, Rejection)
+    assert fourth.reason == Reason.ROW_MALFORMED
+
+
+def test_conversations_have_turns_of_which_some_are_only_heard(tmp_path: Path):
+    lines(
+        tmp_path / "calls.jsonl",
+        {
+            "id": "call1",
+            "turns": [
+                {"speaker": 1, "text": "Alo?", "audio": "1.wav", "train": False},
+                {"speaker": 0, "text": "Salam!", "audio": "2.wav"},
+                "?",
+            ],
+        },
+        {"id": "call2", "turns": []},
+    )
+    heard, learnt, broken, empty = rows(tmp_path)
+    assert heard == Utterance("call1-0", tmp_path / "1.wav", "Alo?", "1", conversation="call1", turn=0, target=False)
+    assert learnt == Utterance("call1-1", tmp_path / "2.wav", "Salam!", "0", conversation="call1", turn=1)
+    assert broken == Rejection("call1-2", Reason.ROW_MALFORMED, "a turn is an object")
+    assert empty == Rejection("call2", Reason.CONVERSATION_EMPTY)
+
+
+def test_a_folder_without_a_manifest_is_refused_with_what_was_looked_for(tmp_path: Path):
+    with pytest.raises(CorpusError, match=r"metadata\.csv, metadata\.jsonl"):
+        rows(tmp_path)
+    with pytest.raises(CorpusError, match="is no folder"):
+        rows(tmp_path / "nowhere")
+    for corpus_format in ("ljspeech", "audiofolder", "common_voice"):
+        with pytest.raises(CorpusError, match=f"format '{corpus_format}'"):
+            rows(tmp_path, corpus_format)

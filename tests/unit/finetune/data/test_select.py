@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finetune.data.clip import Clip
+from finetune.data.reasons import Reason
+from finetune.data.select import (
+    assign_splits,
+    merge_short,
+    text_key,
+    whole_conversations,
+    without_duplicates,
+    without_outliers,
+)
+from finetune.data.settings import FilterSettings, MergeSettings, SplitSettings
+
+FILTERS = FilterSettings()
+
+
+def clip(name: str, *, seconds: float = 3.0, text: str = "", speaker: str = "a", **change: object) -> Clip:
+    text = text or f"Bu gün {name} gedirik"
+    plain = Clip(name, f"{name}.flac", text, speaker, seconds, name, name, 30.0, 0.0, 11_000)
+    return replace(plain, **change)
+
+
+def join(clips: list[Clip]) -> Clip:
+    length = sum(c.seconds for c in clips) + 0.25 * (len(clips) - 1)
+    return replace(clips[0], text=" ".join(c.text for c in clips), seconds=length)
+
+
+def test_a_short_clip_joins_the_next_of_its_speaker_with_its_text():
+    clips = [clip("a", seconds=0.5, text="Bəli."), clip("x", seconds=0.5, speaker="b"), clip("b", text="Aydındır.")]
+    kept, out = merge_short(clips, FILTERS, MergeSettings(), join)
+    assert [(c.text, c.seconds) for c in kept] == [("Bəli. Aydındır.", 3.75)]
+    assert [(r.id, r.reason) for r in out] == [("x", Reason.CLIP_TOO_SHORT)]
+
+
+def test_a_last_short_clip_joins_the_one_before():
+    kept, out = merge_short([clip("a"), clip("b", seconds=0.5)], FILTERS, MergeSettings(), join)
+    assert [c.seconds for c in kept] == [3.75]
+    assert out == []
+
+
+def test_turns_of_a_conversation_stay_alone_however_short():
+    turn = clip("a", seconds=0.4, conversation="c")
+    assert merge_short([turn, clip("b")], FILTERS, MergeSettings(), join)[0] == [turn, clip("b")]
+
+
+def test_a_text_said_too_often_is_left_out_whatever_its_marks():
+    clips = [clip(f"{n}", text=t) for n, t in enumerate(("Salam!", "salam", "SALAM", "Salam."))]
+    kept, out = without_duplicates(clips, FILTERS)
+    assert len(kept) == 3
+    assert out[0].reason == Reason.TEXT_REPEATED
+
+
+def test_a_rate_far_from_the_speakers_own_is_left_out():
+    usual = [clip(f"{n}", seconds=2 + n / 50) for n in range(12)]
+    kept, out = without_outliers([*usual, clip("slow", seconds=9.0), clip("other", seconds=9, speaker="b")], FILTERS)
+    assert [r.id for r in out] == ["slow"]
+    assert len(kept) == 13
+
+
+def test_a_conversation_is_parted_where_a_turn_is_missing():
+    turns = [clip(f"{n}", conversation="c", turn=n, target=n != 0) for n in (0, 1, 3, 4)]
+    kept, out = whole_conversations([*turns, clip("x")])
+    assert [(c.id, c.conversation) for c in kept] == [
+        ("x", None), ("0", "c"), ("1", "c"), ("3", "c/1"), ("4", "c/1"),
+    ]  # fmt: skip
+    assert out == []
+    kept, out = whole_conversations([turns[0], *turns[2:]])
+    assert [r.reason for r in out] == [Reason.CONVERSATION_NO_TARGET]
+
+
+@given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 12)), min_size=2, max_size=80))
+def test_no_text_is_in_both_splits_and_with_many_voices_no_voice_is(readings: list[tuple[int, int]]):
+    clips = [clip(f"{n}", speaker=f"s{s}", text=f"mətn {'x' * t}") for n, (s, t) in enumerate(readings)]
+    splits, out = assign_splits(clips, SplitSettings())
+    assert splits.keys() | {r.id for r in out} == {c.id for c in clips}
+    parts = {split: [c for c in clips if splits.get(c.id) == split] for split in ("train", "validation")}
+    texts = [{text_key(c.text) for c in part} for part in parts.values()]
+    assert not texts[0] & texts[1]
+    if len({c.speaker for c in clips}) >= 5:
+        assert not {c.speaker for c in parts["train"]} & {c.speaker for c in parts["validation"]}
+    else:
+        assert not out
+        assert len(texts[0] | texts[1]) < 2 or parts["validation"]
+
+
+def test_what_is_held_out_stays_held_out_when_the_corpus_grows():
+    clips = [clip(f"{n}", text=f"mətn {'x' * n}") for n in range(40)]
+    few, many = (assign_splits(part, SplitSettings(validation_share=0.2))[0] for part in (clips[:30], clips))
+    held = {name for name, split in few.items() if split == "validation"}
+    assert len(held & {name for name, split in many.items() if split == "validation"}) == len(held)
