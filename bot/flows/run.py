@@ -95,8 +95,17 @@ class Run:
 
     def say(self, text: Template, more: Mapping[str, str] = _NOTHING, *, interruptible: bool | None = None) -> None:
         """Say a prompt with the values as they are now, and `more`."""
-        rendered = text.render({**self.values, **more}).strip()
+        rendered = text.render(self._shown({**self.values, **more})).strip()
         self.emit_say(rendered, interruptible=interruptible, cacheable=text.is_fixed)
+
+    def _shown(self, values: Mapping[str, str]) -> Mapping[str, str]:
+        """Name the values of enum slots as they are said."""
+        labels = {
+            name: slot.values[values[name]].say or values[name].replace("_", " ")
+            for name, slot in self.flow.slots.items()
+            if slot.values and values.get(name) in slot.values
+        }
+        return {**values, **labels}
 
     def emit_say(self, text: str, *, interruptible: bool | None = None, cacheable: bool = False) -> None:
         """Say a text; nothing when it is empty."""
