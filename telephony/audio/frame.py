@@ -1,0 +1,23 @@
+"""A frame is 20 ms of PCM16, mono, little-endian; inside the package its samples are an int16 array."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+_QUIET_PEAK = 400  # -38 dBFS: below soft speech, above the noise of a telephone line
+
+
+def samples_of(pcm: bytes) -> NDArray[np.int16]:
+    """View PCM16 as samples (read-only)."""
+    return np.frombuffer(pcm, "<i2")
+
+
+def pcm_of(samples: NDArray[np.int16]) -> bytes:
+    """Write samples as PCM16."""
+    return samples.astype("<i2", copy=False).tobytes()
+
+
+def is_quiet(samples: NDArray[np.int16]) -> bool:
+    """Say whether a cut in these samples goes unheard: no peak of speech in them."""
+    return not len(samples) or (int(samples.max()) < _QUIET_PEAK and int(samples.min()) > -_QUIET_PEAK)

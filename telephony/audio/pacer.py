@@ -1,0 +1,120 @@
+"""One frame every 20 ms towards the caller, out of a queue that may hold a lead; told the time.
+
+Two threads may share a pacer without a lock: the bot's side calls `put` and `flush` and reads, the clock's side calls
+`start`, `due` and `take`. Every frame leaves the queue by one atomic `popleft`, so it is either played or dropped,
+and what was played follows from what was put, what was dropped and what is left.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+_PAUSE_MS = 500  # silence longer than this between two frames is a pause of the bot, not a failure to keep up
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What is to be done now."""
+
+    frames: int  # to `take`
+    at: float  # when the first of them was due
+    skipped: int  # frames of time before it that are given up, after too long a stall
+
+
+class Pacer:
+    """Queue of frames of `frame_ms`, released at `start`, `start` + `frame_ms`, ... without drift.
+
+    After a stall at most `catch_up` frames go at once; the time beyond is skipped, the frames are not.
+    """
+
+    def __init__(self, *, lead_ms: int, frame_ms: int = 20, catch_up: int = 5) -> None:
+        self._frame_ms = frame_ms
+        self._capacity = max(1, lead_ms // frame_ms)
+        self._catch_up = catch_up
+        self._queue: deque[bytes] = deque()
+        self._put = 0
+        self._dropped = 0
+        self._interrupted = False
+        self._started_at = 0.0
+        self._ticks = 0
+        self._silent: int | None = None  # frames of silence since the last of speech; None: the bot is not speaking
+        self.underruns = 0  # frames of silence in the middle of speech
+        self.late_ms_max = 0.0
+
+    # The bot's side
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the queue holds its lead."""
+        return len(self._queue) >= self._capacity
+
+    @property
+    def queued_ms(self) -> int:
+        """What waits to be played."""
+        return len(self._queue) * self._frame_ms
+
+    @property
+    def played_ms(self) -> int:
+        """What was put and has been taken; silence is not counted."""
+        return (self._put - self._dropped - len(self._queue)) * self._frame_ms
+
+    def put(self, frame: bytes) -> None:
+        """Queue a frame; wait until the queue is not full before."""
+        self._queue.append(frame)
+        self._put += 1
+
+    def flush(self) -> int:
+        """Drop what waits; returns how many ms that was."""
+        self._interrupted = True
+        dropped = 0
+        while self._pop() is not None:
+            dropped += 1
+        self._dropped += dropped
+        return dropped * self._frame_ms
+
+    # The clock's side
+
+    def start(self, *, now: float) -> None:
+        """Make the first frame due now."""
+        self._started_at = now
+        self._ticks = 0
+
+    def timer_at(self) -> float:
+        """When the next frame is due."""
+        return self._started_at + self._ticks * self._frame_ms / 1000
+
+    def due(self, *, now: float) -> Due:
+        """Say how many frames to `take` now; time that has come is not asked for again."""
+        late_s = now - self.timer_at()
+        if late_s < 0:
+            return Due(0, now, 0)
+        self.late_ms_max = max(self.late_ms_max, 1000 * late_s)
+        come = 1 + int(late_s * 1000 / self._frame_ms)
+        skipped = max(0, come - self._catch_up)
+        self._ticks += skipped
+        at = self.timer_at()
+        self._ticks += come - skipped
+        return Due(come - skipped, at, skipped)
+
+    def take(self) -> bytes | None:
+        """Take the next frame; None where silence has to be sent instead."""
+        if self._interrupted:
+            self._interrupted = False
+            self._silent = None
+        frame = self._pop()
+        if frame is None:
+            if self._silent is not None:
+                self._silent += 1
+            return None
+        if self._silent is not None and self._silent * self._frame_ms <= _PAUSE_MS:
+            self.underruns += self._silent
+        self._silent = 0
+        return frame
+
+    def _pop(self) -> bytes | None:
+        # Asking first whether one is there would leave time for the other side to take it.
+        try:
+            return self._queue.popleft()
+        except IndexError:
+            return None

@@ -1,0 +1,136 @@
+"""Opens RTP sessions over one port pool and one media thread a process."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import secrets
+import time
+from concurrent.futures import Future
+from random import SystemRandom
+
+from telephony.audio.pacer import Pacer
+from telephony.errors import CapacityError, LocalProtocolError
+from telephony.leg import FRAME_MS
+from telephony.media import Media
+from telephony.rtp.codec import CODECS
+from telephony.rtp.depacketizer import Depacketizer
+from telephony.rtp.doorbell import Doorbell
+from telephony.rtp.endpoint import RtpEndpoint
+from telephony.rtp.mailbox import Mailbox
+from telephony.rtp.media import Bell, RtpMedia
+from telephony.rtp.media_thread import MediaThread
+from telephony.rtp.packetizer import Packetizer
+from telephony.rtp.ports import PortPool
+from telephony.rtp.report import Reporter
+from telephony.rtp.sender import RtpSender
+from telephony.rtp.session import RtpSession
+from telephony.rtp.stream import RtpStream
+from telephony.settings import RtpSettings
+
+_MAILBOX_MS = 2000  # audio that the bot may leave unfetched
+_BIND_ATTEMPTS = 16  # other processes may sit on ports of our range
+
+
+class RtpMediaFactory:
+    """Implements `telephony.media.MediaFactory`. `start` it in the bot's loop, `stop` it there at the end."""
+
+    def __init__(self, settings: RtpSettings) -> None:
+        self._settings = settings
+        self._dice = SystemRandom()
+        self._ports = PortPool(port_min=settings.port_min, port_max=settings.port_max, shuffle=self._dice.shuffle)
+        self._thread: MediaThread | None = None
+        self._doorbell: Doorbell | None = None
+        self._open: dict[int, RtpMedia] = {}  # by port; the media thread only pops
+
+    async def start(self) -> None:
+        """Start the media thread."""
+        self._doorbell = Doorbell(asyncio.get_running_loop())
+        self._thread = MediaThread(after_tick=self._doorbell.ring)
+        await asyncio.to_thread(self._thread.start)
+
+    async def stop(self) -> None:
+        """Close what is open and end the media thread."""
+        for media in list(self._open.values()):
+            await media.close()
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            await asyncio.to_thread(thread.stop)
+
+    @property
+    def ports_taken(self) -> int:
+        """Port pairs in use."""
+        return self._ports.taken
+
+    async def open(self) -> Media:
+        """Take a port pair; raises `CapacityError` when none is free."""
+        thread, doorbell = self._thread, self._doorbell
+        if thread is None or doorbell is None:
+            raise LocalProtocolError("the media thread is not running: await start() first")
+        binding = thread.call(self._bind)
+        try:
+            endpoint = await asyncio.shield(asyncio.wrap_future(binding))
+        except asyncio.CancelledError:
+            thread.post(lambda: self._unbind(binding))
+            raise
+        media = self._open[endpoint.port] = self._join(thread, doorbell, endpoint)
+        return media
+
+    # In the media thread, to which the port pool belongs
+
+    def _bind(self) -> RtpEndpoint:
+        for _ in range(_BIND_ATTEMPTS):
+            port = self._ports.take(now=time.monotonic())
+            try:
+                return RtpEndpoint(host=self._settings.host, port=port)
+            except OSError as error:
+                self._ports.give_back(port, now=time.monotonic())
+                if error.errno != errno.EADDRINUSE:
+                    raise
+        raise CapacityError(
+            f"other processes hold {_BIND_ATTEMPTS} RTP ports in a row: move [rtp] port_min and port_max"
+        )
+
+    def _unbind(self, binding: Future[RtpEndpoint]) -> None:
+        if binding.exception() is None:
+            endpoint = binding.result()
+            endpoint.close()
+            self._ports.give_back(endpoint.port, now=time.monotonic())
+
+    def _free(self, port: int) -> None:
+        self._ports.give_back(port, now=time.monotonic())
+        self._open.pop(port, None)
+
+    def _join(self, thread: MediaThread, doorbell: Doorbell, endpoint: RtpEndpoint) -> RtpMedia:
+        settings = self._settings
+        pacer = Pacer(lead_ms=settings.lead_ms)
+        mailbox = Mailbox(audio_frames=_MAILBOX_MS // FRAME_MS)
+        bell = Bell(doorbell)
+        sender = RtpSender(ssrc=secrets.randbits(32), sequence=secrets.randbits(16), timestamp=secrets.randbits(32))
+        reporter = Reporter(
+            cname=secrets.token_urlsafe(12),  # RFC 7022: tells nothing of the host
+            wall_offset_s=time.time() - time.monotonic(),
+            dice=self._dice.random,
+        )
+        # Until SDP has said which law it is, nothing is decoded or encoded.
+        codec = CODECS["PCMU"]
+        stream = RtpStream(
+            session=RtpSession(sender=sender, reporter=reporter, silence_timeout_s=settings.silence_timeout_s),
+            endpoint=endpoint,
+            pacer=pacer,
+            depacketizer=Depacketizer(
+                codec, playout_min_ms=settings.playout_min_ms, playout_max_ms=settings.playout_max_ms
+            ),
+            packetizer=Packetizer(codec),
+            mailbox=mailbox,
+            ring=bell.ring,
+        )
+        return RtpMedia(
+            thread=thread,
+            stream=stream,
+            endpoint=endpoint,
+            pacer=pacer,
+            mailbox=mailbox,
+            bell=bell,
+            free=lambda: self._free(endpoint.port),
+        )

@@ -1,0 +1,168 @@
+"""`Media` over RTP: the face of one call's stream towards the bot's loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from telephony.audio.pacer import Pacer
+from telephony.errors import AudioFormatError, LegEndedError
+from telephony.leg import OUTPUT_FRAME_BYTES, LegStats
+from telephony.media import MediaEvent, MediaParameters
+from telephony.rtp.doorbell import Doorbell
+from telephony.rtp.endpoint import RtpEndpoint
+from telephony.rtp.mailbox import Mailbox
+from telephony.rtp.media_thread import MediaThread
+from telephony.rtp.stream import RtpStream
+
+
+class Bell:
+    """One call's part of the doorbell: however often it is rung, the loop is told once."""
+
+    def __init__(self, doorbell: Doorbell) -> None:
+        self._doorbell = doorbell
+        self._rung = False
+        self._woken = asyncio.Event()
+
+    def ring(self) -> None:
+        """Tell the waiting side; called in the media thread."""
+        if not self._rung:
+            self._rung = True
+            self._doorbell.note(self._answer)
+
+    def _answer(self) -> None:
+        # Cleared first: what happens from here on rings again.
+        self._rung = False
+        self.wake()
+
+    def wake(self) -> None:
+        """Let all that wait look again; called in the bot's loop."""
+        self._woken.set()
+
+    async def wait(self) -> None:
+        """Wait for the next ring; what to wait for is looked at just before."""
+        self._woken.clear()
+        await self._woken.wait()
+
+
+class RtpMedia:
+    """One RTP session; implements `telephony.media.Media`. Made by `RtpMediaFactory.open`.
+
+    The pacer and the mailbox are shared with the media thread without a lock; all else goes there by `thread.post`.
+    """
+
+    def __init__(
+        self,
+        *,
+        thread: MediaThread,
+        stream: RtpStream,
+        endpoint: RtpEndpoint,
+        pacer: Pacer,
+        mailbox: Mailbox,
+        bell: Bell,
+        free: Callable[[], None],
+    ) -> None:
+        self._thread = thread
+        self._stream = stream
+        self._endpoint = endpoint
+        self._pacer = pacer
+        self._mailbox = mailbox
+        self._bell = bell
+        self._free = free  # gives the ports back; called in the media thread
+        self._started = False
+        self._closing: Future[None] | None = None
+
+    @property
+    def local_host(self) -> str:
+        """Address to write into SDP."""
+        return self._endpoint.host
+
+    @property
+    def local_port(self) -> int:
+        """RTP port to write into SDP; RTCP is the next one."""
+        return self._endpoint.port
+
+    @property
+    def played_ms(self) -> int:
+        """Bot audio that has left towards the caller, in ms; exact, silence not counted."""
+        return self._pacer.played_ms
+
+    def apply(self, parameters: MediaParameters) -> None:
+        """Start, or take the result of a re-INVITE; raises `LegEndedError` after `close()`."""
+        self._check_open()
+        is_first, self._started = not self._started, True
+
+        def apply_there() -> None:
+            self._stream.apply(parameters, now=time.monotonic())
+            if is_first:
+                self._thread.add(self._stream)
+
+        self._thread.post(apply_there)
+
+    async def receive(self) -> MediaEvent:
+        """Wait for the next event; raises `LegEndedError` after `close()`."""
+        while True:
+            self._check_open()
+            event = self._mailbox.get()
+            if event is not None:
+                return event
+            await self._bell.wait()
+
+    async def play(self, pcm: bytes) -> None:
+        """Queue one frame of OUTPUT_FRAME_BYTES; waits while the lead is full. On hold the queue stands still.
+
+        Raises `AudioFormatError` for another size and `LegEndedError` after `close()`.
+        """
+        if len(pcm) != OUTPUT_FRAME_BYTES:
+            raise AudioFormatError(f"a frame of {len(pcm)} bytes, not {OUTPUT_FRAME_BYTES}: give 20 ms at 24 kHz")
+        self._check_open()
+        while self._pacer.is_full:
+            await self._bell.wait()
+            self._check_open()
+        self._pacer.put(pcm)
+
+    def flush(self) -> int:
+        """Drop what was queued and not yet sent; returns how much that was, in ms."""
+        dropped_ms = self._pacer.flush()
+        self._bell.wake()  # there is room, and nothing to drain
+        return dropped_ms
+
+    async def drain(self) -> None:
+        """Wait until all that was queued has been sent, dropped, or the session closed."""
+        while self._pacer.queued_ms and self._closing is None:
+            await self._bell.wait()
+
+    async def send_digits(self, digits: str) -> None:
+        """Send RFC 4733 events and wait until they are sent; the bot's audio waits meanwhile.
+
+        Raises `LocalProtocolError` where telephone-event was not agreed, and `LegEndedError` after `close()`.
+        """
+        self._check_open()
+        done_at = await asyncio.wrap_future(self._thread.call(lambda: self._stream.press(digits)))
+        while self._stream.pressed < done_at:
+            self._check_open()
+            await self._bell.wait()
+
+    def stats(self) -> LegStats:
+        """Figures so far."""
+        return self._stream.stats()
+
+    async def close(self) -> None:
+        """Send RTCP BYE, free the ports. Idempotent; it completes even if the caller is cancelled."""
+        if self._closing is None:
+            self._closing = self._thread.call(self._close_there)
+            self._bell.wake()
+        await asyncio.shield(asyncio.wrap_future(self._closing))
+
+    def _close_there(self) -> None:
+        self._thread.remove(self._stream)
+        try:
+            self._stream.close(now=time.monotonic())
+        finally:
+            self._free()
+
+    def _check_open(self) -> None:
+        if self._closing is not None:
+            raise LegEndedError("the media session is closed")

@@ -1,0 +1,136 @@
+"""What we receive: which datagrams count, whose they are, and what they mean (audio, key presses, a dead line)."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from telephony.errors import RtpParseError
+from telephony.leg import DigitReceived
+from telephony.media import MediaParameters, MediaTimedOut
+from telephony.rtp.codec import CLOCK_HZ, COMFORT_NOISE
+from telephony.rtp.dtmf import DtmfReceiver
+from telephony.rtp.packet import RtpPacket, parse_rtp
+from telephony.rtp.reception import Reception
+from telephony.rtp.source import Address, SourceLock
+
+
+@dataclass(frozen=True, slots=True)
+class AudioArrived:
+    """A packet of the peer's audio."""
+
+    packet: RtpPacket
+    arrived: float  # now
+
+
+@dataclass(frozen=True, slots=True)
+class StreamChanged:
+    """The peer's audio goes on under another SSRC, or anew after a hold; nothing of before belongs to it."""
+
+
+SessionEvent: TypeAlias = AudioArrived | StreamChanged | DigitReceived | MediaTimedOut
+
+
+class RtpReceiver:
+    """Receiving half of a session. Feed it datagrams and time, then drain `poll`."""
+
+    def __init__(self, *, silence_timeout_s: float) -> None:
+        self.source = SourceLock()
+        self.reception: Reception | None = None
+        self.malformed = 0  # datagrams that are no RTP, or of a payload type not agreed
+        self._silence_timeout_s = silence_timeout_s
+        self._parameters: MediaParameters | None = None
+        self._dtmf = DtmfReceiver()
+        self._stranger: AudioArrived | None = None  # the first packet of another SSRC, until its second
+        self._deaf_at: float | None = None  # None: on hold, or told already
+        self._events: deque[SessionEvent] = deque()
+        self._received_before = 0  # under earlier SSRCs
+        self._lost_before = 0
+
+    def agree(self, parameters: MediaParameters, *, named: Address | None, now: float) -> None:
+        """Take what SDP agreed; `named` is its address, None where it names none."""
+        before, self._parameters = self._parameters, parameters
+        self.source.expect(named)
+        if not parameters.receive:
+            self._deaf_at = None
+        elif before is None or not before.receive:
+            self._deaf_at = now + self._silence_timeout_s
+            if before is not None:
+                self._events.append(StreamChanged())
+
+    @property
+    def received(self) -> int:
+        """Packets of all SSRCs so far."""
+        return self._received_before + (self.reception.received if self.reception else 0)
+
+    @property
+    def lost(self) -> int:
+        """Packets that did not come, of all SSRCs so far."""
+        return self._lost_before + (max(0, self.reception.lost) if self.reception else 0)
+
+    def poll(self) -> SessionEvent | None:
+        """Give the next event; None when all is told."""
+        return self._events.popleft() if self._events else None
+
+    def receive(self, data: bytes, source: Address, *, now: float) -> None:
+        """Take a datagram that arrived at `now`."""
+        parameters = self._parameters
+        if parameters is None:
+            return
+        try:
+            packet = parse_rtp(data)
+        except RtpParseError:
+            self.malformed += 1
+            return
+        if packet.payload_type not in {parameters.payload_type, parameters.dtmf_payload_type, COMFORT_NOISE}:
+            self.malformed += 1
+            return
+        if not self.source.admits(source, sequence=packet.sequence, now=now) or not parameters.receive:
+            return
+        self._deaf_at = now + self._silence_timeout_s
+        if packet.payload_type == parameters.payload_type:
+            self._receive_audio(AudioArrived(packet, now))
+            return
+        self._count(packet, now, timed=False)
+        if packet.payload_type == parameters.dtmf_payload_type:
+            self._receive_event(packet, now)
+
+    def _receive_audio(self, arrival: AudioArrived) -> None:
+        ssrc = arrival.packet.ssrc
+        if self.reception is None:
+            self.reception = Reception(ssrc, CLOCK_HZ)
+        elif self.reception.ssrc != ssrc:
+            # A stray packet of a stream that has ended must not cut the present one; two in a row are another stream.
+            stranger, self._stranger = self._stranger, arrival
+            if stranger is None or stranger.packet.ssrc != ssrc:
+                return
+            self._received_before, self._lost_before = self.received, self.lost
+            self.reception = Reception(ssrc, CLOCK_HZ)
+            self._events.append(StreamChanged())
+            self._take(stranger)
+        self._stranger = None
+        self._take(arrival)
+
+    def _take(self, arrival: AudioArrived) -> None:
+        self._count(arrival.packet, arrival.arrived, timed=True)
+        if arrival.packet.payload:
+            self._events.append(arrival)
+
+    def _count(self, packet: RtpPacket, now: float, *, timed: bool) -> None:
+        # Some gateways send telephone events under an SSRC of their own.
+        if self.reception is not None and self.reception.ssrc == packet.ssrc:
+            self.reception.update(packet.sequence, timestamp=packet.timestamp if timed else None, now=now)
+
+    def _receive_event(self, packet: RtpPacket, now: float) -> None:
+        try:
+            self._events.extend(self._dtmf.receive(packet, now=now))
+        except RtpParseError:
+            self.malformed += 1
+
+    def handle_timer(self, *, now: float) -> None:
+        """Let time pass: presses whose end was lost, and a line on which nothing comes any more."""
+        self._events.extend(self._dtmf.handle_timer(now=now))
+        if self._deaf_at is not None and now >= self._deaf_at:
+            self._deaf_at = None
+            self._events.append(MediaTimedOut())

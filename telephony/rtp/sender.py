@@ -1,0 +1,40 @@
+"""What we send: one SSRC with its sequence numbers, its media clock and its marker bits."""
+
+from __future__ import annotations
+
+from telephony.rtp.packet import RtpPacket, build_rtp
+
+
+class RtpSender:
+    """Numbers packets; the media clock goes on whether or not anything is sent."""
+
+    def __init__(self, *, ssrc: int, sequence: int, timestamp: int) -> None:
+        self.ssrc = ssrc
+        self.timestamp = timestamp  # of the next packet of audio
+        self.packets = 0
+        self.octets = 0  # of payload
+        self._sequence = sequence
+        self._marker = True
+
+    def audio(self, payload_type: int, payload: bytes) -> bytes:
+        """Build a packet, a sample a byte; marked after time in which none was sent (RFC 3551 section 4.1)."""
+        data = self._build(payload_type, payload, self.timestamp, marker=self._marker)
+        self._marker = False
+        self.timestamp = (self.timestamp + len(payload)) & 0xFFFFFFFF
+        return data
+
+    def event(self, payload_type: int, payload: bytes, *, timestamp: int, marker: bool) -> bytes:
+        """Build a packet of a telephone event that began at `timestamp`."""
+        return self._build(payload_type, payload, timestamp, marker=marker)
+
+    def skip(self, samples: int) -> None:
+        """Let media time pass without a packet."""
+        self.timestamp = (self.timestamp + samples) & 0xFFFFFFFF
+        self._marker = True
+
+    def _build(self, payload_type: int, payload: bytes, timestamp: int, *, marker: bool) -> bytes:
+        sequence = self._sequence
+        self._sequence = (sequence + 1) & 0xFFFF
+        self.packets += 1
+        self.octets += len(payload)
+        return build_rtp(RtpPacket(payload_type, sequence, timestamp, self.ssrc, payload, marker))

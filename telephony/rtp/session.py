@@ -1,0 +1,166 @@
+"""One RTP session of two (RFC 3550) without socket or clock: receiver, sender, telephone events and reports.
+
+Datagrams go in by `receive_rtp` and `receive_rtcp`, their meaning comes out of `poll`. Each `send_...` gives a
+datagram for `destination`, or `rtcp_destination` where it is RTCP.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from telephony.errors import LocalProtocolError, RtpParseError
+from telephony.leg import FRAME_MS
+from telephony.media import MediaParameters
+from telephony.rtp.codec import CLOCK_HZ
+from telephony.rtp.dtmf import DtmfSender, build_event
+from telephony.rtp.packet import is_rtcp
+from telephony.rtp.receiver import RtpReceiver, SessionEvent
+from telephony.rtp.report import Reporter
+from telephony.rtp.rtcp import build_rtcp, parse_rtcp
+from telephony.rtp.sender import RtpSender
+from telephony.rtp.source import Address
+
+_FRAME = CLOCK_HZ * FRAME_MS // 1000
+
+
+class RtpSession:
+    """State of one session; `apply` starts it, and changes it after a re-INVITE."""
+
+    def __init__(self, *, sender: RtpSender, reporter: Reporter, silence_timeout_s: float) -> None:
+        self.receiver = RtpReceiver(silence_timeout_s=silence_timeout_s)
+        self._sender = sender
+        self._reporter = reporter
+        self._dtmf = DtmfSender()
+        self._parameters: MediaParameters | None = None
+        self._named: Address | None = None
+        self._rtcp_source: Address | None = None
+
+    def apply(self, parameters: MediaParameters, *, now: float) -> None:
+        """Take the result of an offer and answer."""
+        if self._parameters is None:
+            self._reporter.start(now=now)
+        named = _address(parameters.remote_host, parameters.remote_port)
+        if named != self._named:
+            self._named, self._rtcp_source = named, None
+        self._parameters = parameters
+        self.receiver.agree(parameters, named=named, now=now)
+
+    @property
+    def destination(self) -> Address | None:
+        """Where RTP goes: to where it comes from (symmetric RTP), before that to the address in SDP."""
+        return self.receiver.source.locked or self._named
+
+    @property
+    def rtcp_destination(self) -> Address | None:
+        """Where RTCP goes."""
+        if self._rtcp_source is not None or self.destination is None:
+            return self._rtcp_source
+        return self.destination[0], self.destination[1] + 1
+
+    # Receiving
+
+    def receive_rtp(self, data: bytes, source: Address, *, now: float) -> None:
+        """Take a datagram of the RTP port."""
+        if is_rtcp(data):
+            self.receive_rtcp(data, source, now=now)
+        else:
+            self.receiver.receive(data, source, now=now)
+
+    def receive_rtcp(self, data: bytes, source: Address, *, now: float) -> None:
+        """Take a datagram of the RTCP port; only the host that RTP is exchanged with is believed."""
+        if self.destination is None or source[0] != self.destination[0]:
+            return
+        try:
+            packets = parse_rtcp(data)
+        except RtpParseError:
+            self.receiver.malformed += 1
+            return
+        self._rtcp_source = source
+        self._reporter.receive(packets, our_ssrc=self._sender.ssrc, now=now)
+
+    def handle_timer(self, *, now: float) -> None:
+        """Let time pass."""
+        self.receiver.handle_timer(now=now)
+
+    def poll(self) -> SessionEvent | None:
+        """Give the next event; None when all is told."""
+        return self.receiver.poll()
+
+    # Sending
+
+    @property
+    def may_send(self) -> bool:
+        """Whether RTP may go out: started, not on hold, and somewhere to send to."""
+        return self._parameters is not None and self._parameters.send and self.destination is not None
+
+    def send_audio(self, payload: bytes) -> bytes:
+        """Build the next packet of audio, a sample a byte."""
+        return self._sender.audio(self._agreed().payload_type, payload)
+
+    def send_nothing(self, samples: int) -> None:
+        """Let media time pass without a packet."""
+        self._sender.skip(samples)
+
+    def press(self, digits: str) -> int:
+        """Queue digits; returns what `pressed` will be when they are sent. Raises `LocalProtocolError`."""
+        if self._agreed().dtmf_payload_type is None:
+            raise LocalProtocolError("cannot send digits: the peer did not agree to telephone-event")
+        return self._dtmf.press(digits)
+
+    @property
+    def is_pressing(self) -> bool:
+        """Whether `send_press` is to be called for the next 20 ms."""
+        return self._dtmf.is_active
+
+    @property
+    def pressed(self) -> int:
+        """Digits sent so far."""
+        return self._dtmf.pressed
+
+    def send_press(self) -> bytes | None:
+        """Build the packet of the next 20 ms of a press, in place of audio; None in the pause after it."""
+        step = self._dtmf.step(timestamp=self._sender.timestamp)
+        payload_type = self._agreed().dtmf_payload_type
+        if step is None or payload_type is None:  # a re-INVITE may take telephone-event away
+            return None
+        event, timestamp, marker = step
+        data = self._sender.event(payload_type, build_event(event), timestamp=timestamp, marker=marker)
+        self._sender.skip(_FRAME)
+        return data
+
+    def send_report(self, *, now: float) -> bytes | None:
+        """Build the RTCP that is due; None before its time."""
+        due = self._reporter.timer_at()
+        if due is None or now < due:
+            return None
+        return build_rtcp(self._reporter.report(self._sender, self.receiver.reception, now=now))
+
+    def send_goodbye(self, *, now: float) -> bytes:
+        """Build the last RTCP."""
+        return build_rtcp(self._reporter.goodbye(self._sender, self.receiver.reception, now=now))
+
+    def _agreed(self) -> MediaParameters:
+        if self._parameters is None:
+            raise LocalProtocolError("no media parameters: call apply() first")
+        return self._parameters
+
+    # Figures
+
+    @property
+    def sent(self) -> int:
+        """RTP packets sent."""
+        return self._sender.packets
+
+    @property
+    def round_trip_s(self) -> float | None:
+        """Last round trip that RTCP told."""
+        return self._reporter.round_trip_s
+
+
+def _address(host: str, port: int) -> Address | None:
+    """Give the address of SDP, None where it names none (port 0, 0.0.0.0 of an old hold, a host name)."""
+    try:
+        literal = ip_address(host)
+    except ValueError:
+        return None
+    return None if literal.is_unspecified or not port else (str(literal), port)

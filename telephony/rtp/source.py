@@ -1,0 +1,60 @@
+"""Whom to believe: the one address that a call's RTP comes from (symmetric RTP, RFC 4961), learnt once and kept.
+
+A packet is taken from the address that SDP named, or from one that sent three in a row (a peer behind NAT). From then
+on others are refused, so that nobody can speak into a call by guessing its port, unless the known source has been
+silent for some seconds.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+Address: TypeAlias = tuple[str, int]
+
+_PROBATION = 3
+_FORMER_PROBATION = 50  # the source from before a re-INVITE may go on sending a while: a second of packets
+_RELEARN_AFTER_S = 5.0
+
+
+class SourceLock:
+    """The source of one session's RTP."""
+
+    def __init__(self) -> None:
+        self.locked: Address | None = None
+        self.refused = 0  # packets
+        self._named: Address | None = None
+        self._former: Address | None = None
+        self._heard_at = 0.0
+        self._candidate: Address | None = None
+        self._candidate_next = 0
+        self._candidate_count = 0
+
+    def expect(self, named: Address | None) -> None:
+        """Take the address of a new SDP; another one than before unlocks."""
+        if named != self._named:
+            self._former, self.locked = self.locked, None
+            self._candidate = None
+        self._named = named
+
+    def admits(self, source: Address, *, sequence: int, now: float) -> bool:
+        """Say whether a valid packet from `source` is to be taken, and learn from it."""
+        if source == self.locked:
+            self._heard_at = now
+            return True
+        if source == self._named or self._passes_probation(source, sequence, now):
+            self.locked, self._former = source, None
+            self._candidate = None
+            self._heard_at = now
+            return True
+        self.refused += 1
+        return False
+
+    def _passes_probation(self, source: Address, sequence: int, now: float) -> bool:
+        if self.locked is not None and now - self._heard_at < _RELEARN_AFTER_S:
+            return False
+        if source == self._candidate and sequence == self._candidate_next:
+            self._candidate_count += 1
+        else:
+            self._candidate, self._candidate_count = source, 1
+        self._candidate_next = sequence + 1 & 0xFFFF
+        return self._candidate_count >= (_FORMER_PROBATION if source == self._former else _PROBATION)

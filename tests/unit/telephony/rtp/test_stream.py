@@ -1,0 +1,293 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from telephony.audio.frame import pcm_of, samples_of
+from telephony.audio.g711 import A_LAW
+from telephony.audio.pacer import Pacer
+from telephony.errors import LocalProtocolError
+from telephony.leg import OUTPUT_FRAME_BYTES, AudioReceived, DigitReceived
+from telephony.media import MediaEvent, MediaParameters, MediaTimedOut
+from telephony.rtp.depacketizer import Depacketizer
+from telephony.rtp.mailbox import Mailbox
+from telephony.rtp.packet import RtpPacket, build_rtp, parse_rtp
+from telephony.rtp.packetizer import Packetizer
+from telephony.rtp.report import Reporter
+from telephony.rtp.rtcp import Goodbye, ReceiverReport, SenderReport, build_rtcp, parse_rtcp
+from telephony.rtp.sender import RtpSender
+from telephony.rtp.session import RtpSession
+from telephony.rtp.source import Address
+from telephony.rtp.stream import RtpStream
+
+PEER: Address = ("192.0.2.1", 4000)
+LOUD = pcm_of(np.rint(8_000 * np.sin(2 * np.pi * 1_000 * np.arange(480) / 24_000)).astype(np.int16))
+
+
+@dataclass
+class WiredEndpoint:
+    """Sockets of which both ends are lists."""
+
+    rtp_in: list[tuple[bytes, Address, float]] = field(default_factory=list)
+    rtcp_in: list[tuple[bytes, Address, float]] = field(default_factory=list)
+    rtp_out: list[tuple[bytes, Address]] = field(default_factory=list)
+    rtcp_out: list[tuple[bytes, Address]] = field(default_factory=list)
+    closed: bool = False
+
+    def receive_rtp(self, *, now: float) -> list[tuple[bytes, Address, float]]:
+        taken, self.rtp_in = self.rtp_in, []
+        return taken
+
+    def receive_rtcp(self, *, now: float) -> list[tuple[bytes, Address, float]]:
+        taken, self.rtcp_in = self.rtcp_in, []
+        return taken
+
+    def send_rtp(self, data: bytes, destination: Address) -> None:
+        self.rtp_out.append((data, destination))
+
+    def send_rtcp(self, data: bytes, destination: Address) -> None:
+        self.rtcp_out.append((data, destination))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class Call:
+    """One stream with all its parts in reach, ticked by hand."""
+
+    endpoint: WiredEndpoint = field(default_factory=WiredEndpoint)
+    pacer: Pacer = field(default_factory=lambda: Pacer(lead_ms=200))
+    mailbox: Mailbox = field(default_factory=lambda: Mailbox(audio_frames=1_000))
+    rings: int = 0
+    now: float = 50.0
+
+    def __post_init__(self) -> None:
+        session = RtpSession(
+            sender=RtpSender(ssrc=1, sequence=0, timestamp=0),
+            reporter=Reporter(cname="c", wall_offset_s=1e9, dice=lambda: 0.5),
+            silence_timeout_s=30.0,
+        )
+        self.stream = RtpStream(
+            session=session,
+            endpoint=self.endpoint,
+            pacer=self.pacer,
+            depacketizer=Depacketizer(A_LAW, playout_min_ms=20, playout_max_ms=200),
+            packetizer=Packetizer(A_LAW),
+            mailbox=self.mailbox,
+            ring=self.ring,
+        )
+
+    def ring(self) -> None:
+        self.rings += 1
+
+    def apply(self, *, ptime_ms: int = 20, send: bool = True, receive: bool = True, host: str = PEER[0]) -> None:
+        parameters = MediaParameters(host, PEER[1], "PCMA", 8, 101, ptime_ms=ptime_ms, send=send, receive=receive)
+        self.stream.apply(parameters, now=self.now)
+
+    def start(self, **applied: object) -> Call:
+        self.apply(**applied)  # type: ignore[arg-type]  # keyword arguments of apply
+        self.stream.start(now=self.now)
+        return self
+
+    def tick(self, count: int = 1) -> None:
+        for _ in range(count):
+            self.stream.tick(now=self.now + 0.001)
+            self.now += 0.02
+
+    def sent(self) -> list[RtpPacket]:
+        return [parse_rtp(data) for data, _ in self.endpoint.rtp_out]
+
+    def events(self) -> list[MediaEvent]:
+        events: list[MediaEvent] = []
+        while (event := self.mailbox.get()) is not None:
+            events.append(event)
+        return events
+
+    def hear(self, number: int, payload: bytes, *, payload_type: int = 8, ssrc: int = 2) -> None:
+        data = build_rtp(RtpPacket(payload_type, number, number * 160, ssrc, payload))
+        self.endpoint.rtp_in.append((data, PEER, self.now))
+
+
+def test_a_frame_goes_each_way_every_tick() -> None:
+    call = Call().start()
+    call.tick(5)
+
+    assert [packet.timestamp for packet in call.sent()] == [0, 160, 320, 480, 640]
+    assert {destination for _, destination in call.endpoint.rtp_out} == {PEER}
+    assert [event.media_time_ms for event in call.events() if isinstance(event, AudioReceived)] == [0, 20, 40, 60, 80]
+    assert call.rings == 5
+
+
+def test_bot_audio_leaves_in_place_of_silence() -> None:
+    call = Call().start()
+    call.tick()
+    for _ in range(3):
+        call.pacer.put(LOUD)
+    call.tick(6)
+
+    loud = [bool(np.abs(A_LAW.decode(packet.payload)).max() > 1_000) for packet in call.sent()]
+    assert loud == [False, True, True, True, True, False, False]  # the filter's 3 ms ring on
+    assert call.pacer.played_ms == 60
+
+
+def test_caller_audio_comes_as_16_khz() -> None:
+    call = Call().start()
+    for number in range(20):
+        call.hear(number, b"\x2a\xaa" * 80)
+        call.tick()
+
+    heard = [samples_of(event.pcm) for event in call.events() if isinstance(event, AudioReceived)]
+    assert max(len(frame) for frame in heard) == 320
+    assert np.abs(heard[-1]).max() > 1_000
+
+
+def test_stall_is_caught_up_within_bounds_and_media_time_jumps_over_the_rest() -> None:
+    call = Call().start()
+    call.tick()
+    call.now += 0.98
+    call.tick()
+    call.tick()
+
+    assert [packet.timestamp for packet in call.sent()] == [0] + [160 * n for n in range(46, 51)] + [160 * 51]
+    times = [event.media_time_ms for event in call.events() if isinstance(event, AudioReceived)]
+    assert times == [0, 920, 940, 960, 980, 1_000, 1_020]
+
+
+def test_digits_are_told() -> None:
+    call = Call().start()
+    call.hear(0, b"\x05\x8a\x03\x20", payload_type=101)
+    call.tick()
+
+    assert DigitReceived("5", 100) in call.events()
+
+
+def test_dead_line_is_told() -> None:
+    call = Call().start()
+    call.now += 31.0
+    call.tick()
+
+    assert MediaTimedOut() in call.events()
+
+
+def test_another_ssrc_is_heard_at_once() -> None:
+    call = Call().start()
+    for number in range(10):
+        call.hear(number, b"\xd5" * 160)
+        call.tick()
+    for number in range(30_000, 30_010):
+        call.hear(number, b"\x2a\xaa" * 80, ssrc=3)
+        call.tick()
+
+    last = [event for event in call.events() if isinstance(event, AudioReceived)][-1]
+    assert np.abs(samples_of(last.pcm)).max() > 1_000
+
+
+def test_key_presses_hold_the_bot_back_and_lose_nothing_of_it() -> None:
+    call = Call().start(ptime_ms=40)
+    call.tick(3)
+    for _ in range(4):
+        call.pacer.put(LOUD)
+
+    assert call.stream.press("7") == 1
+    call.tick(10)
+    assert call.pacer.played_ms == 0
+    assert call.stream.pressed == 1
+    call.tick(6)
+
+    assert call.pacer.played_ms == 80
+    packets = call.sent()
+    assert sum(packet.payload_type == 101 for packet in packets) == 7
+    # The half packet gathered before the press was sent first, so the clock has neither a hole nor an overlap.
+    audio = [packet for packet in packets if packet.payload_type == 8]
+    assert [len(packet.payload) for packet in audio[:2]] == [320, 160]
+    event = next(packet for packet in packets if packet.payload_type == 101)
+    assert event.timestamp == 3 * 160
+
+
+def test_pause_after_a_press_is_sent_as_silence() -> None:
+    call = Call().start()
+    call.stream.press("7")
+    call.tick(10)
+
+    assert [(packet.payload_type, packet.timestamp) for packet in call.sent()[7:]] == [
+        (8, 7 * 160),
+        (8, 8 * 160),
+        (8, 9 * 160),
+    ]
+
+
+def test_on_hold_the_bot_waits_and_the_caller_is_silent() -> None:
+    call = Call().start()
+    call.tick()
+    call.pacer.put(LOUD)
+    call.apply(send=False, receive=False)
+    call.hear(0, b"\x2a\xaa" * 80)
+    call.tick(10)
+    assert call.pacer.played_ms == 0
+    assert len(call.sent()) == 1
+    assert not any(any(event.pcm) for event in call.events() if isinstance(event, AudioReceived))
+
+    call.apply()
+    call.tick()
+
+    assert call.sent()[-1].timestamp == 11 * 160
+    assert call.sent()[-1].marker
+    assert call.pacer.played_ms == 20
+
+
+def test_nothing_is_sent_where_sdp_has_no_address() -> None:
+    call = Call().start(host="0.0.0.0")
+    call.now += 10
+    call.tick(3)
+    call.stream.close(now=call.now)
+
+    assert call.endpoint.rtp_out == []
+    assert call.endpoint.rtcp_out == []
+    assert call.endpoint.closed
+
+
+def test_digits_need_consent() -> None:
+    call = Call().start()
+    call.stream.apply(MediaParameters(PEER[0], PEER[1], "PCMU", 0), now=call.now)
+
+    with pytest.raises(LocalProtocolError):
+        call.stream.press("1")
+
+
+def test_reports_go_out_and_come_in() -> None:
+    call = Call().start()
+    call.hear(0, b"\xd5" * 160)
+    call.tick(150)
+    ((data, destination),) = call.endpoint.rtcp_out
+    report = parse_rtcp(data)[0]
+    assert isinstance(report, SenderReport)
+    assert destination == ("192.0.2.1", 4001)
+
+    block = ReceiverReport(2, ())
+    call.endpoint.rtcp_in.append((build_rtcp([block]), ("192.0.2.1", 4999), call.now))
+    call.tick(20)
+    call.stream.close(now=call.now)
+
+    assert call.endpoint.rtcp_out[-1][1] == ("192.0.2.1", 4999)
+    assert parse_rtcp(call.endpoint.rtcp_out[-1][0])[-1] == Goodbye((1,))
+    assert call.endpoint.closed
+
+
+def test_figures_join_all_parts() -> None:
+    call = Call().start()
+    assert call.stream.stats().received == 0
+    for number in range(30):
+        if number != 10:
+            call.hear(number, b"\xd5" * 160)
+        call.tick()
+
+    stats = call.stream.stats()
+
+    assert (stats.received, stats.lost, stats.concealed_ms, stats.late) == (29, 1, 20, 0)
+    assert (stats.sent, stats.underruns, stats.round_trip_ms) == (30, 0, None)
+    assert stats.sent_late_ms_max == pytest.approx(1.0, abs=0.1)
+    assert 15 <= stats.playout_delay_ms <= 45
+    assert len(LOUD) == OUTPUT_FRAME_BYTES
