@@ -31,5 +31,6 @@ async def place_call(
         await leg.answer()
     except BaseException:
         leg.end(EndCause.CANCELLED)
+        await leg.wait_closed()
         raise
     return leg
