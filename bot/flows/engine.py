@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from bot.flows import collecting, ladders, turns
+from bot.flows import collecting, ladders, sufficiency, turns
 from bot.flows.actions import (
     CallTool,
     FlowAction,
@@ -126,6 +126,10 @@ class FlowEngine:
             run.entry.clear()
             self._go(turns.take_words(run, text, understanding=self._understanding, now=now), now)
         self._await_caller(now)
+
+    def suffices(self, text: str) -> bool:
+        """Tell whether `text` is a whole answer here, by the rules alone; nothing changes (docs/adr/0004)."""
+        return sufficiency.suffices(self._run, text.strip())
 
     def pressed(self, digit: str, *, now: float) -> None:
         """Take a key of the caller's keypad; A to D, and whatever else is no key, are ignored."""
