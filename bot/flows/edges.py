@@ -84,7 +84,7 @@ def _own_edges(flow: Flow, name: str, state: State) -> Iterator[Edge]:
         case CollectState(then=then) | SayState(then=then):
             yield Edge(name, then, Way.NEXT, "", (*place, "then"))
         case HangupState():
-            return
+            pass
 
 
 def _branches(name: str, branches: tuple[Branch, ...]) -> Iterator[Edge]:

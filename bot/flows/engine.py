@@ -208,7 +208,7 @@ class FlowEngine:
         while step is not None:
             self._entered += 1
             if self._entered > _MOST_STATES:
-                run.hang_up(HangUpReason.ERROR)
+                run.fail()
                 return
             run.output.append(StateEntered(step.state, run.name or None, step.why))
             run.name, run.visit, run.candidate = step.state, Visit(), ""

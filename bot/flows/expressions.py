@@ -278,8 +278,8 @@ def _evaluate(node: Node, names: Mapping[str, str], functions: Mapping[str, Func
             return any(truth(value_of(operand)) for operand in operands)
         case Compare(left=left, mark=mark, right=right):
             return _compare(value_of(left), mark, value_of(right))
-        case OneOf(left=left, values=values):
-            return any(_equal(value_of(left), value_of(value)) for value in values)
+        case _:
+            return any(_equal(value_of(node.left), value_of(value)) for value in node.values)
 
 
 def _compare(left: Value, mark: str, right: Value) -> bool:

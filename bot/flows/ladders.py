@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bot.flows.actions import HangUpReason
 from bot.flows.run import Phase, Run, Step
 from bot.flows.states import CollectState, LlmState, MenuState, NoInput, NoMatch
 
@@ -16,7 +15,7 @@ def no_input_of(run: Run) -> NoInput | None:
 def no_input(run: Run) -> Step | None:
     """Climb a rung after a silence."""
     run.visit.silences += 1
-    return _climb(run, no_input_of(run), run.visit.silences, "no input", HangUpReason.NO_INPUT)
+    return _climb(run, no_input_of(run), run.visit.silences, "no input")
 
 
 def no_match(run: Run, *, instead: bool = False) -> Step | None:
@@ -26,7 +25,7 @@ def no_match(run: Run, *, instead: bool = False) -> Step | None:
     ladder = own or run.flow.defaults.no_match
     if instead and ladder is not None and run.visit.misses <= len(ladder.say):
         return None
-    return _climb(run, ladder, run.visit.misses, "no match", HangUpReason.ERROR)
+    return _climb(run, ladder, run.visit.misses, "no match")
 
 
 def refused(run: Run) -> Step | None:
@@ -45,9 +44,9 @@ def refused(run: Run) -> Step | None:
     return None
 
 
-def _climb(run: Run, ladder: NoInput | NoMatch | None, rung: int, why: str, end: HangUpReason) -> Step | None:
-    if ladder is None:
-        run.hang_up(end)
+def _climb(run: Run, ladder: NoInput | NoMatch | None, rung: int, why: str) -> Step | None:
+    if ladder is None:  # lint refuses it: the caller is not left hanging for it
+        run.fail()
         return None
     if rung > len(ladder.say):
         return Step(ladder.then, why)

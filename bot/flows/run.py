@@ -141,9 +141,13 @@ class Run:
         return self.request_id
 
     def hang_up(self, reason: HangUpReason) -> None:
-        """End the call, for a fault with the words that the flow has for it."""
-        if reason is HangUpReason.ERROR and self.flow.defaults.on_error is not None:
-            self.say(self.flow.defaults.on_error, interruptible=False)
+        """End the call."""
         self.phase = Phase.ENDED
         self.clocks.stop_all()
         self.output.append(HangUp(reason))
+
+    def fail(self) -> None:
+        """End the call for a fault of the flow, with the words that it has for that."""
+        if self.flow.defaults.on_error is not None:
+            self.say(self.flow.defaults.on_error, interruptible=False)
+        self.hang_up(HangUpReason.ERROR)

@@ -57,7 +57,13 @@ def parse_document(text: str, *, file: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        raise _error("yaml", f"not YAML: {error.problem}", "Check indentation and quotes.", file, line) from None
+        raise _error(
+            "yaml",
+            f"not YAML: {error.problem}",
+            "Check the indentation, and put texts with ? : , # or { into quotes.",
+            file,
+            line,
+        ) from None
     except yaml.YAMLError as error:
         raise _error("yaml", f"not YAML: {error}", "Remove the character.", file, 1) from None
     builder = _Builder(file)

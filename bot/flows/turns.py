@@ -75,8 +75,7 @@ def take_key(run: Run, key: str, *, now: float) -> Step | None:
 def keys_ended(run: Run) -> Step | None:
     """Take the digits so far, when no further key came in time."""
     state = run.state
-    if not isinstance(state, CollectState):
-        return None
+    assert isinstance(state, CollectState)
     slot = run.flow.slots[state.collect]
     return _entered(run, slot, run.entry.close(slot.dtmf or Keypad()))
 

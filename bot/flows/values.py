@@ -39,7 +39,7 @@ def value_from_speech(slot: Slot, text: str, *, today: date) -> str | None:
             return match.name if match else None
         case "boolean":
             return _boolean(parse_yes_no(text))
-        case "text":
+        case _:
             return _text(slot, text)
 
 
@@ -59,7 +59,7 @@ def value_from_keys(slot: Slot, digits: str, *, today: date) -> str | None:
             return next((name for name, value in slot.values.items() if value.dtmf == digits), None)
         case "boolean":
             return {YES_KEY: "true", NO_KEY: "false"}.get(digits)
-        case "fin" | "text":
+        case _:
             return None
 
 
