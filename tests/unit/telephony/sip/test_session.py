@@ -177,9 +177,7 @@ def test_hanging_up_without_ever_an_ack_ends_in_bye_and_keeps_its_cause() -> Non
     *_, (at, bye) = call.play(until=100.0)
 
     assert (at, bye.headers.first("Reason")) == (32.0, "Q.850;cause=16")
-    assert [event.cause for event in call.bench.take_events() if isinstance(event, CallEnded)] == [
-        EndCause.BOT_HUNG_UP
-    ]
+    assert [event.cause for event in call.bench.take_events() if isinstance(event, CallEnded)] == [EndCause.BOT_HUNG_UP]
 
 
 def test_byes_that_cross_are_both_answered() -> None:
