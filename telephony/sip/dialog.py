@@ -120,9 +120,7 @@ class Dialog:
         transport = "tcp" if (hop.parameter("transport") or self._flow.transport).lower() == "tcp" else "udp"
         return Flow(transport, host, hop.port or _DEFAULT_PORT)
 
-    def request(
-        self, method: str, *, via: Via, extra: tuple[tuple[str, str], ...] = (), body: bytes = b""
-    ) -> Request:
+    def request(self, method: str, *, via: Via, extra: tuple[tuple[str, str], ...] = (), body: bytes = b"") -> Request:
         """Build the next request of ours."""
         self._local_cseq += 1
         return self._build(method, self._local_cseq, via, extra, body)

@@ -107,13 +107,9 @@ class SipEndpoint:
         self._user_agent.answer(handle, local, now=self.now())
         self._drain()
 
-    def reject(
-        self, handle: str, status: int, *, retry_after_s: int | None, cause: EndCause, detail: str = ""
-    ) -> None:
+    def reject(self, handle: str, status: int, *, retry_after_s: int | None, cause: EndCause, detail: str = "") -> None:
         """See `UserAgent.reject`."""
-        self._user_agent.reject(
-            handle, status, retry_after_s=retry_after_s, cause=cause, detail=detail, now=self.now()
-        )
+        self._user_agent.reject(handle, status, retry_after_s=retry_after_s, cause=cause, detail=detail, now=self.now())
         self._drain()
 
     def hang_up(self, handle: str, cause: EndCause, detail: str = "", *, reason: str = "") -> None:

@@ -19,9 +19,7 @@ HOST = re.compile(HOST_PATTERN)
 
 _NUMBER = re.compile(r"[0-9]{1,10}")
 # Possessive, so that no input makes the engine go back: linear in the length of the text.
-_PART = {
-    separator: re.compile(rf'(?:[^"<{separator}]++|"(?:[^"\\]++|\\.)*+"|<[^<>]*+>)*+') for separator in (",", ";")
-}
+_PART = {separator: re.compile(rf'(?:[^"<{separator}]++|"(?:[^"\\]++|\\.)*+"|<[^<>]*+>)*+') for separator in (",", ";")}
 _QUOTED = re.compile(r'"((?:[^"\\]++|\\.)*+)"')
 _ESCAPE = re.compile(r"\\(.)")
 

@@ -213,9 +213,7 @@ class InboundCall:
         """Note that a connection is gone."""
         self._dialog.flow_lost(flow)
 
-    def _refuse(
-        self, step: Cause, status: int, cause: EndCause, detail: str, *, extra: Extra = (), now: float
-    ) -> None:
+    def _refuse(self, step: Cause, status: int, cause: EndCause, detail: str, *, extra: Extra = (), now: float) -> None:
         if self._machine.step(step):
             self._timers.stop_all()
             self._respond(status, now, extra)

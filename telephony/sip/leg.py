@@ -53,9 +53,7 @@ class CallControl(Protocol):
         """See `UserAgent.answer`."""
         ...
 
-    def reject(
-        self, handle: str, status: int, *, retry_after_s: int | None, cause: EndCause, detail: str = ""
-    ) -> None:
+    def reject(self, handle: str, status: int, *, retry_after_s: int | None, cause: EndCause, detail: str = "") -> None:
         """See `UserAgent.reject`."""
         ...
 
@@ -152,9 +150,7 @@ class SipLeg:
             raise LocalProtocolError("only a call that rings here can be rejected")
         if reason is RejectReason.AT_CAPACITY and retry_after_s is None:
             retry_after_s = _DEFAULT_RETRY_AFTER_S
-        self._control.reject(
-            self._info.call_id, _STATUS[reason], retry_after_s=retry_after_s, cause=EndCause.REJECTED
-        )
+        self._control.reject(self._info.call_id, _STATUS[reason], retry_after_s=retry_after_s, cause=EndCause.REJECTED)
 
     async def hang_up(self) -> None:
         """End the call. Idempotent; returns once the RTP port is free."""

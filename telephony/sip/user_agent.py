@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias, assert_never
 
-from telephony.errors import LegEndedError, SipParseError
+from telephony.errors import LegEndedError, LocalProtocolError, SipParseError
 from telephony.leg import EndCause
 from telephony.sip.admission import Admission, AdmissionControl, admit_all
 from telephony.sip.auth import DigestServer
@@ -191,7 +191,7 @@ class UserAgent:
     def _inbound(self, handle: str) -> InboundCall:
         call = self._call(handle)
         if not isinstance(call, InboundCall):
-            raise LegEndedError("a call that was placed here cannot be answered or rejected here")
+            raise LocalProtocolError("a call that was placed here is not answered or rejected here")
         return call
 
     # Between the layers

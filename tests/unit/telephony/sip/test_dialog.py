@@ -70,9 +70,7 @@ def test_the_route_set_is_the_record_route_in_the_right_order() -> None:
 
 
 def test_a_strict_router_gets_itself_as_the_request_uri() -> None:
-    dialog = of_caller(
-        request(extra="Record-Route: <sip:strict.example?h=v>\r\nRecord-Route: <sip:p2.example;lr>\r\n")
-    )
+    dialog = of_caller(request(extra="Record-Route: <sip:strict.example?h=v>\r\nRecord-Route: <sip:p2.example;lr>\r\n"))
 
     bye = dialog.request("BYE", via=VIA)
 

@@ -130,9 +130,7 @@ def test_a_direction_is_read_the_old_way_of_holding_included(body: bytes, direct
         (Direction.SENDRECV, Direction.INACTIVE, Direction.INACTIVE),
     ],
 )
-def test_an_answer_goes_no_way_that_was_not_offered(
-    offered: Direction, wanted: Direction, answered: Direction
-) -> None:
+def test_an_answer_goes_no_way_that_was_not_offered(offered: Direction, wanted: Direction, answered: Direction) -> None:
     assert answer_direction(offered, wanted) is answered
 
 

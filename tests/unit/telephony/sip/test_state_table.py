@@ -74,8 +74,6 @@ def test_the_documentation_shows_the_table_as_it_is(name: str) -> None:
     table, _, _ = TABLES[name]
     page = (Path(__file__).parents[4] / "docs" / "sip.md").read_text("utf-8")
     section = page.split(f"`{name}.py`", 1)[1].split("\n###", 1)[0]
-    rows = {
-        tuple(cell.strip() for cell in line.strip("| ").split("|")) for line in section.splitlines() if "→" in line
-    }
+    rows = {tuple(cell.strip() for cell in line.strip("| ").split("|")) for line in section.splitlines() if "→" in line}
 
     assert rows == {(f"{before.name} → {after.name}", cause.name) for (before, cause), after in table.items()}

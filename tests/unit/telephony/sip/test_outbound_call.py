@@ -1,0 +1,341 @@
+"""A call that we place: RFC 3261 sections 9.1, 13.2, 22."""
+
+from __future__ import annotations
+
+import pytest
+
+from telephony.errors import LocalProtocolError
+from telephony.leg import EndCause
+from telephony.sip.auth import Credentials
+from telephony.sip.events import CallEnded, CallRinging, MediaAgreed
+from telephony.sip.flow import Flow
+from telephony.sip.message import Request
+from telephony.sip.offer_answer import Direction
+from telephony.sip.outbound_call import Destination, OutboundCall, State
+from telephony.sip.transaction import Failure
+from telephony.sip.transactions import ClientKey
+from telephony.sip.uri import SipUri
+from tests.unit.telephony.sip.call_bench import LOCAL, Bench
+from tests.unit.telephony.sip.messages import OFFER, PEER, PEER_TCP, offer, request, response
+
+CHALLENGE = '{}: Digest realm="pbx", nonce="{}", algorithm=MD5, qop="auth"\r\n'
+
+
+class Placed:
+    """One placed call on a bench; `invite` is the latest INVITE."""
+
+    def __init__(self, *, flow: Flow = PEER, credentials: Credentials | None = None) -> None:
+        self.bench = Bench()
+        target = SipUri("192.0.2.1", "callee", headers="Subject=x")
+        destination = Destination(target, flow, "+994121234567", credentials, (("X-Own", "1"),))
+        self.call = OutboundCall(self.bench.context, destination, LOCAL, now=0.0)
+        self.key, self.invite = self.bench.take_request()
+
+    def respond(self, status: int, *, sent: Request | None = None, now: float = 1.0, **options: object) -> None:
+        self.call.receive_response(self.bench.answered(response(sent or self.invite, status, **options)), now=now)
+
+    def answered(self) -> Placed:
+        self.respond(200, body=OFFER)
+        self.bench.take_sent()
+        self.bench.take_events()
+        return self
+
+    def methods(self) -> list[str]:
+        return [message.method for message in self.bench.take_sent() if isinstance(message, Request)]
+
+
+def test_an_invite_says_who_calls_whom_and_offers_media() -> None:
+    placed = Placed()
+    invite = placed.invite
+
+    assert (invite.method, str(invite.uri), invite.cseq.number) == ("INVITE", "sip:callee@192.0.2.1", 1)
+    assert (str(invite.from_.uri), str(invite.to)) == (
+        "sip:+994121234567@192.0.2.9:5060",
+        "<sip:callee@192.0.2.1>",
+    )
+    assert (invite.call_id, invite.headers.first("X-Own")) == (placed.call.call_id, "1")
+    assert b"m=audio 20000 RTP/AVP 0 8 101" in invite.body
+    assert (placed.call.state, placed.call.dialog_id, placed.call.finished) == (State.CALLING, None, False)
+
+
+def test_ringing_is_reported() -> None:
+    placed = Placed()
+    placed.respond(100, to_tag="")
+    placed.respond(180)
+    placed.respond(183)
+
+    assert placed.bench.take_events() == [CallRinging("call", 180), CallRinging("call", 183)]
+    assert placed.call.state is State.PROCEEDING
+
+
+def test_a_call_that_is_answered_is_acknowledged_and_has_media() -> None:
+    placed = Placed()
+    placed.respond(200, body=OFFER)
+
+    _, ack = placed.bench.take_request()
+    assert (ack.method, str(ack.uri), ack.cseq.number) == ("ACK", "sip:callee@192.0.2.1:5060", 1)
+    assert placed.bench.take_event(MediaAgreed).parameters.remote_port == 4000
+    assert (placed.call.state, placed.call.timer_at()) == (State.ANSWERED, None)
+    assert placed.call.dialog_id is not None
+
+
+def test_a_repeated_200_gets_the_same_ack() -> None:
+    placed = Placed()
+    placed.respond(200, body=OFFER)
+    first = placed.bench.take_sent()
+
+    placed.respond(200, body=OFFER)
+
+    assert placed.bench.take_sent() == first
+
+
+def test_an_answer_that_came_while_ringing_holds() -> None:
+    placed = Placed()
+    placed.respond(183, body=offer(port=4500))
+    placed.respond(180)
+    placed.bench.take_events()
+
+    placed.respond(200)
+
+    assert placed.bench.take_event(MediaAgreed).parameters.remote_port == 4500
+
+
+@pytest.mark.parametrize("body", [b"", b"nonsense"])
+def test_an_answer_that_does_not_fit_is_acknowledged_and_hung_up(body: bytes) -> None:
+    placed = Placed()
+    placed.respond(200, body=body)
+
+    assert placed.methods() == ["ACK", "BYE"]
+    assert placed.bench.take_event(CallEnded).cause is EndCause.FAILED
+
+
+def test_a_200_without_a_contact_ends_the_call() -> None:
+    placed = Placed()
+    placed.respond(200, body=OFFER, contact="")
+    placed.respond(200, body=OFFER, contact="")
+
+    assert (placed.methods(), placed.call.finished) == ([], True)
+    assert placed.bench.take_event(CallEnded).cause is EndCause.FAILED
+
+
+@pytest.mark.parametrize("status", [302, 404, 486, 503, 603])
+def test_a_rejected_call_ends_with_what_the_far_end_said(status: int) -> None:
+    placed = Placed()
+    placed.respond(180)
+    placed.bench.take_events()
+    placed.respond(status)
+
+    assert placed.methods() == ["ACK"]
+    assert placed.bench.take_event(CallEnded) == CallEnded("call", EndCause.FAILED, f"{status} Reason")
+    assert placed.call.finished
+
+
+@pytest.mark.parametrize("failure", Failure)
+def test_a_call_that_reaches_nobody_ends(failure: Failure) -> None:
+    placed = Placed()
+    placed.call.request_failed(placed.key, failure, now=32.0)
+
+    assert failure.name.lower() in placed.bench.take_event(CallEnded).detail
+    assert placed.call.finished
+
+
+def test_hanging_up_while_it_rings_cancels() -> None:
+    placed = Placed()
+    placed.respond(180)
+    placed.bench.take_events()
+
+    placed.call.hang_up(EndCause.BOT_HUNG_UP, "enough", now=2.0)
+    placed.call.hang_up(EndCause.BOT_HUNG_UP, now=2.0)
+
+    _, cancel = placed.bench.take_request()
+    assert (cancel.method, cancel.uri, cancel.via, cancel.cseq.number, cancel.to) == (
+        "CANCEL",
+        placed.invite.uri,
+        placed.invite.via,
+        1,
+        placed.invite.to,
+    )
+    assert placed.bench.take_event(CallEnded) == CallEnded("call", EndCause.BOT_HUNG_UP, "enough")
+    placed.respond(200, sent=cancel)
+    placed.respond(180)
+    placed.respond(487)
+    assert placed.methods() == ["ACK"]
+    assert (placed.bench.take_events(), placed.call.finished) == ([], True)
+
+
+def test_a_cancel_waits_for_the_first_provisional_response() -> None:
+    placed = Placed()
+    placed.call.hang_up(EndCause.BOT_HUNG_UP, now=0.1)
+    assert (placed.methods(), placed.call.state) == ([], State.CANCEL_WANTED)
+
+    placed.respond(100, to_tag="")
+
+    assert (placed.methods(), placed.call.state) == (["CANCEL"], State.CANCELLING)
+
+
+@pytest.mark.parametrize("provisional", [True, False])
+def test_a_200_that_crosses_our_cancel_is_acknowledged_and_hung_up(*, provisional: bool) -> None:
+    placed = Placed()
+    if provisional:
+        placed.respond(180)
+    placed.call.hang_up(EndCause.BOT_HUNG_UP, now=2.0)
+    placed.bench.take_sent()
+    placed.bench.take_events()
+
+    placed.respond(200, body=OFFER)
+
+    ack, bye = placed.bench.take_sent()
+    assert isinstance(ack, Request)
+    assert isinstance(bye, Request)
+    assert (ack.method, bye.method, placed.bench.take_events()) == ("ACK", "BYE", [])
+    placed.respond(200, sent=bye)
+    assert (placed.call.finished, placed.call.timer_at()) == (True, None)
+
+
+def test_a_far_end_that_never_answers_a_cancelled_invite_is_given_up() -> None:
+    placed = Placed()
+    placed.respond(180)
+    placed.call.hang_up(EndCause.BOT_HUNG_UP, now=2.0)
+    placed.bench.take_events()
+
+    assert placed.call.timer_at() == 34.0
+    placed.call.handle_timer(now=33.0)
+    assert not placed.call.finished
+    placed.call.handle_timer(now=34.0)
+
+    assert (placed.call.finished, placed.bench.take_events()) == (True, [])
+
+
+@pytest.mark.parametrize(
+    ("status", "asks", "answers"),
+    [(401, "WWW-Authenticate", "Authorization"), (407, "Proxy-Authenticate", "Proxy-Authorization")],
+)
+def test_a_challenge_is_answered_with_the_next_cseq(status: int, asks: str, answers: str) -> None:
+    placed = Placed(credentials=Credentials("aysel", "gizli"))
+    placed.respond(180)
+    placed.respond(status, extra=CHALLENGE.format(asks, 1))
+
+    ack, again = placed.bench.take_sent()
+    assert isinstance(ack, Request)
+    assert isinstance(again, Request)
+    assert (ack.method, again.method, again.cseq.number, again.call_id) == ("ACK", "INVITE", 2, placed.call.call_id)
+    assert (again.headers.first(answers) or "").startswith("Digest username=")
+    assert (again.from_.tag, again.to.tag, again.via.branch != placed.invite.via.branch) == (
+        placed.invite.from_.tag,
+        "",
+        True,
+    )
+    placed.respond(200, sent=again, body=OFFER)
+    assert placed.call.state is State.ANSWERED
+
+
+def test_a_password_that_is_refused_again_ends_the_call() -> None:
+    placed = Placed(credentials=Credentials("aysel", "wrong"))
+    for number in (1, 2, 3):
+        placed.respond(401, extra=CHALLENGE.format("WWW-Authenticate", number))
+        sent = [each for each in placed.bench.take_sent() if isinstance(each, Request) and each.method == "INVITE"]
+        placed.invite = sent[0] if sent else placed.invite
+
+    assert placed.bench.take_event(CallEnded).detail == "401 Reason"
+    assert placed.call.finished
+
+
+@pytest.mark.parametrize("credentials", [None, Credentials("a", "b")])
+def test_a_challenge_that_cannot_be_answered_ends_the_call(credentials: Credentials | None) -> None:
+    placed = Placed(credentials=credentials)
+    placed.respond(401, extra="WWW-Authenticate: Basic realm=x\r\n")
+
+    assert placed.call.finished
+
+
+def test_a_challenge_to_a_call_that_we_gave_up_is_not_answered() -> None:
+    placed = Placed(credentials=Credentials("a", "b"))
+    placed.respond(180)
+    placed.call.hang_up(EndCause.BOT_HUNG_UP, now=1.0)
+    placed.bench.take_sent()
+
+    placed.respond(401, extra=CHALLENGE.format("WWW-Authenticate", 1))
+
+    assert (placed.methods(), placed.call.finished) == (["ACK"], True)
+
+
+def test_a_second_answer_of_a_forked_call_is_hung_up_at_once() -> None:
+    placed = Placed().answered()
+
+    placed.respond(200, to_tag="other", body=OFFER)
+    assert placed.methods() == ["ACK", "BYE"]
+    placed.respond(200, to_tag="other", body=OFFER)
+    assert placed.methods() == ["ACK"]
+    placed.respond(200, to_tag="nowhere", contact="", body=OFFER)
+
+    assert (placed.methods(), placed.bench.take_events(), placed.call.state) == ([], [], State.ANSWERED)
+
+
+def test_there_is_a_limit_to_forks() -> None:
+    placed = Placed().answered()
+    for number in range(17):
+        placed.respond(200, to_tag=f"fork{number}", body=OFFER)
+
+    assert placed.methods() == ["ACK", "BYE"] * 16
+
+
+def test_an_answered_call_hangs_up_holds_and_is_hung_up() -> None:
+    placed = Placed().answered()
+    assert placed.call.dialog_id is not None
+    tag = placed.call.dialog_id.local_tag
+
+    placed.call.reoffer(Direction.SENDONLY, now=2.0)
+    _, invite = placed.bench.take_request()
+    placed.respond(200, sent=invite, body=offer("recvonly"))
+    placed.bench.take_sent()
+    key, again = placed.bench.incoming(
+        request("INVITE", from_tag="callee", to_tag=tag, call_id=placed.call.call_id, cseq=1, body=offer())
+    )
+    placed.call.receive_request(key, again, PEER, now=3.0)
+    assert placed.call.timer_at() == 3.5
+    placed.call.handle_timer(now=3.5)
+    assert placed.bench.take_statuses() == [200, 200]
+    placed.call.receive_ack(request("ACK", from_tag="callee", to_tag=tag, cseq=1), now=3.6)
+    key, bye = placed.bench.incoming(
+        request("BYE", branch="z9hG4bKbye", from_tag="callee", to_tag=tag, call_id=placed.call.call_id, cseq=2)
+    )
+    placed.call.receive_request(key, bye, PEER, now=4.0)
+
+    assert placed.call.finished
+
+
+def test_a_bye_of_ours_that_fails_ends_the_call() -> None:
+    placed = Placed().answered()
+    placed.call.hang_up(EndCause.BOT_HUNG_UP, now=2.0)
+    key, _ = placed.bench.take_request()
+
+    placed.call.request_failed(key, Failure.TIMEOUT, now=34.0)
+
+    assert placed.call.finished
+
+
+def test_nothing_is_offered_anew_before_the_answer() -> None:
+    with pytest.raises(LocalProtocolError):
+        Placed().call.reoffer(Direction.SENDONLY, now=1.0)
+
+
+def test_a_failure_of_something_else_changes_nothing() -> None:
+    placed = Placed()
+
+    placed.call.request_failed(ClientKey("z9hG4bKother", "CANCEL"), Failure.TIMEOUT, now=1.0)
+
+    assert placed.call.state is State.CALLING
+
+
+def test_a_connection_that_is_lost_is_not_used_again() -> None:
+    placed = Placed(flow=PEER_TCP)
+    placed.call.flow_lost(PEER_TCP)
+    placed.call.receive_response(placed.bench.answered(response(placed.invite, 200, body=OFFER), PEER_TCP), now=1.0)
+    placed.bench.take_sent()
+
+    placed.call.flow_lost(PEER_TCP)
+    placed.call.hang_up(EndCause.BOT_HUNG_UP, now=2.0)
+    placed.bench.pump()
+
+    ((_, flow),) = placed.bench.sent
+    assert flow == Flow("tcp", "192.0.2.1", 5060)
