@@ -147,6 +147,10 @@ async def serve(settings: TtsSettings, *, on_ready: Callable[[str], None]) -> No
         timeout_graceful_shutdown=round(settings.drain_timeout_s) or 1,
     )
     server = DrainingServer(config, engine, drain_timeout_s=settings.drain_timeout_s, on_ready=on_ready)
-    await server.serve(sockets=[listen(settings.host, settings.port, dead_after_s=2 * settings.stall_timeout_s)])
-    if not server.started:
-        raise SpeechUnavailableError("the speech server did not start; the log above says why")
+    listener = listen(settings.host, settings.port, dead_after_s=2 * settings.stall_timeout_s)
+    try:
+        await engine.start()
+        await server.serve(sockets=[listener])
+    finally:
+        listener.close()
+        await engine.close()

@@ -34,6 +34,7 @@ class RunningServer:
     async def stop(self) -> None:
         self.server.should_exit = True
         await self.running
+        await self.engine.close()
 
     def count(self, name: str, **labels: str) -> float:
         return self.metrics.registry.get_sample_value(f"zeng_tts_{name}", labels) or 0.0
@@ -55,6 +56,7 @@ async def speech_server(
     config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1)
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     server = DrainingServer(config, engine, drain_timeout_s=2.0, on_ready=ready.set_result)
+    await engine.start()
     running = asyncio.create_task(server.serve(sockets=[listen("127.0.0.1", port, dead_after_s=1.0)]))
     running_server = RunningServer(await ready, engine, store, server, metrics, running)
     try:
