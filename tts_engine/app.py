@@ -20,6 +20,7 @@ from tts_engine.engine.redis_store import RedisConversationStore, connect
 from tts_engine.engine.store import ConversationStore
 from tts_engine.engine.utterance import UtteranceLimits
 from tts_engine.errors import SpeechUnavailableError
+from tts_engine.listener import listen
 from tts_engine.metrics import SpeechMetrics
 from tts_engine.routes_stream import StreamLimits
 from tts_engine.server import create_server
@@ -140,14 +141,16 @@ async def serve(settings: TtsSettings, *, on_ready: Callable[[str], None]) -> No
     )
     config = uvicorn.Config(
         create_server(engine, metrics, limits),
-        host=settings.host,
-        port=settings.port,
         log_level="warning",
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=round(settings.drain_timeout_s) or 1,
     )
     server = DrainingServer(config, engine, drain_timeout_s=settings.drain_timeout_s, on_ready=on_ready)
-    await server.serve()
-    if not server.started:
-        raise SpeechUnavailableError("the speech server did not start; the log above says why")
+    listener = listen(settings.host, settings.port, dead_after_s=2 * settings.stall_timeout_s)
+    try:
+        await engine.start()
+        await server.serve(sockets=[listener])
+    finally:
+        listener.close()
+        await engine.close()

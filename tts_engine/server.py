@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.responses import JSONResponse
@@ -20,18 +17,9 @@ from tts_engine.routes_stream import StreamLimits, stream_routes
 
 
 def create_server(engine: SpeechEngine, metrics: SpeechMetrics, limits: StreamLimits) -> FastAPI:
-    """Make the application; it starts the engine and closes it."""
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncGenerator[None, None]:
-        await engine.start()
-        try:
-            yield
-        finally:
-            await engine.close()
-
+    """Make the application, over an engine that has started."""
     # Bodies are read by our own models, so a generated API page would say nothing: docs/wire-protocol.md does.
-    server = FastAPI(title="Zəng speech", openapi_url=None, lifespan=lifespan)
+    server = FastAPI(title="Zəng speech", openapi_url=None)
     server.include_router(speech_routes(engine, metrics, stall_timeout_s=limits.stall_timeout_s))
     server.include_router(stream_routes(engine, metrics, limits))
     server.include_router(conversation_routes(engine.conversations))

@@ -58,7 +58,7 @@ class TtsSettings(_Section):
 
     first_audio_timeout_s: float = Field(default=10.0, gt=0)
     chunk_timeout_s: float = Field(default=5.0, gt=0)
-    max_audio_s: float = Field(default=180.0, gt=0)  # of one utterance
+    max_audio_s: float = Field(default=360.0, gt=0)  # of one utterance; 4096 characters take five minutes
     send_buffer_bytes: int = Field(default=262_144, ge=16_384)  # per connection, 5 s of 24 kHz PCM
     stall_timeout_s: float = Field(default=5.0, gt=0)  # a client that takes nothing for so long is cut
     idle_timeout_s: float = Field(default=900.0, gt=0)  # a connection that asks nothing for so long is closed

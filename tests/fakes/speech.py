@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import math
-from array import array
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from hashlib import sha256
+
+import numpy as np
 
 from tts_engine.backend.port import (
     AudioChunk,
@@ -33,9 +33,9 @@ def frames_of(text: str) -> int:
 
 def tone(text: str, frame: int) -> bytes:
     """One frame of the text's own tone, of 200 to 455 Hz."""
-    step = 2 * math.pi * (200 + sha256(text.encode()).digest()[0]) / SAMPLE_RATE_HZ
-    start = frame * FRAME_SAMPLES
-    return array("h", [round(9000 * math.sin(step * (start + n))) for n in range(FRAME_SAMPLES)]).tobytes()
+    step = 2 * np.pi * (200 + sha256(text.encode()).digest()[0]) / SAMPLE_RATE_HZ
+    samples = np.arange(frame * FRAME_SAMPLES, (frame + 1) * FRAME_SAMPLES)
+    return np.rint(9000 * np.sin(step * samples)).astype("<i2").tobytes()
 
 
 def codes_of(seed: bytes, frame: int) -> bytes:
@@ -59,6 +59,7 @@ class FakeBackend:
     asked: list[VoiceRequest] = field(default_factory=list)
     aborted: list[str] = field(default_factory=list)  # request ids
     encoded: list[tuple[int, int]] = field(default_factory=list)  # bytes and rate
+    made_frames: int = 0
     started: bool = False
     closed: bool = False
 
@@ -96,6 +97,7 @@ class FakeBackend:
                 yield ContextHeard(len(request.context), sum(t.duration_s for t in request.context), cached_frames=3)
             for frame in range(frames_of(request.text)):
                 await self._stumble(frame)
+                self.made_frames += 1
                 codes = codes_of(request.text.encode(), frame) if self.codec is not None else b""
                 yield AudioChunk(tone(request.text, frame), codes)
             complete = True

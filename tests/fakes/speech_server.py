@@ -16,6 +16,7 @@ from tts_engine.backend.port import Backend
 from tts_engine.engine.engine import EngineLimits, SpeechEngine
 from tts_engine.engine.memory_store import MemoryConversationStore
 from tts_engine.engine.store import ConversationStore
+from tts_engine.listener import listen
 from tts_engine.metrics import SpeechMetrics
 from tts_engine.routes_stream import StreamLimits
 from tts_engine.server import create_server
@@ -33,6 +34,7 @@ class RunningServer:
     async def stop(self) -> None:
         self.server.should_exit = True
         await self.running
+        await self.engine.close()
 
     def count(self, name: str, **labels: str) -> float:
         return self.metrics.registry.get_sample_value(f"zeng_tts_{name}", labels) or 0.0
@@ -51,10 +53,11 @@ async def speech_server(
     store = store or MemoryConversationStore(ttl_s=60, max_conversations=100, clock=time.monotonic)
     engine = SpeechEngine(backend, store, metrics, limits=limits or EngineLimits(), clock=time.monotonic)
     app = create_server(engine, metrics, stream_limits or StreamLimits())
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1)
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     server = DrainingServer(config, engine, drain_timeout_s=2.0, on_ready=ready.set_result)
-    running = asyncio.create_task(server.serve())
+    await engine.start()
+    running = asyncio.create_task(server.serve(sockets=[listen("127.0.0.1", port, dead_after_s=1.0)]))
     running_server = RunningServer(await ready, engine, store, server, metrics, running)
     try:
         yield running_server

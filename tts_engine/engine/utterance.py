@@ -17,7 +17,7 @@ class UtteranceLimits:
 
     first_audio_timeout_s: float = 10.0
     chunk_timeout_s: float = 5.0
-    max_audio_s: float = 180.0
+    max_audio_s: float = 360.0
 
 
 class Utterance:
