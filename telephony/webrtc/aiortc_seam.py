@@ -45,7 +45,10 @@ _CLOSE_POLL_S: Final = 0.01
 
 _PRIVATE: Final = (
     ("ICE gatherer", ("_connection",)),
-    ("ICE connection", ("_nominated", "_queue", "data_received", "get_component_candidates", "ice_controlling")),
+    (
+        "ICE connection",
+        ("_closing", "_nominated", "_queue", "data_received", "get_component_candidates", "ice_controlling"),
+    ),
     ("DTLS transport", ("_rx_srtp", "_tx_srtp", "_set_role")),
     ("SCTP transport", ("_data_channel_queue", "_outbound_queue", "_sent_queue")),
 )
@@ -180,15 +183,19 @@ class Peer:
         self._connection.get_component_candidates = chosen
 
     def _take_media_datagrams(self) -> None:
-        """Hand SRTP and SRTCP over where the socket is read (RFC 7983), past aioice's queue and aiortc's tasks."""
-        other = self._connection.data_received
+        """Hand SRTP and SRTCP over where the socket is read (RFC 7983), past aioice's queue and aiortc's tasks.
+
+        Only DTLS goes on to aiortc: an empty datagram, from anyone, would end its connection by an IndexError.
+        """
+        dtls = self._connection.data_received
         waiting = self._connection._queue  # noqa: SLF001 - seam
 
         def data_received(data: bytes, component: int) -> None:
-            if data and 127 < data[0] < 192:
+            kind = data[0] if data else 0
+            if 127 < kind < 192:
                 self._on_media(data)
-            elif waiting.qsize() < _MAX_WAITING_DATAGRAMS:
-                other(data, component)
+            elif 19 < kind < 64 and waiting.qsize() < _MAX_WAITING_DATAGRAMS:
+                dtls(data, component)
 
         self._connection.data_received = data_received
 
@@ -238,7 +245,9 @@ class Peer:
 
     def _on_dtls_state(self) -> None:
         if self._dtls.state == "closed" and not self._closed:
-            self._handlers.hung_up()
+            # Closed by the far side, or for want of a network: when consent expires, aioice closes first (RFC 7675).
+            lost = self._connection._closing  # noqa: SLF001 - seam
+            (self._handlers.lost if lost else self._handlers.hung_up)()
 
     async def _flush_texts(self) -> None:
         sctp: Any = self._sctp
