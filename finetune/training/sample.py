@@ -60,10 +60,9 @@ def depth_mask(sample: Sample, *, share: float, rng: np.random.Generator) -> Mas
     return chosen
 
 
-def depth_count(sample: Sample, *, share: float) -> int:
-    """How many frames `depth_mask` marks."""
-    ends = int((sample.target & sample.end).sum())
-    return ends + _drawn(int(sample.target.sum()) - ends, share)
+def depth_count(*, sound: int, ends: int, share: float) -> int:
+    """How many frames `depth_mask` marks in a sample of so many target frames of sound and ends."""
+    return ends + _drawn(sound, share)
 
 
 def _drawn(frames: int, share: float) -> int:

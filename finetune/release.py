@@ -1,0 +1,101 @@
+"""`zeng finetune export`: what of a run goes to the server, checked before it is called done."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from finetune.config import RunSettings, read_settings
+from finetune.data.manifest import Prepared, read_prepared
+from finetune.errors import ConfigError, TrainingError
+from finetune.export import write_merged
+from finetune.training.checkpoint import replace_folder
+from finetune.training.servable import Servable, servable
+from tts_engine.model.checkpoint import Checkpoint, resolve
+from tts_engine.model.config import CsmConfig
+from tts_engine.model.csm import CsmModel
+from tts_engine.model.weights import load_csm
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run's folder: its settings, what it left to serve, and the corpus it learnt from."""
+
+    settings: RunSettings
+    servable: Servable
+    prepared: Prepared
+
+
+def open_run(folder: Path, which: str = "best") -> Run:
+    """Open a run; `which` is `best` or `last`. Raises ConfigError if there is no such thing yet."""
+    settings = read_settings(RunSettings, folder / "run.yaml")
+    path = folder / which
+    if not path.exists():
+        raise ConfigError(
+            f"{path} is not there yet; let the run come to a check, or take the other one", field="which"
+        )
+    return Run(settings, servable(settings.method, resolve(settings.base), path), read_prepared(settings.data))
+
+
+def export(run: Run, output: Path, *, adapter_only: bool = False) -> None:
+    """Write the folder that serves, with its card; a folder that is already there is refused."""
+    if output.exists():
+        raise ConfigError(f"{output} is already there; name another folder", field="output")
+    partial = output.with_name(f".{output.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    if adapter_only:
+        if run.servable.adapter is None:
+            raise ConfigError("full training has no adapter; export the whole checkpoint", field="adapter_only")
+        shutil.copytree(run.servable.adapter, partial)
+    else:
+        write_merged(Checkpoint(run.servable.folder, adapter=run.servable.adapter), partial)
+        check_served(partial)
+    _write_normaliser(run.prepared, partial)
+    (partial / "README.md").write_text(model_card(run, adapter_only=adapter_only), encoding="utf-8")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    replace_folder(partial, output)
+
+
+def check_served(folder: Path) -> None:
+    """Load the folder as the server does; raises TrainingError if a weight is missing or not finite."""
+    checkpoint = Checkpoint(folder)
+    load_csm(CsmModel(CsmConfig.read(folder)), checkpoint)
+    for name in checkpoint.names():
+        if not torch.isfinite(checkpoint.tensor(name)).all():
+            raise TrainingError(f"{name} is not finite: export an earlier checkpoint")
+
+
+def model_card(run: Run, *, adapter_only: bool) -> str:
+    """Say what the voice is made of and how to serve it."""
+    settings, sums = run.settings, _sums(run.settings.data)
+    method = yaml.safe_dump(settings.method.model_dump(mode="json"), sort_keys=False)
+    voices = "\n".join(f"| {number} | {name} |" for name, number in sorted(run.prepared.voices.items()))
+    head = {"base_model": settings.base, "language": ["az"], "pipeline_tag": "text-to-speech"}
+    head |= {"library_name": "peft"} if adapter_only else {}
+    serve = "model = the base, adapter = this folder" if adapter_only else "model = this folder"
+    return (
+        f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n\n"
+        f"# Azerbaijani voice after {settings.base}\n\n"
+        f"Learnt from {sums.get('clips', '?')} clips, {float(sums.get('seconds', 0)) / 60:.0f} minutes, "
+        f"in up to {settings.schedule.steps} steps. Whose voices these are, and what they agreed to, is for whoever "
+        "shares this folder to say here.\n\n"
+        f"## Voices\n\n| in the prompt | speaker |\n|---|---|\n{voices}\n\n"
+        f"## Use\n\nText must pass `{run.prepared.normaliser}` first, letters as they are ({run.prepared.text_case}), "
+        f"as in training.\n\n`zeng tts serve`: {serve}\n\n"
+        f"## Method\n\n```yaml\n{method}```\n"
+    )
+
+
+def _write_normaliser(prepared: Prepared, folder: Path) -> None:
+    said = {"normaliser": prepared.normaliser, "case": prepared.text_case}
+    (folder / "text_norm.json").write_text(json.dumps(said, indent=1), encoding="utf-8")
+
+
+def _sums(data: Path) -> dict[str, Any]:
+    return json.loads((data / "prepared.json").read_text(encoding="utf-8")).get("sums", {})

@@ -1,0 +1,85 @@
+"""What is measured on the way: the loss on held-out clips, and whether held-out sentences end when spoken."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from finetune.config import BatchSettings, CheckSettings, LossSettings
+from finetune.evaluation.voice import Voice
+from finetune.training.batch import collate
+from finetune.training.corpus import Item, TrainingCorpus
+from finetune.training.devices import Devices
+from finetune.training.loss import Counts, loss_parts
+from finetune.training.plan import steps
+from finetune.training.servable import Servable
+from tts_engine.model.sampling import Sampling
+
+FRAMES_PER_S = 12.5
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Mean negative log likelihoods in nats: of codebook 0, the others, codebook 0 at ends, and each codebook."""
+
+    codebook0: float
+    depth: float
+    ends: float
+    codebooks: tuple[float, ...]
+
+    @property
+    def loss(self) -> float:
+        return self.codebook0 + self.depth
+
+    @property
+    def perplexities(self) -> tuple[float, ...]:
+        return tuple(math.exp(min(nll, 50.0)) for nll in self.codebooks)
+
+
+@torch.inference_mode()
+def held_out(
+    model: nn.Module, corpus: TrainingCorpus, items: Sequence[Item], devices: Devices, *, positions: int, bf16: bool
+) -> HeldOut:
+    """Measure every frame of the items, without context; each process takes its share of the batches."""
+    settings = BatchSettings(positions_per_step=1, positions_per_batch=positions, context_share=0.0)
+    training = model.training
+    model.eval()
+    sums: Tensor | None = None
+    counts = Counts(0, 0, 0)
+    for number, step in enumerate(steps(items, settings, seed=0, epoch=0)):
+        for batch in step:
+            for sample in batch:
+                counts = counts + items[sample.item].counts(1.0)
+            if number % devices.count != devices.rank:
+                continue
+            samples = [corpus.sample(items[sample.item]) for sample in batch]
+            tensors = collate(samples, [sample.target for sample in samples]).to(devices.device)
+            with torch.autocast(devices.device.type, torch.bfloat16, enabled=bf16):
+                parts = loss_parts(model, tensors, LossSettings(depth_share=1.0))
+            own = torch.cat((parts.codebooks, parts.ends[None])).double()
+            sums = own if sums is None else sums + own
+    model.train(training)
+    if sums is None:
+        sums = torch.zeros(corpus.prepared.num_codebooks + 1, dtype=torch.float64, device=devices.device)
+    *codebooks, ends = (devices.sum(sums) / max(counts.frames, 1)).tolist()
+    known = len(codebooks) - 1
+    return HeldOut(
+        codebooks[0], sum(codebooks[1:]) / known, ends * counts.frames / max(counts.ends, 1), tuple(codebooks)
+    )
+
+
+def stop_rate(servable: Servable, items: Sequence[Item], settings: CheckSettings, devices: Devices) -> float:
+    """Say the items' last texts as the server would; the share of them that ended before the limit."""
+    dtype = torch.bfloat16 if devices.device.type == "cuda" else torch.float32
+    voice = Voice(servable.folder, adapter=servable.adapter, device=devices.device, dtype=dtype)
+    limit = round(settings.limit_s * FRAMES_PER_S)
+    prompts = [
+        voice.builder.build(item.entries[-1].clip.text, speaker=item.voice, reserve_frames=limit)
+        for item in items[: settings.sentences]
+    ]
+    spoken = voice.speak(prompts, [Sampling(seed=number) for number in range(len(prompts))], frames_max=limit)
+    return sum(one.stopped for one in spoken) / len(spoken)

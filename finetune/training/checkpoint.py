@@ -1,0 +1,114 @@
+"""What a run needs to go on exactly: trained weights, the optimiser's state, and where it stood.
+
+A checkpoint is a folder that is there as a whole or not at all. No state of a random generator is kept, since every
+draw of a run is a function of its seed and its step.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from finetune.errors import TrainingError
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best check so far; enough stops come first, then the held-out loss."""
+
+    step: int
+    loss: float
+    stops: bool
+
+    def worse_than(self, other: Best) -> bool:
+        return (self.stops, -self.loss) < (other.stops, -other.loss)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run stands: steps done, and the place of the next one in its epoch."""
+
+    step: int = 0
+    epoch: int = 0
+    step_in_epoch: int = 0
+    best: Best | None = None
+    stale: int = 0
+    """Checks since the best."""
+
+
+def write_checkpoint(
+    folder: Path,
+    progress: Progress,
+    weights: Mapping[str, nn.Parameter],
+    optimiser: torch.optim.Optimizer,
+    *,
+    keep: int,
+) -> Path:
+    """Write `step_000123`, and drop all but the newest `keep`."""
+    path = folder / f"step_{progress.step:06d}"
+    partial = folder / f".{path.name}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    save_file(
+        {name: weight.detach().cpu().contiguous() for name, weight in weights.items()},
+        partial / "weights.safetensors",
+    )
+    torch.save(optimiser.state_dict(), partial / "optimiser.pt")
+    (partial / "progress.json").write_text(json.dumps(asdict(progress)), encoding="utf-8")
+    replace_folder(partial, path)
+    for old in checkpoints(folder)[:-keep]:
+        shutil.rmtree(old)
+    return path
+
+
+def replace_folder(partial: Path, path: Path) -> None:
+    """Put a finished folder in its place, on the disk too; a machine that dies leaves the old one or the new one."""
+    for file in partial.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as handle:
+                os.fsync(handle.fileno())
+    if path.exists():
+        old = path.with_name(f".{path.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        path.rename(old)
+        partial.rename(path)
+        shutil.rmtree(old)
+    else:
+        partial.rename(path)
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """All whole checkpoints, the newest last."""
+    return sorted(folder.glob("step_??????"))
+
+
+def read_progress(path: Path) -> Progress:
+    """Read where the run stood at a checkpoint."""
+    raw = json.loads((path / "progress.json").read_text(encoding="utf-8"))
+    best = raw.pop("best")
+    return Progress(**raw, best=Best(**best) if best else None)
+
+
+def restore(path: Path, weights: Mapping[str, nn.Parameter], optimiser: torch.optim.Optimizer) -> Progress:
+    """Fill weights and optimiser; raises TrainingError if the checkpoint is another model's or method's."""
+    stored = load_file(path / "weights.safetensors")
+    fill(weights, stored, path)
+    optimiser.load_state_dict(torch.load(path / "optimiser.pt", weights_only=True))
+    return read_progress(path)
+
+
+def fill(weights: Mapping[str, nn.Parameter], stored: Mapping[str, Tensor], path: Path) -> None:
+    """Copy stored weights into those of their names; raises TrainingError if they are not the same set."""
+    if different := sorted(weights.keys() ^ stored.keys()):
+        raise TrainingError(f"{path} is of another base or method: {different[0]} is in one of the two only")
+    with torch.no_grad():
+        for name, weight in weights.items():
+            weight.copy_(stored[name])

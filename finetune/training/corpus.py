@@ -1,0 +1,83 @@
+"""The prepared folder as training samples: clips and conversations, with their lengths known beforehand."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from finetune.data.codes import Shard
+from finetune.data.manifest import Entry, Prepared, read_manifest, read_prepared
+from finetune.data.select import Split
+from finetune.errors import CorpusError
+from finetune.training.loss import Counts
+from finetune.training.sample import Sample, TrainingTurn, build_sample, depth_count
+from tts_engine.model.prompt import ContextTurn, PromptBuilder
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One clip, or the turns of one conversation; `positions` is its length in a prompt."""
+
+    entries: tuple[Entry, ...]
+    positions: int
+
+    @property
+    def voice(self) -> int:
+        return self.entries[-1].voice
+
+    def counts(self, share: float) -> Counts:
+        """Count what a loss over it sums."""
+        targets = [entry for entry in self.entries if entry.clip.target]
+        sound = sum(entry.frames for entry in targets)
+        depth = depth_count(sound=sound, ends=len(targets), share=share)
+        return Counts(sound + len(targets), len(targets), depth)
+
+
+class TrainingCorpus:
+    """Reads codes when they are asked for; only lengths are in memory."""
+
+    def __init__(self, folder: Path, builder: PromptBuilder, *, num_codebooks: int) -> None:
+        self.prepared: Prepared = read_prepared(folder)
+        if self.prepared.num_codebooks != num_codebooks:
+            raise CorpusError(
+                f"{folder} has codes of {self.prepared.num_codebooks} codebooks, the base has {num_codebooks}: "
+                "prepare it with this base as `codec`"
+            )
+        self._builder = builder
+        self._entries = list(read_manifest(folder))
+        self._shard = cache(lambda name: Shard(folder / f"codes/{name}.safetensors"))
+
+    def items(self, split: Split) -> list[Item]:
+        """Give clips and whole conversations of a split, in the order of the manifest."""
+        groups: defaultdict[str, list[Entry]] = defaultdict(list)
+        for entry in self._entries:
+            if entry.split == split:
+                groups[entry.clip.conversation or f"clip {entry.clip.id}"].append(entry)
+        return [Item(tuple(group), sum(self._positions(entry) for entry in group)) for group in groups.values()]
+
+    def texts(self, split: Split) -> list[str]:
+        return [entry.clip.text for entry in self._entries if entry.split == split]
+
+    def sample(self, item: Item, context: Item | None = None) -> Sample:
+        """Build a sample, after the turns of `context`, which are only read."""
+        before = [self._turn(entry, target=False) for entry in context.entries] if context else []
+        return build_sample(self._builder, [*before, *(self._turn(e, target=e.clip.target) for e in item.entries)])
+
+    def _turn(self, entry: Entry, *, target: bool) -> TrainingTurn:
+        codes = self._shard(entry.shard).codes(entry.clip.id)
+        return TrainingTurn(entry.voice, entry.clip.text, codes, target)
+
+    def _positions(self, entry: Entry) -> int:
+        text, _ = self._builder.turn(ContextTurn(entry.voice, entry.clip.text, None))
+        return len(text) + entry.frames + 1
+
+
+def fitting(items: Sequence[Item], positions_max: int) -> list[Item]:
+    """Leave out what the model has no room for; raises CorpusError if that is all."""
+    kept = [item for item in items if item.positions <= positions_max]
+    if not kept:
+        raise CorpusError(f"no sample has at most {positions_max} positions: shorten clips or conversations")
+    return kept

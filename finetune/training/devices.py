@@ -1,0 +1,60 @@
+"""One device or many: who computes what, and sums over all of them.
+
+Processes are started by `accelerate launch` (or torchrun). The loss runs the model's parts rather than the model, so
+gradients are summed here, not by a wrapping; each part is divided by the count of the whole step, so the sum is the
+gradient of one large batch, whatever the number of devices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import reduce
+from torch import Tensor, nn
+
+_BUCKET = 2**26
+
+
+class Devices:
+    """The processes of a run; a single one needs no launcher."""
+
+    def __init__(self) -> None:
+        self._state = PartialState(cpu=not torch.cuda.is_available())
+        self.device: torch.device = self._state.device
+        self.rank: int = self._state.process_index
+        self.count: int = self._state.num_processes
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Sum over the processes, of a tensor on their devices."""
+        return values if self.count == 1 else reduce(values, "sum")  # type: ignore[return-value] - a tensor for one
+
+    def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Sum the gradients over the processes, many in one exchange; one that a process lacks counts as zero."""
+        if self.count == 1:
+            return
+        bucket: list[nn.Parameter] = []
+        for parameter in parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            bucket.append(parameter)
+            if sum(p.numel() for p in bucket) >= _BUCKET:
+                self._sum_bucket(bucket)
+                bucket = []
+        if bucket:
+            self._sum_bucket(bucket)
+
+    def wait(self) -> None:
+        """Wait for all processes."""
+        self._state.wait_for_everyone()
+
+    def _sum_bucket(self, bucket: list[nn.Parameter]) -> None:
+        gradients = [parameter.grad for parameter in bucket if parameter.grad is not None]
+        flat = self.sum(torch.cat([gradient.flatten() for gradient in gradients]))
+        for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(part.view_as(gradient))

@@ -1,0 +1,50 @@
+"""The run's own record, a JSON object a line; a run that goes on forgets what came after its checkpoint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from finetune.errors import ConfigError
+
+
+class Record:
+    """`metrics.jsonl`, and TensorBoard's files beside it if that is asked for."""
+
+    def __init__(self, folder: Path, *, step: int, tensorboard: bool) -> None:
+        path = folder / "metrics.jsonl"
+        kept = [line for line in _lines(path) if json.loads(line)["step"] <= step]
+        path.write_text("".join(kept), encoding="utf-8")
+        self._file = path.open("a", encoding="utf-8")
+        self._board = _tensorboard(folder) if tensorboard else None
+
+    def add(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
+        """Note the numbers of a step."""
+        self._file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
+        self._file.flush()
+        if self._board is not None:
+            for name, value in values.items():
+                if isinstance(value, int | float):
+                    self._board.add_scalar(f"{kind}/{name}", value, step)
+
+    def close(self) -> None:
+        self._file.close()
+        if self._board is not None:
+            self._board.close()
+
+
+def _lines(path: Path) -> list[str]:
+    """All whole lines; the last one may be torn."""
+    if not path.exists():
+        return []
+    return [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+
+
+def _tensorboard(folder: Path) -> Any:  # noqa: ANN401 - the package is optional
+    try:
+        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - optional
+    except ImportError:
+        raise ConfigError("needs the package: pip install tensorboard", field="tensorboard") from None
+    return SummaryWriter(str(folder / "tensorboard"))
