@@ -75,7 +75,7 @@ def scenarios() -> list[dict[str, Any]]:
         },
         {
             "name": "preempted",
-            "engine": {"num_gpu_blocks_override": 14, "max_num_batched_tokens": 64, "enable_prefix_caching": False},
+            "engine": {"num_gpu_blocks_override": 14, "max_model_len": 256, "enable_prefix_caching": False},
             "rounds": [{"jobs": [job(n, 600 + n, frames=30) for n in range(8)]}],
         },
         {
@@ -83,7 +83,12 @@ def scenarios() -> list[dict[str, Any]]:
             "engine": {},
             "rounds": [{"jobs": abort, "aborts": {str(500 + n): 3 for n in range(8)}}, {"jobs": every}],
         },
-        {"name": "ends", "engine": {}, "silent": True, "rounds": [{"jobs": [job(0, 1, frames=50, expect=0), job(4, 2, frames=50, expect=0)]}]},
+        {
+            "name": "ends",
+            "engine": {},
+            "silent": True,
+            "rounds": [{"jobs": [job(n, 1 + n, frames=50, expect=0, ends=True) for n in (0, 1)]}],
+        },
     ]  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Runs in the environment of tests/vllm_env.sh: jobs through vLLM's engine, for the tests to compare.
 
-argv: checkpoint, one that ends at once, a .npz of prompts ("tokens/N", "codes/N"), a JSON of scenarios, where to write the result (.npz).
+argv: a checkpoint, one that ends at once, prompts (.npz of "tokens/N" and "codes/N"), scenarios (.json), where the
+results go (.npz).
 """
 
 from __future__ import annotations
@@ -42,9 +43,12 @@ class Listener:
                     self.ended.add(key)
             self._changed.notify_all()
 
-    def wait(self, key: int, frames: int) -> None:
+    def wait(self, key: int, frames: int, *, ended: bool) -> None:
+        def there() -> bool:
+            return len(self.rows.get(key, [])) >= frames and (key in self.ended or not ended)
+
         with self._changed:
-            assert self._changed.wait_for(lambda: len(self.rows.get(key, [])) >= frames, timeout=30), key
+            assert self._changed.wait_for(there, timeout=30), key
 
     def codes(self, key: int) -> np.ndarray:
         start = self._format.samples
@@ -55,54 +59,55 @@ class Listener:
         return np.concatenate([row[: self._format.samples] for row in self.rows.get(key, [])])
 
 
+def make_engine(folder: str, path: Path, settings: dict[str, Any]) -> LLM:
+    defaults: dict[str, Any] = {"max_model_len": 512, "max_num_seqs": 16, "block_size": 32}
+    return LLM(
+        model=folder, skip_tokenizer_init=True, dtype="float32", seed=0, enforce_eager=True, disable_log_stats=False,
+        kv_cache_memory_bytes=32 << 20, worker_cls="tts_engine.backend.vllm_plugin.runner_v1.CsmCpuWorker",
+        additional_config={"csm": {"socket": str(path)}}, **{**defaults, **settings},
+    )  # fmt: skip
+
+
+def submit(engine: Any, job: dict[str, Any], prompt: Prompt, frame_ids: FrameIds) -> None:
+    extra = {"key": job["key"], "sampling": job["sampling"], "frames": prompt.codes[prompt.tokens == AUDIO].tobytes()}
+    params = SamplingParams(
+        temperature=0.0, max_tokens=job["frames"], stop_token_ids=[STOP_ID], detokenize=False,
+        extra_args={"csm": extra}, output_kind=RequestOutputKind.FINAL_ONLY,
+    )  # fmt: skip
+    engine.add_request(str(job["key"]), {"prompt_token_ids": prompt_ids(prompt, frame_ids)}, params)
+
+
+def serve(engine: Any, listener: Listener, aborts: dict[str, int]) -> dict[int, int]:
+    """Run until all is said; aborts[key] is after how many frames. How many ids of each came from the cache."""
+    cached: dict[int, int] = {}
+    while engine.has_unfinished_requests():
+        for output in engine.step():
+            cached[int(output.request_id)] = output.num_cached_tokens or 0
+        for key in [key for key, frames in aborts.items() if len(listener.rows.get(int(key), [])) >= frames]:
+            engine.abort_request([key])
+            del aborts[key]
+    return cached
+
+
 def run(folder: str, prompts: list[Prompt], scenario: dict[str, Any], results: dict[str, np.ndarray]) -> None:
     config = CsmConfig.read(Path(folder))
-    row_format = RowFormat(config.mimi.frame_samples, config.num_codebooks)
-    listener, frame_ids = Listener(row_format), FrameIds(config.num_codebooks)
+    listener = Listener(RowFormat(config.mimi.frame_samples, config.num_codebooks))
+    frame_ids, cached = FrameIds(config.num_codebooks), dict[int, int]()
     with tempfile.TemporaryDirectory() as place:
         inlet = Inlet(Path(place) / "frames.sock", listener.take, lambda: None)
-        llm = LLM(
-            model=folder, skip_tokenizer_init=True, dtype="float32", max_model_len=512, max_num_seqs=16, seed=0,
-            block_size=32, enforce_eager=True, kv_cache_memory_bytes=32 << 20, disable_log_stats=False,
-            worker_cls="tts_engine.backend.vllm_plugin.runner_v1.CsmCpuWorker",
-            additional_config={"csm": {"socket": str(Path(place) / "frames.sock")}},
-            **scenario["engine"],
-        )  # fmt: skip
+        llm = make_engine(folder, Path(place) / "frames.sock", scenario["engine"])
         engine = llm.llm_engine
-        cached: dict[int, int] = {}
         for step in scenario["rounds"]:
-            aborts: dict[str, int] = step.get("aborts", {})
             for job in step["jobs"]:
-                prompt, key = prompts[job["prompt"]], job["key"]
+                prompt = prompts[job["prompt"]]
                 if "after" in job:  # a later turn: the frames that were just heard, and more text
                     prompt = continued(prompt, listener.codes(job["after"]))
-                extra = {
-                    "key": key,
-                    "sampling": job["sampling"],
-                    "frames": prompt.codes[prompt.tokens == AUDIO].tobytes(),
-                }
-                params = SamplingParams(
-                    temperature=0.0, max_tokens=job["frames"], stop_token_ids=[STOP_ID], detokenize=False,
-                    extra_args={"csm": extra}, output_kind=RequestOutputKind.FINAL_ONLY,
-                )  # fmt: skip
-                engine.add_request(str(key), {"prompt_token_ids": prompt_ids(prompt, frame_ids)}, params)
-            while engine.has_unfinished_requests():
-                for output in engine.step():
-                    cached[int(output.request_id)] = output.num_cached_tokens or 0
-                for key in [key for key, frames in aborts.items() if len(listener.rows.get(int(key), [])) >= frames]:
-                    engine.abort_request([key])
-                    del aborts[key]
+                submit(engine, job, prompt, frame_ids)
+            cached |= serve(engine, listener, step.get("aborts", {}))
             for job in step["jobs"]:
-                if not job.get("aborted"):
-                    listener.wait(job["key"], job["expect"])
+                listener.wait(job["key"], job["expect"], ended=job.get("ends", False))
+        results |= heard(scenario, listener, cached)
         name = scenario["name"]
-        for step in scenario["rounds"]:
-            for job in step["jobs"]:
-                key = job["key"]
-                results[f"{name}/{key}/codes"] = listener.codes(key)
-                results[f"{name}/{key}/pcm"] = listener.pcm(key) if listener.rows.get(key) else np.zeros(0, np.int16)
-                results[f"{name}/{key}/cached"] = np.array(cached.get(key, -1))
-                results[f"{name}/{key}/ended"] = np.array(key in listener.ended)
         preempted = sum(metric.value for metric in llm.get_metrics() if metric.name == "vllm:num_preemptions")
         runtime = engine.model_executor.driver_worker.worker.model_runner.csm
         results[f"{name}/preempted"] = np.array(preempted)
@@ -110,6 +115,17 @@ def run(folder: str, prompts: list[Prompt], scenario: dict[str, Any], results: d
         del llm, engine, runtime
         gc.collect()
         inlet.close()
+
+
+def heard(scenario: dict[str, Any], listener: Listener, cached: dict[int, int]) -> dict[str, np.ndarray]:
+    results: dict[str, np.ndarray] = {}
+    for key in [job["key"] for step in scenario["rounds"] for job in step["jobs"]]:
+        name = f"{scenario['name']}/{key}"
+        results[f"{name}/codes"] = listener.codes(key)
+        results[f"{name}/pcm"] = listener.pcm(key) if listener.rows.get(key) else np.zeros(0, np.int16)
+        results[f"{name}/cached"] = np.array(cached.get(key, -1))
+        results[f"{name}/ended"] = np.array(key in listener.ended)
+    return results
 
 
 def continued(prompt: Prompt, said: np.ndarray) -> Prompt:
