@@ -68,7 +68,7 @@ class PlayoutStats:
     target_ms: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Packet:
     sequence: int
     timestamp: int
