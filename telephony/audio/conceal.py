@@ -21,24 +21,28 @@ _SILENT_AFTER_S = 0.060
 _RETURN_STEP_S = 0.004  # longer overlap on return for each 10 ms lost, up to 10 ms
 _RETURN_MAX_S = 0.010
 _SEARCH_HZ = 8_000
+_KEPT_FRAMES = 16
 
 _Signal = NDArray[np.float64]
 
 
 class Concealer:
-    """One stream: give it every good frame with `feed`, ask `conceal` for each that is missing."""
+    """One stream: give it every good frame with `feed`, ask `conceal` for each that is missing.
+
+    Frames may have any length from 4 ms up; shorter ones would leave too little past to find a pitch in.
+    """
 
     def __init__(self, rate_hz: int) -> None:
         if rate_hz <= 0 or rate_hz % _SEARCH_HZ:
             raise ValueError(f"cannot conceal at {rate_hz} Hz: give a multiple of {_SEARCH_HZ}")
         self._rate_hz = rate_hz
         self._kept = round(_HISTORY_S * rate_hz)
+        self._silent_after = round(_SILENT_AFTER_S * rate_hz)
         self.reset()
 
     def reset(self) -> None:
         """Forget the sound so far, as after a pause."""
-        self._recent: deque[NDArray[np.int16]] = deque()
-        self._recent_samples = 0
+        self._recent: deque[NDArray[np.int16]] = deque(maxlen=_KEPT_FRAMES)
         self._lost = 0  # samples made up in a row
         self._past: _Signal = np.zeros(0)
         self._pitch = 0
@@ -49,15 +53,16 @@ class Concealer:
         if self._lost:
             samples = self._return(samples)
         self._recent.append(samples)
-        self._recent_samples += len(samples)
-        while self._recent_samples - len(self._recent[0]) >= self._kept:
-            self._recent_samples -= len(self._recent.popleft())
         return samples
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether `conceal` gives zeros: the sound has faded out, or there has been none."""
+        return not self._recent or self._lost >= self._silent_after
 
     def conceal(self, count: int) -> NDArray[np.int16]:
         """Make up the next `count` samples; zeros once the sound has faded out."""
-        if self._lost >= self._rate_hz * _SILENT_AFTER_S:
-            self._lost += count
+        if self.is_silent:
             return np.zeros(count, np.int16)
         if not self._lost:
             self._study()
@@ -69,7 +74,7 @@ class Concealer:
 
     def _study(self) -> None:
         past = np.zeros(self._kept)
-        recent = np.concatenate(self._recent)[-self._kept :] if self._recent else past
+        recent = np.concatenate(self._recent)[-self._kept :]
         past[self._kept - len(recent) :] = recent
         self._past = past
         self._pitch = _pitch_period(past, self._rate_hz)

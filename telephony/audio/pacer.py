@@ -39,7 +39,8 @@ class Pacer:
         self._started_at = 0.0
         self._ticks = 0
         self._silent: int | None = None  # frames of silence since the last of speech; None: the bot is not speaking
-        self.underruns = 0  # frames of silence in the middle of speech
+        self.silences = 0  # frames of silence taken
+        self.underruns = 0  # of them, in the middle of speech
         self.late_ms_max = 0.0
 
     # The bot's side
@@ -86,16 +87,15 @@ class Pacer:
 
     def due(self, *, now: float) -> Due:
         """Say how many frames to `take` now; time that has come is not asked for again."""
-        late_s = now - self.timer_at()
-        if late_s < 0:
-            return Due(0, now, 0)
-        self.late_ms_max = max(self.late_ms_max, 1000 * late_s)
-        come = 1 + int(late_s * 1000 / self._frame_ms)
-        skipped = max(0, come - self._catch_up)
-        self._ticks += skipped
         at = self.timer_at()
-        self._ticks += come - skipped
-        return Due(come - skipped, at, skipped)
+        late_ms = 1000 * (now - at)
+        if late_ms < 0:
+            return Due(0, now, 0)
+        self.late_ms_max = max(self.late_ms_max, late_ms)
+        come = 1 + int(late_ms / self._frame_ms)
+        self._ticks += come
+        skipped = max(0, come - self._catch_up)
+        return Due(come - skipped, at + skipped * self._frame_ms / 1000, skipped)
 
     def take(self) -> bytes | None:
         """Take the next frame; None where silence has to be sent instead."""
@@ -104,6 +104,7 @@ class Pacer:
             self._silent = None
         frame = self._pop()
         if frame is None:
+            self.silences += 1
             if self._silent is not None:
                 self._silent += 1
             return None

@@ -68,7 +68,7 @@ class PlayoutStats:
     target_ms: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Packet:
     sequence: int
     timestamp: int
@@ -269,8 +269,8 @@ class Playout:
         return True
 
     def _shorten(self, now: float) -> None:
-        """Go on at the target delay: the sender's clock has jumped, or far too much came at once."""
-        due_s = now + self._arrivals.fastest - self._target_ms / 1000
+        """Go on at the longest delay: the sender's clock has jumped, or far too much came at once."""
+        due_s = now + self._arrivals.fastest - self._max_ms / 1000
         self._cursor = max(self._cursor, round(due_s * self._clock_hz))
         self._delay_ms = self._delay_of(self._cursor, now)
 

@@ -1,47 +1,43 @@
 """UDP sockets of one session: RTP and RTCP on neighbouring ports, read when asked and never waited for.
 
-Nothing wakes up for a packet: the media thread reads a session's sockets when its next frame is due. The kernel notes
-when each packet came, so neither that nor a busy interpreter shows in the measured jitter.
+Nothing wakes up for a packet: the media thread reads a session's sockets when its next frame is due.
 """
 
 from __future__ import annotations
 
 import socket
-import struct
-import sys
-import time
 from ipaddress import ip_address
 
 from telephony.rtp.source import Address
+from telephony.rtp.syscalls import DatagramCalls
 
 _MTU = 2048
 _READ_AT_ONCE = 256  # a flood is read in parts
-_SO_TIMESTAMPNS = 35  # asm-generic/socket.h; Python has no name for it
-_TIMESPEC = struct.Struct("@qq")
-_AGE_MAX_S = 5.0
+_TRUNCATED = int(socket.MSG_TRUNC)
 
 
 class RtpEndpoint:
-    """The two sockets; raises `OSError` where a port is taken."""
+    """The two sockets; raises `OSError` where a port is taken. `calls` is None elsewhere than on Linux."""
 
-    def __init__(self, *, host: str, port: int) -> None:
+    def __init__(self, *, host: str, port: int, calls: DatagramCalls | None) -> None:
         self.host = host
         self.port = port
         self.unsent = 0  # datagrams that the system refused
-        self._rtp = _open(host, port)
+        self._calls = calls
+        self._rtp = _open(host, port, calls)
         try:
-            self._rtcp = _open(host, port + 1)
+            self._rtcp = _open(host, port + 1, calls)
         except OSError:
             self._rtp.close()
             raise
 
     def receive_rtp(self, *, now: float) -> list[tuple[bytes, Address, float]]:
         """Read what has come to the RTP port: data, source, and when (on the clock of `now`)."""
-        return _read(self._rtp, now)
+        return self._receive(self._rtp, now)
 
     def receive_rtcp(self, *, now: float) -> list[tuple[bytes, Address, float]]:
         """Read what has come to the RTCP port."""
-        return _read(self._rtcp, now)
+        return self._receive(self._rtcp, now)
 
     def send_rtp(self, data: bytes, destination: Address) -> None:
         """Send a datagram from the RTP port; one that cannot go is counted and forgotten."""
@@ -51,9 +47,26 @@ class RtpEndpoint:
         """Send a datagram from the RTCP port."""
         self._send(self._rtcp, data, destination)
 
-    def _send(self, sender: socket.socket, data: bytes, destination: Address) -> None:
+    def _receive(self, opened: socket.socket, now: float) -> list[tuple[bytes, Address, float]]:
+        if self._calls is not None:
+            return self._calls.receive(opened.fileno(), now=now)
+        datagrams: list[tuple[bytes, Address, float]] = []
+        for _ in range(_READ_AT_ONCE):
+            try:
+                data, _, flags, source = opened.recvmsg(_MTU)
+            except OSError:
+                break  # nothing more
+            if not flags & _TRUNCATED:
+                datagrams.append((data, (source[0], source[1]), now))
+        return datagrams
+
+    def _send(self, opened: socket.socket, data: bytes, destination: Address) -> None:
+        if self._calls is not None:
+            if not self._calls.send(opened.fileno(), data, destination):
+                self.unsent += 1
+            return
         try:
-            sender.sendto(data, destination)
+            opened.sendto(data, destination)
         except OSError:
             self.unsent += 1
 
@@ -63,39 +76,15 @@ class RtpEndpoint:
         self._rtcp.close()
 
 
-def _open(host: str, port: int) -> socket.socket:
+def _open(host: str, port: int, calls: DatagramCalls | None) -> socket.socket:
     family = socket.AF_INET6 if ip_address(host).version == 6 else socket.AF_INET
     opened = socket.socket(family, socket.SOCK_DGRAM)
     try:
         opened.setblocking(False)
-        if sys.platform == "linux":
-            opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        if calls is not None:
+            calls.prepare(opened)
         opened.bind((host, port))
     except OSError:
         opened.close()
         raise
     return opened
-
-
-def _read(reader: socket.socket, now: float) -> list[tuple[bytes, Address, float]]:
-    datagrams: list[tuple[bytes, Address, float]] = []
-    for _ in range(_READ_AT_ONCE):
-        try:
-            data, notes, flags, source = reader.recvmsg(_MTU, 64)
-        except BlockingIOError:
-            break
-        except OSError:
-            continue  # an ICMP error for something sent before
-        if not flags & socket.MSG_TRUNC:
-            datagrams.append((data, (source[0], source[1]), now - _age_s(notes)))
-    return datagrams
-
-
-def _age_s(notes: list[tuple[int, int, bytes]]) -> float:
-    """How long ago the kernel took the datagram in; 0 where it does not say."""
-    for level, kind, value in notes:
-        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(value) == _TIMESPEC.size:
-            seconds, nanoseconds = _TIMESPEC.unpack(value)
-            # Wall clock against wall clock; a step of it in these milliseconds is cut off.
-            return min(max(time.time() - seconds - nanoseconds / 1e9, 0.0), _AGE_MAX_S)
-    return 0.0

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import secrets
+import sys
 import time
 from concurrent.futures import Future
+from ipaddress import ip_address
 from random import SystemRandom
 
 from telephony.audio.pacer import Pacer
@@ -14,6 +16,7 @@ from telephony.errors import CapacityError, LocalProtocolError
 from telephony.leg import FRAME_MS
 from telephony.media import Media
 from telephony.rtp.codec import CODECS
+from telephony.rtp.decoder import Decoder
 from telephony.rtp.depacketizer import Depacketizer
 from telephony.rtp.doorbell import Doorbell
 from telephony.rtp.endpoint import RtpEndpoint
@@ -26,6 +29,7 @@ from telephony.rtp.report import Reporter
 from telephony.rtp.sender import RtpSender
 from telephony.rtp.session import RtpSession
 from telephony.rtp.stream import RtpStream
+from telephony.rtp.syscalls import DatagramCalls
 from telephony.settings import RtpSettings
 
 _MAILBOX_MS = 2000  # audio that the bot may leave unfetched
@@ -36,9 +40,16 @@ class RtpMediaFactory:
     """Implements `telephony.media.MediaFactory`. `start` it in the bot's loop, `stop` it there at the end."""
 
     def __init__(self, settings: RtpSettings) -> None:
+        try:
+            ip_address(settings.host)
+        except ValueError:
+            raise ValueError(
+                f"[rtp] host {settings.host!r} is no IP address: give the one to bind and to write into SDP"
+            ) from None
         self._settings = settings
         self._dice = SystemRandom()
         self._ports = PortPool(port_min=settings.port_min, port_max=settings.port_max, shuffle=self._dice.shuffle)
+        self._calls = DatagramCalls() if sys.platform == "linux" else None
         self._thread: MediaThread | None = None
         self._doorbell: Doorbell | None = None
         self._open: dict[int, RtpMedia] = {}  # by port; the media thread only pops
@@ -82,7 +93,7 @@ class RtpMediaFactory:
         for _ in range(_BIND_ATTEMPTS):
             port = self._ports.take(now=time.monotonic())
             try:
-                return RtpEndpoint(host=self._settings.host, port=port)
+                return RtpEndpoint(host=self._settings.host, port=port, calls=self._calls)
             except OSError as error:
                 self._ports.give_back(port, now=time.monotonic())
                 if error.errno != errno.EADDRINUSE:
@@ -105,6 +116,7 @@ class RtpMediaFactory:
         settings = self._settings
         pacer = Pacer(lead_ms=settings.lead_ms)
         mailbox = Mailbox(audio_frames=_MAILBOX_MS // FRAME_MS)
+        decoder = Decoder()
         bell = Bell(doorbell)
         sender = RtpSender(ssrc=secrets.randbits(32), sequence=secrets.randbits(16), timestamp=secrets.randbits(32))
         reporter = Reporter(
@@ -122,6 +134,7 @@ class RtpMediaFactory:
                 codec, playout_min_ms=settings.playout_min_ms, playout_max_ms=settings.playout_max_ms
             ),
             packetizer=Packetizer(codec),
+            decoder=decoder,
             mailbox=mailbox,
             ring=bell.ring,
         )
@@ -130,6 +143,7 @@ class RtpMediaFactory:
             stream=stream,
             endpoint=endpoint,
             pacer=pacer,
+            decoder=decoder,
             mailbox=mailbox,
             bell=bell,
             free=lambda: self._free(endpoint.port),

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import deque
 from typing import TypeVar
 
-from telephony.leg import AudioReceived, DigitReceived, FramesDropped
-from telephony.media import MediaEvent, MediaTimedOut
+from telephony.leg import DigitReceived, FramesDropped
+from telephony.media import MediaTimedOut
+from telephony.rtp.depacketizer import CodedFrame
 
 _OTHERS = 128
 
@@ -19,13 +20,13 @@ class Mailbox:
     """Holds at most `audio_frames` frames of audio."""
 
     def __init__(self, *, audio_frames: int) -> None:
-        self._audio: deque[AudioReceived] = deque()
+        self._audio: deque[CodedFrame] = deque()
         self._audio_frames = audio_frames
         self._others: deque[DigitReceived | MediaTimedOut] = deque(maxlen=_OTHERS)
         self._dropped = 0  # counted by the putting side
         self._told = 0  # of them, reported by the getting side
 
-    def put_audio(self, frame: AudioReceived) -> None:
+    def put_audio(self, frame: CodedFrame) -> None:
         """Put a frame, in place of the oldest if need be."""
         self._audio.append(frame)
         if len(self._audio) > self._audio_frames and _pop(self._audio) is not None:
@@ -35,7 +36,7 @@ class Mailbox:
         """Put another event."""
         self._others.append(event)
 
-    def get(self) -> MediaEvent | None:
+    def get(self) -> CodedFrame | DigitReceived | FramesDropped | MediaTimedOut | None:
         """Get the next event; None when there is none."""
         other = _pop(self._others)
         if other is not None:

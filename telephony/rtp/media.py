@@ -7,10 +7,15 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 
+from telephony.audio.frame import pcm_of, samples_of
 from telephony.audio.pacer import Pacer
+from telephony.audio.resample import Resampler
 from telephony.errors import AudioFormatError, LegEndedError
-from telephony.leg import OUTPUT_FRAME_BYTES, LegStats
+from telephony.leg import OUTPUT_FRAME_BYTES, OUTPUT_RATE_HZ, AudioReceived, LegStats
 from telephony.media import MediaEvent, MediaParameters
+from telephony.rtp.codec import CLOCK_HZ
+from telephony.rtp.decoder import Decoder
+from telephony.rtp.depacketizer import CodedFrame
 from telephony.rtp.doorbell import Doorbell
 from telephony.rtp.endpoint import RtpEndpoint
 from telephony.rtp.mailbox import Mailbox
@@ -51,6 +56,7 @@ class RtpMedia:
     """One RTP session; implements `telephony.media.Media`. Made by `RtpMediaFactory.open`.
 
     The pacer and the mailbox are shared with the media thread without a lock; all else goes there by `thread.post`.
+    Sound is converted here, not there: see `depacketizer.py`.
     """
 
     def __init__(
@@ -60,6 +66,7 @@ class RtpMedia:
         stream: RtpStream,
         endpoint: RtpEndpoint,
         pacer: Pacer,
+        decoder: Decoder,
         mailbox: Mailbox,
         bell: Bell,
         free: Callable[[], None],
@@ -68,6 +75,9 @@ class RtpMedia:
         self._stream = stream
         self._endpoint = endpoint
         self._pacer = pacer
+        self._resampler = Resampler(OUTPUT_RATE_HZ, CLOCK_HZ)
+        self._silences = 0  # of the pacer, at the last `play`
+        self._decoder = decoder
         self._mailbox = mailbox
         self._bell = bell
         self._free = free  # gives the ports back; called in the media thread
@@ -106,6 +116,8 @@ class RtpMedia:
         while True:
             self._check_open()
             event = self._mailbox.get()
+            if isinstance(event, CodedFrame):
+                return AudioReceived(self._decoder.decode(event), event.media_time_ms)
             if event is not None:
                 return event
             await self._bell.wait()
@@ -121,11 +133,16 @@ class RtpMedia:
         while self._pacer.is_full:
             await self._bell.wait()
             self._check_open()
-        self._pacer.put(pcm)
+        if self._pacer.silences != self._silences:
+            # The caller has heard silence meanwhile: the end of what was said before it has no place here.
+            self._silences = self._pacer.silences
+            self._resampler.reset()
+        self._pacer.put(pcm_of(self._resampler.feed(samples_of(pcm))))
 
     def flush(self) -> int:
         """Drop what was queued and not yet sent; returns how much that was, in ms."""
         dropped_ms = self._pacer.flush()
+        self._resampler.reset()
         self._bell.wake()  # there is room, and nothing to drain
         return dropped_ms
 

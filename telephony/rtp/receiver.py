@@ -41,6 +41,7 @@ class RtpReceiver:
         self.malformed = 0  # datagrams that are no RTP, or of a payload type not agreed
         self._silence_timeout_s = silence_timeout_s
         self._parameters: MediaParameters | None = None
+        self._payload_types: frozenset[int | None] = frozenset()
         self._dtmf = DtmfReceiver()
         self._stranger: AudioArrived | None = None  # the first packet of another SSRC, until its second
         self._deaf_at: float | None = None  # None: on hold, or told already
@@ -51,6 +52,7 @@ class RtpReceiver:
     def agree(self, parameters: MediaParameters, *, named: Address | None, now: float) -> None:
         """Take what SDP agreed; `named` is its address, None where it names none."""
         before, self._parameters = self._parameters, parameters
+        self._payload_types = frozenset({parameters.payload_type, parameters.dtmf_payload_type, COMFORT_NOISE})
         self.source.expect(named)
         if not parameters.receive:
             self._deaf_at = None
@@ -83,7 +85,7 @@ class RtpReceiver:
         except RtpParseError:
             self.malformed += 1
             return
-        if packet.payload_type not in {parameters.payload_type, parameters.dtmf_payload_type, COMFORT_NOISE}:
+        if packet.payload_type not in self._payload_types:
             self.malformed += 1
             return
         if not self.source.admits(source, sequence=packet.sequence, now=now) or not parameters.receive:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from telephony.audio.pacer import Pacer
-from telephony.leg import FRAME_MS, AudioReceived, LegStats
+from telephony.leg import FRAME_MS, LegStats
 from telephony.media import MediaParameters
 from telephony.rtp.codec import CLOCK_HZ, CODECS
+from telephony.rtp.decoder import Decoder
 from telephony.rtp.depacketizer import Depacketizer
 from telephony.rtp.endpoint import RtpEndpoint
 from telephony.rtp.mailbox import Mailbox
@@ -30,6 +31,7 @@ class RtpStream:
         pacer: Pacer,
         depacketizer: Depacketizer,
         packetizer: Packetizer,
+        decoder: Decoder,
         mailbox: Mailbox,
         ring: Callable[[], None],
     ) -> None:
@@ -38,6 +40,7 @@ class RtpStream:
         self._pacer = pacer
         self._depacketizer = depacketizer
         self._packetizer = packetizer
+        self._decoder = decoder  # of the bot's side; here only looked at
         self._mailbox = mailbox
         self._ring = ring  # tells the bot's side that something has changed
         self._media_time_ms = 0
@@ -104,7 +107,8 @@ class RtpStream:
                     self._mailbox.put(event)
 
     def _deliver_frame(self, at: float) -> None:
-        self._mailbox.put_audio(AudioReceived(self._depacketizer.pull(now=at), self._media_time_ms))
+        quiet = self._decoder.is_quiet
+        self._mailbox.put_audio(self._depacketizer.pull(now=at, quiet=quiet, media_time_ms=self._media_time_ms))
         self._media_time_ms += FRAME_MS
 
     # The bot's audio
@@ -155,7 +159,7 @@ class RtpStream:
             late=self._depacketizer.late,
             concealed_ms=self._depacketizer.concealed_ms,
             jitter_ms=1000 * jitter / CLOCK_HZ,
-            playout_delay_ms=self._depacketizer.stats().delay_ms,
+            playout_delay_ms=self._depacketizer.delay_ms,
             round_trip_ms=None if round_trip_s is None else 1000 * round_trip_s,
             sent=self._session.sent,
             underruns=self._pacer.underruns,

@@ -305,6 +305,11 @@ async def test_host_that_is_not_ours_is_an_error_of_the_system() -> None:
     await ours.stop()
 
 
+def test_host_has_to_be_an_address() -> None:
+    with pytest.raises(ValueError, match=r"\[rtp\] host 'localhost' is no IP address"):
+        RtpMediaFactory(settings(host="localhost"))
+
+
 async def test_factory_has_to_be_started() -> None:
     ours = RtpMediaFactory(settings())
 
@@ -313,16 +318,21 @@ async def test_factory_has_to_be_started() -> None:
     await ours.stop()
 
 
-async def test_opening_that_is_cancelled_leaves_no_port_behind(factory: RtpMediaFactory) -> None:
-    for _ in range(5):
-        opening = asyncio.create_task(factory.open())
+@pytest.mark.parametrize("ports", [10, 1])
+async def test_opening_that_is_cancelled_leaves_no_port_behind(ports: int) -> None:
+    ours = RtpMediaFactory(settings(port_min=21_500, port_max=21_500 + 2 * ports - 1))
+    await ours.start()
+    held = [await ours.open() for _ in range(ports - 1 or 1)]
+    for _ in range(3):  # with one pair of ports in all these could not have succeeded
+        opening = asyncio.create_task(ours.open())
         await asyncio.sleep(0)
         opening.cancel()
         with pytest.raises(asyncio.CancelledError):
             await opening
-    await (await factory.open()).close()
+    await asyncio.gather(*(media.close() for media in held))
 
-    assert factory.ports_taken == 0
+    assert ours.ports_taken == 0
+    await ours.stop()
 
 
 async def test_ipv6_works_where_there_is_a_loopback() -> None:

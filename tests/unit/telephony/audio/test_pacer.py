@@ -59,6 +59,7 @@ def test_frames_leave_in_order_and_then_silence() -> None:
     pacer = filled(3)
 
     assert [pacer.take() for _ in range(5)] == [frame(0), frame(1), frame(2), None, None]
+    assert pacer.silences == 2
 
 
 def test_queue_is_full_at_its_lead() -> None:

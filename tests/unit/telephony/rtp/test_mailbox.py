@@ -3,12 +3,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telephony.leg import AudioReceived, DigitReceived, FramesDropped
+from telephony.audio.g711 import A_LAW
+from telephony.leg import DigitReceived, FramesDropped
+from telephony.rtp.depacketizer import CodedFrame
 from telephony.rtp.mailbox import Mailbox
 
 
-def frame(number: int) -> AudioReceived:
-    return AudioReceived(b"", number * 20)
+def frame(number: int) -> CodedFrame:
+    return CodedFrame(A_LAW, (), number * 20)
 
 
 def test_audio_comes_out_in_order() -> None:
@@ -57,7 +59,7 @@ def test_every_frame_is_got_or_told_as_dropped(steps: list[bool]) -> None:
         else:
             event = mailbox.get()
             dropped += event.count if isinstance(event, FramesDropped) else 0
-            if isinstance(event, AudioReceived):
+            if isinstance(event, CodedFrame):
                 assert event.media_time_ms == (got + dropped) * 20
                 got += 1
 

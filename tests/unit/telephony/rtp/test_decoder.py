@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from telephony.audio.frame import samples_of
+from telephony.audio.g711 import A_LAW, G711, MU_LAW
+from telephony.audio.playout import Conceal, Decode, PlayoutAction, Silence
+from telephony.leg import INPUT_FRAME_BYTES
+from telephony.rtp.decoder import Decoder
+from telephony.rtp.depacketizer import CodedFrame
+
+
+def tone(law: G711, frames: int) -> list[bytes]:
+    at_s = np.arange(160 * frames) / 8_000
+    codes = law.encode(np.rint(8_000 * np.sin(2 * np.pi * 440 * at_s)).astype(np.int16))
+    return [codes[start : start + 160] for start in range(0, len(codes), 160)]
+
+
+def hear(actions: list[PlayoutAction], law: G711 = A_LAW) -> list[NDArray[np.int16]]:
+    decoder = Decoder()
+    frames = [decoder.decode(CodedFrame(law, (action,), 0)) for action in actions]
+    assert {len(frame) for frame in frames} == {INPUT_FRAME_BYTES}
+    return [samples_of(frame) for frame in frames]
+
+
+def rms(samples: NDArray[np.int16]) -> float:
+    return float(np.sqrt(np.mean(samples.astype(np.float64) ** 2)))
+
+
+@pytest.mark.parametrize("law", [A_LAW, MU_LAW])
+def test_tone_comes_out_at_16_khz_with_its_level(law: G711) -> None:
+    heard = np.concatenate(hear([Decode(payload) for payload in tone(law, 50)], law)[10:])
+
+    at_s = np.arange(len(heard)) / 16_000
+    basis = np.stack([np.cos(2 * np.pi * 440 * at_s), np.sin(2 * np.pi * 440 * at_s)], axis=1)
+    fitted, *_ = np.linalg.lstsq(basis, heard.astype(np.float64), rcond=None)
+
+    assert np.hypot(*fitted) == pytest.approx(8_000, rel=0.02)
+    assert rms((heard - basis @ fitted).astype(np.int16)) < 150  # quantisation of G.711
+
+
+def test_halves_of_10_ms_sound_as_whole_frames_do() -> None:
+    frames = tone(MU_LAW, 10)
+    decoder = Decoder()
+
+    halves = [
+        samples_of(decoder.decode(CodedFrame(MU_LAW, (Decode(frame[:80]), Decode(frame[80:])), 0)))
+        for frame in frames
+    ]
+
+    assert np.array_equal(np.concatenate(halves), np.concatenate(hear([Decode(f) for f in frames], MU_LAW)))
+
+
+def test_silence_costs_nothing_and_is_zeros() -> None:
+    decoder = Decoder()
+    frames = [decoder.decode(CodedFrame(A_LAW, (Silence(),), 0)) for _ in range(3)]
+
+    assert frames == [bytes(INPUT_FRAME_BYTES)] * 3
+    assert frames[1] is frames[2]
+    assert decoder.is_quiet
+
+
+def test_missing_frames_fade_out_into_silence() -> None:
+    frames = tone(MU_LAW, 10)
+    heard = hear([*(Decode(frame) for frame in frames), *[Conceal()] * 3, *[Silence()] * 4], MU_LAW)
+
+    assert rms(heard[10]) > 4_000
+    assert rms(heard[12]) < rms(heard[11]) < rms(heard[10])
+    assert not heard[14].any()
+    assert not heard[16].any()
+
+
+def test_pause_without_loss_fades_out_too() -> None:
+    frames = tone(MU_LAW, 10)
+    heard = hear([*(Decode(frame) for frame in frames), *[Silence()] * 6], MU_LAW)
+
+    assert rms(heard[10]) > 4_000
+    assert not heard[15].any()
+
+
+def test_sound_comes_back_after_silence() -> None:
+    frames = [Decode(frame) for frame in tone(MU_LAW, 10)]
+    heard = hear([*frames[:5], *[Silence()] * 8, *frames[5:]], MU_LAW)
+
+    assert not heard[12].any()
+    assert rms(heard[15]) == pytest.approx(8_000 / np.sqrt(2), rel=0.05)
+
+
+def test_merged_frames_take_the_time_of_one() -> None:
+    frames = tone(MU_LAW, 20)
+    actions: list[PlayoutAction] = [Decode(frame) for frame in frames[:10]]
+    actions += [Decode(frames[11], merge=frames[10]), *(Decode(frame) for frame in frames[12:])]
+
+    heard = hear(actions, MU_LAW)
+
+    assert len(heard) == 19
+    steps = np.abs(np.diff(np.concatenate(heard).astype(np.int32)))
+    assert steps[3_000:].max() < 2_000
+
+
+@pytest.mark.parametrize(("payload", "quiet"), [(b"\xff" * 160, True), (b"\x00\x80" * 80, False)])
+def test_quiet_frames_are_told(payload: bytes, quiet: bool) -> None:
+    decoder = Decoder()
+    decoder.decode(CodedFrame(MU_LAW, (Decode(payload),), 0))
+
+    assert decoder.is_quiet is quiet
