@@ -20,7 +20,9 @@ Algorithm: TypeAlias = Literal["SHA-256", "MD5"]
 NONCE_LIFE_S = 300.0
 MAX_NONCES = 10_000
 
-_PREFERENCE: tuple[Algorithm, ...] = ("SHA-256", "MD5")
+ALGORITHMS: tuple[Algorithm, ...] = ("SHA-256", "MD5")
+"""Those that we know, the better one first."""
+
 _HASHES: Mapping[Algorithm, Callable[[bytes], str]] = {
     "SHA-256": lambda data: hashlib.sha256(data).hexdigest(),
     "MD5": lambda data: hashlib.md5(data, usedforsecurity=False).hexdigest(),
@@ -74,7 +76,7 @@ def _digest(algorithm: Algorithm, method: str, fields: Mapping[str, str], creden
 
 def _algorithm_of(fields: Mapping[str, str]) -> Algorithm | None:
     written = fields.get("algorithm", "MD5").upper()
-    return next((algorithm for algorithm in _PREFERENCE if algorithm == written), None)
+    return next((algorithm for algorithm in ALGORITHMS if algorithm == written), None)
 
 
 class DigestServer:
@@ -84,22 +86,30 @@ class DigestServer:
     kept, for as long as a nonce lives, is the highest nonce count that it was used with.
     """
 
-    def __init__(self, *, realm: str, passwords: Mapping[str, str], secret: bytes) -> None:
+    def __init__(
+        self,
+        *,
+        realm: str,
+        passwords: Mapping[str, str],
+        secret: bytes,
+        algorithms: Sequence[Algorithm] = ALGORITHMS,
+    ) -> None:
         self._realm = realm
+        self._algorithms = algorithms
         self._passwords = passwords
         self._secret = secret
         self._issued = 0
         self._counts: OrderedDict[str, int] = OrderedDict()  # by nonce
 
     def challenges(self, *, stale: bool = False, now: float) -> tuple[str, ...]:
-        """Values for WWW-Authenticate, the better algorithm first (RFC 8760 section 2.4)."""
+        """Values for WWW-Authenticate, one for each algorithm in the order of preference (RFC 8760 section 2.4)."""
         self._issued += 1
         stamp = f"{int(now * 1000):x}.{self._issued:x}"
         nonce = f"{stamp}.{self._seal(stamp)}"
         flag = ", stale=true" if stale else ""
         return tuple(
             f'Digest realm={quote(self._realm)}, nonce="{nonce}", algorithm={algorithm}, qop="auth"{flag}'
-            for algorithm in _PREFERENCE
+            for algorithm in self._algorithms
         )
 
     def _seal(self, stamp: str) -> str:
@@ -119,7 +129,12 @@ class DigestServer:
     def _judge(self, method: str, fields: Mapping[str, str], *, now: float) -> Verdict:
         algorithm = _algorithm_of(fields)
         needed = {"username", "nonce", "uri", "response"} | ({"nc", "cnonce"} if "qop" in fields else set())
-        if algorithm is None or not needed <= fields.keys() or fields.get("qop", "auth") != "auth":
+        if (
+            algorithm is None
+            or algorithm not in self._algorithms
+            or not needed <= fields.keys()
+            or fields.get("qop", "auth") != "auth"
+        ):
             return Verdict.MISSING
         username = fields["username"]
         # An unknown user costs as much time as a known one with a wrong password.
@@ -169,7 +184,7 @@ def answer_challenge(
             readable.append(parse_digest(value))
         except SipParseError:
             continue
-    for algorithm in _PREFERENCE:
+    for algorithm in ALGORITHMS:
         for challenge in readable:
             if _algorithm_of(challenge) == algorithm and {"realm", "nonce"} <= challenge.keys():
                 return _answer(challenge, algorithm, credentials, method=method, uri=uri, cnonce=cnonce)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import secrets
 import socket
@@ -32,7 +33,6 @@ from telephony.sip.offer_answer import Direction, LocalAudio
 from telephony.sip.outbound_call import Destination
 from telephony.sip.rate_limit import RateLimit
 from telephony.sip.sockets import SipSockets
-from telephony.sip.timers import Timings
 from telephony.sip.uri import SipUri, parse_uri, unbracketed
 from telephony.sip.user_agent import UserAgent, UserAgentConfig
 
@@ -50,12 +50,11 @@ def new_token() -> str:
     return secrets.token_hex(16)
 
 
-def user_agent_config(settings: SipSettings, *, port: int, timings: Timings | None = None) -> UserAgentConfig:
+def user_agent_config(settings: SipSettings, *, port: int) -> UserAgentConfig:
     """Turn the `[sip]` section and the port that was bound into the user agent's configuration."""
     host = settings.domain or settings.host
     return UserAgentConfig(
         Identity(host, port, settings.user),
-        timings or Timings(),
         address_type="IP6" if ":" in settings.host else "IP4",
         realm=host,
         passwords=settings.digest_users,
@@ -160,9 +159,13 @@ class SipEndpoint:
     async def _resolve(self, uri: SipUri) -> Flow:
         """Find the address of a host; SRV and NAPTR records are not looked up."""
         port = uri.port or _DEFAULT_PORT
-        found = await self._loop.getaddrinfo(unbracketed(uri.host), port, type=socket.SOCK_DGRAM)
         transport = "tcp" if (uri.parameter("transport") or "").lower() == "tcp" else "udp"
-        return Flow(transport, str(found[0][4][0]), port)
+        try:
+            host = str(ipaddress.ip_address(unbracketed(uri.host)))
+        except ValueError:
+            found = await self._loop.getaddrinfo(uri.host, port, type=socket.SOCK_DGRAM)
+            host = str(found[0][4][0])
+        return Flow(transport, host, port)
 
     # Driving
 
@@ -250,19 +253,17 @@ async def serve_sip(
     media: MediaFactory,
     on_call: OnCall,
     admit: Admission = admit_all,
-    timings: Timings | None = None,
+    adjust: Callable[[UserAgentConfig], UserAgentConfig] = lambda config: config,
 ) -> tuple[SipEndpoint, SipSockets]:
     """Open the sockets of `[sip]` and put an endpoint behind them; close both, the endpoint first.
 
-    Raises `OSError` when the address is in use.
+    `adjust` may change what the settings do not say, such as timers. Raises `OSError` when the address is in use.
     """
     if not settings.enabled:
         raise LocalProtocolError("SIP is switched off: set [sip] enabled = true")
     sockets = SipSockets()
     _, port = await sockets.open(settings.host, settings.port, tcp=settings.tcp)
-    config = user_agent_config(settings, port=port, timings=timings)
-    endpoint = SipEndpoint(
-        UserAgent(config, new_token=new_token, admit=admit), carrier=sockets, media=media, on_call=on_call
-    )
+    agent = UserAgent(adjust(user_agent_config(settings, port=port)), new_token=new_token, admit=admit)
+    endpoint = SipEndpoint(agent, carrier=sockets, media=media, on_call=on_call)
     sockets.attach(endpoint)
     return endpoint, sockets

@@ -36,6 +36,11 @@ class SipSockets:
         self._address = ("", 0)
         self.dropped = 0  # datagrams that the kernel would not take in time
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens, once it is open."""
+        return self._address
+
     async def open(self, host: str, port: int, *, tcp: bool) -> tuple[str, int]:
         """Bind UDP, and TCP on the same port; port 0 takes a free one. Raises `OSError`."""
         for attempt in range(_PORT_TRIES):

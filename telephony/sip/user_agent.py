@@ -14,7 +14,7 @@ from typing import TypeAlias, assert_never
 from telephony.errors import LegEndedError, LocalProtocolError, SipParseError
 from telephony.leg import EndCause
 from telephony.sip.admission import Admission, AdmissionControl, admit_all
-from telephony.sip.auth import DigestServer
+from telephony.sip.auth import ALGORITHMS, Algorithm, DigestServer
 from telephony.sip.call_context import CallContext, Extra
 from telephony.sip.dialog import DialogId
 from telephony.sip.events import CallForgotten, MessageRefused, UserAgentOutput
@@ -58,6 +58,7 @@ class UserAgentConfig:
     address_type: AddressType = "IP4"  # family of our RTP addresses
     realm: str = "zeng"
     passwords: Mapping[str, str] = field(default_factory=dict[str, str])  # empty: callers are not challenged
+    digest_algorithms: tuple[Algorithm, ...] = ALGORITHMS  # some callers look at the first challenge only
     max_transactions: int = MAX_TRANSACTIONS
 
 
@@ -73,7 +74,12 @@ class UserAgent:
     ) -> None:
         self._config = config
         self._new_token = new_token
-        digest = DigestServer(realm=config.realm, passwords=config.passwords, secret=new_token().encode())
+        digest = DigestServer(
+            realm=config.realm,
+            passwords=config.passwords,
+            secret=new_token().encode(),
+            algorithms=config.digest_algorithms,
+        )
         self._admission = AdmissionControl(
             digest=digest if config.passwords else None, admit=admit, address_type=config.address_type
         )

@@ -24,7 +24,6 @@ class FakeMedia:
         self.played: list[bytes] = []
         self.digits: list[str] = []
         self.closed = False
-        self.fails_to_apply: Exception | None = None
         self.fails_to_receive: Exception | None = None
         self._heard: deque[MediaEvent] = deque()
         self._woken = asyncio.Event()
@@ -44,8 +43,8 @@ class FakeMedia:
         self._woken.set()
 
     def apply(self, parameters: MediaParameters) -> None:
-        if self.fails_to_apply is not None:
-            raise self.fails_to_apply
+        if self._factory.fails_to_apply is not None:
+            raise self._factory.fails_to_apply
         self.applied.append(parameters)
 
     async def receive(self) -> MediaEvent:
@@ -98,6 +97,7 @@ class FakeMediaFactory:
         self.gate = asyncio.Event()
         self.gate.set()
         self.fails_to_open: Exception | None = None
+        self.fails_to_apply: Exception | None = None
         self._free = deque(range(FIRST_PORT, FIRST_PORT + PORTS_EACH * sessions, PORTS_EACH))
         self._used: set[int] = set()
 

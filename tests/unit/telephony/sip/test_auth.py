@@ -42,6 +42,14 @@ def test_the_better_algorithm_comes_first_and_is_chosen() -> None:
     assert "algorithm=SHA-256" in answered(tuple(reversed(challenges)))
 
 
+def test_an_algorithm_that_is_not_wanted_is_neither_offered_nor_accepted() -> None:
+    strict = DigestServer(realm="zeng", passwords={"aysel": "gizli"}, secret=b"seal", algorithms=("SHA-256",))
+    md5 = server().challenges(now=0.0)[1]
+
+    assert len(strict.challenges(now=0.0)) == 1
+    assert check(strict, answered((md5,))) is Verdict.MISSING
+
+
 def test_a_digest_is_the_one_of_the_rfc() -> None:
     # RFC 7616 section 3.9.1.
     fields = (
