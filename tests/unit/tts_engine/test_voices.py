@@ -4,7 +4,7 @@ import pytest
 
 from tests.fakes.speech import FakeBackend
 from tts_engine.errors import SpeechRequestError
-from tts_engine.voices import OPENAI_VOICES, check_speed, choose_language, choose_voice
+from tts_engine.voices import OPENAI_VOICES, check_model, check_speed, choose_language, choose_voice
 
 VOICES = FakeBackend().description
 
@@ -41,3 +41,14 @@ def test_a_speed_out_of_range_is_refused_with_the_range() -> None:
     check_speed(2.0, VOICES)
     with pytest.raises(SpeechRequestError, match=r"between 0\.5 and 2"):
         check_speed(0.4, VOICES)
+
+
+@pytest.mark.parametrize("name", [None, "", "fake-tones", "tts-1", "tts-1-hd", "gpt-4o-mini-tts"])
+def test_our_model_and_openai_s_names_are_taken(name: str | None) -> None:
+    check_model(name, VOICES)
+
+
+def test_another_model_is_refused_with_ours() -> None:
+    with pytest.raises(SpeechRequestError, match="ask for fake-tones") as caught:
+        check_model("qwen3-tts", VOICES)
+    assert caught.value.field == "model"

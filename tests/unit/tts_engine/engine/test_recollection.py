@@ -257,3 +257,21 @@ async def test_a_turn_that_cannot_be_kept_is_said_so() -> None:
     ):
         with pytest.raises(StoreUnavailableError):
             await work
+
+
+async def test_a_server_starts_without_its_store() -> None:
+    server = Server(store=BrokenStore())
+
+    await server.engine.start()
+
+    assert server.engine.health.ready
+
+
+async def test_one_turn_can_be_forgotten_alone() -> None:
+    server = Server()
+    await server.say("bir", "t1")
+    await server.say("iki", "t2")
+
+    await server.engine.conversations.forget_turn("c", "t1")
+
+    assert [turn.turn_id for turn in await server.kept()] == ["t2"]

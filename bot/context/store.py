@@ -1,0 +1,53 @@
+"""`ConversationStore`: where calls are remembered, and for how long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from bot.context.conversation import Conversation, Turn
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationLimits:
+    """How much of a call is kept: the newest turns, the oldest go first."""
+
+    max_turns: int = 200
+    max_bytes: int = 64 * 1024  # of text
+
+    def applied_to(self, conversation: Conversation) -> Conversation:
+        """Drop the oldest turns that do not fit."""
+        kept: list[Turn] = []
+        size = 0
+        for turn in reversed(conversation.turns[-self.max_turns :]):
+            size += len(turn.text.encode())
+            if size > self.max_bytes:
+                break
+            kept.append(turn)
+        return replace(conversation, turns=tuple(reversed(kept)))
+
+
+class ConversationStore(Protocol):
+    """Remembers calls for a while. Everything raises `ConversationError`; the call goes on without."""
+
+    async def append(self, call_id: str, turn: Turn) -> None:
+        """Add a turn at the end; one of the same `turn_id` is replaced."""
+        ...
+
+    async def heard(self, call_id: str, turn_id: str, heard_s: float) -> None:
+        """Note how much of a turn the caller heard; a turn that is not known is left alone."""
+        ...
+
+    async def load(self, call_id: str) -> Conversation:
+        """Read a call; one that is not known has no turns."""
+        ...
+
+    async def forget(self, call_id: str) -> None:
+        """Remove a call."""
+        ...
+
+
+def with_heard(conversation: Conversation, turn_id: str, heard_s: float) -> Conversation:
+    """Set what was heard of a turn, where it stands."""
+    turns = (replace(t, heard_s=heard_s) if t.turn_id == turn_id else t for t in conversation.turns)
+    return replace(conversation, turns=tuple(turns))

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import pytest
+from fakeredis import FakeAsyncRedis, FakeServer
+
+from bot.context.conversation import Conversation, Speaker, Turn
+from bot.context.redis_store import RedisConversationStore, connect
+from bot.context.store import ConversationLimits
+from bot.errors import ConversationError
+
+
+def turn(turn_id: str, text: str = "Salam, Şəki!", heard_s: float | None = None) -> Turn:
+    return Turn(turn_id, Speaker.BOT, text, 1_795_000_000.25, 2.04, heard_s)
+
+
+@pytest.fixture
+def server() -> FakeServer:
+    return FakeServer()
+
+
+@pytest.fixture
+def redis(server: FakeServer) -> FakeAsyncRedis:
+    return FakeAsyncRedis(server=server)
+
+
+@pytest.fixture
+def store(redis: FakeAsyncRedis) -> RedisConversationStore:
+    return RedisConversationStore(redis, ttl_s=900, limits=ConversationLimits(max_turns=3))
+
+
+async def test_turns_come_back_as_they_were_and_in_their_order(store) -> None:
+    turns = (turn("t2"), Turn("t1", Speaker.CALLER, 'Dırnaq " \n', 0.1, 0.0), turn("t3", "", 0.5))
+    for said in turns:
+        await store.append("c", said)
+
+    assert await store.load("c") == Conversation("c", turns)
+
+
+async def test_what_was_heard_is_noted_where_the_turn_stands(store) -> None:
+    for name in ("t1", "t2"):
+        await store.append("c", turn(name))
+
+    await store.heard("c", "t1", 0.75)
+
+    assert (await store.load("c")).turns == (turn("t1", heard_s=0.75), turn("t2"))
+
+
+async def test_a_turn_said_again_goes_to_the_end(store) -> None:
+    for name in ("t1", "t2", "t1"):
+        await store.append("c", turn(name))
+
+    assert [t.turn_id for t in (await store.load("c")).turns] == ["t2", "t1"]
+
+
+async def test_a_call_does_not_grow_beyond_its_limits(store, redis) -> None:
+    for n in range(6):
+        await store.append("c", turn(f"t{n}"))
+
+    assert [t.turn_id for t in (await store.load("c")).turns] == ["t3", "t4", "t5"]
+    assert await redis.hlen("zeng:call:c") == 3
+
+
+async def test_every_key_expires_after_its_last_change(store, redis) -> None:
+    await store.append("c", turn("t1"))
+    assert await redis.ttl("zeng:call:c") == 900
+    await redis.expire("zeng:call:c", 5)
+
+    await store.heard("c", "t1", 0.1)
+
+    assert await redis.ttl("zeng:call:c") == 900
+
+
+async def test_what_is_not_known_leaves_no_key(store, redis) -> None:
+    await store.heard("nobody", "t1", 0.5)
+    await store.forget("nobody")
+
+    assert await store.load("nobody") == Conversation("nobody")
+    assert await redis.keys() == []
+
+
+async def test_a_call_that_is_forgotten_is_gone(store, redis) -> None:
+    await store.append("c", turn("t1"))
+
+    await store.forget("c")
+
+    assert await redis.keys() == []
+
+
+async def test_a_change_that_loses_to_another_is_made_again(store, redis, monkeypatch) -> None:
+    other = RedisConversationStore(redis, ttl_s=900)
+    fields, lost = store._fields, 0
+
+    async def raced(client, call_id):
+        nonlocal lost
+        found = await fields(client, call_id)
+        if lost < 2:
+            lost += 1
+            await other.append("c", turn(f"other{lost}"))
+        return found
+
+    monkeypatch.setattr(store, "_fields", raced)
+    await store.append("c", turn("mine"))
+
+    assert [t.turn_id for t in (await other.load("c")).turns] == ["other1", "other2", "mine"]
+
+
+async def test_a_change_that_always_loses_gives_up(store, redis, monkeypatch) -> None:
+    fields = store._fields
+
+    async def raced(client, call_id):
+        found = await fields(client, call_id)
+        await redis.hincrby("zeng:call:c", "races", 1)
+        return {name: value for name, value in found.items() if name != b"races"}
+
+    monkeypatch.setattr(store, "_fields", raced)
+    with pytest.raises(ConversationError, match="too many"):
+        await store.append("c", turn("mine"))
+
+    assert await redis.hget("zeng:call:c", "races") == b"4"
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda store: store.append("c", turn("t1")),
+        lambda store: store.heard("c", "t1", 0.1),
+        lambda store: store.load("c"),
+        lambda store: store.forget("c"),
+        lambda store: store.ping(),
+    ],
+)
+async def test_a_redis_that_is_away_is_a_conversation_error(store, server, ask) -> None:
+    server.connected = False
+
+    with pytest.raises(ConversationError, match="Redis"):
+        await ask(store)
+
+
+async def test_a_redis_that_is_there_answers(store) -> None:
+    await store.ping()
+    await store.close()
+
+
+async def test_the_client_does_not_wait_or_try_again() -> None:
+    settings = connect("redis://127.0.0.1:1/0", timeout_ms=120).connection_pool.connection_kwargs
+
+    assert (settings["socket_timeout"], settings["socket_connect_timeout"]) == (0.12, 0.12)
+    assert settings["retry"].get_retries() == 0
