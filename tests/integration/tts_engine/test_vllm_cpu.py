@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,10 +14,10 @@ from safetensors.torch import load_file, save_file
 
 from tests.fakes.plain_generation import generate
 from tests.fakes.tiny_csm import TinyCsm, make_tiny, write_tiny_csm
+from tests.fakes.vllm_environment import run_in_vllm
 from tts_engine.model.prompt import AUDIO, ContextTurn, Prompt
 from tts_engine.model.sampling import Sampling
 
-ROOT = Path(__file__).parents[3]
 FRAMES = 6
 BLOCK = 32
 GREEDY = {"temperature": 0.0, "depth_temperature": 0.0}
@@ -101,18 +99,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyCsm:
 @pytest.fixture(scope="module")
 def said(tiny: TinyCsm, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, np.ndarray]:
     """All scenarios in one process of vLLM's environment."""
-    python = subprocess.run(
-        [ROOT / "tests/vllm_env.sh", "--if-built"], check=False, capture_output=True, text=True
-    ).stdout.strip()
-    if not python:
-        pytest.skip("no vLLM here: tests/vllm_env.sh builds its environment once")
     place = tmp_path_factory.mktemp("vllm")
-    plugin = place / "zeng_csm-0.dist-info"
-    plugin.mkdir()
-    (plugin / "METADATA").write_text("Metadata-Version: 2.1\nName: zeng-csm\nVersion: 0\n")
-    (plugin / "entry_points.txt").write_text(
-        "[vllm.general_plugins]\nzeng_csm = tts_engine.backend.vllm_plugin:register\n"
-    )
     arrays = {f"tokens/{n}": prompt.tokens for n, prompt in enumerate(prompts_of(tiny))}
     arrays |= {f"codes/{n}": prompt.codes for n, prompt in enumerate(prompts_of(tiny))}
     np.savez(place / "prompts.npz", **arrays)
@@ -122,27 +109,9 @@ def said(tiny: TinyCsm, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str
         weights[name].zero_()
     save_file(weights, silent / "model.safetensors", metadata={"format": "pt"})
     (place / "scenarios.json").write_text(json.dumps(scenarios()))
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",  # with more and a busy machine the same run took twenty times as long
-        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-        "VLLM_PLUGINS": "zeng_csm",
-        "VLLM_NO_USAGE_STATS": "1",
-        "VLLM_LOGGING_LEVEL": "ERROR",
-        "PYTHONPATH": f"{ROOT}:{place}",
-    }
     script = Path(__file__).with_name("vllm_scenarios.py")
-    command = [
-        python,
-        script,
-        tiny.folder,
-        silent,
-        place / "prompts.npz",
-        place / "scenarios.json",
-        place / "said.npz",
-    ]
-    ran = subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=550)
-    assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-6000:]
+    arguments = [tiny.folder, silent, place / "prompts.npz", place / "scenarios.json", place / "said.npz"]
+    run_in_vllm(script, arguments, plugins=place, environment={"VLLM_ENABLE_V1_MULTIPROCESSING": "0"})
     with np.load(place / "said.npz") as said:
         return {name: said[name] for name in said.files}
 

@@ -40,10 +40,6 @@ class RowFormat:
     def codes(self, row: Rows) -> bytes:
         return row[self.samples : self.samples + self.codebooks].astype("<i2", copy=False).tobytes()
 
-    def flags(self, rows: Rows) -> Rows:
-        """Of rows [..., width]."""
-        return rows[..., -1]
-
 
 def pack(keys: Keys, rows: Rows) -> list[bytes | memoryview]:
     """Make the buffers of one packet of keys [n] and rows [n, width]."""
