@@ -43,6 +43,12 @@ def open_run(folder: Path, which: str = "best") -> Run:
     return Run(settings, servable(settings.method, resolve(settings.base), path), read_prepared(settings.data))
 
 
+def open_base(folder: Path) -> Run:
+    """Open the base that a run began from, untrained, to compare with."""
+    settings = read_settings(RunSettings, folder / "run.yaml")
+    return Run(settings, Servable(resolve(settings.base), None), read_prepared(settings.data))
+
+
 def export(run: Run, output: Path, *, adapter_only: bool = False) -> None:
     """Write the folder that serves, with its card; a folder that is already there is refused."""
     if output.exists():
@@ -82,7 +88,8 @@ def model_card(run: Run, *, adapter_only: bool) -> str:
     return (
         f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n\n"
         f"# Azerbaijani voice after {settings.base}\n\n"
-        f"Learnt from {sums.get('clips', '?')} clips, {float(sums.get('seconds', 0)) / 60:.0f} minutes, "
+        f"It has learnt from {sums.get('clips', '?')} clips, "
+        f"{float(sums.get('seconds', 0)) / 60:.0f} minutes, "
         f"in up to {settings.schedule.steps} steps. Whose voices these are, and what they agreed to, is for whoever "
         "shares this folder to say here.\n\n"
         f"## Voices\n\n| in the prompt | speaker |\n|---|---|\n{voices}\n\n"

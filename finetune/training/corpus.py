@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from finetune.data.codes import Shard
@@ -14,7 +13,7 @@ from finetune.data.select import Split
 from finetune.errors import CorpusError
 from finetune.training.loss import Counts
 from finetune.training.sample import Sample, TrainingTurn, build_sample, depth_count
-from tts_engine.model.prompt import ContextTurn, PromptBuilder
+from tts_engine.model.prompt import Codes, ContextTurn, PromptBuilder
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,8 @@ class TrainingCorpus:
             )
         self._builder = builder
         self._entries = list(read_manifest(folder))
-        self._shard = cache(lambda name: Shard(folder / f"codes/{name}.safetensors"))
+        self._folder = folder
+        self._shards: dict[str, Shard] = {}
 
     def items(self, split: Split) -> list[Item]:
         """Give clips and whole conversations of a split, in the order of the manifest."""
@@ -66,9 +66,14 @@ class TrainingCorpus:
         before = [self._turn(entry, target=False) for entry in context.entries] if context else []
         return build_sample(self._builder, [*before, *(self._turn(e, target=e.clip.target) for e in item.entries)])
 
+    def codes(self, entry: Entry) -> Codes:
+        """Read a clip's codes."""
+        if entry.shard not in self._shards:
+            self._shards[entry.shard] = Shard(self._folder / f"codes/{entry.shard}.safetensors")
+        return self._shards[entry.shard].codes(entry.clip.id)
+
     def _turn(self, entry: Entry, *, target: bool) -> TrainingTurn:
-        codes = self._shard(entry.shard).codes(entry.clip.id)
-        return TrainingTurn(entry.voice, entry.clip.text, codes, target)
+        return TrainingTurn(entry.voice, entry.clip.text, self.codes(entry), target)
 
     def _positions(self, entry: Entry) -> int:
         text, _ = self._builder.turn(ContextTurn(entry.voice, entry.clip.text, None))

@@ -22,7 +22,7 @@ class Devices:
 
     def __init__(self) -> None:
         self._state = PartialState(cpu=not torch.cuda.is_available())
-        self.device: torch.device = self._state.device
+        self.device = torch.device(self._state.device or "cpu")
         self.rank: int = self._state.process_index
         self.count: int = self._state.num_processes
 

@@ -232,9 +232,8 @@ def _check(run: Run, progress: Progress, tell: Tell) -> Progress:
         values = {"loss": heard.loss, "codebook0": heard.codebook0, "depth": heard.depth, "ends": heard.ends}
         perplexities = [round(value, 3) for value in heard.perplexities]
         run.record.add("check", progress.step, {**values, "stop_rate": stops, "perplexities": perplexities})
-        tell(
-            f"check {progress.step}: held-out loss {heard.loss:.4f}, stop rate {stops:.2f}{', best' if better else ''}"
-        )
+        mark = ", best" if better else ""
+        tell(f"check {progress.step}: held-out loss {heard.loss:.4f}, stop rate {stops:.2f}{mark}")
         if better:
             write_servable(run.adaptation, settings.method, run.base, settings.output / "best")
     if better:

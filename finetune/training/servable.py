@@ -33,7 +33,7 @@ def write_servable(adaptation: Adaptation, method: Method, base: Path, path: Pat
     match method:
         case Lora():
             assert isinstance(adaptation.model, PeftModel)
-            adaptation.model.save_pretrained(partial, save_embedding_layers=False)
+            adaptation.model.save_pretrained(str(partial), save_embedding_layers=False)
         case Full():
             write_merged(Checkpoint(base), partial, changed=_cpu(adaptation.parameters()))
         case _:

@@ -11,7 +11,7 @@ import torch
 
 from finetune.config import RunSettings, parse_settings
 from finetune.errors import ConfigError, TrainingError
-from finetune.training.checkpoint import checkpoints
+from finetune.training.checkpoint import checkpoints, read_progress
 from finetune.training.loop import Result, train
 from tests.unit.finetune.prepared import write_prepared_folder
 from tests.unit.finetune.tiny import Base
@@ -62,8 +62,6 @@ def whole(base: Base, data: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 def train_best(output: Path):
-    from finetune.training.checkpoint import read_progress
-
     return read_progress(checkpoints(output / "checkpoints")[-1]).best
 
 
@@ -135,7 +133,7 @@ def test_an_interrupted_run_saves_and_says_so(base: Base, data: Path, tmp_path: 
 
 
 def test_the_folder_of_another_run_is_refused(base: Base, data: Path, whole: Path):
-    with pytest.raises(ConfigError, match="seed: .* has another value"):
+    with pytest.raises(ConfigError, match=r"seed: .* has another value"):
         train(settings(base, data, whole, seed=5), quiet)
 
 

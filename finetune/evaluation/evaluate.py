@@ -1,0 +1,178 @@
+"""`zeng finetune evaluate`: a checkpoint says its sentences, each is measured, and a page lets them be heard."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+import soundfile
+import torch
+from peft import PeftModel
+from torch import nn
+
+from finetune.data.audio import RATE_HZ, Samples, read_clip
+from finetune.data.clip import letters
+from finetune.errors import ConfigError
+from finetune.evaluation.measures import Duration, fit_duration, longest_run, silence
+from finetune.evaluation.recognition import Recognise, error_rate
+from finetune.evaluation.voice import Spoken, Voice
+from finetune.training.check import FRAMES_PER_S, held_out
+from finetune.training.corpus import Item, TrainingCorpus, fitting
+from finetune.training.devices import Devices
+from finetune.training.model import load_csm_for_training
+from finetune.training.servable import Servable
+from tts_engine.model.sampling import Sampling
+
+_SIDE_BY_SIDE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is said, how often, and how it is listened to."""
+
+    sentences: tuple[str, ...]
+    voice: int
+    seeds: int = 3
+    limit_s: float = 20.0
+    temperature: float = 0.9
+    recognise: Recognise | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One sentence said once; `file` is relative to the evaluation's folder."""
+
+    text: str
+    seed: int
+    file: str
+    stopped: bool
+    seconds: float
+    expected_s: float
+    lead_s: float
+    tail_s: float
+    inner_s: float
+    silent_share: float
+    stuck_frames: int
+    error_rate: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """`summary` by the name of the measure; perplexities by codebook, of held-out clips."""
+
+    summary: dict[str, float]
+    perplexities: tuple[float, ...]
+    measured: tuple[Measured, ...]
+
+
+def evaluate(
+    servable: Servable, data: Path, plan: Plan, output: Path, tell: Callable[[str], None] = lambda _: None
+) -> Evaluation:
+    """Measure a checkpoint and write `evaluation.json` and the sounds."""
+    (output / "sounds").mkdir(parents=True, exist_ok=True)
+    devices = Devices()
+    dtype = torch.bfloat16 if devices.device.type == "cuda" else torch.float32
+    voice = Voice(servable.folder, adapter=servable.adapter, device=devices.device, dtype=dtype)
+    corpus = TrainingCorpus(data, voice.builder, num_codebooks=voice.config.num_codebooks)
+    duration = _duration(corpus)
+    asked = [(text, seed) for seed in range(plan.seeds) for text in plan.sentences]
+    measured: list[Measured] = []
+    for start in range(0, len(asked), _SIDE_BY_SIDE):
+        part = asked[start : start + _SIDE_BY_SIDE]
+        spoken = _speak(voice, part, plan)
+        sounds = voice.sound([one.codes for one in spoken])
+        for (text, seed), one, samples in zip(part, spoken, sounds, strict=True):
+            file = f"sounds/{len(measured):03d}.flac"
+            soundfile.write(output / file, samples, RATE_HZ)
+            measured.append(_measured(text, seed, file, one, samples, duration, plan.recognise))
+        tell(f"said {len(measured)} of {len(asked)}")
+    validation = fitting(corpus.items("validation"), voice.config.backbone.max_positions)
+    floors = _floors(voice, corpus, validation, data, plan) if plan.recognise else {}
+    del voice
+    perplexities = _perplexities(servable, corpus, validation, devices, dtype)
+    evaluation = Evaluation({**_summary(measured), **floors}, perplexities, tuple(measured))
+    (output / "evaluation.json").write_text(json.dumps(asdict(evaluation), ensure_ascii=False, indent=1), "utf-8")
+    return evaluation
+
+
+def read_evaluation(folder: Path) -> Evaluation:
+    """Read what `evaluate` wrote."""
+    path = folder / "evaluation.json"
+    if not path.exists():
+        raise ConfigError(f"{path} is missing; `zeng finetune evaluate` writes it")
+    raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    measured = tuple(Measured(**one) for one in raw["measured"])
+    return Evaluation(raw["summary"], tuple(raw["perplexities"]), measured)
+
+
+def _speak(voice: Voice, asked: Sequence[tuple[str, int]], plan: Plan) -> list[Spoken]:
+    limit = round(plan.limit_s * FRAMES_PER_S)
+    prompts = [voice.builder.build(text, speaker=plan.voice, reserve_frames=limit) for text, _ in asked]
+    samplings = [Sampling(plan.temperature, plan.temperature, seed=seed) for _, seed in asked]
+    return voice.speak(prompts, samplings, frames_max=limit)
+
+
+def _measured(
+    text: str, seed: int, file: str, spoken: Spoken, samples: Samples, duration: Duration, recognise: Recognise | None
+) -> Measured:
+    quiet, seconds = silence(samples), len(samples) / RATE_HZ
+    return Measured(
+        text=text,
+        seed=seed,
+        file=file,
+        stopped=spoken.stopped,
+        seconds=round(seconds, 3),
+        expected_s=round(duration.expected_s(letters(text)), 3),
+        lead_s=quiet.lead_s,
+        tail_s=quiet.tail_s,
+        inner_s=quiet.inner_s,
+        silent_share=round(quiet.total_s / max(seconds, 1e-3), 3),
+        stuck_frames=longest_run(spoken.codes),
+        error_rate=error_rate(recognise(samples), text) if recognise else None,
+    )
+
+
+def _summary(measured: Sequence[Measured]) -> dict[str, float]:
+    ratios = [one.seconds / max(one.expected_s, 1e-3) for one in measured]
+    summary = {
+        "stop_rate": fmean(one.stopped for one in measured),
+        "duration_ratio": median(ratios),
+        "duration_within_half_and_double": fmean(0.5 <= ratio <= 2.0 for ratio in ratios),
+        "lead_s": fmean(one.lead_s for one in measured),
+        "tail_s": fmean(one.tail_s for one in measured),
+        "inner_s": fmean(one.inner_s for one in measured),
+        "silent_share": fmean(one.silent_share for one in measured),
+        "stuck_frames": float(max(one.stuck_frames for one in measured)),
+    }
+    rates = [one.error_rate for one in measured if one.error_rate is not None]
+    return {**summary, "error_rate": fmean(rates)} if rates else summary
+
+
+def _duration(corpus: TrainingCorpus) -> Duration:
+    clips = [entry.clip for item in corpus.items("train") for entry in item.entries]
+    return fit_duration([letters(clip.text) for clip in clips], [clip.seconds for clip in clips])
+
+
+def _floors(voice: Voice, corpus: TrainingCorpus, items: Sequence[Item], data: Path, plan: Plan) -> dict[str, float]:
+    """Let the recogniser hear held-out recordings, and what the codec makes of them: no voice can do better."""
+    assert plan.recognise is not None
+    entries = [entry for item in items for entry in item.entries][:50]
+    recorded = [error_rate(plan.recognise(read_clip(data / e.clip.file)), e.clip.text) for e in entries]
+    resynthesised = voice.sound([corpus.codes(entry) for entry in entries])
+    coded = [error_rate(plan.recognise(s), e.clip.text) for s, e in zip(resynthesised, entries, strict=True)]
+    return {"error_rate_of_recordings": fmean(recorded), "error_rate_of_codec": fmean(coded)}
+
+
+def _perplexities(
+    servable: Servable, corpus: TrainingCorpus, items: Sequence[Item], devices: Devices, dtype: torch.dtype
+) -> tuple[float, ...]:
+    model: nn.Module = load_csm_for_training(servable.folder, dtype=dtype)
+    if servable.adapter is not None:
+        model = PeftModel.from_pretrained(model, str(servable.adapter))
+    bf16 = dtype == torch.bfloat16
+    heard = held_out(model.to(devices.device), corpus, items, devices, positions=8_000, bf16=bf16)
+    return heard.perplexities
