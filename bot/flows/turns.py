@@ -13,6 +13,7 @@ from bot.flows.run import Phase, Run, Step
 from bot.flows.slots import Keypad, Slot
 from bot.flows.states import CollectState, LlmState, MenuState
 from bot.flows.values import NO_KEY, YES_KEY, takes_one_key, value_from_keys
+from bot.language.inverse.answers import parse_yes_no
 
 _UNDERSTANDING_LIMIT_S = 8.0
 _LLM_LIMIT_S = 30.0
@@ -27,8 +28,10 @@ def take_words(run: Run, text: str, *, understanding: bool, now: float) -> Step 
         return no_match(run)
     only_models = understanding and run.flow.engine == "llm" and isinstance(state, MenuState)
     said = None if only_models else meant(run.flow, state, text)
-    if said is not None and (said.exact or isinstance(state, MenuState)):
+    if said is not None and said.exact:
         return _follow(run, said.intent)
+    if isinstance(state, MenuState) and (answered := _yes_or_no(state, text)) is not None:
+        return answered
     if isinstance(state, CollectState):
         if run.phase is Phase.CONFIRMING:
             return collecting.confirm(run, state, text)
@@ -85,6 +88,12 @@ def ask_llm(run: Run, state: LlmState, text: str, *, now: float) -> None:
     run.asked = text
     request = run.next_request(Phase.THINKING, answer_at=now + _LLM_LIMIT_S)
     run.output.append(AskLlm(request, text, state.llm.task))
+
+
+def _yes_or_no(state: MenuState, text: str) -> Step | None:
+    answer = parse_yes_no(text)
+    target = None if answer is None else (state.yes if answer else state.no)
+    return None if target is None else Step(target, "yes" if answer else "no")
 
 
 def _talk(run: Run, state: LlmState, text: str, now: float) -> Step | None:
