@@ -79,7 +79,7 @@ class Choice(BaseModel):
 
 
 class MenuState(BaseModel):
-    """Ask, and go where the caller's intent or key leads. `yes` and `no` answer a question that can be answered so."""
+    """Ask, and go where the caller's intent or key leads. `yes` and `no` are where those answers lead."""
 
     model_config = _STRICT
 

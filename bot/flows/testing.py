@@ -63,7 +63,9 @@ class Expectation(BaseModel):
     state: str | None = None
     visited: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
     slots: dict[str, Annotated[str, BeforeValidator(_as_text)]] = Field(default_factory=dict[str, str])
-    ended: Annotated[tuple[str, ...], BeforeValidator(_as_list)] | None = None  # [hangup, normal], [transfer, sip:...]
+    ended: Annotated[tuple[str, ...], BeforeValidator(_as_list)] | None = (
+        None  # [hangup, normal], [transfer, sip:...]
+    )
 
 
 class Turn(BaseModel):
@@ -158,7 +160,9 @@ def run_scenario(flow: Flow, scenario: Scenario) -> Iterator[tuple[Path, str]]:
         flow,
         at=scenario.at,
         variables=scenario.variables,
-        tools={name: [ToolAnswered(mock.status, mock.body) for mock in mocks] for name, mocks in scenario.mock.items()},
+        tools={
+            name: [ToolAnswered(mock.status, mock.body) for mock in mocks] for name, mocks in scenario.mock.items()
+        },
         llm=[LlmAnswered(reply.text, reply.done, reply.failed) for reply in scenario.llm],
         understand=_understanding(scenario.understand),
     )
