@@ -70,10 +70,8 @@ def _own_edges(flow: Flow, name: str, state: State) -> Iterator[Edge]:
     match state:
         case DecideState(decide=branches):
             yield from _branches(name, branches)
-        case MenuState(menu=choices):
-            for index, choice in enumerate(choices):
-                label = f"{choice.intent} / {choice.dtmf}" if choice.dtmf else choice.intent
-                yield Edge(name, choice.then, Way.CHOICE, label, (*place, "menu", index, "then"))
+        case MenuState():
+            yield from _choices(name, state)
         case CallState(call=tool, on=own):
             yield from _status_edges(flow, name, tool, own)
         case LlmState(then=then, on_fail=on_fail):
@@ -91,6 +89,15 @@ def _branches(name: str, branches: tuple[Branch, ...]) -> Iterator[Edge]:
     for index, branch in enumerate(branches):
         key, label = ("then", branch.when.text) if branch.when else ("else", "else")
         yield Edge(name, branch.target, Way.CONDITION, label, ("states", name, "decide", index, key))
+
+
+def _choices(name: str, state: MenuState) -> Iterator[Edge]:
+    for index, choice in enumerate(state.menu):
+        label = f"{choice.intent} / {choice.dtmf}" if choice.dtmf else choice.intent
+        yield Edge(name, choice.then, Way.CHOICE, label, ("states", name, "menu", index, "then"))
+    for answer, target in (("yes", state.yes), ("no", state.no)):
+        if target is not None:
+            yield Edge(name, target, Way.CHOICE, answer, ("states", name, answer))
 
 
 def _status_edges(flow: Flow, name: str, tool: str, own: dict[str, str]) -> Iterator[Edge]:

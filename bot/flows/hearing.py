@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from bot.flows.actions import Candidate
 from bot.flows.flow import Flow, Intent
 from bot.flows.states import CollectState, MenuState, State
 from bot.language.inverse.answers import parse_yes_no
-from bot.language.phrases import Phrase, best_match
+from bot.language.phrases import Phrase, exact_match, nearest_match
 
 _VALUE = "="  # slot=value names a value of an enum slot among the candidates
-
-
-@dataclass(frozen=True, slots=True)
-class Meant:
-    """An intent that was said, and whether it was said word by word."""
-
-    intent: str
-    exact: bool
 
 
 def global_intents(flow: Flow) -> Mapping[str, Intent]:
@@ -33,10 +24,16 @@ def intents_of(flow: Flow, state: State) -> Mapping[str, Intent]:
     return {name: intent for name, intent in flow.intents.items() if name in own or intent.is_global}
 
 
-def meant(flow: Flow, state: State, text: str) -> Meant | None:
-    """Find the intent whose phrase was said."""
-    match = best_match(text, {name: intent.phrases for name, intent in intents_of(flow, state).items()})
-    return Meant(match.name, match.exact) if match else None
+def said_exactly(flow: Flow, state: State, text: str) -> str | None:
+    """Find the intent that was said word by word."""
+    match = exact_match(text, _phrases(flow, state))
+    return match.name if match else None
+
+
+def said_nearly(flow: Flow, state: State, text: str) -> str | None:
+    """Find the intent that what was said sounds like."""
+    match = nearest_match(text, _phrases(flow, state))
+    return match.name if match else None
 
 
 def candidates(flow: Flow, state: State) -> tuple[Candidate, ...]:
@@ -68,6 +65,10 @@ def hints(flow: Flow, state: State) -> tuple[str, ...]:
         phrases += [phrase for value in flow.slots[state.collect].values.values() for phrase in value.phrases]
     phrases += [phrase for intent in global_intents(flow).values() for phrase in intent.phrases]
     return tuple(phrase.text for phrase in phrases if phrase.is_natural and parse_yes_no(phrase.text) is None)
+
+
+def _phrases(flow: Flow, state: State) -> Mapping[str, Sequence[Phrase]]:
+    return {name: intent.phrases for name, intent in intents_of(flow, state).items()}
 
 
 def _examples(phrases: Sequence[Phrase]) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ def read_flow(text: str, *, file: str) -> tuple[Flow | None, list[Problem]]:
     try:
         flow = Flow.model_validate(data)
     except ValidationError as error:
-        return None, _from_pydantic(error, document)
+        return None, problems_from(error, document)
     return flow, [_placed(problem, document) for problem in lint(flow)]
 
 
@@ -83,7 +83,8 @@ def _merged(own: Value, included: Value) -> Value:
     return {**included, **own} if isinstance(own, dict) else (included if own is None else own)
 
 
-def _from_pydantic(error: ValidationError, document: Document) -> list[Problem]:
+def problems_from(error: ValidationError, document: Document) -> list[Problem]:
+    """Turn what pydantic found into problems with their lines."""
     found = [(_in_document(details["loc"], document), details) for details in error.errors(include_url=False)]
     places = [place for place, _ in found]
     return [

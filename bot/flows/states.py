@@ -79,12 +79,14 @@ class Choice(BaseModel):
 
 
 class MenuState(BaseModel):
-    """Ask, and go where the caller's intent or key leads."""
+    """Ask, and go where the caller's intent or key leads. `yes` and `no` are where those answers lead."""
 
     model_config = _STRICT
 
     say: Text | None = None
     menu: tuple[Choice, ...] = Field(min_length=1)
+    yes: Identifier | None = None
+    no: Identifier | None = None
     barge_in: bool | None = None
     no_input: NoInput | None = None
     no_match: NoMatch | None = None

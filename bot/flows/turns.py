@@ -6,13 +6,14 @@ from bot.flows import collecting
 from bot.flows.actions import AskLlm, Understand
 from bot.flows.clocks import Clock
 from bot.flows.flow import Intent
-from bot.flows.hearing import candidates, enum_value, global_intents, meant
+from bot.flows.hearing import candidates, enum_value, global_intents, said_exactly, said_nearly
 from bot.flows.keypad import Entered
 from bot.flows.ladders import no_match, refused
 from bot.flows.run import Phase, Run, Step
 from bot.flows.slots import Keypad, Slot
 from bot.flows.states import CollectState, LlmState, MenuState
 from bot.flows.values import NO_KEY, YES_KEY, takes_one_key, value_from_keys
+from bot.language.inverse.answers import parse_yes_no
 
 _UNDERSTANDING_LIMIT_S = 8.0
 _LLM_LIMIT_S = 30.0
@@ -25,18 +26,17 @@ def take_words(run: Run, text: str, *, understanding: bool, now: float) -> Step 
         return _talk(run, state, text, now)
     if not text:
         return no_match(run)
-    only_models = understanding and run.flow.engine == "llm" and isinstance(state, MenuState)
-    said = None if only_models else meant(run.flow, state, text)
-    if said is not None and (said.exact or isinstance(state, MenuState)):
-        return _follow(run, said.intent)
+    by_rules = not (understanding and run.flow.engine == "llm" and isinstance(state, MenuState))
+    if by_rules and (intent := said_exactly(run.flow, state, text)):
+        return _follow(run, intent)
+    if isinstance(state, MenuState) and (answered := _yes_or_no(state, text)):
+        return answered
     if isinstance(state, CollectState):
-        if run.phase is Phase.CONFIRMING:
-            return collecting.confirm(run, state, text)
-        value = collecting.hear(run, state, text)
-        if value is not None:
-            return collecting.take(run, state, value)
-    if said is not None:
-        return _follow(run, said.intent)
+        value = None if run.phase is Phase.CONFIRMING else collecting.hear(run, state, text)
+        if value is not None or run.phase is Phase.CONFIRMING:
+            return collecting.take(run, state, value) if value else collecting.confirm(run, state, text)
+    if by_rules and (intent := said_nearly(run.flow, state, text)):
+        return _follow(run, intent)
     options = candidates(run.flow, state) if understanding else ()
     if not options:
         return no_match(run)
@@ -87,10 +87,15 @@ def ask_llm(run: Run, state: LlmState, text: str, *, now: float) -> None:
     run.output.append(AskLlm(request, text, state.llm.task))
 
 
+def _yes_or_no(state: MenuState, text: str) -> Step | None:
+    answer = parse_yes_no(text)
+    target = None if answer is None else (state.yes if answer else state.no)
+    return None if target is None else Step(target, "yes" if answer else "no")
+
+
 def _talk(run: Run, state: LlmState, text: str, now: float) -> Step | None:
-    said = meant(run.flow, state, text)
-    if said is not None and said.exact:
-        return _follow(run, said.intent)
+    if intent := said_exactly(run.flow, state, text):
+        return _follow(run, intent)
     if text:
         run.visit.llm_turns += 1
         ask_llm(run, state, text, now=now)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from bot.language.fold import plain
 
@@ -23,8 +23,8 @@ _ENDING = (
     r"|d[iu]r|m[iu]|k[iu]|m|n){0,4}"
 )
 _SOUND = str.maketrans({"q": "g", "k": "g", "x": "h", "w": "v", "y": "i", "j": "c"})
-_VOWELS = frozenset("aeiou")
-_ALIKE = frozenset(frozenset(pair) for pair in ("sz", "dt", "bp", "vf", "gh", "mn", "sc", "iu"))
+_VOWELS = "aeiou"
+_ALIKE = ("sz", "dt", "bp", "vf", "gh", "mn", "sc")
 _HALF = 0.5  # a vowel for a vowel, a consonant for its like: what recognisers confuse most
 # The least likeness that counts, by the letters of the phrase; below six two different words are too near. Measured
 # on tests/data/az_misheard.tsv (Whisper base over a telephone channel): of 102 utterances 67 found, 15 without; of
@@ -68,50 +68,67 @@ class Match:
 
 
 def best_match(text: str, named: Mapping[str, Sequence[Phrase]]) -> Match | None:
-    """Find whose phrase was said; the longest phrase wins, and two that are equally like are no match."""
-    said = _WORD.findall(plain(text))
-    if not said:
-        return None
-    joined = " ".join(said)
-    exact = [
-        (len(phrase.sound), name, phrase)
-        for name, phrase in _each(named)
-        if phrase.pattern.search(joined) is not None
-    ]
-    if exact:
-        length, name, phrase = max(exact, key=lambda found: found[0])
-        rivals = {other for size, other, _ in exact if size == length}
-        return Match(name, phrase.text, 1.0, exact=True) if rivals == {name} else None
-    return _nearest(said, named)
+    """Find whose phrase was said: word by word, or else by sound."""
+    return exact_match(text, named) or nearest_match(text, named)
 
 
-def likeness(phrase: Phrase, said: Sequence[str]) -> float:
-    """Compare a phrase with the most like stretch of the plain words `said`: 1.0 is the same sound."""
-    sounds = [_sound(word) for word in said]
-    text = "".join(sounds)
-    starts: set[int] = set()
-    at = 0
-    for sound in sounds:
-        starts.add(at)
-        at += len(sound)
-    return 1 - _edits(phrase.sound, text, starts) / len(phrase.sound)
+def exact_match(text: str, named: Mapping[str, Sequence[Phrase]]) -> Match | None:
+    """Find whose phrase was said word by word; the longest phrase wins, and two as long of two names are no match."""
+    joined = " ".join(_WORD.findall(plain(text)))
+    longest, names, found = 0, set[str](), ""
+    for name, phrase in _each(named):
+        if len(phrase.sound) >= longest and phrase.pattern.search(joined) is not None:
+            if len(phrase.sound) > longest:
+                longest, names = len(phrase.sound), set()
+            names.add(name)
+            found = phrase.text
+    return Match(names.pop(), found, 1.0, exact=True) if len(names) == 1 else None
 
 
-def _nearest(said: Sequence[str], named: Mapping[str, Sequence[Phrase]]) -> Match | None:
-    pairs = _pairs("".join(map(_sound, said)))
+def nearest_match(text: str, named: Mapping[str, Sequence[Phrase]]) -> Match | None:
+    """Find whose phrase sounds most like what was said, if it is like enough; two equally like are no match."""
+    said = _Said.of(text)
     scores: dict[str, tuple[float, Phrase]] = {}
     for name, phrase in _each(named):
         least = _least_likeness(phrase)
-        if least is None or 3 * len(phrase.pairs & pairs) < len(phrase.pairs):
+        if least is None or 3 * len(phrase.pairs & said.pairs) < len(phrase.pairs):
             continue
-        score = likeness(phrase, said)
-        if score >= max(least, scores.get(name, (0.0, phrase))[0]):
+        score = _likeness(phrase, said, max(least, scores.get(name, (0.0, phrase))[0]))
+        if score is not None:
             scores[name] = score, phrase
     if not scores:
         return None
     ranked = sorted(scores.items(), key=lambda item: -item[1][0])
     (name, (score, phrase)), rest = ranked[0], ranked[1:]
     return None if rest and rest[0][1][0] == score else Match(name, phrase.text, score, exact=False)
+
+
+def likeness(phrase: Phrase, text: str) -> float:
+    """Compare a phrase with the most like stretch of a text: 1.0 is the same sound, 0.0 nothing alike."""
+    return _likeness(phrase, _Said.of(text), 0.0) or 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What was said, by its sound; a phrase may begin where a word does."""
+
+    sound: str
+    starts: frozenset[int]
+    pairs: frozenset[str]
+
+    @classmethod
+    def of(cls, text: str) -> _Said:
+        sounds = [_sound(word) for word in _WORD.findall(plain(text))]
+        joined = "".join(sounds)
+        return cls(joined, frozenset(accumulate(map(len, sounds), initial=0)), _pairs(joined))
+
+
+def _likeness(phrase: Phrase, said: _Said, least: float) -> float | None:
+    """Give the likeness, or None when it is less than `least`."""
+    length = len(phrase.sound)
+    most = (1 - least) * length
+    edits = _edits(phrase.sound, said, most)
+    return None if edits > most else 1 - edits / length
 
 
 def _least_likeness(phrase: Phrase) -> float | None:
@@ -136,20 +153,21 @@ def _pairs(sound: str) -> frozenset[str]:
     return frozenset(first + second for first, second in pairwise(sound))
 
 
-def _edits(phrase: str, text: str, starts: set[int]) -> float:
-    """Count the weighted edits from `phrase` to the nearest stretch of `text` that begins at a word."""
-    unreachable = float(len(phrase) + len(text))
-    previous = [0.0 if at in starts else unreachable for at in range(len(text) + 1)]
+def _edits(phrase: str, said: _Said, most: float) -> float:
+    """Count the weighted edits from `phrase` to the nearest stretch of what was said; gives up beyond `most`."""
+    unreachable = float(len(phrase) + len(said.sound))
+    previous = [0.0 if at in said.starts else unreachable for at in range(len(said.sound) + 1)]
+    letters = [(other, _drop(other)) for other in said.sound]
     for letter in phrase:
-        current = [previous[0] + _drop(letter)]
-        for at, other in enumerate(text):
-            current.append(
-                min(
-                    previous[at + 1] + _drop(letter),
-                    current[at] + _drop(other),
-                    previous[at] + _change(letter, other),
-                )
-            )
+        changes, drop = _CHANGES.get(letter, _NO_CHANGES), _drop(letter)
+        left = previous[0] + drop
+        current = [left]
+        for at, (other, insert) in enumerate(letters):
+            change = 0.0 if other == letter else changes.get(other, 1.0)
+            left = min(previous[at + 1] + drop, left + insert, previous[at] + change)
+            current.append(left)
+        if min(current) > most:
+            return most + 1
         previous = current
     return min(previous)
 
@@ -158,9 +176,13 @@ def _drop(letter: str) -> float:
     return _HALF if letter in _VOWELS else 1.0
 
 
-def _change(letter: str, other: str) -> float:
-    if letter == other:
-        return 0.0
-    if (letter in _VOWELS and other in _VOWELS) or frozenset((letter, other)) in _ALIKE:
-        return _HALF
-    return 1.0
+def _alike() -> Mapping[str, Mapping[str, float]]:
+    pairs = [(a, b) for a in _VOWELS for b in _VOWELS] + [pair for a, b in _ALIKE for pair in ((a, b), (b, a))]
+    changes: dict[str, dict[str, float]] = {}
+    for first, second in pairs:
+        changes.setdefault(first, {})[second] = _HALF
+    return changes
+
+
+_CHANGES = _alike()
+_NO_CHANGES: Mapping[str, float] = {}

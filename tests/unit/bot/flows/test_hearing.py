@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from bot.flows.hearing import candidates, enum_value, global_intents, hints, intents_of, meant
+from bot.flows.hearing import candidates, enum_value, global_intents, hints, intents_of, said_exactly, said_nearly
 from tests.fakes.flows import flow_of
 
 _FLOW = flow_of("""\
@@ -19,10 +19,10 @@ _MENU, _DAY, _NUMBER = (_FLOW.states[name] for name in ("menu", "day", "n"))
 def test_a_menu_hears_its_own_intents_and_the_global_ones() -> None:
     assert set(intents_of(_FLOW, _MENU)) == {"book", "human", "again"}
     assert set(global_intents(_FLOW)) == {"human", "again"}
-    said = meant(_FLOW, _MENU, "operatora qoşun")
-    assert said is not None
-    assert (said.intent, said.exact) == ("human", True)
-    assert meant(_FLOW, _MENU, "iş saatları") is None
+    assert said_exactly(_FLOW, _MENU, "operatora qoşun") == "human"
+    assert said_exactly(_FLOW, _MENU, "aperatora goşun") is None
+    assert said_nearly(_FLOW, _MENU, "aperatora goşun") == "human"
+    assert said_nearly(_FLOW, _MENU, "iş saatları") is None
 
 
 def test_an_intent_with_patterns_alone_gives_their_stems_as_examples() -> None:
