@@ -1,7 +1,7 @@
 """Headless Chromium as a WebRTC caller, over the DevTools protocol (CDP).
 
-One browser, one page: `async with chromium(folder, microphone=wav) as page`. The microphone plays a WAV file in a
-loop; what the page logs as an error or throws is kept in `page.errors`.
+`async with chromium(folder, microphone=wav) as browser`, then `async with browser.page() as page`, as often as
+needed. The microphone plays a WAV file in a loop; what a page logs as an error or throws is kept in `page.errors`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -21,7 +22,7 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
-_START_S = 30.0
+_ANSWER_S = 30.0
 _CLOSE_S = 10.0
 _FLAGS = (
     "--headless=new",
@@ -41,6 +42,7 @@ _FLAGS = (
     "--autoplay-policy=no-user-gesture-required",
     "--allow-loopback-in-peer-connection",
     "--disable-features=WebRtcHideLocalIpsWithMdns",
+    "--use-fake-device-for-media-stream",
     "--remote-debugging-port=0",
     "--remote-debugging-address=127.0.0.1",
 )
@@ -56,43 +58,65 @@ def executable() -> str | None:
     return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-class Page:
-    """One page of a running browser."""
+class Chromium:
+    """A running browser; one connection carries the sessions of all its pages."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
-        self._session: str | None = None
-        self._calls: dict[int, asyncio.Future[dict[str, Any]]] = {}
-        self._loaded = asyncio.Event()
-        self.errors: list[str] = []
+        self._numbers = itertools.count(1)
+        self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._pages: dict[str, Page] = {}
 
-    async def attach(self) -> None:
-        """Open a blank page and listen to what it reports."""
-        target = await self.command("Target.createTarget", url="about:blank")
-        attached = await self.command("Target.attachToTarget", targetId=target["targetId"], flatten=True)
-        self._session = attached["sessionId"]
+    @asynccontextmanager
+    async def page(self) -> AsyncGenerator[Page]:
+        """Open a blank page; it is closed at exit."""
+        target = (await self.command("Target.createTarget", url="about:blank"))["targetId"]
+        session = (await self.command("Target.attachToTarget", targetId=target, flatten=True))["sessionId"]
+        page = self._pages[session] = Page(self, session)
         for domain in ("Page", "Runtime", "Log"):
-            await self.command(f"{domain}.enable")
+            await page.command(f"{domain}.enable")
+        try:
+            yield page
+        finally:
+            del self._pages[session]
+            await self.command("Target.closeTarget", targetId=target)
+
+    async def command(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
+        """One CDP command, to the browser or to the session of a page; raises `CdpError` with Chromium's words."""
+        number = next(self._numbers)
+        answer = self._answers[number] = asyncio.get_running_loop().create_future()
+        request: dict[str, Any] = {"id": number, "method": method, "params": parameters}
+        await self._socket.send(json.dumps(request | ({"sessionId": session} if session else {})))
+        try:
+            message = await asyncio.wait_for(answer, _ANSWER_S)
+        finally:
+            self._answers.pop(number, None)
+        if "error" in message:
+            raise CdpError(f"{method}: {message['error']['message']}")
+        return message["result"]
 
     async def read(self) -> None:
         """Pass answers and events on until the browser closes the connection."""
         async for text in self._socket:
             message: dict[str, Any] = json.loads(text)
-            if "id" in message:
-                self._calls.pop(message["id"]).set_result(message)
-            else:
-                self._on_event(message["method"], message.get("params", {}))
+            if answer := self._answers.get(message.get("id", 0)):
+                answer.set_result(message)
+            elif page := self._pages.get(message.get("sessionId", "")):
+                page.on_event(message["method"], message.get("params", {}))
+
+
+class Page:
+    """One page of a browser, made by `Chromium.page`."""
+
+    def __init__(self, browser: Chromium, session: str) -> None:
+        self._browser = browser
+        self._session = session
+        self._loaded = asyncio.Event()
+        self.errors: list[str] = []
 
     async def command(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """One CDP command; raises `CdpError` with Chromium's words."""
-        number = max(self._calls, default=0) + 1
-        answer = self._calls[number] = asyncio.get_running_loop().create_future()
-        request = {"id": number, "method": method, "params": parameters}
-        await self._socket.send(json.dumps(request | ({"sessionId": self._session} if self._session else {})))
-        message = await asyncio.wait_for(answer, _START_S)
-        if "error" in message:
-            raise CdpError(f"{method}: {message['error']['message']}")
-        return message["result"]
+        """One CDP command; raises `CdpError`."""
+        return await self._browser.command(method, self._session, **parameters)
 
     async def open(self, url: str) -> None:
         """Go to a URL and wait until it has loaded."""
@@ -100,7 +124,7 @@ class Page:
         result = await self.command("Page.navigate", url=url)
         if "errorText" in result:
             raise CdpError(f"{url}: {result['errorText']}")
-        await asyncio.wait_for(self._loaded.wait(), _START_S)
+        await asyncio.wait_for(self._loaded.wait(), _ANSWER_S)
 
     async def evaluate(self, expression: str) -> Any:
         """Value (JSON) of an expression; a promise is awaited. Raises `CdpError` with the script's exception."""
@@ -129,7 +153,7 @@ class Page:
         return await self.evaluate(f"document.querySelector({json.dumps(selector)}).innerText")
 
     async def click(self, selector: str) -> None:
-        """Press and release the mouse in the middle of an element."""
+        """Press and release the mouse in the middle of an element, whatever lies over it."""
         x, y = await self.evaluate(f"""(() => {{
             const element = document.querySelector({json.dumps(selector)});
             element.scrollIntoView({{block: "nearest"}});
@@ -150,8 +174,7 @@ class Page:
     ) -> bytes:
         """PNG of the page, as a window of this size shows it."""
         await self.resize(width=width, height=height, dark=dark, scale=scale)
-        result = await self.command("Page.captureScreenshot", format="png")
-        return base64.b64decode(result["data"])
+        return base64.b64decode((await self.command("Page.captureScreenshot", format="png"))["data"])
 
     async def resize(self, *, width: int, height: int, dark: bool = False, scale: float = 1.0) -> None:
         """Show the page in a window of this size, in the light or dark scheme."""
@@ -161,7 +184,8 @@ class Page:
         await self.command("Emulation.setEmulatedMedia", features=[scheme])
         await self.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
-    def _on_event(self, method: str, parameters: dict[str, Any]) -> None:
+    def on_event(self, method: str, parameters: dict[str, Any]) -> None:
+        """Take what Chromium reports of this page."""
         if method == "Page.loadEventFired":
             self._loaded.set()
         elif method == "Runtime.exceptionThrown":
@@ -176,15 +200,14 @@ class Page:
 
 @asynccontextmanager
 async def chromium(
-    folder: Path, *, microphone: Path | None = None, allow_microphone: bool = True, language: str = "az"
-) -> AsyncGenerator[Page]:
-    """Run Chromium with its profile in `folder` and one page open; ends it, and all its children, at exit."""
+    folder: Path, *, microphone: Path | None = None, allow_microphone: bool = True
+) -> AsyncGenerator[Chromium]:
+    """Run Chromium with its profile in `folder`; ends it, and all its children, at exit."""
     program = executable()
     if program is None:
         raise CdpError("no Chromium on this machine: install the chromium package")
-    flags = [*_FLAGS, f"--user-data-dir={folder / 'profile'}", f"--lang={language}"]
+    flags = [*_FLAGS, f"--user-data-dir={folder / 'profile'}"]
     flags.append(f"--use-fake-ui-for-media-stream{'' if allow_microphone else '=deny'}")
-    flags.append("--use-fake-device-for-media-stream")
     if microphone is not None:
         flags.append(f"--use-file-for-fake-audio-capture={microphone}")
     process = await asyncio.create_subprocess_exec(
@@ -193,15 +216,14 @@ async def chromium(
     )  # fmt: skip
     assert process.stderr is not None
     try:
-        url = await asyncio.wait_for(_devtools_url(process.stderr), _START_S)
+        url = await asyncio.wait_for(_devtools_url(process.stderr), _ANSWER_S)
         drain = asyncio.create_task(_drain(process.stderr))
         async with connect(url, max_size=1 << 26, ping_interval=None) as socket:
-            page = Page(socket)
-            reader = asyncio.create_task(page.read())
-            await page.attach()
-            yield page
+            browser = Chromium(socket)
+            reader = asyncio.create_task(browser.read())
+            yield browser
             with contextlib.suppress(CdpError, TimeoutError):
-                await page.command("Browser.close")
+                await browser.command("Browser.close")
             await asyncio.wait([reader], timeout=_CLOSE_S)
             reader.cancel()
         drain.cancel()

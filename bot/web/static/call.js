@@ -9,6 +9,7 @@
 const CONNECT_TIMEOUT_MS = 20_000;
 const GATHER_TIMEOUT_MS = 1_500;
 const UNSTABLE_TIMEOUT_MS = 15_000;
+const MAX_WAITING = 32; // messages, until the data channel is open
 
 const MICROPHONE_ERRORS = {
   NotAllowedError: "errorPermission",
@@ -30,6 +31,8 @@ export class Call extends EventTarget {
   #connection = null;
   #channel = null;
   #microphone = null;
+  #waiting = [];
+  #abort = new AbortController();
   #timer = 0;
   #over = false;
 
@@ -69,11 +72,12 @@ export class Call extends EventTarget {
     for (const track of this.#microphone.getAudioTracks()) connection.addTrack(track, this.#microphone);
     this.#channel = connection.createDataChannel("zeng");
     this.#channel.addEventListener("message", ({ data }) => this.#onMessage(data));
+    this.#channel.addEventListener("open", () => this.#waiting.splice(0).forEach((text) => this.#channel.send(text)));
     this.#channel.addEventListener("close", () => this.#end());
     this.#timer = setTimeout(() => this.#fail({ key: "errorNoMedia" }), CONNECT_TIMEOUT_MS);
     await connection.setLocalDescription();
     await gathered(connection);
-    const answer = await post(connection.localDescription);
+    const answer = await post(connection.localDescription, this.#abort.signal);
     if (!this.#over) await connection.setRemoteDescription(answer);
   }
 
@@ -107,7 +111,9 @@ export class Call extends EventTarget {
   }
 
   #send(message) {
-    if (this.#channel?.readyState === "open") this.#channel.send(JSON.stringify(message));
+    const text = JSON.stringify(message);
+    if (this.#channel?.readyState === "open") this.#channel.send(text);
+    else if (this.#waiting.length < MAX_WAITING) this.#waiting.push(text);
   }
 
   #fail(detail) {
@@ -125,6 +131,7 @@ export class Call extends EventTarget {
 
   #release() {
     clearTimeout(this.#timer);
+    this.#abort.abort();
     this.#connection?.close();
     for (const track of this.#microphone?.getTracks() ?? []) track.stop();
   }
@@ -158,13 +165,14 @@ async function gathered(connection) {
   });
 }
 
-async function post({ type, sdp }) {
+async function post({ type, sdp }, signal) {
   let response;
   try {
     response = await fetch("/api/offer", {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ type, sdp }),
+      signal,
     });
   } catch {
     throw new CallError("errorServer");

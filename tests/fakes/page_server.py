@@ -1,0 +1,103 @@
+"""The page and its API over HTTP with a WebRTC endpoint behind, and no bot: the test is the bot."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from telephony.errors import CapacityError, SdpError
+from telephony.leg import CallLeg
+from telephony.webrtc.endpoint import WebRtcEndpoint
+from telephony.webrtc.leg import WebRtcLeg
+from tests.fakes.webrtc import SETTINGS
+
+PAGE = Path(__file__).parents[2] / "bot" / "web" / "static"
+INFO = {
+    "flow": "clinic",
+    "recogniser": "faster-whisper",
+    "understanding": "qaydalar",
+    "voice": "CSM-1B",
+    "sip_uri": "sip:bot@127.0.0.1:5060",
+}
+
+
+class PageServer:
+    """What the page talks to; answers each call at once unless `status` says otherwise."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.status = 200  # what an offer is answered with
+        self.endpoint = WebRtcEndpoint(SETTINGS, self._on_call, max_legs=4)
+        self._legs: asyncio.Queue[WebRtcLeg] = asyncio.Queue()
+        self._answering: set[asyncio.Task[None]] = set()
+        self.app = Starlette(
+            routes=[
+                Route("/api/offer", self._offer, methods=["POST"]),
+                Route("/api/info", self._info),
+                Mount("/", StaticFiles(directory=PAGE, html=True)),
+            ]
+        )
+
+    async def call(self) -> WebRtcLeg:
+        """The next call that is connected."""
+        return await asyncio.wait_for(self._legs.get(), 20)
+
+    def _on_call(self, leg: CallLeg) -> None:
+        assert isinstance(leg, WebRtcLeg)
+        task = asyncio.create_task(self._answer(leg))
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+    async def _answer(self, leg: WebRtcLeg) -> None:
+        await leg.answer()
+        self._legs.put_nowait(leg)
+
+    async def _offer(self, request: Request) -> JSONResponse:
+        body: dict[str, Any] = await request.json()
+        assert body["type"] == "offer"
+        if self.status != 200:
+            return JSONResponse({"detail": "as the test wants it"}, self.status)
+        try:
+            answer = await self.endpoint.offer(body["sdp"])
+        except SdpError as error:
+            return JSONResponse({"detail": str(error)}, error.status)
+        except CapacityError as error:
+            return JSONResponse({"detail": str(error)}, 503, {"Retry-After": str(error.retry_after_s)})
+        return JSONResponse({"sdp": answer.sdp, "type": "answer", "call_id": answer.call_id})
+
+    async def _info(self, request: Request) -> JSONResponse:
+        return JSONResponse(INFO)
+
+
+def say(leg: CallLeg, kind: str, **fields: object) -> None:
+    """Tell the page one message of docs/page-protocol.md."""
+    leg.tell(json.dumps({"type": kind, **fields}))
+
+
+@asynccontextmanager
+async def page_server() -> AsyncGenerator[PageServer]:
+    """Serve on a free port of 127.0.0.1."""
+    made = PageServer()
+    listener = socket.create_server(("127.0.0.1", 0))
+    made.url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    server = uvicorn.Server(uvicorn.Config(made.app, log_level="warning", lifespan="off", ws="none"))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield made
+    finally:
+        await made.endpoint.close()
+        server.should_exit = True
+        await serving
+        listener.close()
