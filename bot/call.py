@@ -48,8 +48,7 @@ class CallServices:
     """Finished parts that all calls of a worker share."""
 
     flow_id: str
-    new_flow: Callable[[Mapping[str, str]], CallFlow]
-    flow_services: FlowServices
+    new_flow: Callable[[Mapping[str, str]], tuple[CallFlow, FlowServices]]  # from the call's variables
     recogniser: Recogniser
     other_recogniser: Callable[[], FrameProcessor] | None  # a Pipecat service with its own ear
     speech: SpeechClient
@@ -105,12 +104,12 @@ class Call:
 
     async def _converse(self) -> None:
         services = self._services
-        flow = services.new_flow(self._leg.info.variables)
+        flow, flow_services = services.new_flow(self._leg.info.variables)
         ledger = PlayoutLedger()
         dialogue = Dialogue(
             flow=flow,
             turns=TurnMachine(_policy(services.turns)),
-            services=services.flow_services,
+            services=flow_services,
             ledger=ledger,
             played_ms=lambda: self._leg.played_ms,
             on_event=self._tell,

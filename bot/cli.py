@@ -15,7 +15,7 @@ _COMMANDS = {
     "doctor": ("bot.models.cli", "doctor", "what is missing on this machine, and the remedy"),
     "flow": ("bot.flows.cli", "app", "check, draw, test and compile call flows"),
     "models": ("bot.models.cli", "app", "list and fetch model files"),
-    "stt": ("bot.recognition.cli", "app", "the speech recognition server"),
+    "stt": ("bot.commands", "stt_app", "the speech recognition server"),
     "tts": ("tts_engine.cli", "app", "the speech server, and speech from the shell"),
 }
 

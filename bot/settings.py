@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from pydantic_settings import (
 
 from bot.errors import SettingsError
 from bot.models.settings import ModelSettings
+from bot.recognition.settings import RecogniserServerSettings, RecogniserSettings, UnderstandingSettings
 from telephony.settings import RtpSettings, SipSettings, WebRtcSettings
 from tts_engine.settings import TtsSettings
 
@@ -50,32 +52,6 @@ class TurnSettings(_Section):
     recognition_timeout_ms: int = Field(default=6000, ge=500, le=30000)
 
 
-class RecogniserSettings(_Section):
-    """Speech recognition: the local server, or any OpenAI-compatible one."""
-
-    url: str = ""  # empty: the service starts its own (`zeng stt serve`)
-    model: str = "whisper-base"
-    api_key: SecretStr = SecretStr("")
-    language: str = "az"
-    timeout_s: float = Field(default=6.0, gt=0)
-    threads: int = Field(default=1, ge=1, le=64)
-
-
-class UnderstandingSettings(_Section):
-    """The step after the rules found no match."""
-
-    kind: Literal["none", "embedding", "llm"] = "embedding"
-
-
-class LlmSettings(_Section):
-    """Any OpenAI-compatible server; empty URL: no language model."""
-
-    url: str = ""
-    model: str = ""
-    api_key: SecretStr = SecretStr("")
-    timeout_s: float = Field(default=4.0, gt=0)
-
-
 class SpeechSettings(_Section):
     """The bot's side of the speech server."""
 
@@ -88,8 +64,8 @@ class FlowSettings(_Section):
     """Which flow answers."""
 
     path: str = "klinika"  # a file, or the name of a flow that ships
-    operator: str = ""  # empty: no transfer, refused politely
-    allowed_private_hosts: tuple[str, ...] = ()  # host:port that tools may reach though private
+    operator: str = ""  # a SIP address for the flow's `operator` variable; empty: refused politely
+    private_hosts: tuple[str, ...] = ()  # host:port that tools may reach though private
 
 
 class RedisSettings(_Section):
@@ -117,8 +93,8 @@ class Settings(BaseSettings):
     workers: WorkerSettings = WorkerSettings()
     turns: TurnSettings = TurnSettings()
     recogniser: RecogniserSettings = RecogniserSettings()
+    recogniser_server: RecogniserServerSettings = RecogniserServerSettings()
     understanding: UnderstandingSettings = UnderstandingSettings()
-    llm: LlmSettings = LlmSettings()
     speech: SpeechSettings = SpeechSettings()
     tts: TtsSettings = TtsSettings()
     flow: FlowSettings = FlowSettings()
@@ -139,7 +115,12 @@ class Settings(BaseSettings):
 
 
 def load_settings(config: Path | None, overrides: dict[str, Any] | None = None) -> Settings:
-    """Read the file, then the environment; a wrong or unknown name raises `SettingsError` that names it."""
+    """Read the file (else the one that `ZENG_CONFIG` names), then the environment.
+
+    A wrong or unknown name raises `SettingsError` that names it.
+    """
+    if config is None and (named := os.environ.get("ZENG_CONFIG")):
+        config = Path(named)
     if config is not None and not config.is_file():
         raise SettingsError(f"no settings file at {config}; leave --config out to use the defaults")
 

@@ -137,14 +137,13 @@ def main(
     http_socket: Path,
     sip_port: int = 0,
     sip_fd: Annotated[int, typer.Option(help="-1: no SIP")] = -1,
-    config: Path | None = None,
     log_level: str = "INFO",
 ) -> None:
     """Run one worker; the edge's business, not a person's."""
     set_up_logging(level=log_level, process=f"worker-{index}")
     place = Place(index, count, http_socket, sip_fd if sip_fd >= 0 else None, sip_port)
     try:
-        settings = load_settings(config)
+        settings = load_settings(None)
         import uvloop  # noqa: PLC0415  # Linux and macOS only
 
         uvloop.run(Worker(settings, place).run())

@@ -23,6 +23,7 @@ from bot.edge.redis_server import free_port, redis_child
 from bot.edge.sip import EdgeSip
 from bot.edge.workers import WorkerPool
 from bot.errors import ServiceStartError
+from bot.flows import demo_service
 from bot.settings import Settings
 from bot.web.app import Info, WebParts, web_app
 
@@ -70,7 +71,8 @@ class Service:
     async def _start_parts(self, directory: Path) -> dict[str, str]:
         """Start what the workers need; returns their settings for it."""
         tts = self._settings.tts
-        environment = {"ZENG_TTS__BACKEND": tts.backend, "ZENG_TTS__CSM__CHECKPOINT": tts.csm.checkpoint}
+        environment = {} if self._config is None else {"ZENG_CONFIG": str(self._config.resolve())}
+        environment |= {"ZENG_TTS__BACKEND": tts.backend, "ZENG_TTS__CSM__CHECKPOINT": tts.csm.checkpoint}
         if not self._settings.redis.url:
             child, environment["ZENG_REDIS__URL"] = redis_child(directory)
             await self._children.start(child)
@@ -79,7 +81,8 @@ class Service:
         if not self._settings.speech.url:
             environment["ZENG_SPEECH__URL"] = await self._start_server("speech server", "tts", environment)
         if not self._settings.recogniser.url:
-            environment["ZENG_RECOGNISER__URL"] = await self._start_server("recogniser", "stt", environment)
+            url = await self._start_server("recogniser", "stt", environment)
+            environment["ZENG_RECOGNISER__URL"] = f"{url}/v1"
         if self._demo:
             await self._start_demo_service(environment)
         return environment
@@ -88,31 +91,26 @@ class Service:
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         argv = (sys.executable, "-m", "bot.cli", command, "serve", "--host", "127.0.0.1", "--port", str(port))
-        await self._children.start(
-            ChildSpec(name, (*argv, *self._config_option()), lambda: _serves(f"{url}/readyz"), dict(environment))
-        )
+        await self._children.start(ChildSpec(name, argv, lambda: _serves(f"{url}/readyz"), dict(environment)))
         return url
 
     async def _start_demo_service(self, environment: dict[str, str]) -> None:
-        host = "127.0.0.1:8099"
-        argv = (sys.executable, "-m", "bot.flows.demo_service", "--port", "8099")
+        argv = (sys.executable, "-m", "bot.edge.demo")
+        url = f"http://{demo_service.HOST}:{demo_service.PORT}"
         await self._children.start(
-            ChildSpec("clinic's booking service", argv, lambda: _serves(f"http://{host}/livez"))
+            ChildSpec("clinic's booking service", argv, lambda: _serves(f"{url}/v1/bookings"), start_timeout_s=20.0)
         )
-        allowed = (*self._settings.flow.allowed_private_hosts, host)
-        environment["ZENG_FLOW__ALLOWED_PRIVATE_HOSTS"] = json.dumps(allowed)
+        hosts = (*self._settings.flow.private_hosts, demo_service.HOST)
+        environment["ZENG_FLOW__PRIVATE_HOSTS"] = json.dumps(hosts)
 
     def _worker(
         self, index: int, http: Path, environment: Mapping[str, str], links: WorkerLinks, sip: EdgeSip | None
     ) -> ChildSpec:
         name = self._names[index]
         argv = (sys.executable, "-m", "bot.worker", str(index), str(len(self._names)), str(http))
-        options = (*self._config_option(), "--log-level", self._log_level)
+        options = ("--log-level", self._log_level)
         inherit = Inheritance if sip is None else lambda: sip.inheritance(index)
         return ChildSpec(name, (*argv, *options), lambda: links.ready(name), environment, inherit=inherit)
-
-    def _config_option(self) -> tuple[str, ...]:
-        return () if self._config is None else ("--config", str(self._config))
 
     async def _open_sip(self, stack: contextlib.AsyncExitStack) -> EdgeSip | None:
         sip = self._settings.sip
@@ -157,11 +155,11 @@ class Service:
     def _info(self, sip_uri: str) -> Info:
         settings = self._settings
         recogniser = f"{settings.recogniser.model} ({settings.recogniser.url or 'on this machine'})"
-        understanding = settings.llm.model if settings.understanding.kind == "llm" else settings.understanding.kind
+        understanding = settings.understanding
         return Info(
             flow=settings.flow.path,
             recogniser=recogniser,
-            understanding=f"rules + {understanding}",
+            understanding=f"rules + {understanding.llm_model if understanding.engine == 'llm' else understanding.engine}",
             voice=settings.speech.url or settings.tts.voice or f"{settings.tts.backend}'s default",
             sip_uri=sip_uri,
         )

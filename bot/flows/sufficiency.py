@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.flows.hearing import meant
+from bot.flows.hearing import said_exactly, said_nearly
 from bot.flows.run import Phase, Run
 from bot.flows.states import CollectState, MenuState
 from bot.flows.values import value_from_speech
@@ -14,15 +14,18 @@ _CLOSED = frozenset({"phone_az", "fin", "enum", "boolean"})
 
 def suffices(run: Run, text: str) -> bool:
     """Tell whether `text` names a choice, fills a slot or answers a confirmation, by the rules alone."""
-    if not run.phase.awaits_caller:
+    if not run.phase.awaits_caller or not text:
         return False
     state = run.state
-    said = meant(run.flow, state, text)
-    if said is not None and (said.exact or isinstance(state, MenuState)):
+    if said_exactly(run.flow, state, text) is not None:
         return True
-    if not isinstance(state, CollectState):
-        return False
-    if run.phase is Phase.CONFIRMING:
-        return parse_yes_no(text) is not None
-    slot = run.flow.slots[state.collect]
-    return slot.type in _CLOSED and value_from_speech(slot, text, today=run.today) is not None
+    match state:
+        case MenuState():
+            return said_nearly(run.flow, state, text) is not None or parse_yes_no(text) is not None
+        case CollectState() if run.phase is Phase.CONFIRMING:
+            return parse_yes_no(text) is not None
+        case CollectState():
+            slot = run.flow.slots[state.collect]
+            return slot.type in _CLOSED and value_from_speech(slot, text, today=run.today) is not None
+        case _:
+            return False

@@ -57,8 +57,7 @@ async def run(calls: int, seconds: float) -> float:
     for leg in legs:
         services = CallServices(
             flow_id="bench",
-            new_flow=lambda _: Chatter(deque()),
-            flow_services=ScriptedServices(),
+            new_flow=lambda _: (Chatter(deque()), ScriptedServices()),
             recogniser=ScriptedRecogniser(),
             other_recogniser=None,
             speech=ToneSpeech(),

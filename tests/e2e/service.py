@@ -46,7 +46,7 @@ class RunningService:
     async def bookings(self) -> list[dict[str, str]]:
         """What reached the clinic's booking service."""
         async with httpx.AsyncClient() as client:
-            return (await client.get("http://127.0.0.1:8099/v1/bookings")).json()["bookings"]
+            return (await client.get("http://127.0.0.1:8077/v1/bookings")).json()["bookings"]
 
     async def idle(self, *, seconds: float = 10.0) -> None:
         """Wait until no call is left."""

@@ -185,8 +185,7 @@ def stage(*lines: FlowAction, texts: tuple[str, ...] = (), paced: bool = False) 
     speech, recogniser, store = ToneSpeech(), ScriptedRecogniser(*texts), ListStore()
     services = CallServices(
         flow_id="test",
-        new_flow=lambda _: flow,
-        flow_services=ScriptedServices(),
+        new_flow=lambda _: (flow, ScriptedServices()),
         recogniser=recogniser,
         other_recogniser=None,
         speech=speech,
