@@ -30,17 +30,13 @@ class Hub:
     def check(self, source: HubSource, file: ModelFile) -> None:
         """Ask for a file's headers; raises `ModelFileError` where they do not come within `hub_check_timeout_s`."""
         try:
-            answer = self._client.head(
-                self.url(source, file), timeout=self._check_timeout_s, follow_redirects=True
-            )
+            answer = self._client.head(self.url(source, file), timeout=self._check_timeout_s, follow_redirects=True)
         except httpx.HTTPError as error:
             raise ModelFileError(f"{self._url} cannot be reached: {_reason(error)}") from error
         if answer.is_error:
             raise ModelFileError(f"{self._url} answered {answer.status_code} for {source.repository}/{file.name}")
 
-    def download(
-        self, source: HubSource, file: ModelFile, to: Path, *, report: Callable[[int, int], None]
-    ) -> None:
+    def download(self, source: HubSource, file: ModelFile, to: Path, *, report: Callable[[int, int], None]) -> None:
         """Write a file, going on from what `to` already holds; `report` is told bytes done and in all."""
         done = to.stat().st_size if to.is_file() else 0
         if done >= file.size_bytes:
@@ -53,7 +49,9 @@ class Hub:
                 answer.raise_for_status()
                 self._write(answer, to, done=done if answer.status_code == 206 else 0, file=file, report=report)
         except httpx.HTTPError as error:
-            raise ModelFileError(f"{file.name} broke off: {_reason(error)}; run the command again to go on") from error
+            raise ModelFileError(
+                f"{file.name} broke off: {_reason(error)}; run the command again to go on"
+            ) from error
 
     @staticmethod
     def _write(

