@@ -1,4 +1,4 @@
-"""The folder that keeps model files: one sub-folder a model, a file appears there whole and verified or not at all."""
+"""The folder that keeps model files, one sub-folder a model: a file is there whole and verified, or not at all."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class ModelCache:
     folder: Path
 
     def path(self, model: Model) -> Path:
-        """The model's folder, whether or not it is there."""
+        """Name the model's folder, whether or not it is there."""
         return self.folder / model.name
 
     def partial(self, model: Model) -> Path:
-        """What is being fetched; on the same file system, so that a finished file moves in one step."""
+        """Name the folder of what is being fetched; on the same file system, for a finished file to move at once."""
         return self.folder / ".partial" / model.name
 
     def lock(self, model: Model) -> Path:
-        """The file that a fetching process locks."""
+        """Name the file that a fetching process locks."""
         return self.folder / f".{model.name}.lock"
 
     def is_present(self, model: Model) -> bool:
@@ -44,7 +44,7 @@ class ModelCache:
         return all(self.has(model, file) for file in model.files)
 
     def require(self, model: Model) -> Path:
-        """The model's folder; raises `ModelFileError` with the remedy where a file is missing."""
+        """Return the model's folder; raises `ModelFileError` with the remedy where a file is missing."""
         missing = [file.name for file in model.files if not self.has(model, file)]
         if missing:
             raise ModelFileError(

@@ -1,4 +1,4 @@
-"""Fetch a model into the cache: the first source that works, one process at a time, nothing half-written in its place."""
+"""Fetch a model into the cache: the first source that works, one process at a time, no file half-written."""
 
 from __future__ import annotations
 

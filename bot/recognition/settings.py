@@ -1,0 +1,57 @@
+"""Settings of recognition and understanding: sections `[recogniser]`, `[recogniser_server]`, `[understanding]`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RecogniserSettings(_Section):
+    """The bot's client. Any service with OpenAI's `/v1/audio/transcriptions` will do."""
+
+    url: str = "http://127.0.0.1:8110/v1"
+    model: str = "whisper-base"
+    api_key: SecretStr | None = None
+    language: str = "az"
+    response_format: Literal["verbose_json", "json"] = "verbose_json"  # json where a service has no other
+    timeout_s: float = Field(default=4.0, gt=0)
+    connections: int = Field(default=16, ge=1)
+    hint_chars: int = Field(default=240, ge=0, le=900)  # how much of a state's phrases is sent as the prompt
+
+
+class RecogniserServerSettings(_Section):
+    """`zeng stt serve`. The defaults are measured in docs/recognition.md."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8110, ge=0, le=65535)  # 0: any free port
+    model: str = "whisper-base"
+    language: str = "az"
+    whole_vocabulary: bool = False  # True: any language and alphabet, slower
+    compute_type: str = "int8"
+    device: Literal["cpu", "cuda"] = "cpu"
+    threads: int = Field(default=1, ge=1)  # of one recognition
+    workers: int = Field(default=1, ge=1)  # recognitions side by side
+    beam_size: int = Field(default=5, ge=1, le=10)
+    window_min_s: float = Field(default=5.0, ge=3.0, le=30.0)  # the encoder sees at least this much
+    window_margin_s: float = Field(default=2.0, ge=0.5, le=30.0)  # and this much silence after the speech
+    queue_limit: int = Field(default=16, ge=1)  # recognitions waiting or running; more: 503
+    upload_limit_bytes: int = Field(default=4_000_000, ge=100_000)
+    drain_timeout_s: int = Field(default=10, ge=0)
+
+
+class UnderstandingSettings(_Section):
+    """How an utterance that no rule matched is turned into an intent. Thresholds: docs/recognition.md."""
+
+    engine: Literal["embedding", "llm", "off"] = "embedding"
+    sound_weight: float = Field(default=0.25, ge=0)  # of the n-gram similarity, beside the embedding's 1
+    stand_out_min: float = 0.12  # below it: no match
+    cached_states: int = Field(default=256, ge=1)  # candidate sets whose phrases stay embedded
+    llm_url: str = "http://127.0.0.1:8000/v1"
+    llm_model: str = ""
+    llm_api_key: SecretStr | None = None
+    llm_timeout_s: float = Field(default=1.5, gt=0)

@@ -1,0 +1,168 @@
+"""Whisper for short telephone utterances: CTranslate2 with a window as long as the speech needs, not 30 s.
+
+Whisper is trained on windows of 30 s and its encoder is where the time goes. CTranslate2 takes shorter ones; with
+speech padded by digital silence to 5 s or more the text is as good at a fourteenth of the encoder's work.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import ctranslate2
+import numpy as np
+import tokenizers
+from faster_whisper.feature_extractor import FeatureExtractor
+from numpy.typing import NDArray
+
+from bot.errors import SettingsError
+from bot.recognition.audio import LONGEST_S
+from bot.recognition.settings import RecogniserServerSettings
+from bot.recognition.vocabulary import AZERBAIJANI_LETTERS, cut, first_timestamp, token_id, vocabulary_size
+from bot.recognition.wav import RATE_HZ
+
+_FRAMES_PER_S = 100  # of the mel spectrogram
+_DECODER_TOKENS = 448
+_PROMPT_TOKENS = 200
+# An Azerbaijani syllable is about one and a half tokens and speech has up to eight syllables a second.
+_TOKENS_AT_LEAST = 24
+_TOKENS_PER_S = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One utterance and how to read it."""
+
+    samples: NDArray[np.float32]  # 16 kHz, at most 30 s
+    language: str
+    prompt: str = ""  # text that the utterance may resemble
+    temperature: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What Whisper made of one utterance, before any guard."""
+
+    text: str
+    tokens: tuple[int, ...]
+    audio_s: float
+    avg_logprob: float  # natural logarithm, mean over the tokens
+    no_speech_prob: float
+    encode_s: float
+    decode_s: float
+
+    @property
+    def compression_ratio(self) -> float:
+        """Text bytes to their zlib size; speech stays under 2.4, a repeating text is above (openai/whisper)."""
+        raw = self.text.encode()
+        return len(raw) / len(zlib.compress(raw)) if raw else 0.0
+
+
+class Stopped(Exception):  # noqa: N818 - not an error: the caller of `transcribe` asked for it
+    """Nobody waits for the result any more."""
+
+
+class Whisper:
+    """A loaded model. `transcribe` may be called from several threads; `workers` of them run at a time."""
+
+    def __init__(self, folder: Path, settings: RecogniserServerSettings) -> None:
+        self._tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+        files, kept = self._choose(folder, settings)
+        self._original = kept
+        self._new = {token: place for place, token in enumerate(kept)}
+        self._settings = settings
+        self._model = ctranslate2.models.Whisper(
+            str(folder),
+            device=settings.device,
+            compute_type=settings.compute_type,
+            inter_threads=settings.workers,
+            intra_threads=settings.threads,
+            files=files,
+        )
+        self._features = FeatureExtractor()
+
+    def _choose(
+        self, folder: Path, settings: RecogniserServerSettings
+    ) -> tuple[dict[str, bytes] | None, tuple[int, ...]]:
+        if settings.whole_vocabulary:
+            return None, tuple(range(vocabulary_size(self._tokenizer)))
+        if settings.language != "az":
+            raise SettingsError(
+                f"[recogniser_server] language = {settings.language!r} needs whole_vocabulary = true; "
+                "only Azerbaijani has an alphabet here"
+            )
+        smaller = cut(folder, self._tokenizer, AZERBAIJANI_LETTERS)
+        return smaller.files, smaller.kept
+
+    def can_read(self, language: str) -> bool:
+        """Whether the model and its vocabulary know a language (ISO 639-1)."""
+        known = self._tokenizer.token_to_id(f"<|{language}|>") is not None
+        return known and (self._settings.whole_vocabulary or language == self._settings.language)
+
+    def transcribe(self, request: Request, *, stopped: Callable[[], bool] = lambda: False) -> Heard:
+        """Read one utterance. Raises `Stopped` between its two halves if `stopped()` by then."""
+        began = perf_counter()
+        encoded = self._model.encode(self._window(request.samples))
+        if stopped():
+            raise Stopped
+        encoded_at = perf_counter()
+        audio_s = len(request.samples) / RATE_HZ
+        prompt = self._prompt(request)
+        limit = min(len(prompt) + _TOKENS_AT_LEAST + math.ceil(_TOKENS_PER_S * audio_s), _DECODER_TOKENS)
+        result = self._model.generate(
+            encoded,
+            [prompt],
+            beam_size=1 if request.temperature else self._settings.beam_size,
+            sampling_topk=0 if request.temperature else 1,
+            sampling_temperature=request.temperature or 1.0,
+            max_length=limit,
+            return_scores=True,
+            return_no_speech_prob=True,
+            suppress_tokens=[-1],
+        )[0]
+        tokens = tuple(self._original[token] for token in result.sequences_ids[0])
+        return Heard(
+            text=self._text(tokens, audio_s),
+            tokens=tokens,
+            audio_s=audio_s,
+            avg_logprob=result.scores[0] * len(tokens) / (len(tokens) + 1),
+            no_speech_prob=result.no_speech_prob,
+            encode_s=encoded_at - began,
+            decode_s=perf_counter() - encoded_at,
+        )
+
+    def _window(self, samples: NDArray[np.float32]) -> ctranslate2.StorageView:
+        least = max(self._settings.window_min_s, len(samples) / RATE_HZ + self._settings.window_margin_s)
+        frames = 2 * math.ceil(min(least, LONGEST_S) * _FRAMES_PER_S / 2)  # the encoder halves them
+        padded = np.zeros(frames * RATE_HZ // _FRAMES_PER_S, np.float32)
+        padded[: len(samples)] = samples[: len(padded)]
+        mel = self._features(padded, padding=0)[:, :frames]
+        return ctranslate2.StorageView.from_array(np.ascontiguousarray(mel[None], dtype=np.float32))
+
+    def _prompt(self, request: Request) -> list[int]:
+        start = ["<|startoftranscript|>", f"<|{request.language}|>", "<|transcribe|>"]
+        if not request.prompt.strip():
+            # With timestamps the model ends at the end of the speech; without, short words repeat into the silence.
+            return self._ids(start)
+        # After a prompt without timestamps it is the other way round (docs/recognition.md).
+        words = self._tokenizer.encode(" " + request.prompt.strip(), add_special_tokens=False).ids[-_PROMPT_TOKENS:]
+        usable = [self._new[token] for token in words if token in self._new]
+        return [*self._ids(["<|startofprev|>"]), *usable, *self._ids([*start, "<|notimestamps|>"])]
+
+    def _ids(self, names: list[str]) -> list[int]:
+        return [self._new[token_id(self._tokenizer, name)] for name in names]
+
+    def _text(self, tokens: tuple[int, ...], audio_s: float) -> str:
+        """Join the segments that begin before the speech ends; later ones are read out of silence."""
+        first_time = first_timestamp(self._tokenizer)
+        words: list[int] = []
+        for token in tokens:
+            if token < first_time:
+                words.append(token)
+            elif words and (token - first_time) * 0.02 >= audio_s:
+                break
+        return self._tokenizer.decode(words, skip_special_tokens=True).strip()
