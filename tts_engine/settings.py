@@ -28,6 +28,22 @@ class EspeakSettings(_Section):
     job_timeout_s: float = Field(default=10.0, gt=0)  # for 300 characters; measured 20 ms
 
 
+class CsmSettings(_Section):
+    """CSM-1B, by either engine that runs it."""
+
+    model: str = "sesame/csm-1b"  # a folder, or an id on the hub
+    adapter: Path | None = None  # a LoRA folder, merged when the weights are read
+    voices: tuple[Path, ...] = ()  # folders with voice.toml and sample.wav; without any: speaker 0
+    streams: int | None = Field(default=None, ge=1, le=4096)  # None: 4 with torch, 256 with vllm
+    positions: int = Field(default=2048, ge=256, le=2048)  # of one prompt and its answer
+    device: str = "cpu"  # torch: of the model; vllm: of the encoder of callers' audio
+    dtype: Literal["float32", "bfloat16"] | None = None  # None: float32 with torch, bfloat16 with vllm
+    gpu_memory: float = Field(default=0.85, gt=0, lt=1)  # vllm: the part of the GPU's that it may take
+    temperature: float = Field(default=0.9, ge=0, le=2)
+    depth_temperature: float = Field(default=0.9, ge=0, le=2)
+    top_k: int = Field(default=50, ge=1, le=2048)
+
+
 class TtsSettings(_Section):
     """The speech server. Sizes and times bound what one client can cost the others."""
 
@@ -36,8 +52,11 @@ class TtsSettings(_Section):
     backend: Literal["espeak", "torch", "vllm"] = "espeak"
     voice: str = ""  # empty: the backend's first
     espeak: EspeakSettings = EspeakSettings()
+    csm: CsmSettings = CsmSettings()
 
-    max_streams: int = Field(default=64, ge=1, le=4096)  # utterances at once
+    max_streams: int | None = Field(
+        default=None, ge=1, le=4096
+    )  # utterances at once; None: as many as the backend carries
     max_connections: int = Field(default=1024, ge=1, le=65536)
     retry_after_s: float = Field(default=1.0, gt=0)  # what a client without a place is told
 
