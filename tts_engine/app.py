@@ -12,6 +12,7 @@ from types import FrameType
 import uvicorn
 from prometheus_client import CollectorRegistry
 
+from tts_engine.backend.espeak import EspeakBackend
 from tts_engine.backend.port import Backend
 from tts_engine.engine.engine import EngineLimits, SpeechEngine
 from tts_engine.engine.history import HistoryLimits
@@ -24,22 +25,63 @@ from tts_engine.listener import listen
 from tts_engine.metrics import SpeechMetrics
 from tts_engine.routes_stream import StreamLimits
 from tts_engine.server import create_server
-from tts_engine.settings import TtsSettings
+from tts_engine.settings import CsmSettings, TtsSettings
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024  # settings with quoted turns, audio included
 
 
 def build_backend(settings: TtsSettings) -> Backend:
-    """Make the backend by its name; raises `SpeechUnavailableError` if its packages are not installed.
+    """Make the backend that is asked for; raises `SpeechUnavailableError` with the remedy.
 
-    Each module of `tts_engine.backend` that is one has `build(settings)`; only the chosen one is imported.
+    Only its own packages are imported: espeak-ng needs no torch, and torch no vLLM.
     """
     try:
-        module = import_module(f"tts_engine.backend.{settings.backend}")
+        match settings.backend:
+            case "espeak":
+                return EspeakBackend(settings.espeak)
+            case "torch":
+                return _torch(settings.csm)
+            case "vllm":
+                return _vllm(settings.csm)
     except ImportError as error:
         remedy = f"pip install 'zeng[{settings.backend}]'"
         raise SpeechUnavailableError(f"backend {settings.backend!r} cannot be loaded: {error}; {remedy}") from error
-    return module.build(settings)
+    except Exception as error:  # a checkpoint that is missing or does not fit
+        raise SpeechUnavailableError(f"backend {settings.backend!r} cannot be made: {error}") from error
+
+
+def _torch(csm: CsmSettings) -> Backend:
+    torch = import_module("torch")
+    return import_module("tts_engine.backend.torch_csm").torch_csm(
+        csm.model,
+        adapter=csm.adapter,
+        voices=csm.voices,
+        slots=csm.streams or 4,
+        positions=csm.positions,
+        device=csm.device,
+        dtype=getattr(torch, csm.dtype or "float32"),
+        sampling=_sampling(csm),
+    )
+
+
+def _vllm(csm: CsmSettings) -> Backend:
+    engine = import_module("tts_engine.backend.vllm_engine")
+    engine_settings = engine.VllmSettings(
+        streams=csm.streams or 256,
+        positions=csm.positions,
+        memory=csm.gpu_memory,
+        dtype=csm.dtype or "bfloat16",
+        adapter=csm.adapter,
+    )
+    return import_module("tts_engine.backend.vllm_csm").vllm_csm(
+        csm.model, engine_settings, voices=csm.voices, encoder_device=csm.device, sampling=_sampling(csm)
+    )
+
+
+def _sampling(csm: CsmSettings) -> object:
+    return import_module("tts_engine.model.sampling").Sampling(
+        temperature=csm.temperature, depth_temperature=csm.depth_temperature, top_k=csm.top_k
+    )
 
 
 def build_store(settings: TtsSettings) -> ConversationStore:

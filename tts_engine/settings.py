@@ -29,17 +29,19 @@ class EspeakSettings(_Section):
 
 
 class CsmSettings(_Section):
-    """The voice with weights: a CSM checkpoint in the Hugging Face layout."""
+    """CSM-1B, by either engine that runs it."""
 
-    checkpoint: str = ""  # a folder or a hub id such as sesame/csm-1b; needed by backends torch and vllm
-    adapter: str = ""  # folder of a LoRA adapter; empty: none
-    voices: tuple[str, ...] = ()  # folders of voice samples; none: one voice, "default"
-    slots: int = Field(default=4, ge=1, le=4096)  # streams at once
-    positions: int = Field(default=2048, ge=64, le=2048)  # of prompt and speech together
-    device: str = "cpu"  # torch's name: cpu, cuda, cuda:1
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    model: str = "sesame/csm-1b"  # a folder, or an id on the hub
+    adapter: Path | None = None  # a LoRA folder, merged when the weights are read
+    voices: tuple[Path, ...] = ()  # folders with voice.toml and sample.wav; without any: speaker 0
+    streams: int | None = Field(default=None, ge=1, le=4096)  # None: 4 with torch, 256 with vllm
+    positions: int = Field(default=2048, ge=256, le=2048)  # of one prompt and its answer
+    device: str = "cpu"  # torch: of the model; vllm: of the encoder of callers' audio
+    dtype: Literal["float32", "bfloat16"] | None = None  # None: float32 with torch, bfloat16 with vllm
+    gpu_memory: float = Field(default=0.85, gt=0, lt=1)  # vllm: the part of the GPU's that it may take
     temperature: float = Field(default=0.9, ge=0, le=2)
-    top_k: int = Field(default=50, ge=1, le=64)
+    depth_temperature: float = Field(default=0.9, ge=0, le=2)
+    top_k: int = Field(default=50, ge=1, le=2048)
 
 
 class TtsSettings(_Section):
@@ -52,7 +54,9 @@ class TtsSettings(_Section):
     espeak: EspeakSettings = EspeakSettings()
     csm: CsmSettings = CsmSettings()
 
-    max_streams: int = Field(default=64, ge=1, le=4096)  # utterances at once
+    max_streams: int | None = Field(
+        default=None, ge=1, le=4096
+    )  # utterances at once; None: as many as the backend carries
     max_connections: int = Field(default=1024, ge=1, le=65536)
     retry_after_s: float = Field(default=1.0, gt=0)  # what a client without a place is told
 

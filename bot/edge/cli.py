@@ -31,7 +31,7 @@ def demo(config: Config = None, voice: Voice = None, log_level: LogLevel = "WARN
 
 def _run(config: Path | None, voice: str | None, log_level: str, *, demo: bool) -> None:
     set_up_logging(level=log_level.upper(), process="edge")
-    overrides: dict[str, object] = {} if voice is None else {"tts": {"backend": "torch", "csm": {"checkpoint": voice}}}
+    overrides: dict[str, object] = {} if voice is None else {"tts": {"backend": "torch", "csm": {"model": voice}}}
     try:
         settings = load_settings(config, overrides)
         asyncio.run(Service(settings, config=config, demo=demo, log_level=log_level.upper()).run())

@@ -72,7 +72,7 @@ class Service:
         """Start what the workers need; returns their settings for it."""
         tts = self._settings.tts
         environment = {} if self._config is None else {"ZENG_CONFIG": str(self._config.resolve())}
-        environment |= {"ZENG_TTS__BACKEND": tts.backend, "ZENG_TTS__CSM__CHECKPOINT": tts.csm.checkpoint}
+        environment |= {"ZENG_TTS__BACKEND": tts.backend, "ZENG_TTS__CSM__MODEL": tts.csm.model}
         if not self._settings.redis.url:
             child, environment["ZENG_REDIS__URL"] = redis_child(directory)
             await self._children.start(child)

@@ -15,7 +15,7 @@ from tts_engine.backend.text_pieces import cut_text
 from tts_engine.errors import SpeechUnavailableError
 from tts_engine.protocol import SAMPLE_RATE_HZ
 from tts_engine.resample import StreamResampler
-from tts_engine.settings import EspeakSettings, TtsSettings
+from tts_engine.settings import EspeakSettings
 
 DESCRIPTION = BackendDescription(
     name="espeak",
@@ -104,8 +104,3 @@ class EspeakBackend:
                 async for pcm in audio:
                     yield pcm
             yield bytes(2 * round(rate_hz * text.pause_ms / 1000 / request.speed))
-
-
-def build(settings: TtsSettings) -> EspeakBackend:
-    """Make the backend from the server's settings."""
-    return EspeakBackend(settings.espeak)

@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 class EngineLimits:
     """How much the engine takes on."""
 
-    max_streams: int = 64
+    max_streams: int | None = None  # None: the backend's capacity
     retry_after_s: float = 1.0  # what a client is told that finds no place
     utterance: UtteranceLimits = field(default_factory=UtteranceLimits)
     history: HistoryLimits = field(default_factory=HistoryLimits)
@@ -149,7 +149,10 @@ class SpeechEngine:
         health = self.health
         if not health.ready:
             raise SpeechUnavailableError(f"the speech server cannot speak now: {health.detail}")
-        if self._streams >= min(self._limits.max_streams, self._backend.capacity()):
+        places = self._backend.capacity()
+        if self._limits.max_streams is not None:
+            places = min(places, self._limits.max_streams)
+        if self._streams >= places:
             raise SpeechCapacityError("every stream is taken", retry_after_s=self._limits.retry_after_s)
         return VoiceRequest(
             request_id=uuid4().hex,
