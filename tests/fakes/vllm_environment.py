@@ -19,9 +19,8 @@ def run_in_vllm(
     *,
     plugins: Path,
     environment: Mapping[str, str],
-    timeout_s: float = 550,
 ) -> None:
-    """`plugins` is an empty folder. Skips the test where the environment is not built; fails with what was written."""
+    """`plugins` is an empty folder. Skips where the environment is not built; fails with what was written."""
     python = subprocess.run(
         [ROOT / "tests/vllm_env.sh", "--if-built"], check=False, capture_output=True, text=True
     ).stdout.strip()
@@ -41,6 +40,6 @@ def run_in_vllm(
         **environment,
     }
     ran = subprocess.run(
-        [python, script, *arguments], env=variables, check=False, capture_output=True, text=True, timeout=timeout_s
+        [python, script, *arguments], env=variables, check=False, capture_output=True, text=True, timeout=550
     )
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-6000:]

@@ -2,7 +2,8 @@
 
 The noise is a hash, not a generator, so a request draws the same codes whatever else shares its batch, whichever row
 or slot it sits in, and in every backend. Only 32-bit integer arithmetic is used (held in int64, where no product
-overflows), so CPU and GPU agree to the bit; all shapes are static and nothing waits for the device.
+overflows), so CPU and GPU agree to the bit; all shapes are static and nothing waits for the device. (`torch.where`
+with a number does: it copies the number there. Hence `masked_fill`.)
 """
 
 from __future__ import annotations
@@ -77,8 +78,8 @@ def draw(logits: Tensor, keys: Tensor, temperature: Tensor, top_k: Tensor, *, li
     values, codes = torch.topk(logits.float(), min(limit, logits.shape[-1]), dim=-1)
     floor = values.gather(1, (top_k - 1).clamp(max=values.shape[1] - 1)[:, None])
     greedy = temperature[:, None] <= 0
-    scores = values / torch.where(greedy, 1.0, temperature[:, None])
-    scores = scores + torch.where(greedy, 0.0, gumbel(keys, codes))
+    scores = values / temperature[:, None].masked_fill(greedy, 1.0)
+    scores = scores + gumbel(keys, codes).masked_fill(greedy, 0.0)
     scores = scores.masked_fill(values < floor, float("-inf"))
     best = scores.amax(-1, keepdim=True)
-    return torch.where(scores == best, codes, logits.shape[-1]).amin(-1)
+    return codes.masked_fill(scores != best, logits.shape[-1]).amin(-1)

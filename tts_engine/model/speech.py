@@ -78,5 +78,5 @@ def speak(
     samples = mimi(state.frames.codes[:rows, None], state.mimi, active=active, fresh=active & fresh)
     quiet = samples.square().mean(-1) < SILENCE_RMS**2
     silent = state.silent[:rows]
-    silent.copy_(torch.where(active, torch.where(quiet, silent + 1, 0), silent))
+    silent.copy_(torch.where(active, (silent + 1).masked_fill(~quiet, 0), silent))
     return Spoken(frame.codes, ended, ended & ~over, (samples.clamp(-1, 1) * 32767).round().to(torch.int16))

@@ -32,12 +32,12 @@ class FrameGraphs:
         self._pool = torch.cuda.graph_pool_handle()  # one for all: no two replays overlap
         for size in reversed(sizes):
             self._graphs[size] = self._capture(size)
-        self._sizes = sizes
+        self.sizes = sizes
 
     def say(self, hidden: Tensor, slots: Tensor, positions: Tensor, *, rows: int) -> Said:
         """Do what `CsmRuntime.say` does; what it returns is overwritten by the next call."""
         count = len(hidden)
-        size = next(size for size in self._sizes if size >= max(count, rows))
+        size = next(size for size in self.sizes if size >= max(count, rows))
         self._hidden[:count] = hidden
         self._slots[:count] = slots
         self._slots[count:size] = self._runtime.scratch

@@ -39,7 +39,7 @@ class FrameIds:
         """Ids [...] int64 of codes [..., codebooks] int64; STOP_ID where ended [...]."""
         total = (codes * self._weights).sum(-1)
         mixed = _mix((total & _MASK) ^ _mix(total >> 32))
-        return torch.where(ended, STOP_ID, FRAME_BASE + (mixed & _FRAME_MASK))
+        return (FRAME_BASE + (mixed & _FRAME_MASK)).masked_fill(ended, STOP_ID)
 
 
 def _mix(x: Tensor) -> Tensor:

@@ -125,7 +125,7 @@ class CsmSampler:
             input_batch.idx_mapping,
             self.req_states.prefill_len.gpu,
         )
-        slots = torch.where(num_sampled > 0, self._state.slots_of(input_batch.idx_mapping[:count]), self._csm.scratch)
+        slots = self._state.slots_of(input_batch.idx_mapping[:count]).masked_fill(num_sampled <= 0, self._csm.scratch)
         positions = input_batch.positions[input_batch.logits_indices] + 1
         assert self._graphs is not None
         said = self._graphs.say(hidden, slots, positions, rows=self._csm.rows)

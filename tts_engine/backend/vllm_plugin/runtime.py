@@ -88,7 +88,8 @@ class CsmRuntime:
         place = self._slots.add(key, now=time.monotonic())
         if place.fresh:
             self.state.admit(place.slot, Sampling(**extra.get("sampling", {})))
-            self._quote(place.slot, prompt_ids, extra.get("frames", b""))
+            if "key" in extra:
+                self._quote(place.slot, prompt_ids, extra["frames"])
             self._keys[place.slot] = key
             if known > len(prompt_ids):  # it was preempted for so long that its slot went to another
                 self._lose(place.slot, key)
@@ -114,7 +115,7 @@ class CsmRuntime:
 
     def embed(self, ids: Tensor, positions: Tensor, slots: Tensor) -> None:
         """Put in what stands at positions [n] of the requests in slots [n], for ids [n]."""
-        tokens = torch.where(ids >= FRAME_BASE, -1, ids.long() - TEXT_BASE)
+        tokens = (ids.long() - TEXT_BASE).masked_fill(ids >= FRAME_BASE, -1)
         codes = self._table[slots, positions].long()
         self.embeddings[: len(ids)] = self._frames.embed(tokens, codes)
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.fakes.device_only import DeviceOnly
 from tests.fakes.plain_generation import GREEDY
 from tests.fakes.tiny_csm import TinyCsm
 from tts_engine.model.csm import CsmModel
@@ -53,7 +54,9 @@ def test_rows_to_be_dropped_touch_no_slot(tiny: TinyCsm):
 def test_the_step_reads_nothing_back_from_the_device(tiny: TinyCsm):
     frames = CsmModel(tiny.config).to("meta").frames
     state = FrameState(tiny.config, slots=4, like=frames.audio_table)
-    frame = frames(torch.empty(3, 64, device="meta"), torch.zeros(3, dtype=torch.int64, device="meta"), state)
+    hidden, slots = torch.empty(3, 64, device="meta"), torch.zeros(3, dtype=torch.int64, device="meta")
+    with DeviceOnly():
+        frame = frames(hidden, slots, state)
     assert (frame.codes.shape, frame.ended.shape) == ((3, 8), (3,))
 
 

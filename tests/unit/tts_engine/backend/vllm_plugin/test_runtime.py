@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from tests.fakes.device_only import DeviceOnly
 from tests.fakes.tiny_csm import TinyCsm
 from tts_engine.backend.vllm_plugin.ids import STOP_ID, FrameIds, prompt_ids
-from tts_engine.backend.vllm_plugin.outlet import DirectOutlet
+from tts_engine.backend.vllm_plugin.outlet import DirectOutlet, Send
 from tts_engine.backend.vllm_plugin.runtime import CsmRuntime, Limits
 from tts_engine.backend.vllm_plugin.wire import ENDED, LOST, SPOKE, Keys, Rows
 from tts_engine.model.checkpoint import Checkpoint
+from tts_engine.model.csm import CsmModel
 from tts_engine.model.mimi.decoder import MimiDecoder
 from tts_engine.model.mimi.weights import load_decoder
 from tts_engine.model.prompt import AUDIO, ContextTurn, Prompt
@@ -133,12 +135,24 @@ def test_a_preempted_request_whose_slot_went_to_another_is_told_lost(tiny: TinyC
 
 def test_vllms_own_requests_have_keys_that_nobody_hears(tiny: TinyCsm):
     bench = Bench(tiny)
-    slots = [bench.runtime.add(f"warm-up {n}", {}, [1, 2, 3], known=3) for n in range(2)]
+    slots = [bench.runtime.add(f"warm-up {n}", {}, [0, 1, 2], known=3) for n in range(2)]
     bench.say(slots, [3, 3])
     assert [key for key, _ in bench.sent] == [-1, -2]
     bench.runtime.remove("warm-up 0")
     bench.runtime.remove("never there")
     bench.runtime.close()
+
+
+def test_the_step_brings_nothing_along_from_the_host(tiny: TinyCsm):
+    model, mimi = CsmModel(tiny.config).to("meta"), MimiDecoder(tiny.config.mimi).to("meta")
+    nowhere: Send = lambda _keys, _rows: None  # noqa: E731 - a name for the type
+    runtime = CsmRuntime(model.frames, mimi, LIMITS, DirectOutlet(nowhere), nowhere)
+    numbers = torch.zeros(3, dtype=torch.int64, device="meta")
+    with DeviceOnly():
+        runtime.embed(numbers, numbers, numbers)
+        runtime.embed_last(numbers)
+        said = runtime.say(torch.empty(3, 64, device="meta"), numbers, numbers, rows=4)
+    assert (said.ids.shape, said.out.shape) == ((3,), (4, 1920 + 8 + 2))
 
 
 def test_codes_that_do_not_match_the_prompt_are_refused(tiny: TinyCsm):
