@@ -68,6 +68,9 @@ class PlayoutStats:
     target_ms: float
 
 
+_Frame: TypeAlias = tuple[int, int, bytes]  # sequence * _PIECES + piece, timestamp (both unwrapped), payload
+
+
 @dataclass(slots=True)
 class _Packet:
     sequence: int
@@ -107,9 +110,7 @@ class Playout:
         self._begin()
 
     def _begin(self) -> None:
-        self._frames: list[
-            tuple[int, int, bytes]
-        ] = []  # (sequence * _PIECES + piece, timestamp, payload), both unwrapped
+        self._frames: list[_Frame] = []
         self._newest: _Packet | None = None
         self._suspect: _Packet | None = None
         self._seen = 0  # bit n: packet number newest - n has come
