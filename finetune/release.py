@@ -93,8 +93,8 @@ def model_card(run: Run, *, adapter_only: bool) -> str:
         f"in up to {settings.schedule.steps} steps. Whose voices these are, and what they agreed to, is for whoever "
         "shares this folder to say here.\n\n"
         f"## Voices\n\n| in the prompt | speaker |\n|---|---|\n{voices}\n\n"
-        f"## Use\n\nText must pass `{run.prepared.normaliser}` first, letters as they are ({run.prepared.text_case}), "
-        f"as in training.\n\n`zeng tts serve`: {serve}\n\n"
+        f"## Use\n\nText must pass `{run.prepared.normaliser}` first (capitals: {run.prepared.text_case}), "
+        f"as in training. In the speech server: {serve}.\n\n"
         f"## Method\n\n```yaml\n{method}```\n"
     )
 

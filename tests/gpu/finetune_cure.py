@@ -57,7 +57,15 @@ from tts_engine.model.sampling import Sampling
 WAYS = ("ours", "end unlabelled", "silence kept", "old way")
 _WHO = ("Əli", "Leyla", "Qonşumuz", "Müəllim", "Uşaqlar", "Günəş xala", "Bu adam", "Həkim")
 _WHEN = ("bu gün", "dünən axşam", "sabah tezdən", "hər həftə", "indi", "yayda")
-_WHAT = ("bazara gedir", "kitab oxuyur", "şəhərə qayıdır", "bizə zəng vurur", "çörək alır", "işə gecikir", "evdə qalır")
+_WHAT = (
+    "bazara gedir",
+    "kitab oxuyur",
+    "şəhərə qayıdır",
+    "bizə zəng vurur",
+    "çörək alır",
+    "işə gecikir",
+    "evdə qalır",
+)
 
 
 def sentences(number: int) -> list[str]:
@@ -189,14 +197,14 @@ def learn(samples: Sequence[Sample], base: Path, output: Path, budget: Budget, d
             group["lr"] = budget.learning_rate * rate(step, schedule)
         optimiser.step()
         if step == budget.steps - 1:
-            value = float(loss)
+            value = float(loss.detach())
     write_servable(adaptation, method, base, output)
     return value
 
 
 def silent(codes: Codes, silence: Codes) -> np.ndarray:
-    """[frames] bool: at least half of a frame's codes are those of silence."""
-    return (codes == silence).mean(axis=1) >= 0.5
+    """[frames] bool: at least half of a frame's codes are those of one of the frames of silence."""
+    return ((codes[:, None] == silence[None]).mean(axis=2) >= 0.5).any(axis=1)
 
 
 def judge(way: str, voice_folder: Path, prepared: Path, budget: Budget, device: torch.device) -> Outcome:
@@ -207,8 +215,9 @@ def judge(way: str, voice_folder: Path, prepared: Path, budget: Budget, device: 
     prompts = [voice.builder.build(entry.clip.text, speaker=0, reserve_frames=limit) for entry in entries]
     greedy = Sampling(temperature=0.0, depth_temperature=0.0)
     spoken = voice.speak(prompts, [greedy] * len(prompts), frames_max=limit)
-    # 4 s in: what came before the silence is out of the codec's sight
-    silence = Encoder(voice_folder, device=torch.device("cpu")).encode([np.zeros(5 * RATE_HZ, np.float32)])[0][50]
+    # the codec's transformer knows its position, so silence has other codes later on
+    zeros = np.zeros(round(budget.limit_s * RATE_HZ), np.float32)
+    silence = Encoder(voice_folder, device=torch.device("cpu")).encode([zeros])[0][2:]
     frames = sum(len(one.codes) for one in spoken)
     quiet = sum(int(silent(one.codes, silence).sum()) for one in spoken)
     return Outcome(
@@ -221,7 +230,9 @@ def judge(way: str, voice_folder: Path, prepared: Path, budget: Budget, device: 
     )
 
 
-def compare(corpus: Path, work: Path, base: Path, ways: Sequence[str], budget: Budget, device: torch.device) -> list[Outcome]:
+def compare(
+    corpus: Path, work: Path, base: Path, ways: Sequence[str], budget: Budget, device: torch.device
+) -> list[Outcome]:
     """Train and judge each way from the same base."""
     wavs = [soundfile.read(path, dtype="float32")[0] for path in sorted((corpus / "wavs").iterdir())]
     fit_codebooks(base, wavs)
@@ -240,8 +251,8 @@ def compare(corpus: Path, work: Path, base: Path, ways: Sequence[str], budget: B
 def markdown(outcomes: Sequence[Outcome]) -> str:
     """Lay the outcomes out as a table."""
     rows = [
-        f"| {o.way} | {100 * o.stop_rate:.0f} % | {o.frames_per_expected:.2f} | {100 * o.silent_share:.0f} % | {o.loss:.2f}"
-        f" | {o.seconds:.0f} |"
+        f"| {o.way} | {100 * o.stop_rate:.0f} % | {o.frames_per_expected:.2f} | {100 * o.silent_share:.0f} % "
+        f"| {o.loss:.2f} | {o.seconds:.0f} |"
         for o in outcomes
     ]
     head = ["| way | stops | frames out per expected | silent frames | last loss | s |", "|---|---|---|---|---|---|"]

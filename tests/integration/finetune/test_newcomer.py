@@ -1,0 +1,77 @@
+"""Every command of docs/finetune.md, in its order, from ten recordings to a folder that speaks."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from finetune.cli import app
+from finetune.config import RunSettings, read_settings
+from finetune.data.settings import PrepareSettings
+from finetune.evaluation.voice import Voice
+from tests.gpu.finetune_cure import sentences, write_corpus
+from tests.unit.finetune.tiny import Base
+from tts_engine.model.sampling import Sampling
+
+PAGE = Path(__file__).parents[3] / "docs/finetune.md"
+TINY = {
+    "prepare": ["--set", "workers=1"],
+    "train": [
+        "--set", "schedule.steps=4", "--set", "precision=fp32", "--set", "method.rank=4",
+        "--set", "checks.every_steps=2", "--set", "checks.sentences=2", "--set", "checks.limit_s=1",
+    ],
+    "evaluate": ["--seeds", "1", "--limit-s", "1"],
+}  # fmt: skip
+
+
+def blocks(kind: str) -> list[str]:
+    section = PAGE.read_text(encoding="utf-8").partition("## From ten recordings")[2].partition("\n## ")[0]
+    found = re.findall(rf"^( *)```{kind}\n(.*?)^ *```$", section, re.MULTILINE | re.DOTALL)
+    return [re.sub(rf"^{indent}", "", text, flags=re.MULTILINE) for indent, text in found]
+
+
+@pytest.mark.timeout(240)
+def test_the_newcomers_path_ends_with_a_folder_that_speaks(
+    base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    write_corpus(tmp_path / "recordings", sentences(10))
+    for text in blocks("yaml"):
+        name = text.partition("\n")[0].removeprefix("# ")
+        Path(name).write_text(text.replace("sesame/csm-1b", str(base.folder)), encoding="utf-8")
+    done: list[str] = []
+    for line in "".join(blocks("sh")).splitlines():
+        program, group, command, *rest = shlex.split(line)
+        assert (program, group) == ("zeng", "finetune")
+        result = CliRunner().invoke(app, [command, *rest, *TINY.get(command, [])])
+        assert result.exit_code == 0, result.output
+        done.append(command)
+    assert done == ["prepare", "train", "evaluate", "evaluate", "compare", "export"]
+    for page in ("prepared/report.html", "runs/first/evaluation/evaluation.html", "comparison/comparison.html"):
+        assert "<audio" in Path(page).read_text(encoding="utf-8") or "report" in page
+    voice = Voice(tmp_path / "voices/first", adapter=None, device=torch.device("cpu"), dtype=torch.float32)
+    prompt = voice.builder.build("Salam, necəsən?", speaker=0, reserve_frames=10)
+    spoken = voice.speak([prompt], [Sampling(seed=1)], frames_max=10)
+    samples = voice.sound([spoken[0].codes])[0]
+    assert len(samples) == 1920 * len(spoken[0].codes)
+    assert np.isfinite(samples).all()
+
+
+@pytest.mark.parametrize(
+    "recipe", sorted((PAGE.parents[1] / "finetune/recipes").glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_every_recipe_is_a_run(recipe: Path):
+    assert read_settings(PrepareSettings if recipe.stem == "prepare" else RunSettings, recipe)
+
+
+def test_what_the_user_can_mend_is_one_line(tmp_path: Path):
+    (tmp_path / "run.yaml").write_text("base: b\nbatch_size: 4\n", encoding="utf-8")
+    result = CliRunner().invoke(app, ["train", str(tmp_path / "run.yaml")])
+    assert result.exit_code == 1
+    assert "Traceback" not in result.output
