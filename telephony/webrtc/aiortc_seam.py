@@ -144,11 +144,14 @@ class Peer:
         return self._send(packet, "protect_rtcp")
 
     def send_text(self, text: str) -> bool:
-        """Send by the data channel; False if it is not open or holds too much already."""
+        """Send by the data channel; False if it is not open, holds too much already, or the text is too long."""
         channel = self._channel
         if channel is None or channel.readyState != "open" or channel.bufferedAmount > MAX_BUFFERED_BYTES:
             return False
-        channel.send(text)
+        try:
+            channel.send(text)
+        except ValueError:  # more than the far side takes in one message
+            return False
         return True
 
     async def close(self) -> None:

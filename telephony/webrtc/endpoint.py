@@ -13,6 +13,7 @@ from telephony.errors import CapacityError, LegEndedError
 from telephony.leg import CallInfo, CallLeg, EndCause, RejectReason
 from telephony.settings import WebRtcSettings
 from telephony.webrtc.leg import Refused, WebRtcLeg, open_leg
+from telephony.webrtc.opus import libopus
 from telephony.webrtc.sdp import parse_description
 
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
@@ -31,7 +32,7 @@ class WebRtcEndpoint:
     """Takes calls from pages. Used in the bot's event loop; media runs in `media_loop`, or in the same where None.
 
     `on_call` is told of each call, not yet answered, and must not block; the offer waits for its `answer()` or
-    `reject()`.
+    `reject()`. Raises `OpusNotFoundError` on a machine without libopus.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class WebRtcEndpoint:
         max_legs: int,
         media_loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
+        libopus()
         self._settings = settings
         self._on_call = on_call
         self._max_legs = max_legs

@@ -55,7 +55,8 @@ def find_library(av_folder: Path, platform: str) -> str:
 
 
 @cache
-def _libopus() -> ctypes.CDLL:
+def libopus() -> ctypes.CDLL:
+    """Load the library, once; raises `OpusNotFoundError`. Called early, it tells of a missing one at the start."""
     library = ctypes.CDLL(find_library(Path(av.__path__[0]), sys.platform))
     pointer, integer, text = ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p
     signatures = {
@@ -77,12 +78,12 @@ def _libopus() -> ctypes.CDLL:
 
 
 def _text_of(code: int) -> str:
-    return str(_libopus().opus_strerror(code).decode())
+    return str(libopus().opus_strerror(code).decode())
 
 
 def packet_samples(packet: bytes, rate_hz: int) -> int:
     """Duration of a packet in samples at `rate_hz`, from its first bytes; raises `RemoteProtocolError`."""
-    samples = int(_libopus().opus_packet_get_nb_samples(packet, len(packet), rate_hz))
+    samples = int(libopus().opus_packet_get_nb_samples(packet, len(packet), rate_hz))
     if samples <= 0:
         raise RemoteProtocolError(f"not an Opus packet: {_text_of(samples)} ({len(packet)} bytes)")
     return samples
@@ -93,7 +94,7 @@ class OpusDecoder:
 
     def __init__(self, rate_hz: int) -> None:
         error = ctypes.c_int()
-        self._library = _libopus()
+        self._library = libopus()
         self._rate_hz = rate_hz
         self._state = self._library.opus_decoder_create(rate_hz, 1, ctypes.byref(error))
         if error.value:
@@ -142,7 +143,7 @@ class OpusEncoder:
 
     def __init__(self, rate_hz: int, *, bitrate_bps: int = 32_000, complexity: int = 5) -> None:
         error = ctypes.c_int()
-        self._library = _libopus()
+        self._library = libopus()
         self._state = self._library.opus_encoder_create(rate_hz, 1, _APPLICATION_VOIP, ctypes.byref(error))
         if error.value:
             raise ValueError(f"no Opus encoder for {rate_hz} Hz: {_text_of(error.value)}")

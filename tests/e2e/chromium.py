@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 _ANSWER_S = 30.0
 _CLOSE_S = 10.0
@@ -97,12 +98,13 @@ class Chromium:
 
     async def read(self) -> None:
         """Pass answers and events on until the browser closes the connection."""
-        async for text in self._socket:
-            message: dict[str, Any] = json.loads(text)
-            if answer := self._answers.get(message.get("id", 0)):
-                answer.set_result(message)
-            elif page := self._pages.get(message.get("sessionId", "")):
-                page.on_event(message["method"], message.get("params", {}))
+        with contextlib.suppress(ConnectionClosed):
+            async for text in self._socket:
+                message: dict[str, Any] = json.loads(text)
+                if answer := self._answers.get(message.get("id", 0)):
+                    answer.set_result(message)
+                elif page := self._pages.get(message.get("sessionId", "")):
+                    page.on_event(message["method"], message.get("params", {}))
 
 
 class Page:

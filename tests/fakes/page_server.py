@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from telephony.errors import CapacityError, SdpError
+from telephony.errors import CapacityError, LegEndedError, SdpError
 from telephony.leg import CallLeg
 from telephony.webrtc.endpoint import WebRtcEndpoint
 from telephony.webrtc.leg import WebRtcLeg
@@ -73,6 +73,8 @@ class PageServer:
             answer = await self.endpoint.offer(body["sdp"])
         except SdpError as error:
             return JSONResponse({"detail": str(error)}, error.status)
+        except LegEndedError as error:
+            return JSONResponse({"detail": str(error)}, 403)
         except CapacityError as error:
             return JSONResponse({"detail": str(error)}, 503, {"Retry-After": str(error.retry_after_s)})
         return JSONResponse({"sdp": answer.sdp, "type": "answer", "call_id": answer.call_id})

@@ -16,6 +16,7 @@ export class Meter {
   /** Measure a stream as one side ("caller" or "bot"). */
   listen(side, stream) {
     this.#context ??= new AudioContext();
+    this.#context.resume();
     const source = this.#context.createMediaStreamSource(stream);
     const analyser = this.#context.createAnalyser();
     analyser.fftSize = 512;

@@ -7,15 +7,21 @@ const FULL_BAR_MS = 2_000; // a bar as long as this fills its lane; a longer one
 
 export class Transcript {
   #list;
-  #turns = new Map(); // turn_id -> {lane, words, heard, latency, element}
+  #turns = new Map(); // turn_id -> {lane, words, heardShare, latency, element}
+  #atEnd = true; // the newest is in sight, and is to stay so
 
   constructor(list) {
     this.#list = list;
+    list.addEventListener("scroll", () => {
+      this.#atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 60;
+    });
+    new ResizeObserver(() => this.#follow()).observe(list);
   }
 
   clear() {
     this.#turns.clear();
     this.#list.replaceChildren();
+    this.#atEnd = true;
   }
 
   get isEmpty() {
@@ -54,14 +60,17 @@ export class Transcript {
     const turn = Object.assign(this.#turns.get(turnId) ?? {}, change);
     this.#turns.set(turnId, turn);
     if (turn.lane === undefined) return; // its words are still to come
-    const atEnd = this.#list.scrollHeight - this.#list.scrollTop - this.#list.clientHeight < 60;
     if (!turn.element) {
       turn.element = document.createElement("li");
       turn.element.className = turn.lane;
       this.#list.append(turn.element);
     }
     this.#draw(turn);
-    if (atEnd) this.#list.scrollTop = this.#list.scrollHeight;
+    this.#follow();
+  }
+
+  #follow() {
+    if (this.#atEnd) this.#list.scrollTop = this.#list.scrollHeight;
   }
 
   #draw(turn) {

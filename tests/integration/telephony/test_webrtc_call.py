@@ -108,6 +108,19 @@ async def test_with_one_packet_in_twenty_lost_each_costs_one_concealed_frame_and
     assert stats.playout_delay_ms <= clean.playout_delay_ms + 60
 
 
+async def test_packets_that_are_no_rtp_or_of_another_codec_are_passed_over(connected: Call) -> None:
+    peer = connected.caller._session._peer
+    header = bytes([0xA0, 111, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1])  # says that it is padded
+    before = connected.bot.stats().received
+    for _ in range(5):
+        assert peer.send_rtp(header + b"padding of none\x00")
+        assert peer.send_rtp(bytes([0x80, 13]) + header[2:] + b"comfort noise")
+    sending = asyncio.create_task(play(connected.caller, tone(440, 40)))
+    assert pitch((await connected.at_bot.hear_loud(25))[5:]) == pytest.approx(440, abs=3)
+    await sending
+    assert connected.bot.stats().received - before < 100
+
+
 async def test_media_may_run_in_another_threads_loop() -> None:
     loop = uvloop.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
@@ -389,6 +402,55 @@ async def test_a_bot_that_does_not_answer_costs_the_caller_no_more_than_the_time
     assert (await Ears(legs[0]).end()).cause is EndCause.FAILED
     await endpoint.close()
     await caller.hang_up()
+
+
+async def test_a_bot_that_hangs_up_instead_of_answering_refuses_the_call() -> None:
+    endpoint = WebRtcEndpoint(SETTINGS, lambda leg: ends.append(asyncio.create_task(hang_up(leg))), max_legs=1)
+    ends: list[asyncio.Task[LegEnded]] = []
+
+    async def hang_up(leg: CallLeg) -> LegEnded:
+        await leg.hang_up()
+        return await Ears(leg).end()
+
+    caller, offer = await an_offer()
+    with pytest.raises(LegEndedError, match="bot_hung_up"):
+        await endpoint.offer(offer)
+    assert await ends[0] == LegEnded(EndCause.BOT_HUNG_UP)
+    await endpoint.close()
+    await caller.hang_up()
+
+
+async def test_a_bot_that_hangs_up_while_the_call_connects_ends_it_at_once() -> None:
+    legs: list[CallLeg] = []
+    answers: list[asyncio.Task[LegEnded]] = []
+
+    def on_call(leg: CallLeg) -> None:
+        legs.append(leg)
+        answers.append(asyncio.create_task(answered(leg)))
+
+    endpoint = WebRtcEndpoint(SETTINGS, on_call, max_legs=1)
+    caller, offer = await an_offer()
+    await endpoint.offer(offer)
+    await legs[0].hang_up()
+    assert await answers[0] == LegEnded(EndCause.BOT_HUNG_UP)
+    await endpoint.close()
+    assert endpoint.legs == 0
+    await caller.hang_up()
+
+
+async def test_a_connection_that_does_not_close_cleanly_frees_its_place(caplog: pytest.LogCaptureFixture) -> None:
+    made = await call()
+    close = made.bot._session._peer.close
+
+    async def broken() -> None:
+        await close()
+        raise RuntimeError("odd")
+
+    made.bot._session._peer.close = broken  # type: ignore[method-assign] - a fault of aiortc's
+    await made.bot.hang_up()
+    assert "did not close cleanly" in caplog.text
+    await made.close()
+    assert made.endpoint.legs == 0
 
 
 async def test_a_page_that_goes_before_the_answer_cancels_the_call() -> None:

@@ -129,6 +129,15 @@ async def test_a_text_is_refused_while_too_much_waits() -> None:
     await asyncio.gather(offerer.peer.close(), answerer.peer.close())
 
 
+async def test_a_text_longer_than_the_far_side_takes_is_refused() -> None:
+    offerer, answerer = await two_peers()
+    await offerer.until("open")
+    assert not offerer.peer.send_text("x" * 70_000)
+    assert offerer.peer.send_text("short")
+    await answerer.until("short")
+    await asyncio.gather(offerer.peer.close(), answerer.peer.close())
+
+
 async def test_a_channel_of_another_name_is_closed() -> None:
     offerer, answerer = await two_peers()
     channel = aiortc.RTCDataChannel(offerer.peer._sctp, aiortc.RTCDataChannelParameters(label="other"))
