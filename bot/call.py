@@ -128,7 +128,11 @@ class Call:
             ),
             output=CallOutput(self._leg, ledger=ledger, on_first_audio=dialogue.played, on_reached=dialogue.reached),
         )
-        worker.add_event_handler("on_pipeline_started", lambda *_: dialogue.begin())
+
+        async def started(*_: object) -> None:
+            dialogue.begin()
+
+        worker.add_event_handler("on_pipeline_started", started)
         runner = WorkerRunner(handle_sigint=False)
         await runner.add_workers(worker)
         running = asyncio.create_task(runner.run())

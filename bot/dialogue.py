@@ -298,9 +298,7 @@ class Dialogue(FrameProcessor):
         self._last_mark = next(self._marks)
         for heard in self._ledger.settle(self._played_ms()):
             self._on_event(
-                BotTurnHeard(
-                    turn_id=heard.turn_id, heard_s=heard.heard_ms / 1000, duration_s=heard.produced_ms / 1000
-                )
+                BotTurnHeard(turn_id=heard.turn_id, heard_s=heard.heard_ms / 1000, duration_s=heard.produced_ms / 1000)
             )
         self._bot_turns.clear()
         self._on_event(BotSpeaking(on=False))

@@ -7,16 +7,11 @@ from typing import Protocol
 
 import structlog
 
-from bot.flows.actions import AskLlm, CallTool, Candidate, LlmAnswered, ToolAnswered, Understand, Understood
+from bot.flows.actions import AskLlm, CallTool, LlmAnswered, ToolAnswered, Understand, Understood
 from bot.metrics import CallMetrics
+from bot.recognition.understanding import Understander
 
 _log = structlog.get_logger("zeng.flow")
-
-
-class Understander(Protocol):
-    """See `bot.recognition.understanding`."""
-
-    async def understand(self, text: str, candidates: tuple[Candidate, ...]) -> Understood: ...
 
 
 class Tools(Protocol):

@@ -29,6 +29,4 @@ def set_up_logging(*, level: str, process: str) -> None:
     structlog.contextvars.bind_contextvars(process=process)
     loguru_logger.remove()
     # Pipecat logs transcripts and sentences at DEBUG; they are personal and stay out.
-    loguru_logger.add(
-        sys.stderr, level=max(number, logging.WARNING), format="{time:HH:mm:ss} {level} {name} {message}"
-    )
+    loguru_logger.add(sys.stderr, level=max(number, logging.WARNING), format="{time:HH:mm:ss} {level} {name} {message}")

@@ -32,9 +32,7 @@ class CallMetrics:
             "zeng_turn_stage_seconds", "The same by stage", ["stage"], buckets=_TURN_BUCKETS, registry=registry
         )
         self._states = Counter("zeng_flow_states", "Flow states entered", ["state"], registry=registry)
-        self._failures = Counter(
-            "zeng_failures", "Failures that a call survived", ["part", "kind"], registry=registry
-        )
+        self._failures = Counter("zeng_failures", "Failures that a call survived", ["part", "kind"], registry=registry)
         self._lost = Counter("zeng_rtp_lost_packets", "Packets that never came", ["transport"], registry=registry)
         self._underruns = Counter(
             "zeng_underruns", "Frames of silence within bot speech", ["transport"], registry=registry

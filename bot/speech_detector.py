@@ -78,11 +78,7 @@ class SpeechDetector:
         probability, self._state = self._model.score(self._input, self._state)
         self._windows_since_reset += 1
         self._clear_windows = self._clear_windows + 1 if probability < _CLEAR_SILENCE else 0
-        if (
-            not speaking
-            and self._windows_since_reset >= _RESET_AFTER_WINDOWS
-            and self._clear_windows >= _CLEAR_WINDOWS
-        ):
+        if not speaking and self._windows_since_reset >= _RESET_AFTER_WINDOWS and self._clear_windows >= _CLEAR_WINDOWS:
             self._state = np.zeros_like(self._state)
             self._input[:] = 0.0
             self._windows_since_reset = 0

@@ -75,9 +75,7 @@ class CallInput(BaseInputTransport):
 
         `always_stream` sends all audio down the pipeline, for recognisers that keep their own ear.
         """
-        super().__init__(
-            TransportParams(audio_in_enabled=False, audio_in_sample_rate=INPUT_RATE_HZ), name="CallInput"
-        )
+        super().__init__(TransportParams(audio_in_enabled=False, audio_in_sample_rate=INPUT_RATE_HZ), name="CallInput")
         self._leg = leg
         self._detector = detector
         self._activity = activity

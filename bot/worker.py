@@ -96,9 +96,7 @@ class Worker:
         stack.push_async_callback(endpoint.close)
         return endpoint
 
-    async def _start_api(
-        self, calls: Calls, webrtc: WebRtcEndpoint | None, stack: contextlib.AsyncExitStack
-    ) -> None:
+    async def _start_api(self, calls: Calls, webrtc: WebRtcEndpoint | None, stack: contextlib.AsyncExitStack) -> None:
         async def offer(sdp: str) -> tuple[str, str]:
             assert webrtc is not None, "the edge sends no offers when [webrtc] is off"
             answer = await webrtc.offer(sdp)

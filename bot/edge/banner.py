@@ -20,7 +20,7 @@ def banner(info: Info, page_url: str) -> str:
         f"  voice          {info.voice}",
         "",
         "  Change them in a TOML file (zeng demo --config zeng.toml) or by environment, e.g.",
-        "    ZENG_RECOGNISER__URL=http://gpu:8000  ZENG_UNDERSTANDING__KIND=llm ZENG_LLM__URL=http://gpu:8001/v1",
+        "    ZENG_RECOGNISER__URL=http://gpu:8000/v1  ZENG_UNDERSTANDING__ENGINE=llm",
         "  All names are in docs/configuration.md.",
         "",
     ]

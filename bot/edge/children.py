@@ -57,9 +57,7 @@ class Children:
         deadline = asyncio.get_running_loop().time() + spec.start_timeout_s
         while not await spec.ready():
             if process.returncode is not None:
-                raise ServiceStartError(
-                    f"{spec.name} ended at start with code {process.returncode}; see its messages"
-                )
+                raise ServiceStartError(f"{spec.name} ended at start with code {process.returncode}; see its messages")
             if asyncio.get_running_loop().time() > deadline:
                 raise ServiceStartError(f"{spec.name} did not serve within {spec.start_timeout_s:.0f} s")
             await asyncio.sleep(0.05)

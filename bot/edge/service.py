@@ -159,7 +159,7 @@ class Service:
         return Info(
             flow=settings.flow.path,
             recogniser=recogniser,
-            understanding=f"rules + {understanding.llm_model if understanding.engine == 'llm' else understanding.engine}",
+            understanding=f"rules, then {understanding.llm_model or understanding.engine}",
             voice=settings.speech.url or settings.tts.voice or f"{settings.tts.backend}'s default",
             sip_uri=sip_uri,
         )
@@ -191,6 +191,6 @@ class Service:
 async def _serves(url: str) -> bool:
     try:
         async with httpx.AsyncClient(timeout=1.0, trust_env=False) as client:
-            return (await client.get(url)).status_code == httpx.codes.OK
+            return (await client.get(url)).is_success
     except httpx.HTTPError:
         return False

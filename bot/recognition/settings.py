@@ -14,7 +14,7 @@ class _Section(BaseModel):
 class RecogniserSettings(_Section):
     """The bot's client. Any service with OpenAI's `/v1/audio/transcriptions` will do."""
 
-    url: str = "http://127.0.0.1:8110/v1"
+    url: str = ""  # with its /v1; empty: the service starts its own
     model: str = "whisper-base"
     api_key: SecretStr | None = None
     language: str = "az"

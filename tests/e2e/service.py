@@ -6,30 +6,31 @@ import asyncio
 import os
 import re
 import signal
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from bot.flows import demo_service
+
 ROOT = Path(__file__).parents[2]
+_START_TIMEOUT_S = 240.0  # the model files are fetched at the first start of a machine
 
 
 @dataclass
 class RunningService:
     """Where to call it, and what it says of itself."""
 
-    process: asyncio.subprocess.Process
+    process: subprocess.Popen[bytes]
     page: str
     sip: str
     log: Path
-
-    @property
-    def sip_port(self) -> int:
-        return int(self.sip.rsplit(":", 1)[1])
 
     async def samples(self) -> dict[str, float]:
         """Metrics, added up over workers, keyed by name and labels but the worker."""
@@ -43,20 +44,24 @@ class RunningService:
                 totals[key] = totals.get(key, 0.0) + sample.value
         return totals
 
+    async def entered(self, state: str) -> float:
+        """How often the flow has entered a state, in all calls."""
+        return (await self.samples()).get(f"zeng_flow_states_total|state={state}", 0.0)
+
     async def bookings(self) -> list[dict[str, str]]:
         """What reached the clinic's booking service."""
         async with httpx.AsyncClient() as client:
-            return (await client.get("http://127.0.0.1:8077/v1/bookings")).json()["bookings"]
+            return (await client.get(f"http://{demo_service.HOST}:{demo_service.PORT}/v1/bookings")).json()
 
-    async def idle(self, *, seconds: float = 10.0) -> None:
-        """Wait until no call is left."""
+    async def idle(self, *, seconds: float = 15.0) -> None:
+        """Wait until no call is left in any worker."""
         async with asyncio.timeout(seconds):
             while any(v for k, v in (await self.samples()).items() if k.startswith("zeng_calls_active")):
                 await asyncio.sleep(0.2)
 
 
-@asynccontextmanager
-async def running_service(folder: Path, settings: Mapping[str, str] | None = None) -> AsyncIterator[RunningService]:
+@contextmanager
+def running_service(folder: Path, **settings: str) -> Iterator[RunningService]:
     """Start it, yield it once its banner is out, and end it by Ctrl-C; a dirty end fails the test."""
     log = folder / "service.log"
     environment = {
@@ -67,31 +72,35 @@ async def running_service(folder: Path, settings: Mapping[str, str] | None = Non
         "ZENG_RTP__PORT_MAX": "30399",
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": str(ROOT),
-        **(settings or {}),
+        **settings,
     }
     with log.open("wb") as stream:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "bot.cli", "demo", "--log-level", "INFO",
-            cwd=ROOT, env=environment, stdout=stream, stderr=stream, stdin=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bot.cli", "demo", "--log-level", "INFO"],
+            cwd=ROOT,
+            env=environment,
+            stdout=stream,
+            stderr=stream,
+            stdin=subprocess.DEVNULL,
+        )
         try:
-            page, sip = await _banner(process, log)
+            page, sip = _banner(process, log)
             yield RunningService(process, page, sip, log)
             process.send_signal(signal.SIGINT)
-            code = await asyncio.wait_for(process.wait(), 20.0)
-            assert code == 0, log.read_text()[-3000:]
+            assert process.wait(30.0) == 0, log.read_text()[-3000:]
         finally:
-            if process.returncode is None:
+            if process.poll() is None:
                 process.kill()
-                await process.wait()
+                process.wait()
 
 
-async def _banner(process: asyncio.subprocess.Process, log: Path) -> tuple[str, str]:
-    async with asyncio.timeout(120):
-        while True:
-            text = log.read_text(errors="replace")
-            page, phone = re.search(r"page +(http://\S+)", text), re.search(r"phone +(sip:\S+)", text)
-            if page and phone:
-                return page[1], phone[1]
-            assert process.returncode is None, f"the service ended at start:\n{text[-3000:]}"
-            await asyncio.sleep(0.1)
+def _banner(process: subprocess.Popen[bytes], log: Path) -> tuple[str, str]:
+    give_up_at = time.monotonic() + _START_TIMEOUT_S
+    while time.monotonic() < give_up_at:
+        text = log.read_text(errors="replace")
+        page, phone = re.search(r"page +(http://\S+)", text), re.search(r"phone +(sip:\S+)", text)
+        if page and phone:
+            return page[1], phone[1]
+        assert process.poll() is None, f"the service ended at start:\n{text[-3000:]}"
+        time.sleep(0.1)
+    raise AssertionError(f"the service did not start:\n{log.read_text()[-3000:]}")

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from telephony.rtp.factory import RtpMediaFactory
+from telephony.settings import RtpSettings, SipSettings
+from telephony.sip.endpoint import SipEndpoint, serve_sip
+from tests.e2e.caller import Caller
+from tests.e2e.service import RunningService, running_service
+
+CLIPS = Path(__file__).parents[1] / "data" / "speech"
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """`zeng demo` with two workers, for all tests of a run; it must end cleanly."""
+    with running_service(tmp_path_factory.mktemp("service"), ZENG_WORKERS__COUNT="2") as running:
+        yield running
+
+
+class Phones:
+    """Our own SIP callers, as many as wanted."""
+
+    def __init__(self, endpoint: SipEndpoint, target: str) -> None:
+        self._endpoint = endpoint
+        self._target = target
+
+    async def call(self) -> Caller:
+        leg = await self._endpoint.place_call(self._target, caller="sip:caller@127.0.0.1")
+        await leg.answer()
+        return Caller(leg)
+
+
+@asynccontextmanager
+async def open_phones(target: str) -> AsyncIterator[Phones]:
+    media = RtpMediaFactory(RtpSettings(port_min=32000, port_max=32199))
+    await media.start()
+    endpoint, sockets = await serve_sip(SipSettings(port=0), media=media, on_call=lambda leg: None)
+    try:
+        yield Phones(endpoint, target)
+    finally:
+        await endpoint.close()
+        await sockets.close()
+        await media.stop()
+    assert media.ports_taken == 0
+
+
+@pytest.fixture
+async def phones(service: RunningService) -> AsyncIterator[Phones]:
+    async with open_phones(service.sip) as opened:
+        yield opened
