@@ -38,7 +38,7 @@ def serve_command(
     backend: _Backend = None,
 ) -> None:
     """Serve speech over HTTP and WebSocket until SIGTERM."""
-    settings = _settings(config, host=host, port=port, backend=backend)
+    settings = _settings(config, {"host": host, "port": port, "backend": backend})
     # One line on standard output, for whoever starts this process.
     _run(serve(settings, on_ready=lambda url: typer.echo(f"speech server ready at {url}")))
 
@@ -54,7 +54,7 @@ def say_command(
     backend: _Backend = None,
 ) -> None:
     """Say one thing into a WAV file."""
-    settings = _settings(config, backend=backend)
+    settings = _settings(config, {"backend": backend})
     if not text.strip():
         raise typer.BadParameter("there is nothing to say", param_hint="TEXT")
     request = SpeechRequest(text=text, voice=voice, speed=speed)
@@ -92,7 +92,7 @@ async def _collect(audio: AsyncGenerator[bytes, None]) -> bytes:
     return bytes(said)
 
 
-def _settings(config: Path | None, **overrides: object) -> TtsSettings:
+def _settings(config: Path | None, overrides: dict[str, object]) -> TtsSettings:
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
         return load_tts_settings(config, given)

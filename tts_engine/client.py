@@ -57,6 +57,7 @@ class SpeechClient:
         self._links: set[SpeechLink] = set()  # all that are open
         self._idle: deque[SpeechLink] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._settling: set[asyncio.Task[None]] = set()  # those that stop an utterance
         self._warming: asyncio.Task[None] | None = None
         self._closed = False
         self._http = httpx.AsyncClient(base_url=url, timeout=self._timeouts.request_s, trust_env=False)
@@ -102,7 +103,7 @@ class SpeechClient:
             if finished:
                 self._put_back(link)
             else:
-                self._run(self._settle(link))
+                self._begin_settling(link)
 
     async def put_turn(self, conversation_id: str, turn: ConversationTurn) -> None:
         """Tell the server what the caller said, with the audio if there is any."""
@@ -130,7 +131,21 @@ class SpeechClient:
         return True
 
     async def _begin(self, request: SpeechRequest, deadline: float) -> tuple[SpeechLink, bytes | ServerMessage]:
-        """Find a link on which the server takes the request, and its first answer.
+        """Ask, on whatever link; gives it with the server's first answer.
+
+        A server that is full may be so by an utterance of ours that was cancelled a moment ago, on another
+        link: once the server has confirmed that, it is asked again.
+        """
+        link, answer = await self._ask(request, deadline)
+        settling = tuple(self._settling)
+        if settling and isinstance(answer, ErrorMessage) and answer.code == "at_capacity":
+            self._begin_settling(link)
+            await asyncio.wait(settling, timeout=self._timeouts.cancel_s)
+            link, answer = await self._ask(request, deadline)
+        return link, answer
+
+    async def _ask(self, request: SpeechRequest, deadline: float) -> tuple[SpeechLink, bytes | ServerMessage]:
+        """Find a link that is alive, and wait for the first answer.
 
         An idle link may have died unnoticed, with a server that restarted: as long as nothing of the
         utterance has come, another link is tried, and at last a fresh one.
@@ -150,7 +165,7 @@ class SpeechClient:
                 return link, answer
             finally:
                 if not answered:
-                    self._run(self._settle(link))
+                    self._begin_settling(link)
 
     def _take_idle(self) -> SpeechLink | None:
         link = None
@@ -171,6 +186,11 @@ class SpeechClient:
             raise SpeechUnavailableError("the speech client is closed")
         self._links.add(link)
         return link
+
+    def _begin_settling(self, link: SpeechLink) -> None:
+        task = self._run(self._settle(link))
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
 
     async def _settle(self, link: SpeechLink) -> None:
         """Stop an utterance that was not read to its end, then take its link back or close it."""

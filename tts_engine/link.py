@@ -10,6 +10,8 @@ from websockets.protocol import State
 
 from tts_engine.errors import SpeechCapacityError, SpeechError, SpeechRequestError, SpeechUnavailableError
 from tts_engine.protocol import (
+    STREAM_PATH,
+    TRY_AGAIN_LATER,
     InputCancel,
     InputDone,
     InputText,
@@ -19,9 +21,6 @@ from tts_engine.protocol import (
     SpeechRequest,
     parse_server_message,
 )
-
-STREAM_PATH = "/v1/audio/speech/stream"
-TRY_AGAIN_LATER = 1013  # close code of a server without a free place (IANA's WebSocket registry)
 
 
 class SpeechLink:

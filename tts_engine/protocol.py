@@ -15,6 +15,8 @@ from pydantic import model_validator as _model_validator
 
 from tts_engine.errors import SpeechRequestError
 
+STREAM_PATH = "/v1/audio/speech/stream"
+TRY_AGAIN_LATER = 1013  # close code of a server without a free place (IANA's WebSocket registry)
 SAMPLE_RATE_HZ = 24_000  # of every backend; a server converts at its own edge
 BYTES_PER_SECOND = SAMPLE_RATE_HZ * 2
 MAX_TEXT_CHARS = 4096  # OpenAI's limit

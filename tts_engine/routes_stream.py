@@ -16,11 +16,10 @@ from tts_engine.error_codes import message_of
 from tts_engine.errors import SpeechCapacityError, SpeechEngineError, SpeechError
 from tts_engine.metrics import SpeechMetrics
 from tts_engine.outbox import Outbox, Outgoing
-from tts_engine.protocol import SAMPLE_RATE_HZ
+from tts_engine.protocol import SAMPLE_RATE_HZ, STREAM_PATH, TRY_AGAIN_LATER
 from tts_engine.resample import StreamResampler
 from tts_engine.session import (
     NORMAL_CLOSURE,
-    TRY_AGAIN_LATER,
     CloseSocket,
     Say,
     SendAudio,
@@ -48,7 +47,7 @@ def stream_routes(engine: SpeechEngine, metrics: SpeechMetrics, limits: StreamLi
     router = APIRouter()
     connections: set[SpeechSocket] = set()
 
-    @router.websocket("/v1/audio/speech/stream")
+    @router.websocket(STREAM_PATH)
     async def stream(websocket: WebSocket) -> None:
         await websocket.accept()
         if len(connections) >= limits.max_connections:

@@ -17,6 +17,7 @@ from tts_engine.error_codes import message_of
 from tts_engine.errors import SpeechCapacityError, SpeechError, SpeechRequestError
 from tts_engine.protocol import (
     MAX_TEXT_CHARS,
+    TRY_AGAIN_LATER,
     AudioDone,
     AudioStart,
     ClientMessage,
@@ -35,7 +36,6 @@ from tts_engine.protocol import (
 )
 
 NORMAL_CLOSURE = 1000
-TRY_AGAIN_LATER = 1013
 
 
 class SessionState(Enum):

@@ -18,7 +18,15 @@ from tts_engine.errors import (
     SpeechRequestError,
     SpeechUnavailableError,
 )
-from tts_engine.protocol import ConversationContext, ConversationTurn, SpeechRequest, TurnAudio
+from tts_engine.protocol import (
+    AudioStart,
+    ConversationContext,
+    ConversationTurn,
+    ErrorMessage,
+    SessionDone,
+    SpeechRequest,
+    TurnAudio,
+)
 
 SALAM = SpeechRequest(text="Salam")
 NOWHERE = "http://127.0.0.1:9"  # discard: nobody listens there
@@ -207,6 +215,40 @@ async def test_a_server_that_never_confirms_a_cancel_is_not_used_again() -> None
         await client.close()
 
     assert connections == 2
+
+
+async def test_a_server_full_of_what_we_just_cancelled_is_asked_again() -> None:
+    refused = asyncio.Event()
+    start = AudioStart(utterance_index=0, sentence_text="", sample_rate=24_000, turn_id="t").model_dump_json()
+    done = SessionDone(utterance_index=0, total_sentences=1).model_dump_json()
+    full = ErrorMessage(message="full", code="at_capacity").model_dump_json()
+    connections = 0
+
+    async def one_place(socket) -> None:
+        nonlocal connections
+        connections += 1
+        first = connections == 1
+        for _ in ("session.config", "input.text", "input.done"):
+            await socket.recv()
+        if connections == 2:
+            await socket.send(full)
+            await socket.close(1013)
+            refused.set()
+            return
+        await socket.send(start)
+        await socket.send(b"ab")
+        if first:
+            assert "input.cancel" in await socket.recv()
+            await refused.wait()
+        await socket.send(done)
+        await socket.wait_closed()
+
+    async with other_server(one_place) as url, SpeechClient(url, warm_links=0, max_idle_links=0) as client:
+        async with aclosing(client.speak(SALAM)) as audio:
+            await anext(audio)
+
+        assert await spoken(client) == b"ab"
+    assert connections == 3
 
 
 async def test_closing_the_client_ends_what_is_spoken() -> None:
