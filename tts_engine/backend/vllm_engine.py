@@ -119,6 +119,8 @@ class VllmEngine:
 
         settings = self._settings
         os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+        if "worker_cls" not in settings.more:
+            os.environ["VLLM_USE_V2_MODEL_RUNNER"] = "1"  # else vLLM may fall back with a mere warning
         plugin = {"socket": str(path), "codec_dtype": settings.codec_dtype, "adapter": str(settings.adapter or "")}
         arguments: dict[str, Any] = {
             "model": str(self._folder),

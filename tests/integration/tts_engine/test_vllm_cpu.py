@@ -185,5 +185,10 @@ def test_the_sound_is_that_of_the_codec_in_one_shot(said: Mapping[str, np.ndarra
     assert (len(difference), np.abs(difference).max() < 4) == (70 * 1920, True)
 
 
+def test_the_hooks_of_the_gpu_runner_are_those_it_was_written_for(said: Mapping[str, np.ndarray]):
+    """It needs a GPU to run, but not to be looked at; a mismatch raises in vLLM's environment."""
+    assert said["hooks"]
+
+
 def test_prompts_with_sound_are_among_those_compared(tiny: TinyCsm):
     assert sum(AUDIO in prompt.tokens for prompt in prompts_of(tiny)) >= 10

@@ -49,7 +49,6 @@ async def main(folder: str, results: Path) -> None:
         dtype="float32",
         more={
             "enforce_eager": True,
-            "distributed_executor_backend": "uni",  # the worker in the engine's process, as with one GPU
             "block_size": 32,
             "kv_cache_memory_bytes": 32 << 20,
             "worker_cls": "tts_engine.backend.vllm_plugin.runner_v1.CsmCpuWorker",

@@ -21,6 +21,7 @@ from vllm.sampling_params import RequestOutputKind
 
 from tts_engine.backend.vllm_plugin.ids import STOP_ID, FrameIds, prompt_ids
 from tts_engine.backend.vllm_plugin.inlet import Inlet
+from tts_engine.backend.vllm_plugin.runner_v2 import check_hooks
 from tts_engine.backend.vllm_plugin.wire import ENDED, SPOKE, Keys, RowFormat, Rows
 from tts_engine.model.config import CsmConfig
 from tts_engine.model.prompt import AUDIO, Prompt
@@ -142,7 +143,8 @@ def main() -> None:
     arrays = np.load(prompts_path)
     count = len(arrays.files) // 2
     prompts = [Prompt(arrays[f"tokens/{n}"], arrays[f"codes/{n}"]) for n in range(count)]
-    results: dict[str, np.ndarray] = {}
+    check_hooks()
+    results: dict[str, np.ndarray] = {"hooks": np.array(True)}
     for scenario in json.loads(Path(scenarios_path).read_text()):
         begun = time.monotonic()
         run(silent if scenario.get("silent") else folder, prompts, scenario, results)

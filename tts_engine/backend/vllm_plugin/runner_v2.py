@@ -40,8 +40,8 @@ _EXPECTED = {
 }
 
 
-def check_vllm(vllm_config: VllmConfig) -> None:
-    """Raise RuntimeError if this vLLM, or what it is asked to do, is not what this file was written for."""
+def check_hooks() -> None:
+    """Raise RuntimeError if this vLLM is not one that this file was written for."""
     if not vllm.__version__.startswith(KNOWN_VERSIONS):
         raise RuntimeError(
             f"vLLM {vllm.__version__} is not one that CSM was tried with: {', '.join(KNOWN_VERSIONS)}x"
@@ -50,6 +50,10 @@ def check_vllm(vllm_config: VllmConfig) -> None:
         found = tuple(inspect.signature(function).parameters)
         if found != names:
             raise RuntimeError(f"vLLM's {function.__qualname__} takes {found}; CSM's runner was written for {names}")
+
+
+def check_config(vllm_config: VllmConfig) -> None:
+    """Raise RuntimeError if vLLM is asked to do what CSM does not."""
     if vllm_config.parallel_config.world_size != 1:
         raise RuntimeError("CSM runs on one GPU; run one engine a GPU")
     if vllm_config.speculative_config is not None or vllm_config.lora_config is not None:
@@ -60,7 +64,8 @@ class CsmState(DefaultModelState):
     def __init__(
         self, vllm_config: VllmConfig, model: CsmForVllm, encoder_cache: EncoderCache | None, device: torch.device
     ) -> None:
-        check_vllm(vllm_config)
+        check_hooks()
+        check_config(vllm_config)
         super().__init__(vllm_config, model, encoder_cache, device)
         self.csm = model.start(vllm_config)
         # our slot of each of vLLM's rows
