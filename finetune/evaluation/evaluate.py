@@ -19,12 +19,12 @@ from finetune.data.clip import letters
 from finetune.errors import ConfigError
 from finetune.evaluation.measures import Duration, fit_duration, longest_run, silence
 from finetune.evaluation.recognition import Recognise, error_rate
-from finetune.evaluation.voice import Spoken, Voice
 from finetune.training.check import FRAMES_PER_S, held_out
 from finetune.training.corpus import Item, TrainingCorpus, fitting
 from finetune.training.devices import Devices
 from finetune.training.model import load_csm_for_training
 from finetune.training.servable import Servable
+from finetune.voice import Spoken, Voice
 from tts_engine.model.sampling import Sampling
 
 _SIDE_BY_SIDE = 16

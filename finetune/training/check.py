@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from finetune.config import BatchSettings, CheckSettings, LossSettings
-from finetune.evaluation.voice import Voice
 from finetune.training.batch import collate
 from finetune.training.corpus import Item, TrainingCorpus
 from finetune.training.devices import Devices
 from finetune.training.loss import Counts, loss_parts
 from finetune.training.plan import steps
 from finetune.training.servable import Servable
+from finetune.voice import Voice
 from tts_engine.model.sampling import Sampling
 
 FRAMES_PER_S = 12.5

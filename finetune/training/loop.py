@@ -14,7 +14,6 @@ from torch import Tensor
 
 from finetune.config import RunSettings, read_settings, write_settings
 from finetune.errors import ConfigError, TrainingError
-from finetune.evaluation.voice import prompt_builder
 from finetune.training.adaptation import Adaptation, adapt, optimiser, text_rows
 from finetune.training.batch import collate
 from finetune.training.check import HeldOut, held_out, stop_rate
@@ -28,6 +27,7 @@ from finetune.training.record import Record
 from finetune.training.sample import depth_mask
 from finetune.training.schedule import rate
 from finetune.training.servable import write_servable
+from finetune.voice import prompt_builder
 from tts_engine.model.checkpoint import resolve
 from tts_engine.model.config import CsmConfig
 from tts_engine.model.tokenizer import TextTokenizer

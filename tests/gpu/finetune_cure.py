@@ -7,8 +7,11 @@ A small CSM with a codec of random weights learns a few sentences, four times:
 - `silence kept`: the recordings as they are, the end in the loss;
 - `old way`: the recordings as they are and filled to a window, the end left out.
 
-    python -m tests.gpu.finetune_cure corpus build/cure --sentences 60      # where espeak-ng is installed
-    python -m tests.gpu.finetune_cure run build/cure --steps 1500 --hidden 512 --report $OUT/cure.md
+    python -m tests.gpu.finetune_cure corpus build/cure --sentences 60 --hidden 512     # where espeak-ng is installed
+    python -m tests.gpu.finetune_cure run build/cure --steps 1500 --report $OUT/cure.md   # where the GPU is
+
+The second needs torch, transformers, peft, accelerate, pydantic, soundfile (with cffi and pycparser) and soxr; for a
+host without a registry, `pip download --only-binary :all: --no-deps` them into a folder that goes along.
 
 What is counted are frames of codes; a frame is silent if its codes are those of digital silence.
 """
@@ -27,7 +30,6 @@ import numpy as np
 import soundfile
 import soxr
 import torch
-from rich.console import Console
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -35,9 +37,6 @@ from finetune.config import Full, LossSettings, ScheduleSettings
 from finetune.data.audio import RATE_HZ
 from finetune.data.codes import Encoder
 from finetune.data.manifest import read_manifest
-from finetune.data.prepare import prepare
-from finetune.data.settings import PrepareSettings
-from finetune.evaluation.voice import Voice, prompt_builder
 from finetune.training.adaptation import adapt
 from finetune.training.batch import collate
 from finetune.training.corpus import TrainingCorpus
@@ -46,6 +45,7 @@ from finetune.training.model import load_csm_for_training
 from finetune.training.sample import Sample, TrainingTurn, build_sample, depth_mask
 from finetune.training.schedule import rate
 from finetune.training.servable import write_servable
+from finetune.voice import Voice, prompt_builder
 from tests.unit.finetune.tiny import write_base
 from tts_engine.model.checkpoint import Checkpoint
 from tts_engine.model.config import CsmConfig
@@ -151,6 +151,20 @@ class Outcome:
     seconds: float
 
 
+def make_ready(folder: Path, texts: Sequence[str], *, hidden: int = 64) -> Path:
+    """Write corpus, base and prepared clips below the folder."""
+    from rich.console import Console  # noqa: PLC0415 - the GPU host needs none of these
+
+    from finetune.data.prepare import prepare  # noqa: PLC0415 - as above
+    from finetune.data.settings import PrepareSettings  # noqa: PLC0415 - as above
+
+    corpus, base = write_corpus(folder / "corpus", texts), write_base(folder / "base", hidden=hidden).folder
+    fit_codebooks(base, [soundfile.read(path, dtype="float32")[0] for path in sorted((corpus / "wavs").iterdir())])
+    settings = PrepareSettings(corpus=corpus, output=folder / "prepared", codec=str(base), workers=1)
+    prepare(settings, Console(quiet=True))
+    return folder
+
+
 def samples_of(way: str, corpus: Path, prepared: Path, base: Path, budget: Budget) -> list[Sample]:
     """Make what one way trains on."""
     config = CsmConfig.read(base)
@@ -230,20 +244,15 @@ def judge(way: str, voice_folder: Path, prepared: Path, budget: Budget, device: 
     )
 
 
-def compare(
-    corpus: Path, work: Path, base: Path, ways: Sequence[str], budget: Budget, device: torch.device
-) -> list[Outcome]:
-    """Train and judge each way from the same base."""
-    wavs = [soundfile.read(path, dtype="float32")[0] for path in sorted((corpus / "wavs").iterdir())]
-    fit_codebooks(base, wavs)
-    settings = PrepareSettings(corpus=corpus, output=work / "prepared", codec=str(base), workers=1)
-    prepare(settings, Console(quiet=True))
+def compare(folder: Path, ways: Sequence[str], budget: Budget, device: torch.device) -> list[Outcome]:
+    """Train and judge each way from the same base, in a folder that `make_ready` has filled."""
+    corpus, base, prepared = (folder / name for name in ("corpus", "base", "prepared"))
     outcomes: list[Outcome] = []
     for way in ways:
         started = time.perf_counter()
-        samples = samples_of(way, corpus, work / "prepared", base, budget)
-        loss = learn(samples, base, work / f"voice {way}", budget, device)
-        outcome = judge(way, work / f"voice {way}", work / "prepared", budget, device)
+        samples = samples_of(way, corpus, prepared, base, budget)
+        loss = learn(samples, base, folder / f"voice {way}", budget, device)
+        outcome = judge(way, folder / f"voice {way}", prepared, budget, device)
         outcomes.append(replace(outcome, loss=loss, seconds=time.perf_counter() - started))
     return outcomes
 
@@ -272,12 +281,11 @@ def main() -> None:
     parser.add_argument("--report", type=Path)
     args = parser.parse_args()
     if args.command == "corpus":
-        write_corpus(args.folder / "corpus", sentences(args.sentences))
+        make_ready(args.folder, sentences(args.sentences), hidden=args.hidden)
         return
-    base = write_base(args.folder / "base", hidden=args.hidden).folder
     budget = Budget(args.steps, args.rate, args.window_s, args.limit_s)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    outcomes = compare(args.folder / "corpus", args.folder / "work", base, WAYS, budget, device)
+    outcomes = compare(args.folder, WAYS, budget, device)
     table = markdown(outcomes)
     print(table)
     if args.report:

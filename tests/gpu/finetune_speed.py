@@ -1,8 +1,8 @@
 """How long an epoch of 1,128 clips takes, the notebook's way and ours, with peak memory and the share of peak FLOPs.
 
 The notebook's way: two clips a batch in windows of 15 s, sound encoded in every step, the stock forward, LoRA of
-rank 32 by bare names. Ours: codes made beforehand, batches by positions, LoRA of rank 64 with heads and text rows. Clips are
-noise of 2 to 12 s; weights are random; sizes are CSM-1B's, or `--tiny` to try the script on a processor.
+rank 32 by bare names. Ours: codes made beforehand, batches by positions, LoRA of rank 64 with heads and
+text rows. Clips are noise of 2 to 12 s; weights are random; sizes are those of CSM-1B, or `--tiny` for a processor.
 
     python -m tests.gpu.finetune_speed --steps 12 --report $OUT/speed.md
 """

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from finetune.cli import app
 from finetune.config import RunSettings, read_settings
 from finetune.data.settings import PrepareSettings
-from finetune.evaluation.voice import Voice
+from finetune.voice import Voice
 from tests.gpu.finetune_cure import sentences, write_corpus
 from tests.unit.finetune.tiny import Base
 from tts_engine.model.sampling import Sampling

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from finetune.config import Full, LossSettings, ScheduleSettings
-from finetune.evaluation.voice import Voice
 from finetune.training.adaptation import adapt, optimiser
 from finetune.training.batch import collate
 from finetune.training.loss import count, loss_parts, total
 from finetune.training.model import load_csm_for_training
 from finetune.training.schedule import rate
 from finetune.training.servable import write_servable
+from finetune.voice import Voice
 from tests.unit.finetune.tiny import TEXTS, Base, turn
 from tts_engine.model.sampling import Sampling
 
