@@ -57,7 +57,9 @@ def find_library(av_folder: Path, platform: str) -> str:
 @cache
 def libopus() -> ctypes.CDLL:
     """Load the library, once; raises `OpusNotFoundError`. Called early, it tells of a missing one at the start."""
-    library = ctypes.CDLL(find_library(Path(av.__path__[0]), sys.platform))
+    # PyDLL keeps the interpreter's lock: a media thread that let go of it beside a busy bot, for the 30 or 200 us
+    # that a frame takes, would wait up to 5 ms to get it back.
+    library = ctypes.PyDLL(find_library(Path(av.__path__[0]), sys.platform))
     pointer, integer, text = ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p
     signatures = {
         "opus_decoder_create": (pointer, [integer, integer, ctypes.POINTER(integer)]),

@@ -31,6 +31,7 @@ from telephony.webrtc.texts import event_of
 _MAX_WAITING_TEXTS: Final = 64  # before the data channel is open
 _REPORT_EVERY_S: Final = 2.5  # on average (RFC 4585, 3.4 allows less than the 5 s of RFC 3550)
 _TIMER_STEP_S: Final = 0.0005  # uvloop rounds to 1 ms: without this a third of the timers come too early
+_MAX_ROUNDS: Final = 10  # of the loop, before a tick that comes after a stall
 _log = logging.getLogger(__name__)
 
 
@@ -54,7 +55,7 @@ class WebRtcSession:
         self._reports = Reports(ssrc=self._ssrc)
         self._sender: OpusSender | None = None  # from `connect` on
         self._payload_type = -1
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._texts: deque[str] = deque()
@@ -166,9 +167,14 @@ class WebRtcSession:
             self._timer = self._loop.call_later(0, self._tick, sender)
             self._notify()
 
-    def _tick(self, sender: OpusSender) -> None:
+    def _tick(self, sender: OpusSender, rounds: int = 0) -> None:
+        now = time.monotonic()
+        if rounds < min(int((now - self._pacer.timer_at()) * 1000 / FRAME_MS), _MAX_ROUNDS):
+            # After a stall asyncio reads one datagram a round: let it read what came meanwhile, or it counts as lost.
+            self._timer = self._loop.call_soon(self._tick, sender, rounds + 1)
+            return
         try:
-            self._exchange(sender, time.monotonic())
+            self._exchange(sender, now)
         except Exception as error:  # noqa: BLE001 - a fault in one call's audio ends that call, and says so
             _log.exception("a WebRTC call broke")
             self.end(EndCause.FAILED, f"internal error: {error!r}")
@@ -178,9 +184,10 @@ class WebRtcSession:
         due = self._pacer.due(now=now)
         sender.skip(due.skipped)
         self._media_time_ms += due.skipped * FRAME_MS
-        for _ in range(due.frames):
+        for index in range(due.frames):
             self._peer.send_rtp(sender.packet(self._pacer.take()))
-            self._inbox.put_frame(AudioReceived(self._receiver.frame(now=now), self._media_time_ms))
+            frame = self._receiver.frame(now=due.at + index * FRAME_MS / 1000)
+            self._inbox.put_frame(AudioReceived(frame, self._media_time_ms))
             self._media_time_ms += FRAME_MS
         if now >= self._report_at:
             self._report(sender, now)

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telephony.errors import LegEndedError
-from telephony.leg import AudioReceived, CallLeg, LegEnded, LegEvent
+from telephony.leg import AudioReceived, CallInfo, CallLeg, LegEnded, LegEvent
 from telephony.settings import WebRtcSettings
 from telephony.webrtc.caller import place_call
 from telephony.webrtc.endpoint import WebRtcEndpoint
-from telephony.webrtc.leg import WebRtcLeg
+from telephony.webrtc.leg import WebRtcLeg, open_leg
 
 SETTINGS = WebRtcSettings(hosts=("127.0.0.1",))
 PATIENCE_S = 20.0
@@ -145,3 +145,9 @@ async def call(
     (bot,) = legs
     assert isinstance(bot, WebRtcLeg)
     return Call(endpoint, caller, bot)
+
+
+async def an_offer() -> tuple[WebRtcLeg, str]:
+    """A caller's leg and its offer, of which nothing more will come."""
+    leg = await open_leg(SETTINGS, CallInfo("0" * 32, "webrtc", "caller", "bot"), offering=True, media_loop=None)
+    return leg, await leg.write_offer()
