@@ -12,6 +12,7 @@ import asyncio
 import json
 import secrets
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from http.cookiejar import DefaultCookiePolicy
 from types import TracebackType
@@ -57,13 +58,18 @@ async def resolve(host: str, port: int) -> list[str]:
 
 
 class ToolClient:
-    """Calls the tools of flows. `secrets_by_name` is what `auth: env:NAME` may name, usually `os.environ`."""
+    """Calls the tools of flows.
+
+    `secrets_by_name` is what `auth: env:NAME` may name, usually `os.environ`; `private_hosts` are the hosts that may
+    have private addresses; `tls` trusts other certificates than those of certifi.
+    """
 
     def __init__(
         self,
         *,
         secrets_by_name: Mapping[str, str],
         private_hosts: Collection[str] = (),
+        tls: ssl.SSLContext | None = None,
         resolver: Resolve = resolve,
         pause: Pause = asyncio.sleep,
     ) -> None:
@@ -73,7 +79,7 @@ class ToolClient:
         self._pause = pause
         # One for each host of the flow files: connections are pooled by address, and TLS was checked for one name.
         self._clients: dict[str, httpx.AsyncClient] = {}
-        self._tls = httpx.create_ssl_context()  # here, once: it reads all root certificates
+        self._tls = tls or httpx.create_ssl_context()  # here, once: it reads all root certificates
 
     async def __aenter__(self) -> Self:
         return self

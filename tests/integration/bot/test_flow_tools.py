@@ -6,11 +6,18 @@ import asyncio
 import gzip
 import json
 import re
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import uvicorn
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from bot.flows.actions import CallTool, ToolAnswered
 from bot.flows.demo_service import create_app
@@ -48,16 +55,17 @@ class _Server:
         if isinstance(reply, bytes):
             writer.write(reply)
             await writer.drain()
-            writer.write_eof()
+            if writer.can_write_eof():
+                writer.write_eof()
             await reader.read()
         else:
             await reply(reader, writer)
 
 
 @asynccontextmanager
-async def _serving(*replies: _Reply | bytes) -> AsyncIterator[_Server]:
+async def _serving(*replies: _Reply | bytes, tls: ssl.SSLContext | None = None) -> AsyncIterator[_Server]:
     hostile = _Server(*replies)
-    server = await asyncio.start_server(hostile.accept, "127.0.0.1", 0)
+    server = await asyncio.start_server(hostile.accept, "127.0.0.1", 0, ssl=tls)
     hostile.port = server.sockets[0].getsockname()[1]
     async with server:
         yield hostile
@@ -93,11 +101,14 @@ async def _no_pause(_: float) -> None:
 
 
 def _client(
-    *, private_hosts: Sequence[str] = ("127.0.0.1",), resolver: Resolve = resolve, pause: Pause = _no_pause
+    *,
+    private_hosts: Sequence[str] = ("127.0.0.1",),
+    tls: ssl.SSLContext | None = None,
+    resolver: Resolve = resolve,
+    pause: Pause = _no_pause,
 ) -> ToolClient:
-    return ToolClient(
-        secrets_by_name={"TOKEN": "s3cret"}, private_hosts=private_hosts, resolver=resolver, pause=pause
-    )
+    known = {"TOKEN": "s3cret"}
+    return ToolClient(secrets_by_name=known, private_hosts=private_hosts, tls=tls, resolver=resolver, pause=pause)
 
 
 async def _call(server: _Server, path: str = "/x", **http: object) -> ToolAnswered:
@@ -296,6 +307,43 @@ async def test_a_name_is_resolved_once_and_the_connection_goes_to_the_checked_ad
         assert (await client.call(flow, CallTool(1, "t", {}))).status == "ok"
     assert asked == ["booking.example"]
     assert f"host: booking.example:{server.port}".encode() in server.requests[0].lower()
+
+
+def _certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    today = datetime(2026, 1, 1, tzinfo=UTC)
+    certificate = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), 1, today, today + timedelta(days=36500))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    key_file, certificate_file = folder / "key.pem", folder / "cert.pem"
+    plain = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    key_file.write_bytes(key.private_bytes(*plain))
+    certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    return certificate_file, key_file
+
+
+@pytest.mark.parametrize(("host", "status"), [("booking.example", "ok"), ("other.example", "error")])
+async def test_the_certificate_is_checked_for_the_name_and_not_for_the_address(
+    host: str, status: str, tmp_path: Path
+) -> None:
+    certificate, key = _certificate(tmp_path, "booking.example")
+    served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    served.load_cert_chain(certificate, key)
+
+    async def resolver(host: str, port: int) -> list[str]:
+        return ["127.0.0.1"]
+
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    async with (
+        _serving(_OK, tls=served) as server,
+        _client(tls=trusting, resolver=resolver, private_hosts=["booking.example", "other.example"]) as client,
+    ):
+        answer = await client.call(_flow(f"https://{host}:{server.port}/"), CallTool(1, "t", {}))
+    assert answer.status == status
 
 
 async def test_a_host_without_an_address_is_an_error() -> None:
