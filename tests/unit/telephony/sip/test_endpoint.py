@@ -275,6 +275,18 @@ async def test_closing_hangs_up_what_is_left_and_waits_for_the_far_end() -> None
     assert await ending(leg) == LegEnded(EndCause.BOT_HUNG_UP, "shutting down")
 
 
+async def test_a_call_that_comes_while_closing_is_refused() -> None:
+    ours = House(timings=Timings(), admit=admit_all, sessions=4, on_call=None)
+    await ours.answered()
+    closing = asyncio.ensure_future(ours.endpoint.close(within_s=0.05))
+    await until(lambda: bool(ours.carrier.requests("BYE")))
+
+    ours.receive(request_bytes(branch="z9hG4bKnew", call_id="new", body=OFFER))
+    await closing
+
+    assert (ours.carrier.statuses()[-1], len(ours.legs)) == (503, 1)
+
+
 async def test_closing_does_not_wait_for_a_far_end_that_is_gone(caplog: pytest.LogCaptureFixture) -> None:
     ours = House(timings=Timings(), admit=admit_all, sessions=4, on_call=None)
     await ours.answered()
@@ -291,6 +303,13 @@ def test_settings_become_configuration() -> None:
     assert (config.identity.host, config.identity.port, config.address_type) == ("bot.example.com", 5070, "IP6")
     assert (config.realm, config.passwords) == ("bot.example.com", {"a": "b"})
     assert (len(new_token()), new_token() != new_token()) == (32, True)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_a_host_that_nobody_can_call_needs_a_domain(host: str) -> None:
+    with pytest.raises(LocalProtocolError, match="domain"):
+        user_agent_config(SipSettings(host=host), port=5060)
+    assert user_agent_config(SipSettings(host=host, domain="192.0.2.9"), port=5060).identity.host == "192.0.2.9"
 
 
 async def test_sip_that_is_switched_off_is_not_served() -> None:
