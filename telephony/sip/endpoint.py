@@ -29,6 +29,7 @@ from telephony.sip.events import (
 from telephony.sip.flow import Flow, Transmit
 from telephony.sip.identity import Identity
 from telephony.sip.leg import SipLeg
+from telephony.sip.local_address import local_address
 from telephony.sip.offer_answer import Direction, LocalAudio
 from telephony.sip.outbound_call import Destination
 from telephony.sip.rate_limit import RateLimit
@@ -41,6 +42,7 @@ OnCall: TypeAlias = Callable[[CallLeg], None]
 """Told of each call that comes in, not yet answered; must not block. If it raises, the call is refused."""
 
 _DEFAULT_PORT = 5060
+_ANYWHERE = ("192.0.2.1", "2001:db8::1")  # documentation addresses: the default route leads there
 _CLOSING_RETRY_AFTER_S = 5
 _SHUTDOWN = "Q.850;cause=41"  # temporary failure
 
@@ -55,11 +57,17 @@ def new_token() -> str:
 def user_agent_config(settings: SipSettings, *, port: int) -> UserAgentConfig:
     """Turn the `[sip]` section and the port that was bound into the user agent's configuration.
 
-    Raises `LocalProtocolError` for a host that is all addresses and no domain: peers would not find us.
+    A host that is all addresses, without a domain, is named by the address that the default route leaves from;
+    raises `LocalProtocolError` when there is none.
     """
     host = settings.domain or settings.host
     if Connection("IP4", host).is_unspecified:
-        raise LocalProtocolError(f"[sip] host is {host}: set [sip] domain to the address or name that callers reach")
+        try:
+            host = local_address(_ANYWHERE[":" in host])
+        except OSError as error:
+            raise LocalProtocolError(
+                f"[sip] host is {host} and there is no default route: set [sip] domain to what callers can reach"
+            ) from error
     return UserAgentConfig(
         Identity(host, port, settings.user),
         address_type="IP6" if ":" in settings.host else "IP4",

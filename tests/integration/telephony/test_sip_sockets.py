@@ -9,7 +9,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from telephony.errors import LocalProtocolError
+from telephony.settings import SipSettings
+from telephony.sip.endpoint import user_agent_config
 from telephony.sip.flow import Flow
+from telephony.sip.local_address import local_address
 from telephony.sip.sockets import SipSockets
 from telephony.sip.tcp import TcpLimits
 from tests.unit.telephony.sip.messages import request_bytes
@@ -204,6 +208,24 @@ async def test_an_address_in_use_is_an_error() -> None:
         with pytest.raises(OSError, match="in use"):
             await SipSockets().open("127.0.0.1", port, tcp=True)
         assert echo.sockets.address == ("127.0.0.1", port)
+
+
+def test_our_address_is_the_one_that_packets_leave_from() -> None:
+    assert local_address("127.0.0.1") == "127.0.0.1"
+    with pytest.raises(OSError, match="denied"):
+        local_address("255.255.255.255")
+
+
+def test_all_addresses_are_named_by_the_one_of_the_default_route() -> None:
+    everywhere = SipSettings(host="0.0.0.0")
+    try:
+        expected = local_address("192.0.2.1")
+    except OSError:
+        with pytest.raises(LocalProtocolError, match="domain"):
+            user_agent_config(everywhere, port=5060)
+    else:
+        assert user_agent_config(everywhere, port=5060).identity.host == expected
+    assert user_agent_config(SipSettings(host="::", domain="192.0.2.9"), port=1).identity.host == "192.0.2.9"
 
 
 async def test_udp_alone_leaves_tcp_to_others() -> None:

@@ -305,13 +305,6 @@ def test_settings_become_configuration() -> None:
     assert (len(new_token()), new_token() != new_token()) == (32, True)
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
-def test_a_host_that_nobody_can_call_needs_a_domain(host: str) -> None:
-    with pytest.raises(LocalProtocolError, match="domain"):
-        user_agent_config(SipSettings(host=host), port=5060)
-    assert user_agent_config(SipSettings(host=host, domain="192.0.2.9"), port=5060).identity.host == "192.0.2.9"
-
-
 async def test_sip_that_is_switched_off_is_not_served() -> None:
     with pytest.raises(LocalProtocolError, match="enabled"):
         await serve_sip(SipSettings(enabled=False), media=FakeMediaFactory(), on_call=lambda leg: None)
