@@ -42,7 +42,6 @@ OnCall: TypeAlias = Callable[[CallLeg], None]
 """Told of each call that comes in, not yet answered; must not block. If it raises, the call is refused."""
 
 _DEFAULT_PORT = 5060
-_ANYWHERE = ("192.0.2.1", "2001:db8::1")  # documentation addresses: the default route leads there
 _CLOSING_RETRY_AFTER_S = 5
 _SHUTDOWN = "Q.850;cause=41"  # temporary failure
 
@@ -63,7 +62,7 @@ def user_agent_config(settings: SipSettings, *, port: int) -> UserAgentConfig:
     host = settings.domain or settings.host
     if Connection("IP4", host).is_unspecified:
         try:
-            host = local_address(_ANYWHERE[":" in host])
+            host = local_address("2001:db8::1" if ":" in host else "192.0.2.1")  # the default route leads there
         except OSError as error:
             raise LocalProtocolError(
                 f"[sip] host is {host} and there is no default route: set [sip] domain to what callers can reach"
