@@ -16,9 +16,10 @@ MAX_ENTRIES = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Whose a Call-ID is; None: its INVITE was refused, and so are the repetitions."""
+    """Whose a Call-ID is; None: nobody's, its request with this CSeq was refused."""
 
     worker: int | None
+    refused_cseq: int | None = None
 
 
 @dataclass(slots=True)
@@ -42,10 +43,10 @@ class CallIdTable:
         """Count the Call-IDs that are known."""
         return len(self._kept) + len(self._lingering)
 
-    def bind(self, call_id: str, worker: int | None, *, now: float) -> None:
-        """Give a Call-ID to a worker for a while; `keep` makes that last."""
+    def bind(self, call_id: str, binding: Binding, *, now: float) -> None:
+        """Note whose a Call-ID is for a while; `keep` makes that last."""
         self._kept.pop(call_id, None)
-        self._put(self._lingering, call_id, Binding(worker), now + self._linger_s)
+        self._put(self._lingering, call_id, binding, now + self._linger_s)
 
     def keep(self, call_id: str, worker: int, *, now: float) -> None:
         """Note that a worker has a call by this Call-ID."""

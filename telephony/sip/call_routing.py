@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from telephony.sip.call_id_table import CallIdTable
+from telephony.sip.call_id_table import Binding, CallIdTable
 from telephony.sip.message import Message, Request, Response
 
 PickWorker: TypeAlias = Callable[[], int | None]
@@ -49,7 +49,8 @@ def route(message: Message, table: CallIdTable, pick_worker: PickWorker, *, now:
         case Request() if message.to.tag or message.method == "CANCEL":
             return Refuse(481)
         case _:
-            # A caller that was told 503 must not get an answer when it repeats itself.
-            worker = pick_worker() if binding is None else None
-            table.bind(message.call_id, worker, now=now)
+            # A caller that was told 503 must not get an answer when it repeats itself; it may try anew.
+            cseq = message.cseq.number
+            worker = None if binding is not None and binding.refused_cseq == cseq else pick_worker()
+            table.bind(message.call_id, Binding(worker, cseq if worker is None else None), now=now)
             return Refuse(503) if worker is None else Forward(worker)

@@ -29,9 +29,11 @@ from telephony.sip.events import (
 from telephony.sip.flow import Flow, Transmit
 from telephony.sip.identity import Identity
 from telephony.sip.leg import SipLeg
+from telephony.sip.local_address import local_address
 from telephony.sip.offer_answer import Direction, LocalAudio
 from telephony.sip.outbound_call import Destination
 from telephony.sip.rate_limit import RateLimit
+from telephony.sip.sdp import Connection
 from telephony.sip.sockets import SipSockets
 from telephony.sip.uri import SipUri, parse_uri, unbracketed
 from telephony.sip.user_agent import UserAgent, UserAgentConfig
@@ -40,6 +42,7 @@ OnCall: TypeAlias = Callable[[CallLeg], None]
 """Told of each call that comes in, not yet answered; must not block. If it raises, the call is refused."""
 
 _DEFAULT_PORT = 5060
+_CLOSING_RETRY_AFTER_S = 5
 _SHUTDOWN = "Q.850;cause=41"  # temporary failure
 
 _logger = logging.getLogger(__name__)
@@ -51,8 +54,19 @@ def new_token() -> str:
 
 
 def user_agent_config(settings: SipSettings, *, port: int) -> UserAgentConfig:
-    """Turn the `[sip]` section and the port that was bound into the user agent's configuration."""
+    """Turn the `[sip]` section and the port that was bound into the user agent's configuration.
+
+    A host that is all addresses, without a domain, is named by the address that the default route leaves from;
+    raises `LocalProtocolError` when there is none.
+    """
     host = settings.domain or settings.host
+    if Connection("IP4", host).is_unspecified:
+        try:
+            host = local_address("2001:db8::1" if ":" in host else "192.0.2.1")  # the default route leads there
+        except OSError as error:
+            raise LocalProtocolError(
+                f"[sip] host is {host} and there is no default route: set [sip] domain to what callers can reach"
+            ) from error
     return UserAgentConfig(
         Identity(host, port, settings.user),
         address_type="IP6" if ":" in settings.host else "IP4",
@@ -73,6 +87,7 @@ class SipEndpoint:
         self._legs: dict[str, SipLeg] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._closing = False
         self._emptied = asyncio.Event()
         self._refusal_log = RateLimit(period_s=1.0)
         self.refused_messages = 0
@@ -179,10 +194,8 @@ class SipEndpoint:
             case Transmit(data, flow):
                 self._carrier.transmit(data, flow)
             case CallOffered(handle, invite):
-                self.offered_calls += 1
-                leg = self._legs[handle] = SipLeg(call_info(handle, invite), self, self._media)
                 self._carrier.keep(invite.call_id)
-                self._offer(leg)
+                self._offer(SipLeg(call_info(handle, invite), self, self._media))
             case MessageRefused(flow, reason):
                 self._note_refusal(flow, reason)
             case CallForgotten(_, sip_call_id):
@@ -205,11 +218,17 @@ class SipEndpoint:
             self._user_agent.hang_up(leg.info.call_id, EndCause.FAILED, str(error), now=self.now())
 
     def _offer(self, leg: SipLeg) -> None:
+        handle = leg.info.call_id
+        if self._closing:
+            self._user_agent.reject(handle, 503, retry_after_s=_CLOSING_RETRY_AFTER_S, now=self.now())
+            return
+        self.offered_calls += 1
+        self._legs[handle] = leg
         try:
             self._on_call(leg)
         except Exception as error:
-            _logger.exception("call %s found no handler", leg.info.call_id)
-            self._user_agent.hang_up(leg.info.call_id, EndCause.FAILED, str(error), now=self.now())
+            _logger.exception("call %s found no handler", handle)
+            self._user_agent.hang_up(handle, EndCause.FAILED, str(error), now=self.now())
 
     def _note_refusal(self, flow: Flow, reason: str) -> None:
         self.refused_messages += 1
@@ -231,7 +250,8 @@ class SipEndpoint:
         self._drain()
 
     async def close(self, *, within_s: float = 2.0) -> None:
-        """Hang up what is left, wait for the far ends at most so long, and free everything. Sockets stay open."""
+        """Refuse new calls, hang up the others, wait for the far ends at most so long; the carrier stays open."""
+        self._closing = True
         for handle in list(self._legs):
             self.hang_up(handle, EndCause.BOT_HUNG_UP, "shutting down", reason=_SHUTDOWN)
         self._emptied.clear()

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from telephony.sip.message import MAX_MESSAGE_BYTES
+from telephony.sip.message import MAX_HEAD_BYTES, MAX_MESSAGE_BYTES
 
 _LENGTH = re.compile(
     rb"^(?:content-length|l)[ \t]*:(?:\r\n[ \t])?[ \t]*([0-9]{1,10})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE
@@ -71,7 +71,7 @@ class StreamFramer:
         end = self._buffer.find(_EMPTY_LINE, self._searched)
         if end < 0:
             self._searched = max(0, len(self._buffer) - len(_EMPTY_LINE) + 1)
-            if len(self._buffer) > MAX_MESSAGE_BYTES:
+            if len(self._buffer) > MAX_HEAD_BYTES:
                 self._break(bytes(self._buffer), "headers are too long")
             return False
         return self._cut_message(end + len(_EMPTY_LINE))

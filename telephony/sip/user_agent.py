@@ -248,9 +248,9 @@ class UserAgent:
         self._schedule.set(handle, None)
         del self._calls[handle]
         if isinstance(call, InboundCall):
-            del self._invites[call.key]
+            self._invites.pop(call.key, None)
         if call.dialog_id is not None:
-            del self._dialogs[call.dialog_id]
+            self._dialogs.pop(call.dialog_id, None)
         self._output.append(CallForgotten(handle, call.call_id))
 
     def _receive_ack(self, ack: Request, now: float) -> str | None:

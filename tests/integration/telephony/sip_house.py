@@ -191,3 +191,29 @@ async def call(
         *("-m", str(calls), "-r", str(rate), "-l", str(calls), f"127.0.0.1:{port}"),
         folder=folder,
     )
+
+
+@asynccontextmanager
+async def far_end(
+    scenario: str, *, folder: Path, transport: str = "udp"
+) -> AsyncIterator[tuple[int, asyncio.Task[str]]]:
+    """Have SIPp wait for one call; gives its port, and the task that ends with what it complained about."""
+    port, mode = free_port(), {"udp": "u1", "tcp": "t1"}[transport]
+    task = asyncio.create_task(
+        sipp("-sf", str(SCENARIOS / f"{scenario}.xml"), "-t", mode, "-p", str(port), "-m", "1", folder=folder)
+    )
+    try:
+        async with asyncio.timeout(5.0):
+            while not listens(port, transport):
+                await asyncio.sleep(0.02)
+        yield port, task
+        await task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def listens(port: int, transport: str) -> bool:
+    """Whether somebody on this machine has bound the port."""
+    table = Path(f"/proc/net/{transport}").read_text("ascii")
+    return any(line.split()[1].endswith(f":{port:04X}") for line in table.splitlines()[1:])

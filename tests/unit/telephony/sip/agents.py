@@ -39,7 +39,7 @@ class Agent:
         self.host = host
         self.flow = Flow("udp", host, 5060)
         self.audio = LocalAudio(host, 20_000)
-        self.core = UserAgent(config, new_token=lambda: f"{next(tokens):032x}", admit=admit)
+        self.core = UserAgent(config, new_token=lambda: f"{next(tokens):08x}{0:024x}", admit=admit)
         self.events: list[UserAgentOutput] = []
         self.sent: list[bytes] = []
         self.react: Callable[[UserAgentOutput, float], None] = lambda event, now: None

@@ -11,7 +11,7 @@ def table(**options: int) -> CallIdTable:
 
 def test_a_call_that_is_up_stays_with_its_worker() -> None:
     ours = table()
-    ours.bind("a", 1, now=0.0)
+    ours.bind("a", Binding(1), now=0.0)
     ours.keep("a", 1, now=1.0)
 
     assert ours.find("a", now=100.0) == Binding(1)
@@ -22,8 +22,8 @@ def test_a_call_that_is_up_stays_with_its_worker() -> None:
 
 def test_a_call_that_never_came_up_is_forgotten_soon() -> None:
     ours = table()
-    ours.bind("a", 1, now=0.0)
-    ours.bind("refused", None, now=0.0)
+    ours.bind("a", Binding(1), now=0.0)
+    ours.bind("refused", Binding(None), now=0.0)
 
     assert (ours.find("a", now=9.0), ours.find("refused", now=9.0)) == (Binding(1), Binding(None))
     assert ours.find("a", now=19.0) is None
@@ -45,7 +45,7 @@ def test_a_call_id_that_comes_again_is_bound_anew() -> None:
     ours = table()
     ours.keep("a", 1, now=0.0)
 
-    ours.bind("a", 2, now=1.0)
+    ours.bind("a", Binding(2), now=1.0)
 
     assert (ours.find("a", now=2.0), len(ours)) == (Binding(2), 1)
 
@@ -64,7 +64,7 @@ def test_what_is_silent_for_too_long_expires_in_its_order() -> None:
 def test_a_worker_that_is_gone_takes_its_calls_with_it() -> None:
     ours = table()
     ours.keep("a", 1, now=0.0)
-    ours.bind("b", 1, now=0.0)
+    ours.bind("b", Binding(1), now=0.0)
     ours.keep("c", 2, now=0.0)
 
     ours.forget_worker(1)
@@ -75,8 +75,8 @@ def test_a_worker_that_is_gone_takes_its_calls_with_it() -> None:
 def test_the_table_is_bounded_and_calls_that_are_up_stay_longest() -> None:
     ours = table(max_entries=2)
     ours.keep("up", 1, now=0.0)
-    ours.bind("a", 1, now=1.0)
-    ours.bind("b", 1, now=2.0)
+    ours.bind("a", Binding(1), now=1.0)
+    ours.bind("b", Binding(1), now=2.0)
     assert [ours.find(name, now=2.0) is not None for name in ("up", "a", "b")] == [True, False, True]
 
     ours.keep("up2", 1, now=3.0)

@@ -31,6 +31,7 @@ def test_a_new_call_is_refused_when_no_worker_has_room_and_stays_refused() -> No
     assert to(request("ACK"), table, 1, now=1.0) == Drop()
     assert to(request("CANCEL"), table, 1, now=1.0) == Refuse(481)
     assert to(response(request(), 200), table, 1, now=1.0) == Drop()
+    assert to(request(branch="z9hG4bKanew", cseq=2), table, 1, now=1.0) == Forward(1)
     assert to(request(call_id="call-2"), table, 1, now=1.0) == Forward(1)
 
 

@@ -275,6 +275,18 @@ async def test_closing_hangs_up_what_is_left_and_waits_for_the_far_end() -> None
     assert await ending(leg) == LegEnded(EndCause.BOT_HUNG_UP, "shutting down")
 
 
+async def test_a_call_that_comes_while_closing_is_refused() -> None:
+    ours = House(timings=Timings(), admit=admit_all, sessions=4, on_call=None)
+    await ours.answered()
+    closing = asyncio.ensure_future(ours.endpoint.close(within_s=0.05))
+    await until(lambda: bool(ours.carrier.requests("BYE")))
+
+    ours.receive(request_bytes(branch="z9hG4bKnew", call_id="new", body=OFFER))
+    await closing
+
+    assert (ours.carrier.statuses()[-1], len(ours.legs)) == (503, 1)
+
+
 async def test_closing_does_not_wait_for_a_far_end_that_is_gone(caplog: pytest.LogCaptureFixture) -> None:
     ours = House(timings=Timings(), admit=admit_all, sessions=4, on_call=None)
     await ours.answered()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telephony.sip.message import MAX_MESSAGE_BYTES
+from telephony.sip.message import MAX_HEAD_BYTES
 from telephony.sip.stream import Broken, Framed, Ping, StreamFramer, StreamOutput
 from tests.unit.telephony.sip.messages import OFFER, request_bytes
 
@@ -54,7 +54,7 @@ def test_an_unfinished_message_waits_for_the_rest() -> None:
         BYE.replace(b"l: 0", b"l: -5"),
         BYE.replace(b"l: 0", b"l: 0\r\nContent-Length: 4"),
         BYE.replace(b"l: 0", b"l: 65535"),
-        b"x" * (MAX_MESSAGE_BYTES + 1),
+        b"x" * (MAX_HEAD_BYTES + 1),
     ],
 )
 def test_a_stream_that_cannot_be_followed_breaks_once_and_for_all(message: bytes) -> None:

@@ -294,6 +294,47 @@ def test_a_connection_that_is_lost_is_told_to_calls_and_transactions() -> None:
     assert [output.flow for output in drain(core) if isinstance(output, Transmit)] == [Flow("tcp", "192.0.2.1", 5060)]
 
 
+METHODS = st.sampled_from(["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "REGISTER"])
+EDITS = st.lists(
+    st.tuples(
+        st.integers(0, 700),
+        st.integers(0, 10),
+        st.binary(max_size=6) | st.sampled_from([b"\r\n", b'"', b"<", b";", b",", b"\xff", b"99999999999", b"\r\n "]),
+    ),
+    max_size=4,
+)
+
+
+@settings(max_examples=80)
+@given(
+    messages=st.lists(st.tuples(METHODS, st.integers(0, 3), st.booleans(), st.sampled_from([b"", OFFER]), EDITS)),
+    answered=st.booleans(),
+)
+def test_no_message_however_broken_makes_the_agent_raise(
+    messages: list[tuple[str, int, bool, bytes, list[tuple[int, int, bytes]]]], *, answered: bool
+) -> None:
+    core = agent().core
+    handle, tag = ring(core)
+    if answered:
+        core.answer(handle, US, now=0.0)
+    for number, (method, cseq, in_dialog, body, edits) in enumerate(messages):
+        data = request_bytes(
+            method,
+            branch=f"z9hG4bK{number}",
+            cseq=cseq,
+            to_tag=tag if in_dialog else "",
+            body=body,
+            via_params=";rport",
+        )
+        for at, length, inserted in edits:
+            data = data[:at] + inserted + data[at + length :]
+        for output in send(core, data, now=0.1 * number):
+            if isinstance(output, Transmit):
+                parse_message(output.data)
+
+    assert 200 in statuses(send(core, request_bytes("OPTIONS", branch="z9hG4bKlast", call_id="last"), now=50.0))
+
+
 # Two agents
 
 

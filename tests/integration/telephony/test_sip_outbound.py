@@ -1,0 +1,90 @@
+"""The bot calls SIPp: over UDP and TCP, straight and through the dispatcher."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from telephony.errors import LegEndedError
+from telephony.leg import EndCause, LegEnded
+from telephony.sip.auth import Credentials
+from telephony.sip.leg import SipLeg
+from tests.integration.telephony.sip_house import Carriage, House, far_end, free_port, house
+
+everywhere = pytest.mark.parametrize(
+    ("carriage", "transport"),
+    [("straight", "udp"), ("straight", "tcp"), ("dispatched", "udp"), ("dispatched", "tcp")],
+)
+
+
+async def place(ours: House, port: int, transport: str, credentials: Credentials | None = None) -> SipLeg:
+    target = f"sip:far@127.0.0.1:{port};transport={transport}"
+    return await ours.endpoints[-1].place_call(target, caller="bot", credentials=credentials)
+
+
+@everywhere
+@pytest.mark.parametrize(
+    ("scenario", "credentials"), [("uas_answer", None), ("uas_digest", Credentials("aysel", "gizli"))]
+)
+async def test_a_call_is_placed_answered_and_hung_up(
+    carriage: Carriage, transport: str, scenario: str, credentials: Credentials | None, tmp_path: Path
+) -> None:
+    async with (
+        house(carriage=carriage) as ours,
+        far_end(scenario, folder=tmp_path, transport=transport) as (port, sipp),
+    ):
+        leg = await place(ours, port, transport, credentials)
+        await leg.answer()
+        await leg.hang_up()
+
+        assert await sipp == ""
+        assert await leg.receive() == LegEnded(EndCause.BOT_HUNG_UP)
+        await ours.settled()
+
+
+@everywhere
+async def test_a_far_end_that_is_busy_ends_the_call(carriage: Carriage, transport: str, tmp_path: Path) -> None:
+    async with (
+        house(carriage=carriage) as ours,
+        far_end("uas_busy", folder=tmp_path, transport=transport) as (port, sipp),
+    ):
+        leg = await place(ours, port, transport)
+        with pytest.raises(LegEndedError):
+            await leg.answer()
+
+        assert await sipp == ""
+        assert await leg.receive() == LegEnded(EndCause.FAILED, "486 Busy Here")
+        await ours.settled()
+
+
+@everywhere
+async def test_a_call_that_rings_is_cancelled(carriage: Carriage, transport: str, tmp_path: Path) -> None:
+    async with (
+        house(carriage=carriage) as ours,
+        far_end("uas_ring", folder=tmp_path, transport=transport) as (port, sipp),
+    ):
+        leg = await place(ours, port, transport)
+        await leg.hang_up()
+
+        assert await sipp == ""
+        assert await leg.receive() == LegEnded(EndCause.BOT_HUNG_UP)
+        await ours.settled()
+
+
+@pytest.mark.parametrize("carriage", ["straight", "dispatched"])
+async def test_a_far_end_that_does_not_listen_ends_the_call(carriage: Carriage) -> None:
+    async with house(carriage=carriage) as ours:
+        leg = await place(ours, free_port(), "tcp")
+        with pytest.raises(LegEndedError):
+            await leg.answer()
+
+        assert await leg.receive() == LegEnded(EndCause.FAILED, "no answer to INVITE: transport")
+        await ours.settled()
+
+
+async def test_a_name_is_resolved() -> None:
+    async with house() as ours:
+        leg = await ours.endpoints[0].place_call(f"sip:far@localhost:{free_port()};transport=tcp")
+        await leg.hang_up()
+        await ours.settled()
