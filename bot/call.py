@@ -14,7 +14,7 @@ from pipecat.workers.runner import WorkerRunner
 
 from bot.context.journal import CallerAudio, Journal, SpeechMemory, TurnStore
 from bot.dialogue import Dialogue, Flow, FlowServices
-from bot.events import CallerTurn, CallEvent, CallStarted
+from bot.events import CallEnded, CallerTurn, CallEvent, CallStarted
 from bot.metrics import CallMetrics
 from bot.pipeline import call_pipeline
 from bot.playout import PlayoutLedger
@@ -126,7 +126,13 @@ class Call:
                 on_sound=dialogue.sounded,
                 on_failure=lambda error: services.metrics.failure("speech", error),
             ),
-            output=CallOutput(self._leg, ledger=ledger, on_first_audio=dialogue.played, on_reached=dialogue.reached),
+            output=CallOutput(
+                self._leg,
+                ledger=ledger,
+                on_first_audio=dialogue.played,
+                on_reached=dialogue.reached,
+                farewell=CallEnded(cause=EndCause.BOT_HUNG_UP.value).model_dump_json(),
+            ),
         )
 
         async def started(*_: object) -> None:

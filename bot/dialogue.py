@@ -28,7 +28,6 @@ from bot.events import (
     BotSpeaking,
     BotTurn,
     BotTurnHeard,
-    CallEnded,
     CallerSpeaking,
     CallerTurn,
     CallEvent,
@@ -61,7 +60,6 @@ from bot.turns import (
     TurnMachine,
 )
 from bot.voice_activity import VoiceEvent, VoiceStarted
-from telephony.leg import EndCause
 
 
 class Flow(Protocol):
@@ -262,7 +260,6 @@ class Dialogue(FrameProcessor):
             case Transfer():
                 self._flow.transfer_failed(now=self._now())  # legs cannot transfer yet
             case HangUp():
-                self._on_event(CallEnded(cause=EndCause.BOT_HUNG_UP.value))
                 await self.push_frame(EndWorkerFrame(), FrameDirection.UPSTREAM)
             case StateEntered(state=state, why=why):
                 self._on_event(FlowState(state=state, why=why))

@@ -178,8 +178,12 @@ class CallOutput(BaseOutputTransport):
         ledger: PlayoutLedger,
         on_first_audio: Callable[[str], None],
         on_reached: Callable[[object], None],
+        farewell: str,
     ) -> None:
-        """`on_first_audio` gets the turn whose sound starts, `on_reached` a mark once all before it was played."""
+        """`on_first_audio` gets the turn whose sound starts, `on_reached` a mark once all before it was played.
+
+        `farewell` is told to the caller's page when the bot hangs up.
+        """
         super().__init__(
             TransportParams(
                 audio_out_enabled=True,
@@ -192,6 +196,7 @@ class CallOutput(BaseOutputTransport):
         self._ledger = ledger
         self._on_first_audio = on_first_audio
         self._on_reached = on_reached
+        self._farewell = farewell
         self._flushes = 0
         self._starting: str | None = None
 
@@ -204,6 +209,7 @@ class CallOutput(BaseOutputTransport):
         """Let everything play, then hang up."""
         await super().stop(frame)
         await self._leg.drain()
+        self._leg.tell(self._farewell)
         await self._leg.hang_up()
 
     async def cancel(self, frame: CancelFrame) -> None:

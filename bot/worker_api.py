@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry, generate_latest
 from pydantic import BaseModel, ConfigDict, Field
 
-from telephony.errors import CapacityError, SdpError
+from telephony.errors import CapacityError, LegEndedError, SdpError
 
 
 class WorkerOffer(BaseModel):
@@ -47,6 +47,8 @@ def worker_api(parts: WorkerParts) -> FastAPI:
             sdp, call_id = await parts.offer(body.sdp)
         except CapacityError as error:
             return JSONResponse({"detail": str(error)}, 503, {"Retry-After": str(error.retry_after_s)})
+        except LegEndedError as error:
+            return JSONResponse({"detail": str(error)}, 403)
         except SdpError as error:
             return JSONResponse({"detail": str(error)}, error.status)
         return JSONResponse({"sdp": sdp, "type": "answer", "call_id": call_id})

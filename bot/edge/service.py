@@ -17,6 +17,7 @@ import uvicorn
 
 from bot.edge.banner import banner
 from bot.edge.children import Children, ChildSpec, Inheritance
+from bot.edge.fetching import fetch_missing
 from bot.edge.links import WorkerLinks
 from bot.edge.metrics import join_expositions
 from bot.edge.redis_server import free_port, redis_child
@@ -81,6 +82,7 @@ class Service:
         if not self._settings.speech.url:
             environment["ZENG_SPEECH__URL"] = await self._start_server("speech server", "tts", environment)
         if not self._settings.recogniser.url:
+            await asyncio.to_thread(fetch_missing, self._settings.recogniser_server.model, self._settings.models)
             url = await self._start_server("recogniser", "stt", environment)
             environment["ZENG_RECOGNISER__URL"] = f"{url}/v1"
         if self._demo:

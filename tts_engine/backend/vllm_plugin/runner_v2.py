@@ -43,9 +43,7 @@ _EXPECTED = {
 def check_hooks() -> None:
     """Raise RuntimeError if this vLLM is not one that this file was written for."""
     if not vllm.__version__.startswith(KNOWN_VERSIONS):
-        raise RuntimeError(
-            f"vLLM {vllm.__version__} is not one that CSM was tried with: {', '.join(KNOWN_VERSIONS)}x"
-        )
+        raise RuntimeError(f"vLLM {vllm.__version__} is not one that CSM was tried with: {', '.join(KNOWN_VERSIONS)}x")
     for function, names in _EXPECTED.items():
         found = tuple(inspect.signature(function).parameters)
         if found != names:

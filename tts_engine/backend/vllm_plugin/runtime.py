@@ -57,6 +57,8 @@ class CsmRuntime:
     def __init__(self, frames: FrameDecoder, mimi: MimiDecoder, limits: Limits, outlet: Outlet, send: Send) -> None:
         config, like = frames.config, frames.audio_table
         frames.prepare()
+        if like.is_cuda:
+            frames.fuse(max_batch=limits.slots)
         self.limits, self.scratch = limits, limits.slots
         self._frames, self._mimi, self._outlet, self._send = frames, mimi, outlet, send
         self._format = RowFormat(config.mimi.frame_samples, config.num_codebooks)
@@ -65,9 +67,7 @@ class CsmRuntime:
         # the last slot and the last position take what is to be dropped
         shape = (limits.slots + 1, limits.positions + 1, config.num_codebooks)
         self._table = torch.zeros(shape, dtype=torch.int16, device=like.device)
-        self.embeddings = torch.zeros(
-            limits.tokens, config.backbone.hidden_size, dtype=like.dtype, device=like.device
-        )
+        self.embeddings = torch.zeros(limits.tokens, config.backbone.hidden_size, dtype=like.dtype, device=like.device)
         self._ids = FrameIds(config.num_codebooks, like.device)
         self._flags = torch.zeros(limits.slots + 1, dtype=torch.int16, device=like.device)
         self._slots = Slots(limits.slots, kept_s=KEPT_S)
