@@ -6,7 +6,7 @@ embedding that the next pass begins with. Exact top-k needs no sort: the k-th la
 the bits of the floats. Everything has a static shape, so the whole frame is one CUDA graph.
 """
 
-# pyright: basic, reportMissingImports=false, reportArgumentType=false
+# pyright: basic, reportMissingImports=false, reportArgumentType=false, reportIndexIssue=false
 # Triton has no types, and comes only with CUDA builds of PyTorch.
 
 from __future__ import annotations
@@ -25,17 +25,19 @@ _ALIGN = 8  # cuBLAS wants the last dimension of a product aligned to 16 bytes; 
 
 
 @triton.jit
-def _add_norm_kernel(x, delta, weight, out, eps, N: tl.constexpr, ADD: tl.constexpr):
+def _add_norm_kernel(x, delta, weight, out, eps, N: tl.constexpr, BLOCK: tl.constexpr, ADD: tl.constexpr):
     row = tl.program_id(0)
-    cols = tl.arange(0, N)
-    value = tl.load(x + row * N + cols)
+    cols = tl.arange(0, BLOCK)
+    inside = cols < N
+    value = tl.load(x + row * N + cols, mask=inside, other=0.0)
     if ADD:
-        value = (value.to(tl.float32) + tl.load(delta + row * N + cols).to(tl.float32)).to(value.dtype)
-        tl.store(x + row * N + cols, value)
+        more = tl.load(delta + row * N + cols, mask=inside, other=0.0)
+        value = (value.to(tl.float32) + more.to(tl.float32)).to(value.dtype)
+        tl.store(x + row * N + cols, value, mask=inside)
     wide = value.to(tl.float32)
     scale = tl.rsqrt(tl.sum(wide * wide, 0) / N + eps)
-    normed = wide * scale * tl.load(weight + cols).to(tl.float32)
-    tl.store(out + row * N + cols, normed.to(value.dtype))
+    normed = wide * scale * tl.load(weight + cols, mask=inside, other=0.0).to(tl.float32)
+    tl.store(out + row * N + cols, normed.to(value.dtype), mask=inside)
 
 
 @triton.jit
@@ -89,11 +91,12 @@ def _attend_kernel(
 def _gate_kernel(gate_up, out, N: tl.constexpr, BLOCK: tl.constexpr):
     row = tl.program_id(0).to(tl.int64)
     cols = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    gate = tl.load(gate_up + row * 2 * N + cols)
-    up = tl.load(gate_up + row * 2 * N + N + cols)
+    inside = cols < N
+    gate = tl.load(gate_up + row * 2 * N + cols, mask=inside, other=0.0)
+    up = tl.load(gate_up + row * 2 * N + N + cols, mask=inside, other=0.0)
     wide = gate.to(tl.float32)
     active = (wide / (1.0 + tl.exp(-wide))).to(gate.dtype)
-    tl.store(out + row * N + cols, (active.to(tl.float32) * up.to(tl.float32)).to(gate.dtype))
+    tl.store(out + row * N + cols, (active.to(tl.float32) * up.to(tl.float32)).to(gate.dtype), mask=inside)
 
 
 @triton.jit
@@ -106,7 +109,7 @@ def _mix(x):
 @triton.jit
 def _draw_kernel(
     logits, logit_stride, keys, key_stride, temperature, top_k, codes, code_stride, table, offset, out,
-    V: tl.constexpr, WIDTH: tl.constexpr, N: tl.constexpr, EMBED: tl.constexpr,
+    V: tl.constexpr, WIDTH: tl.constexpr, N: tl.constexpr, BLOCK: tl.constexpr, EMBED: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0).to(tl.int64)
     v = tl.arange(0, WIDTH)
@@ -135,9 +138,9 @@ def _draw_kernel(
     code = tl.min(tl.where(score == best, v, WIDTH), 0)
     tl.store(codes + row * code_stride, code.to(tl.int64))
     if EMBED:
-        n = tl.arange(0, N)
-        embedded = tl.load(table + (code.to(tl.int64) + offset) * N + n)
-        tl.store(out + row * N + n, embedded)
+        n = tl.arange(0, BLOCK)
+        embedded = tl.load(table + (code.to(tl.int64) + offset) * N + n, mask=n < N, other=0.0)
+        tl.store(out + row * N + n, embedded, mask=n < N)
 
 
 class FusedDepth:
@@ -173,7 +176,7 @@ class FusedDepth:
                 logits, self._width, draws.keys[:, codebook], draws.keys.stride(0), draws.temperature, draws.top_k,
                 codes[:, codebook], codes.stride(0), depth.projected, codebook * depth.codebook_size, x,
                 V=depth.codebook_size, WIDTH=triton.next_power_of_2(depth.codebook_size),
-                N=depth.config.hidden_size, EMBED=more, num_warps=8,
+                N=depth.config.hidden_size, BLOCK=triton.next_power_of_2(depth.config.hidden_size), EMBED=more, num_warps=8,
             )  # fmt: skip
             if more:
                 last = self._stack(x, codebook + 1)
@@ -209,15 +212,17 @@ def _add_norm(x: Tensor, delta: Tensor | None, weight: Tensor, eps: float) -> Te
     out = torch.empty_like(x)
     rows, width = x.shape[0] * x.shape[1], x.shape[2]
     other = x if delta is None else delta
-    _add_norm_kernel[(rows,)](x, other, weight, out, eps, N=width, ADD=delta is not None, num_warps=4)
+    _add_norm_kernel[(rows,)](
+        x, other, weight, out, eps, N=width, BLOCK=triton.next_power_of_2(width), ADD=delta is not None, num_warps=4
+    )
     return out
 
 
 def _gate(gate_up: Tensor) -> Tensor:
     width = gate_up.shape[-1] // 2
     out = torch.empty(*gate_up.shape[:-1], width, dtype=gate_up.dtype, device=gate_up.device)
-    block = min(1024, width)
-    _gate_kernel[(gate_up.shape[0] * gate_up.shape[1], width // block)](
+    block = min(1024, triton.next_power_of_2(width))
+    _gate_kernel[(gate_up.shape[0] * gate_up.shape[1], triton.cdiv(width, block))](
         gate_up, out, N=width, BLOCK=block, num_warps=4
     )
     return out
