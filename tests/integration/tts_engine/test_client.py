@@ -83,7 +83,7 @@ async def test_cancelling_the_task_stops_the_voice() -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.wait_for(server.engine.drained(), 2)
+        await asyncio.wait_for(server.engine.drained(), 10)
 
         assert len(backend.aborted) == 1
         backend.hold_at = None
@@ -156,7 +156,7 @@ async def test_a_voice_that_says_nothing_in_time_is_given_up() -> None:
     async with speech_server(backend) as server, SpeechClient(server.url, timeouts=timeouts) as client:
         with pytest.raises(SpeechEngineError, match="in time"):
             await spoken(client)
-        await asyncio.wait_for(server.engine.drained(), 2)
+        await asyncio.wait_for(server.engine.drained(), 10)
 
         assert len(backend.aborted) == 1
 

@@ -132,7 +132,7 @@ async def test_a_process_that_died_unnoticed_costs_nobody_a_request() -> None:
 
 
 async def test_a_process_that_hangs_is_replaced() -> None:
-    async with espeak(job_timeout_s=0.2) as backend:
+    async with espeak(job_timeout_s=1.0) as backend:
         (pid,) = backend.process_ids()
         os.kill(pid, signal.SIGSTOP)
 
