@@ -24,8 +24,10 @@ def make_cli(settings: Callable[[], tuple[RecogniserServerSettings, ModelSetting
     @cli.command("serve")
     def serve_command(
         host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-        port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
-        threads: Annotated[int | None, typer.Option(help="CPU threads of one recognition.")] = None,
+        port: Annotated[
+            int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+        ] = None,
+        threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of one recognition.")] = None,
     ) -> None:
         """Serve OpenAI's /v1/audio/transcriptions with Whisper."""
         server, models = settings()

@@ -3,7 +3,7 @@
 A candidate's score is the mean of its two likest phrases, each cosine(embedding) + `sound_weight` x n-gram likeness.
 The best candidate is taken if it stands out against the second and against the background:
 
-    (best - second) + (best - background) >= stand_out_min
+    best - second >= margin_min  and  (best - second) + (best - background) >= stand_out_min
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ class EmbeddingUnderstander:
         best = scores[ranked[0]]
         second = scores[ranked[1]] if len(ranked) > 1 else background
         stand_out = (best - second) + (best - background)
-        name = index.names[ranked[0]] if stand_out >= self._settings.stand_out_min else None
-        return Understood(intent=name, score=round(stand_out, 4))
+        stands_out = best - second >= self._settings.margin_min and stand_out >= self._settings.stand_out_min
+        return Understood(intent=index.names[ranked[0]] if stands_out else None, score=round(stand_out, 4))
 
     def _index(self, candidates: tuple[Candidate, ...]) -> _Index:
         found = self._indexes.get(candidates)

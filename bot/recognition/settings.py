@@ -49,7 +49,8 @@ class UnderstandingSettings(_Section):
 
     engine: Literal["embedding", "llm", "off"] = "embedding"
     sound_weight: float = Field(default=0.25, ge=0)  # of the n-gram similarity, beside the embedding's 1
-    stand_out_min: float = 0.12  # below it: no match
+    stand_out_min: float = 0.12  # of the best candidate, against the second and the background; below it: no match
+    margin_min: float = 0.005  # between the two best; below it they are the same
     cached_states: int = Field(default=256, ge=1)  # candidate sets whose phrases stay embedded
     llm_url: str = "http://127.0.0.1:8000/v1"
     llm_model: str = ""
