@@ -13,6 +13,7 @@ from bot.flows.problems import FlowFileError, Problem, Severity
 from bot.flows.source import Document, Path, Value, parse_document
 
 LIBRARY = FilePath(__file__).parent / "library"
+_INCLUDES = LIBRARY / "includes"
 _INCLUDED = ("intents", "slots", "tools", "variables", "states")
 # pydantic puts the tag of a union and the word for a key into the path of an error.
 _REMEDIES = {
@@ -24,7 +25,12 @@ _REMEDIES = {
 
 def load_flow(path: FilePath) -> Flow:
     """Load a flow file; raise `FlowFileError` with every error in it. Warnings are left to `zeng flow lint`."""
-    flow, problems = read_flow(read_text(path), file=str(path))
+    return parse_flow(read_text(path), file=str(path))
+
+
+def parse_flow(text: str, *, file: str) -> Flow:
+    """Load a flow from the text of its file, as `load_flow` does."""
+    flow, problems = read_flow(text, file=file)
     errors = [problem for problem in problems if problem.severity is Severity.ERROR]
     if flow is None or errors:
         raise FlowFileError(errors)
@@ -63,13 +69,13 @@ def _with_includes(document: Document) -> dict[str, Value]:
     if not isinstance(names, list):
         return data
     for index, name in enumerate(names):
-        path = LIBRARY / "includes" / f"{name}.yaml"
+        path = _INCLUDES / f"{name}.yaml"
         if not isinstance(name, str) or not name.replace("-", "").isalnum() or not path.is_file():
-            there = ", ".join(sorted(found.stem for found in path.parent.glob("*.yaml")))
-            problem = Problem(
-                "unknown-include", f"there is no include {name!r}", f"There are: {there}.", ("include", index)
+            there = ", ".join(sorted(found.stem for found in _INCLUDES.glob("*.yaml")))
+            what = f"there is no include {name!r}"
+            raise FlowFileError(
+                [_placed(Problem("unknown-include", what, f"There are: {there}.", ("include", index)), document)]
             )
-            raise FlowFileError([_placed(problem, document)])
         included = parse_document(read_text(path), file=str(path)).data
         for section in _INCLUDED:
             data[section] = _merged(data.get(section), included.get(section))

@@ -27,8 +27,26 @@ from bot.flows.flow import Flow
 _TURN_S = 1.0  # that each turn takes
 
 
+def failing(_: CallTool) -> ToolAnswered:
+    """Fail every tool."""
+    return ToolAnswered("error")
+
+
+def scripted(answers: Mapping[str, Sequence[ToolAnswered]]) -> Callable[[CallTool], ToolAnswered]:
+    """Answer each tool from its list, in order; the last answer stays, and tools without a list fail."""
+    left = {name: list(found) for name, found in answers.items()}
+
+    def answer(call: CallTool) -> ToolAnswered:
+        found = left.get(call.tool)
+        if not found:
+            return failing(call)
+        return found.pop(0) if len(found) > 1 else found[0]
+
+    return answer
+
+
 class Rehearsal:
-    """One rehearsed call. `tools` gives each tool's answers in their order, the last one for good."""
+    """One rehearsed call. Tools that are not given fail; so does the language model when its answers are used up."""
 
     def __init__(
         self,
@@ -36,7 +54,7 @@ class Rehearsal:
         *,
         at: datetime,
         variables: Mapping[str, str] | None = None,
-        tools: Mapping[str, Sequence[ToolAnswered]] | None = None,
+        tools: Callable[[CallTool], ToolAnswered] = failing,
         llm: Sequence[LlmAnswered] = (),
         understand: Callable[[Understand], Understood] | None = None,
     ) -> None:
@@ -47,7 +65,7 @@ class Rehearsal:
         self.actions: list[FlowAction] = []  # of the last turn
         self.calls: list[CallTool] = []
         self.ended: HangUp | Transfer | None = None
-        self._tools = {name: list(answers) for name, answers in (tools or {}).items()}
+        self._tools = tools
         self._llm = list(llm)
         self._understand = understand
 
@@ -108,7 +126,7 @@ class Rehearsal:
             match action:
                 case CallTool():
                     self.calls.append(action)
-                    self.engine.tool_answered(action.request_id, self._tool(action.tool), now=self.now)
+                    self.engine.tool_answered(action.request_id, self._tools(action), now=self.now)
                 case Understand() if self._understand is not None:
                     self.engine.understood(action.request_id, self._understand(action), now=self.now)
                 case AskLlm():
@@ -119,9 +137,3 @@ class Rehearsal:
                 case _:
                     pass
         self.engine.said(now=self.now)
-
-    def _tool(self, name: str) -> ToolAnswered:
-        answers = self._tools.get(name)
-        if not answers:
-            return ToolAnswered("error")
-        return answers.pop(0) if len(answers) > 1 else answers[0]

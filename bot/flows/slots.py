@@ -85,9 +85,9 @@ class Slot(BaseModel):
     whole: bool = False
     within_days: int | None = Field(default=None, ge=0, le=3660)
     pattern: str | None = None
-    values: dict[Identifier, Annotated[EnumValue, BeforeValidator(_from_list)]] = Field(
-        default_factory=dict[str, EnumValue]
-    )
+    values: dict[
+        Identifier, Annotated[EnumValue, BeforeValidator(_from_list, json_schema_input_type=EnumValue | list[str])]
+    ] = Field(default_factory=dict[str, EnumValue])
 
     @model_validator(mode="after")
     def _options_belong_to_the_type(self) -> Self:

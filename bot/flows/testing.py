@@ -6,7 +6,7 @@ The keys are those of Pipecat's evals (`scenarios`, `turns`, `user`, `dtmf`, `ex
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path as FilePath
@@ -18,7 +18,7 @@ from bot.flows.actions import HangUp, LlmAnswered, ToolAnswered, Transfer, Under
 from bot.flows.flow import Flow
 from bot.flows.loader import problems_from, read_text
 from bot.flows.problems import FlowFileError
-from bot.flows.rehearsal import Rehearsal
+from bot.flows.rehearsal import Rehearsal, scripted
 from bot.flows.source import Document, Path, parse_document
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
@@ -154,23 +154,30 @@ def run_suite(flow: Flow, suite: Suite, document: Document) -> list[Outcome]:
     ]
 
 
-def run_scenario(flow: Flow, scenario: Scenario) -> Iterator[tuple[Path, str]]:
-    """Run one scenario; gives the path of each expectation that does not hold, and what was instead."""
+def run_scenario(
+    flow: Flow, scenario: Scenario, *, watch: Callable[[Rehearsal], None] = lambda _: None
+) -> Iterator[tuple[Path, str]]:
+    """Run one scenario; gives the path of each expectation that does not hold, and what was instead.
+
+    `watch` sees the call after each turn.
+    """
     call = Rehearsal(
         flow,
         at=scenario.at,
         variables=scenario.variables,
-        tools={
-            name: [ToolAnswered(mock.status, mock.body) for mock in mocks] for name, mocks in scenario.mock.items()
-        },
+        tools=scripted(
+            {name: [ToolAnswered(mock.status, mock.body) for mock in mocks] for name, mocks in scenario.mock.items()}
+        ),
         llm=[LlmAnswered(reply.text, reply.done, reply.failed) for reply in scenario.llm],
         understand=_understanding(scenario.understand),
     )
     call.start()
+    watch(call)
     for number, expected in enumerate(scenario.greeting):
         yield from ((("greeting", number, *path), what) for path, what in _check(call, expected))
     for index, turn in enumerate(scenario.turns):
         _take(call, turn)
+        watch(call)
         for number, expected in enumerate(turn.expect):
             yield from ((("turns", index, "expect", number, *path), what) for path, what in _check(call, expected))
 

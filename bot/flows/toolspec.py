@@ -39,12 +39,15 @@ class HttpCall(BaseModel):
     auth: Annotated[str, Field(pattern=r"^env:[A-Z][A-Z0-9_]*$")] | None = None
 
 
+_SavedPath = Annotated[str, Field(pattern=r"^\$(?:\.[A-Za-z_]\w*|\[\d{1,4}\])*$")]
+
+
 class Saved(BaseModel):
     """A value of the answer that is kept, by its place: `$.id`, `$.slots[0].time`."""
 
     model_config = _STRICT
 
-    path: Annotated[str, Field(pattern=r"^\$(?:\.[A-Za-z_]\w*|\[\d{1,4}\])*$")]
+    path: _SavedPath
     pii: bool = False
 
 
@@ -60,7 +63,9 @@ class Tool(BaseModel):
     describe: str = ""
     http: HttpCall
     send: dict[Identifier, Text] = Field(default_factory=dict)
-    save: dict[Identifier, Annotated[Saved, BeforeValidator(_from_path)]] = Field(default_factory=dict[str, Saved])
+    save: dict[
+        Identifier, Annotated[Saved, BeforeValidator(_from_path, json_schema_input_type=Saved | _SavedPath)]
+    ] = Field(default_factory=dict[str, Saved])
     filler: Text | None = None
     on: dict[Annotated[str, Field(pattern=r"^[a-z_]+$")], Identifier]
 

@@ -9,7 +9,7 @@ from bot.flows.actions import LlmAnswered, ToolAnswered
 from bot.flows.flow import Flow
 from bot.flows.loader import read_flow
 from bot.flows.problems import Severity
-from bot.flows.rehearsal import Rehearsal
+from bot.flows.rehearsal import Rehearsal, scripted
 
 FRAME = """\
 version: 1
@@ -53,6 +53,6 @@ def rehearse(
     llm: Sequence[LlmAnswered] = (),
 ) -> Rehearsal:
     """Start a call through a small flow."""
-    call = Rehearsal(flow_of(text), at=at, variables=variables, tools=tools, llm=llm)
+    call = Rehearsal(flow_of(text), at=at, variables=variables, tools=scripted(tools or {}), llm=llm)
     call.start()
     return call
