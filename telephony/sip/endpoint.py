@@ -87,6 +87,7 @@ class SipEndpoint:
         self._legs: dict[str, SipLeg] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at: float | None = None
         self._closing = False
         self._emptied = asyncio.Event()
         self._refusal_log = RateLimit(period_s=1.0)
@@ -238,14 +239,16 @@ class SipEndpoint:
 
     def _arm(self) -> None:
         at = self._user_agent.timer_at()
+        if at == self._timer_at:
+            return
         if self._timer is not None:
-            if self._timer.when() == at and not self._timer.cancelled():
-                return
             self._timer.cancel()
+        # The time is kept here: what uvloop returns for a time that has passed does not know it.
+        self._timer_at = at
         self._timer = None if at is None else self._loop.call_at(at, self._on_timer)
 
     def _on_timer(self) -> None:
-        self._timer = None
+        self._timer = self._timer_at = None
         self._user_agent.handle_timer(now=self.now())
         self._drain()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 from telephony.errors import SipParseError
 from telephony.sip.carrier import Receiver
@@ -36,13 +37,13 @@ class _Connection(asyncio.Protocol):
         self.flow = dialled or Flow("tcp", "", 0, number)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are none of asyncio's by class.
+        self._transport = stream = cast("asyncio.Transport", transport)
         # A peer that has gone already has no name any more; connection_lost follows.
-        host, port = (transport.get_extra_info("peername") or ("", 0))[:2]
+        host, port = (stream.get_extra_info("peername") or ("", 0))[:2]
         self.flow = Flow("tcp", host, port, self._number)
         if self._dialled is None and not self._owner.accept(self._number, self):
-            transport.abort()
+            stream.abort()
         elif self._dialled is None:
             self._limit(self._owner.limits.first_message_s)
 

@@ -155,7 +155,8 @@ class TransactionLayer:
             self._receive_response(message, source, now=now)
         else:
             seen = message.via.received_from(source.host, source.port)
-            self._receive_request(message.with_top_via(seen), source, now=now)
+            request = message if seen == message.via else message.with_top_via(seen)
+            self._receive_request(request, source, now=now)
 
     def _receive_response(self, response: Response, source: Flow, *, now: float) -> None:
         key = ClientKey(response.via.branch, response.cseq.method)

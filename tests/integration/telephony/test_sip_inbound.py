@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from telephony.leg import DigitReceived, EndCause, HoldChanged, LegEnded
 from telephony.sip.timers import Timings
@@ -117,6 +118,18 @@ async def test_keys_pressed_by_info_arrive_once_each(carriage: Carriage, transpo
         await ours.settled()
 
         assert ours.told == [[DigitReceived("7", 160), DigitReceived("#", 160), LegEnded(EndCause.CALLER_HUNG_UP)]]
+
+
+@everywhere
+def test_calls_go_well_on_uvloop_too(carriage: Carriage, transport: str, tmp_path: Path) -> None:
+    async def calls() -> None:
+        async with house(carriage=carriage) as ours:
+            assert await call(ours.port, "uac_call", folder=tmp_path, transport=transport, calls=10, rate=50) == ""
+            await ours.settled()
+            assert len(ours.ends()) == 10
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(calls())
 
 
 async def test_calls_over_udp_and_tcp_at_once_do_not_mind_each_other(tmp_path: Path) -> None:

@@ -162,6 +162,14 @@ def test_streams_that_we_do_not_take_are_refused_in_their_place() -> None:
     assert (lines[0].attributes, lines[2].connection) == ((), None)
 
 
+def test_an_answer_names_no_key_presses_where_none_were_offered() -> None:
+    session = parse_sdp(HEAD + b"m=audio 4000 RTP/AVP 0\r\n")
+
+    (line,) = answer_media(session, read_audio(session, address_type="IP4"), LOCAL, Direction.SENDRECV)
+
+    assert (line.formats, line.attribute("fmtp")) == (("0",), None)
+
+
 def test_rtp_is_told_what_was_agreed() -> None:
     parameters = media_parameters(audio_of(OFFER), Direction.SENDONLY)
 
