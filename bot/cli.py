@@ -11,10 +11,11 @@ import typer
 _COMMANDS = {
     "demo": ("bot.edge.cli", "demo", "serve the bot on this machine with all that it needs"),
     "serve": ("bot.edge.cli", "serve", "serve the bot with the settings of a file"),
-    "chat": ("bot.chat", "chat", "the same conversation, typed"),
-    "doctor": ("bot.models.cli", "doctor", "what is missing on this machine, and the remedy"),
+    "chat": ("bot.commands", "chat", "the same conversation, typed"),
+    "doctor": ("bot.commands", "doctor", "what is missing on this machine, and the remedy"),
+    "finetune": ("finetune.cli", "app", "from recordings to a voice"),
     "flow": ("bot.flows.cli", "app", "check, draw, test and compile call flows"),
-    "models": ("bot.models.cli", "app", "list and fetch model files"),
+    "models": ("bot.commands", "models_app", "list and fetch model files"),
     "stt": ("bot.commands", "stt_app", "the speech recognition server"),
     "tts": ("tts_engine.cli", "app", "the speech server, and speech from the shell"),
 }

@@ -21,7 +21,8 @@ from bot.flows.actions import CallTool, ToolAnswered
 from bot.flows.engine import FlowEngine
 from bot.flows.flow import Flow
 from bot.flows.hearing import candidates
-from bot.flows.loader import LIBRARY, load_flow
+from bot.flows.live import LiveFlow
+from bot.flows.loader import LIBRARY
 from bot.flows.tools import ToolClient
 from bot.metrics import CallMetrics
 from bot.recognition.client import OpenAiRecogniser, open_client
@@ -45,7 +46,7 @@ def flow_path(name: str) -> Path:
 
 async def call_services(settings: Settings, metrics: CallMetrics, stack: contextlib.AsyncExitStack) -> CallServices:
     """Load and connect; everything opened is closed by `stack`. Raises `BotError` with what is wrong."""
-    flow = load_flow(flow_path(settings.flow.path))
+    live = LiveFlow(flow_path(settings.flow.path))
     redis = connect(settings.redis.url)
     stack.push_async_callback(redis.aclose)
     http = open_client(settings.recogniser)
@@ -54,22 +55,22 @@ async def call_services(settings: Settings, metrics: CallMetrics, stack: context
     tools = await stack.enter_async_context(
         ToolClient(secrets_by_name=os.environ, private_hosts=settings.flow.private_hosts)
     )
-    understander = await _understander(settings, flow, stack)
-    services = WorldServices(understander=understander, tools=_FlowTools(tools, flow), llm=None, metrics=metrics)
-    own = {"operator": settings.flow.operator} if "operator" in flow.variables else {}
+    understander = await _understander(settings, live.current(), stack)
 
     def new_flow(variables: Mapping[str, str]) -> tuple[CallFlow, FlowServices]:
-        known = {name: value for name, value in variables.items() if name in flow.variables}
+        flow = live.current()
+        own = {**variables, "operator": settings.flow.operator}
         engine = FlowEngine(
             flow,
-            variables={**known, **own},
+            variables={name: value for name, value in own.items() if name in flow.variables},
             opened=lambda: datetime.now(_BAKU),
             understanding=understander is not None,
         )
+        services = WorldServices(understander=understander, tools=_FlowTools(tools, flow), llm=None, metrics=metrics)
         return engine, services
 
     return CallServices(
-        flow_id=flow.id,
+        flow_id=live.current().id,
         new_flow=new_flow,
         recogniser=OpenAiRecogniser(http, settings.recogniser),
         other_recogniser=None,

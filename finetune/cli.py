@@ -120,9 +120,7 @@ def export(
     run: Annotated[Path, typer.Argument(help="The run's folder.")],
     output: Annotated[Path, typer.Argument(help="A folder that is not there yet.")],
     which: Annotated[str, typer.Option(help="best or last.")] = "best",
-    adapter_only: Annotated[
-        bool, typer.Option("--adapter-only", help="The adapter, to be merged on loading.")
-    ] = False,
+    adapter_only: Annotated[bool, typer.Option("--adapter-only", help="The adapter, to be merged on loading.")] = False,
 ) -> None:
     """Write the folder that serves: merged, or the adapter alone."""
     with _told():

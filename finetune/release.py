@@ -37,9 +37,7 @@ def open_run(folder: Path, which: str = "best") -> Run:
     settings = read_settings(RunSettings, folder / "run.yaml")
     path = folder / which
     if not path.exists():
-        raise ConfigError(
-            f"{path} is not there yet; let the run come to a check, or take the other one", field="which"
-        )
+        raise ConfigError(f"{path} is not there yet; let the run come to a check, or take the other one", field="which")
     return Run(settings, servable(settings.method, resolve(settings.base), path), read_prepared(settings.data))
 
 

@@ -72,9 +72,7 @@ class Voice:
                 break
             if step + 1 < frames_max:
                 span = longest + step + 1
-                hidden = model.backbone(state.embedding[slots][:, None], cache, slots, lengths + step, span=span)[
-                    :, 0
-                ]
+                hidden = model.backbone(state.embedding[slots][:, None], cache, slots, lengths + step, span=span)[:, 0]
         return _cut(torch.stack(said, 1), torch.stack(ended, 1))
 
     @torch.inference_mode()

@@ -16,12 +16,8 @@ class SpeechMetrics:
         self.streams = Gauge("zeng_tts_streams_active", "Utterances being spoken", registry=registry)
         self.connections = Gauge("zeng_tts_connections", "WebSockets that are open", registry=registry)
         self.draining = Gauge("zeng_tts_draining", "1 once the server takes no new utterance", registry=registry)
-        self.utterances = Counter(
-            "zeng_tts_utterances", "Utterances by how they ended", ["outcome"], registry=registry
-        )
-        self.rejected = Counter(
-            "zeng_tts_rejected", "Utterances that were not admitted", ["reason"], registry=registry
-        )
+        self.utterances = Counter("zeng_tts_utterances", "Utterances by how they ended", ["outcome"], registry=registry)
+        self.rejected = Counter("zeng_tts_rejected", "Utterances that were not admitted", ["reason"], registry=registry)
         self.first_audio = Histogram(
             "zeng_tts_first_audio_seconds",
             "From admission to the first audio",

@@ -30,9 +30,7 @@ _T = TypeVar("_T")
 def connect(url: str, *, timeout_ms: int = 150) -> Redis:
     """Make a client that fails fast: a caller does not wait for our memory."""
     timeout_s = timeout_ms / 1000
-    return Redis.from_url(
-        url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0)
-    )
+    return Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0))
 
 
 class RedisConversationStore:

@@ -230,9 +230,7 @@ def _tokens(text: str) -> Iterator[str]:
     while at < end:
         match = _TOKEN.match(text, at)
         if match is None:
-            raise ExpressionError(
-                f"the condition `{text}` cannot be read: {text[at:].strip()[:10]!r} is not expected"
-            )
+            raise ExpressionError(f"the condition `{text}` cannot be read: {text[at:].strip()[:10]!r} is not expected")
         yield match[0].strip()
         at = match.end()
 
@@ -267,9 +265,7 @@ def _evaluate(node: Node, names: Mapping[str, str], functions: Mapping[str, Func
         case Name(name=name):
             return names.get(name, "")
         case Call(function=function, arguments=arguments):
-            return (
-                functions[function]([value_of(argument) for argument in arguments]) if function in functions else ""
-            )
+            return functions[function]([value_of(argument) for argument in arguments]) if function in functions else ""
         case Not(operand=operand):
             return not truth(value_of(operand))
         case Every(operands=operands):

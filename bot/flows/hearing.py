@@ -39,8 +39,7 @@ def said_nearly(flow: Flow, state: State, text: str) -> str | None:
 def candidates(flow: Flow, state: State) -> tuple[Candidate, ...]:
     """Give what the understanding step may choose from."""
     found = [
-        Candidate(name, intent.describe, _examples(intent.phrases))
-        for name, intent in intents_of(flow, state).items()
+        Candidate(name, intent.describe, _examples(intent.phrases)) for name, intent in intents_of(flow, state).items()
     ]
     if isinstance(state, CollectState):
         slot = flow.slots[state.collect]

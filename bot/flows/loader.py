@@ -97,8 +97,7 @@ def problems_from(error: ValidationError, document: Document) -> list[Problem]:
         _placed(_problem_of(place, details["type"], details["loc"], details["msg"]), document)
         for place, details in found
         # a list that lost a bad item is also reported as too short
-        if details["type"] != "too_short"
-        or not any(place == other[: len(place)] for other in places if other != place)
+        if details["type"] != "too_short" or not any(place == other[: len(place)] for other in places if other != place)
     ]
 
 

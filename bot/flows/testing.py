@@ -63,9 +63,7 @@ class Expectation(BaseModel):
     state: str | None = None
     visited: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
     slots: dict[str, Annotated[str, BeforeValidator(_as_text)]] = Field(default_factory=dict[str, str])
-    ended: Annotated[tuple[str, ...], BeforeValidator(_as_list)] | None = (
-        None  # [hangup, normal], [transfer, sip:...]
-    )
+    ended: Annotated[tuple[str, ...], BeforeValidator(_as_list)] | None = None  # [hangup, normal], [transfer, sip:...]
 
 
 class Turn(BaseModel):

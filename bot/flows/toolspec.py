@@ -63,9 +63,9 @@ class Tool(BaseModel):
     describe: str = ""
     http: HttpCall
     send: dict[Identifier, Text] = Field(default_factory=dict)
-    save: dict[
-        Identifier, Annotated[Saved, BeforeValidator(_from_path, json_schema_input_type=Saved | _SavedPath)]
-    ] = Field(default_factory=dict[str, Saved])
+    save: dict[Identifier, Annotated[Saved, BeforeValidator(_from_path, json_schema_input_type=Saved | _SavedPath)]] = (
+        Field(default_factory=dict[str, Saved])
+    )
     filler: Text | None = None
     on: dict[Annotated[str, Field(pattern=r"^[a-z_]+$")], Identifier]
 

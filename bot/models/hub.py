@@ -49,9 +49,7 @@ class Hub:
                 answer.raise_for_status()
                 self._write(answer, to, done=done if answer.status_code == 206 else 0, file=file, report=report)
         except httpx.HTTPError as error:
-            raise ModelFileError(
-                f"{file.name} broke off: {_reason(error)}; run the command again to go on"
-            ) from error
+            raise ModelFileError(f"{file.name} broke off: {_reason(error)}; run the command again to go on") from error
 
     @staticmethod
     def _write(

@@ -65,9 +65,7 @@ _SUBTITLES = tuple(
 )
 
 
-def judge(
-    text: str, *, audio_s: float, avg_logprob: float, no_speech_prob: float, compression_ratio: float
-) -> Judged:
+def judge(text: str, *, audio_s: float, avg_logprob: float, no_speech_prob: float, compression_ratio: float) -> Judged:
     """Keep a text, cut it to what it repeats, or throw it away."""
     if no_speech_prob > CERTAIN_NO_SPEECH_PROB or (no_speech_prob > NO_SPEECH_PROB and avg_logprob < LOW_LOGPROB):
         return Judged("", Doubt.SILENCE)

@@ -106,9 +106,7 @@ class TranscriptionServer:
             samples = await asyncio.to_thread(samples_of, upload.file)
         except AudioError as error:
             raise RefusedError(422, str(error), param="file") from error
-        return whisper.Request(
-            samples=samples, language=language, prompt=fields.prompt, temperature=fields.temperature
-        )
+        return whisper.Request(samples=samples, language=language, prompt=fields.prompt, temperature=fields.temperature)
 
     async def _while_connected(self, request: Request, asked: whisper.Request) -> Done | None:
         """Recognise unless the client hangs up first; None then."""

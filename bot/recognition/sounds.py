@@ -59,8 +59,5 @@ class NgramIndex:
 def _ngrams(text: str) -> Counter[str]:
     words = [f" {word} " for word in sound(text).split()]
     return Counter(
-        word[start : start + length]
-        for word in words
-        for length in _LENGTHS
-        for start in range(len(word) - length + 1)
+        word[start : start + length] for word in words for length in _LENGTHS for start in range(len(word) - length + 1)
     )

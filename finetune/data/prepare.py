@@ -63,9 +63,7 @@ def prepare(settings: PrepareSettings, console: Console) -> Summary:
             _finish([], rejections, settings)
             raise CorpusError(f"no clip is left of {settings.corpus}: {settings.output / 'report.html'} says why")
         voices = _voices(clips)
-        encoder = Encoder(
-            resolve(settings.codec), device=torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        )
+        encoder = Encoder(resolve(settings.codec), device=torch.device("cuda" if torch.cuda.is_available() else "cpu"))
         entries, more = _encode_all(clips, splits, voices, encoder, settings, progress)
         rejections += more
     _finish(entries, rejections, settings)

@@ -18,9 +18,7 @@ _SHOWN = 2000
 
 def write_report(folder: Path, entries: Sequence[Entry], rejections: Sequence[Rejection]) -> None:
     """Write `report.html` into the prepared folder."""
-    html = page(
-        "Corpus", _sums(entries, rejections), _spread(entries), _voices(entries), _rejected(folder, rejections)
-    )
+    html = page("Corpus", _sums(entries, rejections), _spread(entries), _voices(entries), _rejected(folder, rejections))
     (folder / "report.html").write_text(html, encoding="utf-8")
 
 

@@ -29,9 +29,7 @@ def speech_finder(vad: Literal["auto", "silero", "energy"]) -> FindSpeech:
     if path is not None:
         return lambda samples: silero_spans(samples, path)
     if vad == "silero":
-        raise ConfigError(
-            "silero needs pipecat-ai and onnxruntime installed; `energy` needs nothing", field="trim.vad"
-        )
+        raise ConfigError("silero needs pipecat-ai and onnxruntime installed; `energy` needs nothing", field="trim.vad")
     return energy_spans
 
 

@@ -33,9 +33,7 @@ class OpusSender:
     def packet(self, pcm: bytes | None) -> bytes:
         """One RTP packet with a frame of OUTPUT_FRAME_BYTES, or with silence."""
         payload = self._silence() if pcm is None else self._speech(pcm)
-        packet = RtpPacket(
-            self._payload_type, self._sequence, self.timestamp, self._ssrc, payload, marker=self._marker
-        )
+        packet = RtpPacket(self._payload_type, self._sequence, self.timestamp, self._ssrc, payload, marker=self._marker)
         self._marker = False
         self._sequence = (self._sequence + 1) & 0xFFFF
         self.timestamp = (self.timestamp + _STEP) & 0xFFFFFFFF

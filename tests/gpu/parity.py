@@ -117,9 +117,7 @@ def module_parity(tiny: TinyCsm) -> None:
     same = [
         a for a, b in zip(heard, expected, strict=True) if a[0] == b[0] and np.array_equal(a[1][1920:], b[1][1920:])
     ]
-    check(
-        "frame graphs, float32, sampled", len(same) == len(expected), f"{len(same)} of {len(expected)} frames equal"
-    )
+    check("frame graphs, float32, sampled", len(same) == len(expected), f"{len(same)} of {len(expected)} frames equal")
     loudest = max(np.abs(a[1][:1920].astype(int) - b[1][:1920]).max() for a, b in zip(heard, expected, strict=True))
     check("sound of the frame graphs", bool(loudest <= 40), f"largest difference {loudest} of 32,767")
 
@@ -186,9 +184,7 @@ def vllm_parity(tiny: TinyCsm, stand: Stand) -> None:
             found.append(gaps(tiny, prompt, codes, Sampling(**settings, seed=key)).flatten())
         gap = torch.cat(found)
         own = (gap <= 0).float().mean().item()
-        check(
-            f"vLLM bfloat16, {name}, forced", own > 0.95, f"{own:.1%} the processor's own choice of {len(gap)} codes"
-        )
+        check(f"vLLM bfloat16, {name}, forced", own > 0.95, f"{own:.1%} the processor's own choice of {len(gap)} codes")
         worst = gap.quantile(0.999).item()
         check(f"gap of the others, {name}", worst < 0.25, f"99.9 % under {worst:.3f}, largest {gap.max():.3f}")
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bot.settings import load_settings
+
 DOCKER = Path(__file__).parents[2] / "docker"
 MAKEFILE = (DOCKER.parent / "Makefile").read_text()
 COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text())
@@ -48,6 +50,4 @@ def test_every_service_names_an_image_or_a_dockerfile_that_exists() -> None:
 
 
 def test_the_settings_of_the_compose_service_are_valid() -> None:
-    from bot.settings import load_settings
-
     assert load_settings(DOCKER / "zeng.toml").sip.host == "0.0.0.0"

@@ -30,9 +30,7 @@ _T = TypeVar("_T")
 
 def connect(url: str, *, timeout_s: float) -> Redis:
     """Make a client that fails fast: a voice does not wait for its memory."""
-    return Redis.from_url(
-        url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0)
-    )
+    return Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0))
 
 
 class RedisConversationStore:

@@ -176,7 +176,8 @@ class FusedDepth:
                 logits, self._width, draws.keys[:, codebook], draws.keys.stride(0), draws.temperature, draws.top_k,
                 codes[:, codebook], codes.stride(0), depth.projected, codebook * depth.codebook_size, x,
                 V=depth.codebook_size, WIDTH=triton.next_power_of_2(depth.codebook_size),
-                N=depth.config.hidden_size, BLOCK=triton.next_power_of_2(depth.config.hidden_size), EMBED=more, num_warps=8,
+                N=depth.config.hidden_size, BLOCK=triton.next_power_of_2(depth.config.hidden_size),
+                EMBED=more, num_warps=8,
             )  # fmt: skip
             if more:
                 last = self._stack(x, codebook + 1)

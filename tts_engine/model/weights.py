@@ -70,8 +70,6 @@ def _fill(target: Tensor, checkpoint: Checkpoint, name: str) -> None:
 
 def _copy(target: Tensor, source: Tensor, name: str) -> None:
     if target.shape != source.shape:
-        raise CheckpointError(
-            f"{name} has shape {tuple(source.shape)}, but config.json makes it {tuple(target.shape)}"
-        )
+        raise CheckpointError(f"{name} has shape {tuple(source.shape)}, but config.json makes it {tuple(target.shape)}")
     with torch.no_grad():
         target.copy_(source)

@@ -58,9 +58,7 @@ def _definitions(flow: Flow) -> Iterator[Problem]:
             case MenuState(menu=choices):
                 for index, choice in enumerate(choices):
                     if choice.intent not in flow.intents:
-                        yield _unknown(
-                            "intent", choice.intent, flow.intents, ("states", name, "menu", index, "intent")
-                        )
+                        yield _unknown("intent", choice.intent, flow.intents, ("states", name, "menu", index, "intent"))
             case _:
                 pass
 

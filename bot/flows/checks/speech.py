@@ -68,9 +68,7 @@ def _choice(flow: Flow, intent: Intent, key: str | None, name: str, place: Path)
     if not intent.phrases and key is None:
         severity = Severity.ERROR if flow.engine == "rules" else Severity.WARNING
         what = f"the choice {name!r} has neither phrases nor a key"
-        yield Problem(
-            "unreachable-choice", what, "Add phrases to the intent or `dtmf` to the choice.", place, severity
-        )
+        yield Problem("unreachable-choice", what, "Add phrases to the intent or `dtmf` to the choice.", place, severity)
 
 
 def _clashes(intent: Intent, name: str, spoken: dict[str, str], place: Path) -> Iterator[Problem]:

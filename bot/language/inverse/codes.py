@@ -8,9 +8,7 @@ from bot.language.inverse.digits import readings
 from bot.language.inverse.tokens import Token, tokens
 
 _FIN = re.compile(r"[0-9A-HJ-NP-Z]{7}")
-_SKIPPED = frozenset(
-    {"fin", "finim", "kod", "kodu", "kodum", "kodumuz", "menim", "beli", "budur", "ve", "yazin", "he"}
-)
+_SKIPPED = frozenset({"fin", "finim", "kod", "kodu", "kodum", "kodumuz", "menim", "beli", "budur", "ve", "yazin", "he"})
 _NAMES = {
     "be": "B", "ce": "C", "se": "C", "de": "D", "fe": "F", "ef": "F", "ge": "G", "he": "H", "has": "H", "je": "J",
     "ke": "K",

@@ -24,9 +24,7 @@ _NIGHT = re.compile(r"gece\w{0,4}")
 _CLOCK_WORD = re.compile(r"saa?t\w{0,4}")
 _MINUTES = re.compile(r"deqiqe\w*|saniye\w*")
 _DATE_UNIT = re.compile(r"gun\w*|hefte\w*|nefer\w*|il\w*")
-_FIRST_SERVICE_HOUR = (
-    8  # 1 to 7 with no part of the day are of the afternoon: nobody rings a clinic for three at night
-)
+_FIRST_SERVICE_HOUR = 8  # 1 to 7 with no part of the day are of the afternoon: nobody rings a clinic for three at night
 
 
 def parse_time(text: str) -> time | None:

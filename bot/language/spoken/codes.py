@@ -43,9 +43,7 @@ def _plate(match: re.Match[str]) -> str:
 def _mixed(match: re.Match[str]) -> str:
     parts = re.findall(rf"\d+|[{_UPPER}]+", match["code"])
     spoken = [
-        (digit_group(part) if len(part) <= 3 else digit_by_digit(part))
-        if part.isdecimal()
-        else spell(part, latin=True)
+        (digit_group(part) if len(part) <= 3 else digit_by_digit(part)) if part.isdecimal() else spell(part, latin=True)
         for part in parts
     ]
     return attach(" ".join(spoken), match["suffix"] or "")
@@ -56,9 +54,7 @@ RULES = (
     Rule("card", re.compile(r"(?<![\w,.])\d{4}(?P<gap>[\s-]?)\d{4}(?P=gap)\d{4}(?P=gap)\d{4}(?![\w])"), _card),
     Rule(
         "FIN",
-        re.compile(
-            rf"(?<!\w)(?P<label>F[Iİ]N(?:[\s-]?kod\w*)?[\s:–-]{{1,3}})(?P<fin>[{_FIN_CHARACTERS}]{{7}})(?!\w)"
-        ),
+        re.compile(rf"(?<!\w)(?P<label>F[Iİ]N(?:[\s-]?kod\w*)?[\s:–-]{{1,3}})(?P<fin>[{_FIN_CHARACTERS}]{{7}})(?!\w)"),
         _fin,
     ),
     Rule("plate", re.compile(r"(?<![\w-])\d{2}[\s-][A-Z]{2}[\s-]\d{3}(?![\w-])"), _plate),

@@ -77,9 +77,7 @@ RULES = (
     ),
     Rule(
         "date",
-        re.compile(
-            rf"(?<![\w-])(?P<year>\d{{4}})-(?P<month>0[1-9]|1[0-2])-(?P<day>0[1-9]|[12]\d|3[01])(?!\d){_TAIL}"
-        ),
+        re.compile(rf"(?<![\w-])(?P<year>\d{{4}})-(?P<month>0[1-9]|1[0-2])-(?P<day>0[1-9]|[12]\d|3[01])(?!\d){_TAIL}"),
         _numeric,
     ),
     Rule(

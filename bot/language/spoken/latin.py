@@ -56,9 +56,7 @@ def _foreign(match: re.Match[str]) -> str:
 
 
 RULES = (
-    Rule(
-        "e-mail", re.compile(r"(?<![\w.])(?P<address>[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)"), _address
-    ),
+    Rule("e-mail", re.compile(r"(?<![\w.])(?P<address>[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)"), _address),
     Rule("web address", re.compile(r"(?<!\w)(?P<address>(?:https?://|www\.)[^\s,;()<>]*[\w/])"), _address),
     Rule(
         "web address",

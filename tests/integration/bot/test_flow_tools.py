@@ -362,7 +362,7 @@ async def test_a_visit_is_booked_at_the_demo_service() -> None:
     config = uvicorn.Config(create_app(), host="127.0.0.1", port=0, log_level="warning", lifespan="off")
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 (uvicorn has no event for it)
+    while not server.started:
         await asyncio.sleep(0)
     port = server.servers[0].sockets[0].getsockname()[1]
     visit = {"day": "2026-11-24", "time": "14:00", "phone": "+994501234567"}

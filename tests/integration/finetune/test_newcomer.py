@@ -37,9 +37,7 @@ def blocks(kind: str) -> list[str]:
 
 
 @pytest.mark.timeout(240)
-def test_the_newcomers_path_ends_with_a_folder_that_speaks(
-    base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_the_newcomers_path_ends_with_a_folder_that_speaks(base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     write_corpus(tmp_path / "recordings", sentences(10))
     for text in blocks("yaml"):
@@ -63,9 +61,7 @@ def test_the_newcomers_path_ends_with_a_folder_that_speaks(
     assert np.isfinite(samples).all()
 
 
-@pytest.mark.parametrize(
-    "recipe", sorted((PAGE.parents[1] / "finetune/recipes").glob("*.yaml")), ids=lambda p: p.stem
-)
+@pytest.mark.parametrize("recipe", sorted((PAGE.parents[1] / "finetune/recipes").glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_recipe_is_a_run(recipe: Path):
     assert read_settings(PrepareSettings if recipe.stem == "prepare" else RunSettings, recipe)
 

@@ -107,7 +107,7 @@ async def test_stall_of_the_bot_shorter_than_the_lead_is_not_heard() -> None:
     for _ in range(25):
         await left.play(LOUD)
 
-    time.sleep(0.25)  # noqa: ASYNC251 - the stall is what is tested
+    time.sleep(0.25)
     for _ in range(25):
         await left.play(LOUD)
     await left.drain()
@@ -122,7 +122,7 @@ async def test_slow_bot_is_told_what_it_missed() -> None:
     ours = RtpMediaFactory(settings())
     await ours.start()
     left, _ = await connected(ours)
-    time.sleep(2.3)  # noqa: ASYNC251 - longer than the mailbox holds
+    time.sleep(2.3)
 
     dropped = await left.receive()
     frame = await left.receive()

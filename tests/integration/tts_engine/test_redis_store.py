@@ -81,8 +81,7 @@ async def test_a_redis_that_does_not_answer_costs_context_and_a_tenth_of_a_secon
         redis.stop_answering()
         async with asyncio.timeout(2):  # on a busy machine
             spoken = [
-                pcm
-                async for pcm in client.speak(SpeechRequest(text="Salam", conversation=ConversationContext(id="c")))
+                pcm async for pcm in client.speak(SpeechRequest(text="Salam", conversation=ConversationContext(id="c")))
             ]
 
         assert spoken

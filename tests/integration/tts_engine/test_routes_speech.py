@@ -90,9 +90,7 @@ async def test_events_carry_the_audio_and_end_with_what_was_used() -> None:
         response = await create(http, stream_format="sse", conversation={"id": "c", "turn_id": "b1"})
 
     assert response.headers["content-type"].startswith("text/event-stream")
-    events = [
-        json.loads(line.removeprefix("data: ")) for line in response.text.split("\n") if line.startswith("data")
-    ]
+    events = [json.loads(line.removeprefix("data: ")) for line in response.text.split("\n") if line.startswith("data")]
     *deltas, done = events
     assert {delta["type"] for delta in deltas} == {"speech.audio.delta"}
     assert b"".join(base64.b64decode(delta["audio"]) for delta in deltas) == said("Salam")

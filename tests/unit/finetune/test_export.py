@@ -77,9 +77,7 @@ def test_the_exported_checkpoint_has_the_loss_that_training_had(base: Base, run:
         assert float(loss(stock, base)) == pytest.approx(run[1], abs=1e-5)
 
 
-def test_mimi_is_the_bases_to_the_bit_and_the_table_has_both_names(
-    base: Base, run: tuple[Run, float], tmp_path: Path
-):
+def test_mimi_is_the_bases_to_the_bit_and_the_table_has_both_names(base: Base, run: tuple[Run, float], tmp_path: Path):
     export(run[0], tmp_path / "voice")
     before, after = load_file(base.folder / "model.safetensors"), load_file(tmp_path / "voice/model.safetensors")
     assert after.keys() == before.keys() | set(AUDIO_TABLES)

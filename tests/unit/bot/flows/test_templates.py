@@ -23,9 +23,7 @@ def test_a_text_without_places_is_fixed() -> None:
     assert Template.of("").render({}) == ""
 
 
-@pytest.mark.parametrize(
-    "text", ["{{ a | nothing }}", "{{ }}", "{{ a b }}", "{{ a", "a }}", "{{ a.b }}", "{{ a() }}"]
-)
+@pytest.mark.parametrize("text", ["{{ a | nothing }}", "{{ }}", "{{ a b }}", "{{ a", "a }}", "{{ a.b }}", "{{ a() }}"])
 def test_places_that_cannot_be_read_are_refused(text: str) -> None:
     with pytest.raises(TemplateError):
         Template.of(text)

@@ -61,9 +61,7 @@ def test_speaking_twice_changes_nothing_and_leaves_no_digit(text: str) -> None:
 
 @given(st.dates(min_value=date(1900, 1, 1), max_value=date(2099, 12, 31)))
 def test_every_date_as_cldr_writes_it_is_day_month_and_ordinal_year(day: date) -> None:
-    spoken = (
-        f"{cardinal(day.day)} {cldr_dates.get_month_names('wide', locale='az')[day.month]} {ordinal(day.year)} il"
-    )
+    spoken = f"{cardinal(day.day)} {cldr_dates.get_month_names('wide', locale='az')[day.month]} {ordinal(day.year)} il"
     assert speakable(cldr_dates.format_date(day, "d MMMM y", locale="az")) == spoken
     assert speakable(cldr_dates.format_date(day, "dd.MM.y", locale="az")) == spoken
     assert speakable(day.isoformat()) == spoken

@@ -29,9 +29,7 @@ class _Server:
         self.client = httpx.AsyncClient(transport=transport, base_url="http://stt.test")
 
     async def post(self, **fields: str) -> httpx.Response:
-        return await self.client.post(
-            URL, files={"file": ("a.wav", SECOND)}, data={"model": "whisper-base", **fields}
-        )
+        return await self.client.post(URL, files={"file": ("a.wav", SECOND)}, data={"model": "whisper-base", **fields})
 
 
 @pytest.fixture

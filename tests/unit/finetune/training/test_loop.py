@@ -138,9 +138,7 @@ def test_the_folder_of_another_run_is_refused(base: Base, data: Path, whole: Pat
 
 
 def test_a_run_that_diverges_ends_with_advice(base: Base, data: Path, tmp_path: Path):
-    run = settings(
-        base, data, tmp_path, method={"type": "full", "learning_rate": 0.9}, loss={"codebook0_weight": 1e38}
-    )
+    run = settings(base, data, tmp_path, method={"type": "full", "learning_rate": 0.9}, loss={"codebook0_weight": 1e38})
     with pytest.raises(TrainingError, match="lower the learning rates"):
         train(run, quiet)
 

@@ -121,9 +121,7 @@ def test_silence_after_a_flush_is_no_underrun(silent: int) -> None:
 
 
 @given(
-    st.lists(
-        st.one_of(st.just("put"), st.just("flush"), st.just("take"), st.integers(0, 300).map(float)), max_size=200
-    )
+    st.lists(st.one_of(st.just("put"), st.just("flush"), st.just("take"), st.integers(0, 300).map(float)), max_size=200)
 )
 def test_every_frame_is_played_dropped_or_waits(steps: list[str | float]) -> None:
     pacer, now, put, taken, dropped_ms = filled(0), 10.0, 0, 0, 0

@@ -46,8 +46,7 @@ def test_halves_of_10_ms_sound_as_whole_frames_do() -> None:
     decoder = Decoder()
 
     halves = [
-        samples_of(decoder.decode(CodedFrame(MU_LAW, (Decode(frame[:80]), Decode(frame[80:])), 0)))
-        for frame in frames
+        samples_of(decoder.decode(CodedFrame(MU_LAW, (Decode(frame[:80]), Decode(frame[80:])), 0))) for frame in frames
     ]
 
     assert np.array_equal(np.concatenate(halves), np.concatenate(hear([Decode(f) for f in frames], MU_LAW)))

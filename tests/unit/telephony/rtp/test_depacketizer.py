@@ -67,9 +67,7 @@ def test_quiet_frames_are_where_the_delay_shrinks() -> None:
 
     frames = [ours.pull(now=0.561 + 0.02 * tick, quiet=True, media_time_ms=0) for tick in range(4)]
 
-    assert any(
-        isinstance(action, Decode) and action.merge is not None for frame in frames for action in frame.actions
-    )
+    assert any(isinstance(action, Decode) and action.merge is not None for frame in frames for action in frame.actions)
 
 
 def test_another_stream_begins_at_once() -> None:

@@ -204,8 +204,7 @@ def test_time_reaches_the_receiver() -> None:
 @given(
     st.lists(
         st.tuples(
-            st.binary(max_size=60)
-            | st.builds(lambda tail: build_rtcp([Goodbye((1,))]) + tail, st.binary(max_size=20)),
+            st.binary(max_size=60) | st.builds(lambda tail: build_rtcp([Goodbye((1,))]) + tail, st.binary(max_size=20)),
             st.sampled_from([RIGHT, NAT]),
             st.booleans(),
         ),

@@ -41,9 +41,7 @@ def test_packets_out_of_order_are_no_proof() -> None:
 def test_two_strangers_in_turn_prove_nothing() -> None:
     lock = lock_to(NAMED)
 
-    assert not any(
-        lock.admits(source, sequence=number, now=0.0) for number in range(10) for source in (NAT, STRANGER)
-    )
+    assert not any(lock.admits(source, sequence=number, now=0.0) for number in range(10) for source in (NAT, STRANGER))
 
 
 def test_once_locked_a_stranger_is_refused_for_as_long_as_the_known_source_speaks() -> None:

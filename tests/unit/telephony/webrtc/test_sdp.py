@@ -124,9 +124,7 @@ def test_candidates_are_written_once_at_the_head_of_the_bundle() -> None:
 
 
 def test_a_transport_without_candidates_is_written_with_the_discard_port() -> None:
-    text = write_description(
-        answer_to(parse_description(CHROMIUM), replace(OURS, candidates=()), ssrc=7), session_id=1
-    )
+    text = write_description(answer_to(parse_description(CHROMIUM), replace(OURS, candidates=()), ssrc=7), session_id=1)
     assert "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\n" in text
 
 
@@ -169,9 +167,7 @@ def test_the_transport_is_that_of_the_first_section_in_the_bundle() -> None:
     text = CHROMIUM.replace("BUNDLE 0 1", "BUNDLE 1 0")
     head, tail = text.split("m=application")
     text = (
-        head
-        + "m=application"
-        + tail.replace("v5Xk", "other").replace("a=mid:1", f"a=mid:1\na=candidate:9{CANDIDATE}")
+        head + "m=application" + tail.replace("v5Xk", "other").replace("a=mid:1", f"a=mid:1\na=candidate:9{CANDIDATE}")
     )
     transport = parse_description(text).transport
     assert (transport.ice_ufrag, transport.candidates) == ("other", (f"9{CANDIDATE}",))

@@ -39,9 +39,7 @@ def engine_of(tiny: TinyCsm, *, slots: int = 3, positions: int = 600, model: Csm
 
 
 @contextmanager
-def serving(
-    engine: TorchEngine, heard: Heard, also: Callable[[EngineEvent], None] = lambda _: None
-) -> Iterator[None]:
+def serving(engine: TorchEngine, heard: Heard, also: Callable[[EngineEvent], None] = lambda _: None) -> Iterator[None]:
     def sink(events: Sequence[EngineEvent]) -> None:
         for event in events:
             also(event)
