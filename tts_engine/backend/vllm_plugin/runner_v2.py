@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import inspect
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import vllm
@@ -26,8 +26,10 @@ from vllm.v1.worker.gpu.sample.output import SamplerOutput
 from vllm.v1.worker.gpu.sample.sampler import Sampler
 from vllm.v1.worker.gpu.states import RequestState
 
-from tts_engine.backend.vllm_plugin.csm_model import CsmForVllm
 from tts_engine.backend.vllm_plugin.frame_graphs import FrameGraphs
+
+if TYPE_CHECKING:  # the model names its state class, so it imports this module
+    from tts_engine.backend.vllm_plugin.csm_model import CsmForVllm
 
 KNOWN_VERSIONS = ("0.26.", "0.28.")
 _EXPECTED = {
