@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean, median
-from typing import Any
+from typing import Any, cast
 
 import soundfile
 import torch
@@ -170,7 +170,7 @@ def _floors(voice: Voice, corpus: TrainingCorpus, items: Sequence[Item], data: P
 def _perplexities(
     servable: Servable, corpus: TrainingCorpus, items: Sequence[Item], devices: Devices, dtype: torch.dtype
 ) -> tuple[float, ...]:
-    model: nn.Module = load_csm_for_training(servable.folder, dtype=dtype)
+    model = cast("nn.Module", load_csm_for_training(servable.folder, dtype=dtype))
     if servable.adapter is not None:
         model = PeftModel.from_pretrained(model, str(servable.adapter))
     bf16 = dtype == torch.bfloat16
