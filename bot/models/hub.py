@@ -11,8 +11,6 @@ from bot.errors import ModelFileError
 from bot.models.registry import HubSource, ModelFile
 from bot.models.settings import ModelSettings
 
-_BLOCK_BYTES = 1 << 20
-
 
 class Hub:
     """One conversation with a hub. Proxies are those of the environment, as for every HTTP client of the machine."""
@@ -41,7 +39,9 @@ class Hub:
         done = to.stat().st_size if to.is_file() else 0
         if done >= file.size_bytes:
             done = 0  # nothing to go on from: a whole file that was refused, or another file
-        headers = {"Range": f"bytes={done}-"} if done else {}
+        headers = {"Accept-Encoding": "identity"}  # a range of a compressed file is of no use
+        if done:
+            headers["Range"] = f"bytes={done}-"
         try:
             with self._client.stream(
                 "GET", self.url(source, file), headers=headers, timeout=self._timeout, follow_redirects=True
@@ -56,7 +56,7 @@ class Hub:
         answer: httpx.Response, to: Path, *, done: int, file: ModelFile, report: Callable[[int, int], None]
     ) -> None:
         with to.open("ab" if done else "wb") as out:
-            for block in answer.iter_bytes(_BLOCK_BYTES):
+            for block in answer.iter_bytes():
                 done += len(block)
                 if done > file.size_bytes:
                     raise ModelFileError(f"{file.name} is longer than its {file.size_bytes} bytes")

@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 
 import numpy as np
+import structlog
 import uvicorn
 from fastapi import FastAPI
 
@@ -20,6 +21,7 @@ from bot.recognition.settings import RecogniserServerSettings
 from bot.recognition.wav import RATE_HZ
 from bot.recognition.whisper import Request, Whisper
 
+_log = structlog.get_logger(__name__)
 _KEEP_ALIVE_S = 75  # longer than the bot's pool keeps an idle connection
 
 
@@ -31,10 +33,13 @@ def serve(settings: RecogniserServerSettings, models: ModelSettings) -> None:
     folder = ModelCache(models.folder).require(find(settings.model))
     listener = _listen(settings)
     app = make_app(folder, settings)
+    host, port = listener.getsockname()[:2]
+    _log.info("recogniser listens", url=f"http://{host}:{port}/v1", model=settings.model)
     config = uvicorn.Config(
         app,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=settings.drain_timeout_s,
+        ws="none",
         access_log=False,
         log_level="warning",
     )
