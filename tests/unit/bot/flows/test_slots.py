@@ -13,6 +13,7 @@ from bot.flows.slots import Keypad, Slot
         ({"type": "text", "pattern": "("}, "no regular expression"),
         ({"type": "text", "min": 1}, "`min` is an option of type money or number, not of text"),
         ({"type": "enum"}, "no `values`"),
+        ({"type": "digits"}, "has no `pattern`"),
         ({"type": "enum", "values": {"a": []}}, "at least 1 item"),
         ({"type": "phone_az", "dtmf": {"min": 5, "max": 3}}, "min 5 is more than max 3"),
         ({"type": "date", "within_days": -1}, "greater than or equal"),

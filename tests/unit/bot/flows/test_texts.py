@@ -6,7 +6,8 @@ from tests.fakes.flows import FRAME, flow_of
 _BODY = """\
 variables: {operator: ""}
 slots: {n: {ask: A, type: number, confirm: "{{ n }}", retry: B, rejections: [{if: n > 5, say: C}]}}
-tools: {t: {http: {method: GET, url: "https://example.com/"}, send: {n: "{{ n }}"}, filler: D, on: {ok: end, error: end}}}
+tools:
+  t: {http: {method: GET, url: "https://example.com/"}, send: {n: "{{ n }}"}, filler: D, on: {ok: end, error: end}}
 start: gate
 states:
   gate: {decide: [{if: n, then: ask}, {else: ask}]}
