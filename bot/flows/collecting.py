@@ -24,14 +24,18 @@ def begin(run: Run, state: CollectState) -> Step | None:
 
 def hear(run: Run, state: CollectState, text: str) -> str | None:
     """Read the slot's value, and note the values of `also` that the same words have."""
-    today = run.today
-    value = value_from_speech(run.flow.slots[state.collect], text, today=today)
+    value = value_from_speech(run.flow.slots[state.collect], text, today=run.today)
     if value is not None:
-        for name in state.also:
-            other = value_from_speech(run.flow.slots[name], text, today=today)
-            if other is not None:
-                run.offered[name] = other
+        offer(run, state.also, text)
     return value
+
+
+def offer(run: Run, names: tuple[str, ...], text: str) -> None:
+    """Keep the values of slots that words have in passing, until their own states come."""
+    for name in names:
+        value = value_from_speech(run.flow.slots[name], text, today=run.today)
+        if value is not None:
+            run.offered[name] = value
 
 
 def take(run: Run, state: CollectState, value: str) -> Step | None:

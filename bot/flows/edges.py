@@ -81,8 +81,8 @@ def _own_edges(flow: Flow, name: str, state: State) -> Iterator[Edge]:
             yield Edge(name, target.on_fail, Way.FAILURE, "transfer failed", (*place, "transfer", "on_fail"))
         case CollectState(then=then) | SayState(then=then):
             yield Edge(name, then, Way.NEXT, "", (*place, "then"))
-        case HangupState():
-            pass
+        case _:
+            return
 
 
 def _branches(name: str, branches: tuple[Branch, ...]) -> Iterator[Edge]:

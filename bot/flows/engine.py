@@ -30,7 +30,6 @@ from bot.flows.states import (
     CallState,
     CollectState,
     DecideState,
-    HangupState,
     LlmState,
     MenuState,
     SayState,
@@ -198,7 +197,7 @@ class FlowEngine:
                     self._go(turns.keys_ended(self._run), now)
                 case Clock.SPEECH:
                     self.heard("", now=now)
-                case Clock.ANSWER:
+                case _:
                     self._give_up(now)
             self._await_caller(now)
 
@@ -234,8 +233,8 @@ class FlowEngine:
                 self._call(tool, now)
             case TransferState():
                 return self._transfer(state)
-            case HangupState(hangup=reason):
-                run.hang_up(HangUpReason(reason))
+            case _:
+                run.hang_up(HangUpReason(state.hangup))
         return None
 
     def _call(self, name: str, now: float) -> None:

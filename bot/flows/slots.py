@@ -11,7 +11,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from bot.flows.fields import Condition, Identifier, Key, Said, Text
 
-SlotType: TypeAlias = Literal["phone_az", "fin", "date", "time", "number", "money", "enum", "boolean", "text"]
+SlotType: TypeAlias = Literal[
+    "phone_az", "fin", "date", "time", "number", "digits", "money", "enum", "boolean", "text"
+]
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 # Which options belong to which types; the rest are of every type.
@@ -20,7 +22,7 @@ _OPTIONS: Mapping[str, frozenset[str]] = {
     "max": frozenset({"number", "money"}),
     "whole": frozenset({"number"}),
     "values": frozenset({"enum"}),
-    "pattern": frozenset({"text"}),
+    "pattern": frozenset({"text", "digits"}),
     "within_days": frozenset({"date"}),
 }
 _NO_KEYPAD = frozenset({"fin", "text"})
@@ -97,6 +99,8 @@ class Slot(BaseModel):
                 raise ValueError(f"`{option}` is an option of type {owners}, not of {self.type}: remove it")
         if self.type == "enum" and not self.values:
             raise ValueError("an enum slot has no `values`: list them, each with its phrases")
+        if self.type == "digits" and self.pattern is None:
+            raise ValueError("a slot of digits has no `pattern`: say how many, such as '[0-9]{8}'")
         if self.dtmf is not None and self.type in _NO_KEYPAD:
             raise ValueError(f"a slot of type {self.type} cannot be keyed in: remove `dtmf`")
         return self

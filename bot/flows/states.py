@@ -79,7 +79,10 @@ class Choice(BaseModel):
 
 
 class MenuState(BaseModel):
-    """Ask, and go where the caller's intent or key leads. `yes` and `no` are where those answers lead."""
+    """Ask, and go where the caller's intent or key leads.
+
+    `yes` and `no` are where those answers lead; `also` takes slots from the words that name an intent.
+    """
 
     model_config = _STRICT
 
@@ -87,6 +90,7 @@ class MenuState(BaseModel):
     menu: tuple[Choice, ...] = Field(min_length=1)
     yes: Identifier | None = None
     no: Identifier | None = None
+    also: tuple[Identifier, ...] = ()
     barge_in: bool | None = None
     no_input: NoInput | None = None
     no_match: NoMatch | None = None

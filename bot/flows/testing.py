@@ -214,7 +214,7 @@ def _ending(call: Rehearsal) -> tuple[str, ...]:
             return ("hangup", reason.value)
         case Transfer(to=to):
             return ("transfer", to)
-        case None:
+        case _:
             return ()
 
 

@@ -27,6 +27,9 @@ def take_words(run: Run, text: str, *, understanding: bool, now: float) -> Step 
     if not text:
         return no_match(run)
     by_rules = not (understanding and run.flow.engine == "llm" and isinstance(state, MenuState))
+    if isinstance(state, MenuState):
+        run.offered.clear()
+        collecting.offer(run, state.also, text)
     if by_rules and (intent := said_exactly(run.flow, state, text)):
         return _follow(run, intent)
     if isinstance(state, MenuState) and (answered := _yes_or_no(state, text)):

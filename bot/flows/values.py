@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from decimal import Decimal, InvalidOperation
 
 from bot.flows.slots import Slot
 from bot.language.inverse.answers import parse_yes_no
 from bot.language.inverse.codes import parse_fin
 from bot.language.inverse.dates import date_from_digits, parse_date
+from bot.language.inverse.digits import readings
 from bot.language.inverse.money import parse_money
 from bot.language.inverse.numbers import parse_number
 from bot.language.inverse.phone import parse_phone, phone_from_digits
 from bot.language.inverse.times import parse_time, time_from_digits
+from bot.language.inverse.tokens import tokens
 from bot.language.phrases import best_match
 
 YES_KEY, NO_KEY = "1", "2"
@@ -23,17 +25,16 @@ _DECIMAL_KEY = "*"
 def value_from_speech(slot: Slot, text: str, *, today: date) -> str | None:
     """Read a slot's value from recognised text."""
     match slot.type:
-        case "phone_az":
-            return parse_phone(text)
-        case "fin":
-            return parse_fin(text)
+        case "phone_az" | "fin":
+            return parse_phone(text) if slot.type == "phone_az" else parse_fin(text)
         case "date":
             return _day(slot, parse_date(text, today=today), today)
         case "time":
-            at = parse_time(text)
-            return f"{at:%H:%M}" if at else None
+            return _time(parse_time(text))
         case "number" | "money":
             return _number(slot, parse_number(text) if slot.type == "number" else parse_money(text))
+        case "digits":
+            return next((digits for digits in readings(tokens(text)) if _fits(slot, digits)), None)
         case "enum":
             match = best_match(text, {name: value.phrases for name, value in slot.values.items()})
             return match.name if match else None
@@ -51,10 +52,11 @@ def value_from_keys(slot: Slot, digits: str, *, today: date) -> str | None:
         case "date":
             return _day(slot, date_from_digits(digits, today=today), today)
         case "time":
-            at = time_from_digits(digits)
-            return f"{at:%H:%M}" if at else None
+            return _time(time_from_digits(digits))
         case "number" | "money":
             return _number(slot, _decimal(digits))
+        case "digits":
+            return digits if _fits(slot, digits) else None
         case "enum":
             return next((name for name, value in slot.values.items() if value.dtmf == digits), None)
         case "boolean":
@@ -72,6 +74,10 @@ def _day(slot: Slot, day: date | None, today: date) -> str | None:
     if day is None or (slot.within_days is not None and not today <= day <= today + timedelta(days=slot.within_days)):
         return None
     return day.isoformat()
+
+
+def _time(at: time | None) -> str | None:
+    return f"{at:%H:%M}" if at else None
 
 
 def _number(slot: Slot, number: Decimal | None) -> str | None:
@@ -96,6 +102,8 @@ def _boolean(answer: bool | None) -> str | None:
 
 def _text(slot: Slot, text: str) -> str | None:
     said = text.strip().rstrip(".!?,")
-    if not said or (slot.pattern is not None and re.fullmatch(slot.pattern, said) is None):
-        return None
-    return said
+    return said if said and _fits(slot, said) else None
+
+
+def _fits(slot: Slot, text: str) -> bool:
+    return slot.pattern is None or re.fullmatch(slot.pattern, text) is not None

@@ -55,7 +55,9 @@ def _definitions(flow: Flow) -> Iterator[Problem]:
                     yield _unknown("slot", slot, flow.slots, ("states", name, "collect"))
             case CallState(call=tool) if tool not in flow.tools:
                 yield _unknown("tool", tool, flow.tools, ("states", name, "call"))
-            case MenuState(menu=choices):
+            case MenuState(menu=choices, also=also):
+                for index, other in enumerate(also):
+                    yield from _also(flow, "", other, ("states", name, "also", index))
                 for index, choice in enumerate(choices):
                     if choice.intent not in flow.intents:
                         yield _unknown("intent", choice.intent, flow.intents, ("states", name, "menu", index, "intent"))
@@ -106,12 +108,7 @@ def _doubles(flow: Flow) -> Iterator[Problem]:
 
 
 def _unused(flow: Flow) -> Iterator[Problem]:
-    collected = {
-        slot
-        for state in flow.states.values()
-        if isinstance(state, CollectState)
-        for slot in (state.collect, *state.also)
-    }
+    collected = {state.collect for state in flow.states.values() if isinstance(state, CollectState)}
     called = {state.call for state in flow.states.values() if isinstance(state, CallState)}
     chosen = {c.intent for state in flow.states.values() if isinstance(state, MenuState) for c in state.menu}
     chosen |= {name for name, intent in flow.intents.items() if intent.is_global}

@@ -150,6 +150,22 @@ def test_what_was_said_along_with_a_value_is_not_asked_for() -> None:
     assert call.engine.slots == {"day": "2026-11-24", "time": "14:00"}
 
 
+def test_what_is_said_along_with_a_wish_is_not_asked_for_and_the_next_wish_begins_anew() -> None:
+    menu = """\
+states:
+  menu: {say: Buyurun., menu: [{intent: book, then: day}, {intent: hours, then: menu}], also: [day, time]}
+"""
+    text = _DAY_AND_TIME.replace("states:\n", menu).replace("start: day", "start: menu")
+    call = rehearse(text)
+    call.hear("sabah saat ikiyə qəbula yazılmaq istəyirəm")
+    assert call.visited == ["day", "time"]
+    assert call.said == "çərşənbə axşamı. 24 noyabr, saat 14:00. Düzdür?"
+    call = rehearse(text)
+    call.hear("sabah iş saatları necədir")
+    call.hear("qəbula yazılmaq")
+    assert call.said == "Hansı gün?"
+
+
 def test_an_offered_value_that_will_not_do_is_asked_for() -> None:
     call = rehearse(_DAY_AND_TIME.replace(', say: "{{ day | weekday }}."', ""))
     call.hear("sabah axşam saat yeddidə")

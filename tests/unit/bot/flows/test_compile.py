@@ -71,3 +71,17 @@ def test_prompts_keep_their_places_without_filters_and_confirmations_are_asked_f
 
 def test_a_flow_that_begins_silently_begins_at_its_first_node_in_pipecat() -> None:
     assert compile_flow(_FLOW).config["initial_node"] == "menu"
+
+
+def test_a_flow_without_a_persona_has_no_role_and_rings_of_silent_states_end() -> None:
+    flow = flow_of("""\
+tools: {t: {http: {method: GET, url: "https://example.com/"}, on: {ok: again, error: again}}}
+start: menu
+states:
+  menu: {say: Buyurun., menu: [{intent: book, then: t}]}
+  again: {decide: [{if: open(), then: t}, {else: menu}]}
+  t: {call: t}
+""")
+    config = FlowConfig.model_validate(compile_flow(flow).config)
+    assert config.nodes["menu"].role_message is None
+    assert config.nodes["menu"].functions[0].targets() == ["menu"]

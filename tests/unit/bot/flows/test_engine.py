@@ -24,7 +24,7 @@ from bot.flows.actions import (
 )
 from bot.flows.engine import FlowEngine
 from bot.flows.flow import Flow
-from tests.fakes.flows import MONDAY_NOON, flow_of, rehearse
+from tests.fakes.flows import FRAME, MONDAY_NOON, flow_of, rehearse
 
 _MENU = """\
 start: menu
@@ -85,6 +85,11 @@ def test_a_call_begins_with_the_disclosure_which_cannot_be_interrupted() -> None
         StateEntered("menu", None, "start"),
         Say("Buyurun.", interruptible=True, cacheable=True),
     ]
+
+
+def test_a_call_without_a_disclosure_begins_with_its_first_state() -> None:
+    flow = flow_of(_MENU, frame=FRAME.replace("disclosure: Salam, bu robotdur.\n", ""))
+    assert _drain(_engine(flow))[0] == StateEntered("menu", None, "start")
 
 
 def test_before_the_start_there_is_no_state_and_nothing_to_do() -> None:
@@ -276,6 +281,20 @@ def test_a_tool_is_called_with_rendered_arguments_and_its_answer_is_kept() -> No
     assert call.said == "Bir saniyə. Nömrə A17. Sağ olun."
     assert SlotFilled("left", "3", pii=True) in call.actions
     assert call.engine.slots == {"n": "5", "id": "A17", "left": "3"}
+
+
+def test_a_tool_without_a_filler_is_called_in_silence() -> None:
+    call = rehearse(
+        _TOOL.replace("    filler: Bir saniyə.\n", ""), tools={"check": [ToolAnswered("ok", {"id": "A"})]}
+    )
+    call.hear("beş")
+    assert call.said == "Nömrə A. Sağ olun."
+
+
+def test_a_question_without_words_is_repeated_in_silence() -> None:
+    call = rehearse(_LLM.replace("say: Soruşun., ", ""))
+    call.hear("bir də deyin")
+    assert call.actions == []
 
 
 def test_a_status_leads_where_the_tool_or_the_state_says_and_an_unknown_one_to_error() -> None:

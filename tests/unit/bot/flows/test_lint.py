@@ -68,6 +68,7 @@ _SEEDS = [
     ("collect: phone", "collect: fone", "unknown-slot", "fone", True),
     ("collect: day,", "collect: day, also: [tme],", "unknown-slot", "tme", True),
     ("collect: day,", "collect: day, also: [day],", "also", "also: [day]", True),
+    ("say: Buyurun.", "say: Buyurun.\n    also: [tme]", "unknown-slot", "tme", True),
     ("call: booking", "call: bookin", "unknown-tool", "bookin}", True),
     ("intent: hours", "intent: horus", "unknown-intent", "horus", True),
     ("Nömrə {{ id }}.", "Nömrə {{ idd }}.", "unknown-value", "idd", True),

@@ -104,3 +104,11 @@ def test_a_test_file_with_mistakes_is_refused(old: str, new: str, tmp_path: Path
     with pytest.raises(FlowFileError) as caught:
         _run(_SUITE.replace(old, new, 1), tmp_path)
     assert all(problem.line > 1 for problem in caught.value.problems)
+
+
+def test_time_that_is_let_pass_after_the_end_changes_nothing(tmp_path: Path) -> None:
+    text = _SUITE.replace(
+        "      - {transfer_failed: true, expect: [{ended: [hangup, normal]}]}\n",
+        "      - {transfer_failed: true}\n      - {silence: true, expect: [{ended: [hangup, normal]}]}\n",
+    )
+    assert [outcome.failures for outcome in _run(text, tmp_path)] == [(), ()]
