@@ -443,7 +443,7 @@ def play_plan(both: Pair, plan: str, holders: list[Agent]) -> str:
     return handle
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(
     seed=st.integers(0, 2**32),
     quality=st.builds(
