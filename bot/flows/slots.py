@@ -11,9 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from bot.flows.fields import Condition, Identifier, Key, Said, Text
 
-SlotType: TypeAlias = Literal[
-    "phone_az", "fin", "date", "time", "number", "digits", "money", "enum", "boolean", "text"
-]
+SlotType: TypeAlias = Literal["phone_az", "fin", "date", "time", "number", "digits", "money", "enum", "boolean", "text"]
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 # Which options belong to which types; the rest are of every type.

@@ -284,9 +284,7 @@ def test_a_tool_is_called_with_rendered_arguments_and_its_answer_is_kept() -> No
 
 
 def test_a_tool_without_a_filler_is_called_in_silence() -> None:
-    call = rehearse(
-        _TOOL.replace("    filler: Bir saniyə.\n", ""), tools={"check": [ToolAnswered("ok", {"id": "A"})]}
-    )
+    call = rehearse(_TOOL.replace("    filler: Bir saniyə.\n", ""), tools={"check": [ToolAnswered("ok", {"id": "A"})]})
     call.hear("beş")
     assert call.said == "Nömrə A. Sağ olun."
 
