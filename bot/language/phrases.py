@@ -103,11 +103,6 @@ def nearest_match(text: str, named: Mapping[str, Sequence[Phrase]]) -> Match | N
     return None if rest and rest[0][1][0] == score else Match(name, phrase.text, score, exact=False)
 
 
-def likeness(phrase: Phrase, text: str) -> float:
-    """Compare a phrase with the most like stretch of a text: 1.0 is the same sound, 0.0 nothing alike."""
-    return _likeness(phrase, _Said.of(text), 0.0) or 0.0
-
-
 @dataclass(frozen=True, slots=True)
 class _Said:
     """What was said, by its sound; a phrase may begin where a word does."""
