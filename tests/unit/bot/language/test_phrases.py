@@ -1,17 +1,12 @@
 from __future__ import annotations
 
-import csv
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.language.phrases import Phrase, best_match, likeness
-
-_MISHEARD = Path(__file__).parents[3] / "data" / "az_misheard.tsv"
+from bot.language.phrases import Phrase, best_match
 
 
 def _phrases(**texts: Sequence[str]) -> Mapping[str, Sequence[Phrase]]:
@@ -112,24 +107,22 @@ def test_a_pattern_is_told_from_what_callers_say() -> None:
     assert not Phrase.of("yazıl*").is_natural
 
 
-@given(st.text(min_size=1, max_size=30))
-def test_likeness_is_one_for_the_phrase_itself_and_never_more(text: str) -> None:
-    phrase = Phrase.of("qəbula yazılmaq")
-    assert likeness(phrase, "QƏBULA yazılmaq") == 1.0
-    assert 0.0 <= likeness(phrase, text) <= 1.0
+@given(st.text(max_size=40))
+def test_any_text_is_matched_or_not_and_a_match_is_likely_enough(text: str) -> None:
+    match = best_match(text, _CLINIC)
+    assert match is None or 0.7 <= match.likeness <= 1.0
 
 
-def test_what_whisper_makes_of_telephone_speech_is_understood_as_measured() -> None:
-    with _MISHEARD.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    outcome: Counter[str] = Counter()
-    meanings = {name.removesuffix("_too") for name in _CLINIC}
-    for row in rows:
-        match = best_match(row["recognised"], _CLINIC)
-        found = match.name.removesuffix("_too") if match else None
-        if row["meaning"] in meanings:
-            outcome["right" if found == row["meaning"] else "wrong" if found else "missed"] += 1
-        elif match is not None and not match.exact:
-            outcome["false"] += 1
-    assert outcome["right"] >= 60
-    assert outcome["wrong"] == outcome["false"] == 0
+@given(st.sampled_from(["qəbula yazılmaq istəyirəm", "saat neçədə açılırsınız"]), st.data())
+def test_a_long_phrase_with_one_letter_dropped_is_still_that_phrase(said: str, data: st.DataObject) -> None:
+    at = data.draw(st.integers(min_value=1, max_value=len(said) - 1))
+    match = best_match(said[:at] + said[at + 1 :], _CLINIC)
+    assert match is not None
+    assert match.name == ("book" if said.startswith("q") else "hours")
+
+
+def test_light_words_make_no_likeness() -> None:
+    bank = _phrases(block=["kartı bağlamaq istəyirəm"], balance=["balansımı öyrənmək istəyirəm"])
+    assert best_match("qəbula yazılmaq istəyirəm", bank) is None
+    assert best_match("iş saatlarını öyrənmək istəyirəm", bank) is None
+    assert best_match("istəyirəm", _phrases(want=["istəyirəm"])) is not None
