@@ -9,9 +9,7 @@ def prefix_distance(prefix: str, word: str, *, limit: int) -> int:
     for row, letter in enumerate(prefix, start=1):
         current = [row]
         for column, other in enumerate(word, start=1):
-            current.append(
-                min(previous[column] + 1, current[column - 1] + 1, previous[column - 1] + (letter != other))
-            )
+            current.append(min(previous[column] + 1, current[column - 1] + 1, previous[column - 1] + (letter != other)))
         if min(current) > limit:
             return limit + 1
         previous = current

@@ -22,9 +22,7 @@ _MONDAY_NOON = datetime(2026, 11, 23, 12, 0)  # noqa: DTZ001 (wall clock of the 
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(), host="127.0.0.1", port=0, log_level="warning", lifespan="off")
-    )
+    server = uvicorn.Server(uvicorn.Config(create_app(), host="127.0.0.1", port=0, log_level="warning", lifespan="off"))
     ready = threading.Event()
     startup = server.startup
 

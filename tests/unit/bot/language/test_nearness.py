@@ -17,12 +17,8 @@ def _distance(first: str, second: str) -> int:
     return 1 + min(_distance(first[1:], second), _distance(first, second[1:]), _distance(first[1:], second[1:]))
 
 
-@given(
-    st.text(alphabet="abc", max_size=5), st.text(alphabet="abc", max_size=6), st.integers(min_value=0, max_value=3)
-)
-def test_what_follows_a_prefix_costs_nothing_and_a_limit_caps_the_distance(
-    prefix: str, word: str, limit: int
-) -> None:
+@given(st.text(alphabet="abc", max_size=5), st.text(alphabet="abc", max_size=6), st.integers(min_value=0, max_value=3))
+def test_what_follows_a_prefix_costs_nothing_and_a_limit_caps_the_distance(prefix: str, word: str, limit: int) -> None:
     nearest = min(_distance(prefix, word[:end]) for end in range(len(word) + 1))
     assert prefix_distance(prefix, word, limit=limit) == min(nearest, limit + 1)
 
