@@ -36,7 +36,7 @@ class RecogniserServerSettings(_Section):
     device: Literal["cpu", "cuda"] = "cpu"
     threads: int = Field(default=1, ge=1)  # of one recognition
     workers: int = Field(default=1, ge=1)  # recognitions side by side
-    beam_size: int = Field(default=5, ge=1, le=10)
+    beam_size: int = Field(default=1, ge=1, le=10)  # 1 is greedy: a third faster with hints, as many intents
     window_min_s: float = Field(default=5.0, ge=3.0, le=30.0)  # the encoder sees at least this much
     window_margin_s: float = Field(default=2.0, ge=0.5, le=30.0)  # and this much silence after the speech
     queue_limit: int = Field(default=16, ge=1)  # recognitions waiting or running; more: 503

@@ -55,20 +55,22 @@ class Row:
 
 _OPEN = {"whole_vocabulary": True}
 ROWS = (
-    Row("30 s window, beam 5, whole vocabulary (as faster-whisper does)", {**_OPEN, "window_min_s": 30}),
-    Row("15 s", {**_OPEN, "window_min_s": 15}),
-    Row("10 s", {**_OPEN, "window_min_s": 10}),
-    Row("8 s", {**_OPEN, "window_min_s": 8}),
-    Row("5 s or speech + 2 s", _OPEN),
-    Row("4 s or speech + 1 s", {**_OPEN, "window_min_s": 4, "window_margin_s": 1}),
-    Row("5 s, Azerbaijani tokens only"),
+    Row(
+        "30 s window, beam 5, whole vocabulary (as faster-whisper does)", {**_OPEN, "window_min_s": 30, "beam_size": 5}
+    ),
+    Row("15 s", {**_OPEN, "window_min_s": 15, "beam_size": 5}),
+    Row("10 s", {**_OPEN, "window_min_s": 10, "beam_size": 5}),
+    Row("8 s", {**_OPEN, "window_min_s": 8, "beam_size": 5}),
+    Row("5 s or speech + 2 s", {**_OPEN, "beam_size": 5}),
+    Row("4 s or speech + 1 s", {**_OPEN, "window_min_s": 4, "window_margin_s": 1, "beam_size": 5}),
+    Row("5 s, Azerbaijani tokens only", {"beam_size": 5}),
     Row("… beam 3", {"beam_size": 3}),
     Row("… beam 2", {"beam_size": 2}),
     Row("… greedy", {"beam_size": 1}),
-    Row("… float32", {"compute_type": "float32"}),
-    Row("… int8, 2 threads", {"threads": 2}),
-    Row("… with hints: **the default**", hints=True),
-    Row("… with hints, greedy", {"beam_size": 1}, hints=True),
+    Row("… float32", {"compute_type": "float32", "beam_size": 5}),
+    Row("… int8, 2 threads", {"threads": 2, "beam_size": 5}),
+    Row("… with hints", {"beam_size": 5}, hints=True),
+    Row("… with hints, greedy: **the default**", hints=True),
     Row("… with hints, 8 s", {"window_min_s": 8}, hints=True),
     Row("… with hints, clean 16 kHz", hints=True, clean=True),
 )
