@@ -174,13 +174,14 @@ def vllm_parity(tiny: TinyCsm, stand: Stand) -> None:
     prompts = prompts_of(tiny, 24)
     for name, settings in (("greedy", GREEDILY), ("sampled", DRAWN)):
         stand.listener.forget()
+        first = 0 if name == "greedy" else 1000  # a key that comes again within seconds is a preempted request
         for key, prompt in enumerate(prompts):
-            stand.submit(key, prompt, FRAMES, {**settings, "seed": key})
+            stand.submit(first + key, prompt, FRAMES, {**settings, "seed": key})
         stand.run()
         stand.listener.wait(len(prompts) * FRAMES)
         found: list[Tensor] = []
         for key, prompt in enumerate(prompts):
-            codes = torch.from_numpy(stand.listener.codes(key).astype(np.int64))
+            codes = torch.from_numpy(stand.listener.codes(first + key).astype(np.int64))
             found.append(gaps(tiny, prompt, codes, Sampling(**settings, seed=key)).flatten())
         gap = torch.cat(found)
         own = (gap <= 0).float().mean().item()
@@ -192,17 +193,17 @@ def vllm_parity(tiny: TinyCsm, stand: Stand) -> None:
 def vllm_context(tiny: TinyCsm, stand: Stand) -> None:
     prompt = prompts_of(tiny, 24)[23]
     stand.listener.forget()
-    stand.submit(1, prompt, FRAMES, GREEDILY)
+    stand.submit(2001, prompt, FRAMES, GREEDILY)
     stand.run()
     stand.listener.wait(FRAMES)
-    said = stand.listener.codes(1)
-    stand.submit(2, prompt, FRAMES, GREEDILY)
+    said = stand.listener.codes(2001)
+    stand.submit(2002, prompt, FRAMES, GREEDILY)
     again = stand.run()
     stand.listener.wait(2 * FRAMES)
     check(
         "a prompt said again",
-        np.array_equal(said, stand.listener.codes(2)),
-        f"{again[2]} of {len(prompt)} ids cached",
+        np.array_equal(said, stand.listener.codes(2002)),
+        f"{again[2002]} of {len(prompt)} ids cached",
     )
     turn, text = tiny.builder.turn(ContextTurn(0, "", said)), tiny.builder.build("Bəli.", speaker=0, reserve_frames=1)
     frames = slice(len(turn[0]) - len(said) - 1, None)
@@ -210,11 +211,11 @@ def vllm_context(tiny: TinyCsm, stand: Stand) -> None:
         np.concatenate([prompt.tokens, turn[0][frames], text.tokens]),
         np.concatenate([prompt.codes, turn[1][frames], text.codes]),
     )
-    stand.submit(3, later, FRAMES, GREEDILY)
-    hit = stand.run()[3]
+    stand.submit(2003, later, FRAMES, GREEDILY)
+    hit = stand.run()[2003]
     stand.listener.wait(3 * FRAMES)
     check("a later turn's own frames", hit >= len(prompt) + FRAMES - 16, f"{hit} of {len(later)} ids cached")
-    gap = gaps(tiny, later, torch.from_numpy(stand.listener.codes(3).astype(np.int64)), GREEDY)
+    gap = gaps(tiny, later, torch.from_numpy(stand.listener.codes(2003).astype(np.int64)), GREEDY)
     check("a later turn after cached frames", gap.quantile(0.999).item() < 0.25, f"largest gap {gap.max():.3f}")
 
 
@@ -244,6 +245,7 @@ def main() -> None:
     parser.add_argument("--vllm", action="store_true", help="compare vLLM's engine too")
     options = parser.parse_args()
     torch.manual_seed(0)
+    torch.backends.cudnn.allow_tf32 = False  # float32 is compared as float32
     with tempfile.TemporaryDirectory() as place:
         tiny = make_tiny(Path(place))
         print("| | what | found |\n|---|---|---|")

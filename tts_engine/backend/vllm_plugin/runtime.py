@@ -99,7 +99,7 @@ class CsmRuntime:
         """Take a request out; `finished` if it is known not to come back."""
         key = self._key_of.pop(request_id, None)
         if key is not None:
-            if finished:
+            if finished or key < 0:  # nobody preempts a warm-up
                 self._slots.ended(key)
             self._slots.remove(key, now=time.monotonic())
 

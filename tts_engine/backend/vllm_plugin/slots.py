@@ -35,9 +35,8 @@ class Slots:
         return self._live[key]
 
     def __len__(self) -> int:
-        """How many slots, from the first, hold a request."""
-        held = [*self._live.values(), *(slot for slot, _ in self._removed.values())]
-        return max(held, default=-1) + 1
+        """How many slots, from the first, hold a request that runs; those kept for the preempted need no step."""
+        return max(self._live.values(), default=-1) + 1
 
     def add(self, key: int, *, now: float) -> Place:
         """Give a slot; there is always one, since live requests are fewer than slots."""
