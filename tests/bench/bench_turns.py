@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python tests/bench/bench_turns.py [calls]
 
-Starts the product (`zeng demo`) and calls it: each call asks for the opening hours by voice, then twice by key. The
+Starts the product (`zeng demo`) and calls it: each call asks for the opening hours five times by voice and three times by key. The
 caller's end is the last loud frame that left; the bot's beginning is the first loud frame that came out of the
 caller's playout buffer. Stage shares are the bot's own, from its metrics.
 """
@@ -37,8 +37,9 @@ async def one_call(phones: Phones, clip: bytes) -> tuple[list[float], list[float
     caller = await phones.call()
     await caller.until_bot_speaks()
     await caller.until_bot_is_silent(seconds=60)
-    voice, keys = [await answer_time(caller, await caller.say(clip))], list[float]()
-    for _ in range(2):
+    voice = [await answer_time(caller, await caller.say(clip)) for _ in range(5)]
+    keys = list[float]()
+    for _ in range(3):
         pressed_at = loop.time()
         sending = asyncio.create_task(caller.leg.send_digits("2"))
         keys.append(await answer_time(caller, pressed_at + _KEY_EVENT_S))
@@ -71,7 +72,7 @@ async def measure(service: RunningService, calls: int) -> None:
 
 
 def main() -> None:
-    calls = int(sys.argv[1]) if len(sys.argv) > 1 else 10
+    calls = int(sys.argv[1]) if len(sys.argv) > 1 else 4
     with tempfile.TemporaryDirectory() as folder, running_service(Path(folder)) as service:
         asyncio.run(measure(service, calls))
 
