@@ -24,15 +24,15 @@ def generate(model: CsmModel, prompts: Sequence[Prompt], samplings: Sequence[Sam
     state = FrameState(model.config, slots=rows, like=like)
     for slot, sampling in enumerate(samplings):
         state.admit(slot, sampling)
-    slots = torch.arange(rows)
-    lengths = torch.tensor([len(prompt) for prompt in prompts])
-    tokens = torch.zeros(rows, longest, dtype=torch.int64)
-    codes = torch.zeros(rows, longest, model.config.num_codebooks, dtype=torch.int64)
+    slots = torch.arange(rows, device=like.device)
+    lengths = torch.tensor([len(prompt) for prompt in prompts], device=like.device)
+    tokens = torch.zeros(rows, longest, dtype=torch.int64, device=like.device)
+    codes = torch.zeros(rows, longest, model.config.num_codebooks, dtype=torch.int64, device=like.device)
     for row, prompt in enumerate(prompts):
         tokens[row, : len(prompt)] = torch.from_numpy(prompt.tokens)
         codes[row, : len(prompt)] = torch.from_numpy(prompt.codes)
     x = model.frames.embed(tokens, codes)
-    hidden = model.backbone(x, cache, slots, torch.zeros(rows, dtype=torch.int64), span=longest)
+    hidden = model.backbone(x, cache, slots, torch.zeros_like(slots), span=longest)
     hidden = hidden[slots, lengths - 1]
     out = [model.frames(hidden, slots, state).codes]
     for step in range(frames - 1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -10,8 +11,15 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import CsmConfig, CsmForConditionalGeneration, MimiConfig
 from transformers.utils import logging
 
+from tts_engine.model.checkpoint import Checkpoint
+from tts_engine.model.config import CsmConfig as Config
+from tts_engine.model.csm import CsmModel
+from tts_engine.model.prompt import PromptBuilder
+from tts_engine.model.tokenizer import TextTokenizer
+from tts_engine.model.weights import load_csm
+
 SPECIAL = ("<|begin_of_text|>", "<|end_of_text|>", "<|AUDIO|>", "<|audio_eos|>")
-CODEBOOK_SIZE = 64
+CODEBOOK_SIZE = 32
 
 
 def write_tokenizer(folder: Path) -> dict[str, int]:
@@ -38,7 +46,6 @@ def write_tiny_csm(folder: Path, *, num_codebooks: int = 8, seed: int = 0) -> Pa
     ids = write_tokenizer(folder)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    torch.manual_seed(seed)
     rope = {
         "rope_type": "llama3",
         "rope_theta": 500000.0,
@@ -51,7 +58,7 @@ def write_tiny_csm(folder: Path, *, num_codebooks: int = 8, seed: int = 0) -> Pa
         intermediate_size=32, codebook_dim=8, vector_quantization_hidden_dimension=8, num_quantizers=num_codebooks,
         codebook_size=CODEBOOK_SIZE, upsample_groups=16, layer_scale_initial_scale=0.5,
     )  # fmt: skip
-    sizes = {"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16}
+    sizes = {"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32}
     config = CsmConfig(
         **sizes, hidden_size=64, intermediate_size=96, num_codebooks=num_codebooks, vocab_size=CODEBOOK_SIZE + 3,
         text_vocab_size=len(SPECIAL) + 256, codebook_pad_token_id=CODEBOOK_SIZE + 2, max_position_embeddings=2048,
@@ -65,8 +72,9 @@ def write_tiny_csm(folder: Path, *, num_codebooks: int = 8, seed: int = 0) -> Pa
                                 "original_max_position_embeddings": 16},
         },
     )  # fmt: skip
-    model = CsmForConditionalGeneration(config).float().eval()
-    with torch.no_grad():
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(seed)
+        model = CsmForConditionalGeneration(config).float().eval()
         for name, parameter in model.named_parameters():
             if parameter.dim() > 1 and "codec" not in name:
                 fan = parameter.shape[-2] if "codebooks_head" in name else parameter.shape[-1]
@@ -92,3 +100,27 @@ def load_reference(folder: Path) -> CsmForConditionalGeneration:
 
 def _tie(model: CsmForConditionalGeneration) -> None:
     model.backbone_model.embed_tokens.embed_audio_tokens.weight = model.depth_decoder.model.embed_tokens.weight
+
+
+@dataclass(frozen=True, slots=True)
+class TinyCsm:
+    folder: Path
+    config: Config
+    model: CsmModel
+    builder: PromptBuilder
+    reference: CsmForConditionalGeneration
+
+
+def make_tiny(folder: Path, *, num_codebooks: int = 8) -> TinyCsm:
+    """The same weights in our model and in `transformers`."""
+    write_tiny_csm(folder, num_codebooks=num_codebooks)
+    config = Config.read(folder)
+    model = CsmModel(config)
+    load_csm(model, Checkpoint(folder))
+    builder = PromptBuilder(
+        TextTokenizer.read(folder),
+        num_codebooks=config.num_codebooks,
+        codebook_size=config.codebook_size,
+        positions=config.backbone.max_positions,
+    )
+    return TinyCsm(folder, config, model, builder, load_reference(folder))

@@ -227,7 +227,7 @@ def _mimi(raw: Json) -> MimiConfig:
         dilation_growth=int(_get(raw, "dilation_growth_rate", 2)),
         compress=int(_get(raw, "compress", 2)),
         codebook_size=int(_get(raw, "codebook_size", 2048)),
-        codebook_dim=int(_get(raw, "codebook_dim", hidden)),
+        codebook_dim=int(_get(raw, "codebook_dim", 256)),
         quantizer_dim=int(_get(raw, "vector_quantization_hidden_dimension", 256)),
         num_quantizers=int(_get(raw, "num_quantizers", 32)),
         num_semantic_quantizers=int(_get(raw, "num_semantic_quantizers", 1)),

@@ -27,7 +27,7 @@ class FrameState:
             return torch.zeros(slots + 1, *shape, dtype=dtype, device=like.device)
 
         self.scratch = slots
-        self.top_k_limit = min(top_k_limit, config.codebook_size)
+        self.top_k_limit, self._codebook_size = top_k_limit, config.codebook_size
         self.stream = zeros(dtype=torch.int64)
         self.frame = zeros(dtype=torch.int64)
         self.top_k = zeros(dtype=torch.int64) + 1
@@ -37,11 +37,12 @@ class FrameState:
 
     def admit(self, slot: int, sampling: Sampling, *, frame: int = 0) -> None:
         """Prepare a slot for a request that has `frame` frames already; raises ValueError over the top-k limit."""
-        if sampling.top_k > self.top_k_limit:
-            raise ValueError(f"top_k is {sampling.top_k}; this engine keeps at most {self.top_k_limit} candidates")
+        top_k = min(sampling.top_k, self._codebook_size)
+        if top_k > self.top_k_limit:
+            raise ValueError(f"top_k is {top_k}; this engine keeps at most {self.top_k_limit} candidates")
         self.stream[slot] = stream_key(sampling.seed)
         self.frame[slot] = frame
-        self.top_k[slot] = sampling.top_k
+        self.top_k[slot] = top_k
         self.temperature[slot, 0] = sampling.temperature
         self.temperature[slot, 1] = sampling.depth_temperature
 

@@ -2,7 +2,8 @@
 
 The noise is a hash, not a generator, so a request draws the same codes whatever else shares its batch, whichever row
 or slot it sits in, and in every backend. Only 32-bit integer arithmetic is used (held in int64, where no product
-overflows), so CPU and GPU agree to the bit; all shapes are static and nothing waits for the device.
+overflows), so CPU and GPU agree to the bit; all shapes are static and nothing waits for the device. (`torch.where`
+with a number does: it copies the number there. Hence `masked_fill`.)
 """
 
 from __future__ import annotations
@@ -71,13 +72,14 @@ def draw(logits: Tensor, keys: Tensor, temperature: Tensor, top_k: Tensor, *, li
 
     logits [B, V] of any float type, keys [B] int64, temperature [B] float32 (0 = greedy), top_k [B] int64 of 1 to
     `limit`; returns [B] int64. `limit` is a property of the engine, since the shapes must not depend on a request.
-    Equal best scores go to the lowest code, so that bfloat16's frequent ties do not depend on the kernel.
+    Equal best scores (fewer than `limit`) go to the lowest code, so that bfloat16's frequent ties do not depend on
+    the kernel.
     """
     values, codes = torch.topk(logits.float(), min(limit, logits.shape[-1]), dim=-1)
     floor = values.gather(1, (top_k - 1).clamp(max=values.shape[1] - 1)[:, None])
     greedy = temperature[:, None] <= 0
-    scores = values / torch.where(greedy, 1.0, temperature[:, None])
-    scores = scores + torch.where(greedy, 0.0, gumbel(keys, codes))
+    scores = values / temperature[:, None].masked_fill(greedy, 1.0)
+    scores = scores + gumbel(keys, codes).masked_fill(greedy, 0.0)
     scores = scores.masked_fill(values < floor, float("-inf"))
     best = scores.amax(-1, keepdim=True)
-    return torch.where(scores == best, codes, logits.shape[-1]).amin(-1)
+    return codes.masked_fill(scores != best, logits.shape[-1]).amin(-1)

@@ -56,9 +56,10 @@ class MimiDecoder(nn.Module):
         """Return samples [S, T * 1920] in -1..1 of codes [S, T, codebooks] for slots 0 to S - 1.
 
         active [S] bool: the slot's codes count; else its samples mean nothing and its state stays. fresh [S] bool:
-        the slot begins anew with this call. T is at most half the window (125 frames).
+        the slot begins anew with this call. T is at most the state's `max_frames`.
         """
         slots = codes.shape[0]
+        assert codes.shape[1] <= state.max_frames, f"{codes.shape[1]} frames; this state takes {state.max_frames}"
         state.begin(slots, fresh)
 
         def conv(module: StreamingConv, x: Tensor) -> Tensor:
@@ -85,22 +86,28 @@ class MimiDecoder(nn.Module):
 
 
 class MimiState:
-    """What streams carry, by slot: past inputs of the convolutions, a ring of keys and values, and the position."""
+    """What streams carry, by slot: past inputs of the convolutions, a ring of keys and values, and the position.
 
-    def __init__(self, decoder: MimiDecoder, *, slots: int, like: Tensor) -> None:
+    The ring holds the window and what one call adds (`max_frames`), so that a call writes before it attends and
+    copies nothing: on an H100 the copy was 6.3 of 13.9 ms at 512 slots. A slot that is not active writes too, onto
+    columns that nobody reads any more, and its position stays.
+    """
+
+    def __init__(self, decoder: MimiDecoder, *, slots: int, like: Tensor, max_frames: int = 125) -> None:
         config, device = decoder.config, like.device
-        self.dtype, self.slots, self.window = like.dtype, slots, config.window
+        self.dtype, self.slots, self.window, self.max_frames = like.dtype, slots, config.window, max_frames
         self._places: dict[StreamingConv, slice] = {}
         width = 0
         for conv in decoder.convolutions():
             self._places[conv] = slice(width, width + conv.channels * conv.context)
             width += conv.channels * conv.context
         self._past = torch.zeros(slots, width, dtype=self.dtype, device=device)
-        # the last column takes what slots that are not active would write
-        ring = (config.num_layers, 2, slots, config.num_heads, config.window + 1, config.head_dim)
-        self._ring = torch.zeros(ring, dtype=self.dtype, device=device)
+        columns = -(-(config.window + 2 * max_frames) // 8) * 8  # aligned, for the matrix products
+        # zeros, since a masked key is still multiplied and NaN would survive that
+        shape = (config.num_layers, 2, slots, config.num_heads, columns, config.head_dim)
+        self._ring = torch.zeros(shape, dtype=self.dtype, device=device)
         self._position = torch.zeros(slots, dtype=torch.int64, device=device)
-        self._ring_index = torch.arange(config.window, device=device)
+        self._ring_index = torch.arange(columns, device=device)
 
     def begin(self, slots: int, fresh: Tensor) -> None:
         """Clear the fresh ones of the first `slots`; the ring needs no clearing, the position says what is in it."""
@@ -125,27 +132,24 @@ class MimiState:
         self, steps: int, active: Tensor, frequencies: Tensor
     ) -> tuple[Tensor, Tensor, Callable[[int], Attend]]:
         """Angles of the next `steps` positions of each slot, and the way to attend to the window before them."""
-        slots, window = active.shape[0], self.window
+        slots, columns = active.shape[0], self._ring_index.shape[0]
         start = self._position[:slots, None]
         new = start + torch.arange(steps, device=active.device)
-        # ring index i holds the newest position before `start` that is i modulo the window, if there is one yet
-        old = start - 1 - (start - 1 - self._ring_index) % window
-        mask = torch.cat((old, new), dim=-1)[:, None] <= new[..., None]
-        mask &= torch.cat((old, new), dim=-1)[:, None] > new[..., None] - window
-        mask &= torch.cat((old >= 0, torch.ones_like(new, dtype=torch.bool)), dim=-1)[:, None]
-        columns = torch.where(active[:, None], new % window, window)[:, None, :, None]
+        # column c holds the newest position so far that is c modulo the number of columns, if there is one yet
+        last = start + steps - 1
+        held = (last - (last - self._ring_index) % columns)[:, None]
+        mask = (held <= new[..., None]) & (held > new[..., None] - self.window) & (held >= 0)
+        where = (new % columns)[:, None, :, None]
         cos, sin = (angle.to(self.dtype)[:, None] for angle in rotations(new, frequencies))
 
         def layer(index: int) -> Attend:
             keys, values = self._ring[index, :, :slots]
 
             def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-                seen = torch.cat((keys[:, :, :window], key), dim=2), torch.cat((values[:, :, :window], value), dim=2)
-                mixed = attention(query, *seen, mask)
-                where = columns.expand_as(key)
-                keys.scatter_(2, where, key)
-                values.scatter_(2, where, value)
-                return mixed
+                index = where.expand_as(key)
+                keys.scatter_(2, index, key)
+                values.scatter_(2, index, value)
+                return attention(query, keys, values, mask)
 
             return attend
 

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from tests.fakes.plain_generation import GREEDY, generate
-from tests.unit.tts_engine.model.conftest import TinyCsm, make_tiny
+from tests.fakes.tiny_csm import TinyCsm, make_tiny
 from tts_engine.model.checkpoint import Checkpoint
 from tts_engine.model.mimi.encoder import MimiEncoder
 from tts_engine.model.mimi.weights import load_encoder

@@ -1,0 +1,161 @@
+"""How long a frame takes on a GPU at 1 to 1,024 streams, and in what.
+
+    PYTHONPATH=. python tests/gpu/bench_frame.py [--vllm]
+
+Weights are random, of CSM-1B's sizes: all that time depends on. Without --vllm: depth decoder, Mimi and
+the whole step, each as a CUDA graph. With it, vLLM too: its backbone by events around its own graph, and what is left
+of a step is the host. 80 ms is real time. Run it twice at each size before believing it: Triton compiles on first
+use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tests.gpu.stand import Stand, fill_randomly, vllm_stand, write_csm_1b_config
+from tts_engine.backend.vllm_plugin.frame_graphs import FrameGraphs
+from tts_engine.backend.vllm_plugin.outlet import RingOutlet
+from tts_engine.backend.vllm_plugin.runtime import CsmRuntime, Limits
+from tts_engine.backend.vllm_plugin.wire import RowFormat
+from tts_engine.model.config import CsmConfig
+from tts_engine.model.frame import FrameDecoder
+from tts_engine.model.mimi.decoder import MimiDecoder
+from tts_engine.model.prompt import Prompt
+
+SIZES = (1, 32, 128, 256, 512, 1024)
+SAMPLING = {"temperature": 0.9, "depth_temperature": 0.9, "top_k": 50}
+PROMPT = 60
+
+
+def timed(work: Callable[[], object], *, times: int = 20) -> float:
+    """Milliseconds on the GPU."""
+    for _ in range(3):
+        work()
+    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    start.record()
+    for _ in range(times):
+        work()
+    end.record()
+    end.synchronize()
+    return start.elapsed_time(end) / times
+
+
+def captured(work: Callable[[], object]) -> torch.cuda.CUDAGraph:
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        work()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        work()
+    return graph
+
+
+@torch.inference_mode()
+def bench_parts(codec_dtype: torch.dtype) -> dict[int, tuple[float, float, float]]:
+    """Depth decoder, Mimi, and the whole frame step in milliseconds, by number of streams."""
+    config = CsmConfig.from_hf({})
+    with torch.device("cuda"):
+        frames = FrameDecoder(config).to(torch.bfloat16)
+        mimi = MimiDecoder(config.mimi).to(codec_dtype)
+    fill_randomly(frames)
+    fill_randomly(mimi)
+    width = RowFormat(config.mimi.frame_samples, config.num_codebooks).width
+    limits = Limits(requests=max(SIZES), positions=2048, tokens=2 * max(SIZES), spare_slots=0)
+
+    def nobody(keys: object, rows: object) -> None:
+        """Nobody listens."""
+
+    runtime = CsmRuntime(frames, mimi, limits, RingOutlet(nobody, rows=limits.slots, width=width), nobody)
+    began = time.perf_counter()
+    graphs = FrameGraphs(runtime, torch.zeros(1, config.backbone.hidden_size, dtype=torch.bfloat16, device="cuda"))
+    torch.cuda.synchronize()
+    print(f"{len(graphs.sizes)} graphs in {time.perf_counter() - began:.1f} s")
+    results: dict[int, tuple[float, float, float]] = {}
+    for size in SIZES:
+        hidden = torch.randn(size, config.backbone.hidden_size, dtype=torch.bfloat16, device="cuda")
+        slots, positions = torch.arange(size, device="cuda"), torch.full((size,), 100, device="cuda")
+        every = torch.ones(size, dtype=torch.bool, device="cuda")
+        codes = torch.zeros(size, 1, config.num_codebooks, dtype=torch.int64, device="cuda")
+        depth = captured(lambda h=hidden, s=slots: frames(h, s, runtime.state.frames))
+        codec = captured(lambda c=codes, e=every: mimi(c, runtime.state.mimi, active=e, fresh=~e))
+        whole = timed(lambda h=hidden, s=slots, p=positions, n=size: graphs.say(h, s, p, rows=n))
+        results[size] = timed(depth.replay), timed(codec.replay), whole
+    runtime.close()
+    return results
+
+
+def bench_vllm(stand: Stand, size: int) -> tuple[float, float, float]:
+    """Milliseconds of a step, of the backbone in it, and to the first frame of all, at `size` streams."""
+    manager, events = stand.runner.cudagraph_manager, list[tuple[torch.cuda.Event, torch.cuda.Event]]()
+    plain = manager.run_fullgraph
+
+    def watched(*arguments: object) -> object:
+        pair = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        pair[0].record()
+        output = plain(*arguments)
+        pair[1].record()
+        events.append(pair)
+        return output
+
+    def run(frames: int, key: int) -> tuple[float, float]:
+        stand.listener.forget()
+        began = time.perf_counter()
+        for row in range(size):
+            tokens = np.random.default_rng(key + row).integers(10, 100_000, PROMPT).astype(np.int32)
+            codes = np.zeros((PROMPT, stand.config.num_codebooks), np.int16)
+            stand.submit(key + row, Prompt(tokens, codes), frames, {**SAMPLING, "seed": row}, ignore_end=True)
+        stand.run()
+        return time.perf_counter() - began, max(stand.listener.first_at.values()) - began
+
+    run(8, 1)
+    short, _ = run(20, 10_000)
+    manager.run_fullgraph = watched
+    long, first = run(120, 20_000)
+    manager.run_fullgraph = plain
+    torch.cuda.synchronize()
+    backbone = float(np.median([start.elapsed_time(end) for start, end in events[-80:]])) if events else float("nan")
+    return (long - short) / 100 * 1000, backbone, first * 1000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--vllm", action="store_true", help="bench vLLM's engine too")
+    parser.add_argument("--codec-dtype", default="bfloat16", choices=("bfloat16", "float32"))
+    options = parser.parse_args()
+    print(torch.cuda.get_device_name(), torch.__version__)
+    parts = bench_parts(getattr(torch, options.codec_dtype))
+    torch.cuda.empty_cache()
+    print("| streams | depth ms | Mimi ms | frame step ms |\n|--:|--:|--:|--:|")
+    for size, (depth, codec, whole) in parts.items():
+        print(f"| {size} | {depth:.2f} | {codec:.2f} | {whole:.2f} |")
+    if not options.vllm:
+        return
+    with tempfile.TemporaryDirectory() as place:
+        folder = write_csm_1b_config(Path(place))
+        settings = {
+            "load_format": "dummy",
+            "max_num_seqs": max(SIZES),
+            "dtype": "bfloat16",
+            "enable_prefix_caching": False,
+        }
+        with vllm_stand(folder, codec_dtype=options.codec_dtype, **settings) as stand:
+            print("| streams | step ms | backbone | depth | Mimi | host and rest | first frame of all ms |")
+            print("|--:|--:|--:|--:|--:|--:|--:|")
+            for size, (depth, codec, whole) in parts.items():
+                step, backbone, first = bench_vllm(stand, size)
+                rest = step - backbone - whole
+                print(
+                    f"| {size} | {step:.2f} | {backbone:.2f} | {depth:.2f} | {codec:.2f} | {rest:.2f} | {first:.0f} |"
+                )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,281 @@
+"""Does the GPU say what the processor says? `PYTHONPATH=. python tests/gpu/parity.py [--vllm]`; exits with 1 if not.
+
+A tiny random checkpoint, as the arithmetic is the same at any size. In float32 codes must be equal. In bfloat16 they
+part at the first near tie, so the processor follows the GPU's codes (teacher forcing) and each must be its own best
+choice or miss it by little: `gap` is how far the score of the GPU's code lies under the best one, in units of the
+spread of the scores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tests.fakes.plain_generation import GREEDY, generate
+from tests.fakes.tiny_csm import TinyCsm, make_tiny
+from tests.gpu.stand import Stand, vllm_stand
+from tts_engine.backend.vllm_plugin.frame_graphs import FrameGraphs
+from tts_engine.backend.vllm_plugin.outlet import RingOutlet
+from tts_engine.backend.vllm_plugin.runtime import CsmRuntime, Limits
+from tts_engine.backend.vllm_plugin.wire import RowFormat
+from tts_engine.model.backbone import KvCache
+from tts_engine.model.checkpoint import Checkpoint
+from tts_engine.model.csm import CsmModel
+from tts_engine.model.mimi.decoder import MimiDecoder, MimiState
+from tts_engine.model.mimi.weights import load_decoder
+from tts_engine.model.prompt import AUDIO, ContextTurn, Prompt
+from tts_engine.model.sampling import Sampling, frame_keys, gumbel, stream_key
+from tts_engine.model.weights import load_csm
+
+FRAMES = 40
+DRAWN = {"temperature": 0.9, "depth_temperature": 0.9, "top_k": 20}
+GREEDILY = {"temperature": 0.0, "depth_temperature": 0.0}
+failed: list[str] = []
+
+
+def check(name: str, good: bool, found: str) -> None:
+    print(f"| {'ok' if good else 'FAILED'} | {name} | {found} |", flush=True)
+    if not good:
+        failed.append(name)
+
+
+def prompts_of(tiny: TinyCsm, count: int) -> list[Prompt]:
+    random = np.random.default_rng(0)
+    return [
+        tiny.builder.build(
+            "Söz " * (1 + n % 7),
+            speaker=0,
+            context=[ContextTurn(1, "a", random.integers(1, 32, (5 + n, tiny.config.num_codebooks), np.int16))]
+            * (n % 3),
+            reserve_frames=100,
+        )
+        for n in range(count)
+    ]
+
+
+def on_gpu(tiny: TinyCsm, dtype: torch.dtype) -> tuple[CsmModel, MimiDecoder]:
+    with torch.device("cuda"):
+        model, mimi = CsmModel(tiny.config).to(dtype), MimiDecoder(tiny.config.mimi)
+    load_csm(model, Checkpoint(tiny.folder))
+    load_decoder(mimi, Checkpoint(tiny.folder))
+    return model, mimi
+
+
+def noise_parity() -> None:
+    streams, frames = torch.tensor([stream_key(n) for n in range(1000)]), torch.arange(1000) * 7
+    keys, device_keys = frame_keys(streams, frames, 32), frame_keys(streams.cuda(), frames.cuda(), 32)
+    check("noise keys", torch.equal(keys, device_keys.cpu()), "1,000 rows, to the bit")
+    codes = torch.arange(64).expand(1000, -1)
+    difference = (gumbel(keys[:, 0], codes) - gumbel(device_keys[:, 0], codes.cuda()).cpu()).abs().max().item()
+    check("noise", difference < 1e-5, f"largest difference {difference:.1e}")
+
+
+def module_parity(tiny: TinyCsm) -> None:
+    """Frame graphs in float32 against the model on the processor, with graphs of several sizes and idle slots."""
+    model, mimi = on_gpu(tiny, torch.float32)
+    limits = Limits(requests=12, positions=2048, tokens=64, spare_slots=0)
+    width = RowFormat(tiny.config.mimi.frame_samples, tiny.config.num_codebooks).width
+    heard: list[tuple[int, np.ndarray]] = []
+
+    def take(keys: np.ndarray, rows: np.ndarray) -> None:
+        heard.extend(zip(keys.tolist(), rows.copy(), strict=True))
+
+    outlet = RingOutlet(take, rows=limits.slots, width=width)
+    runtime = CsmRuntime(model.frames, mimi, limits, outlet, take)
+    graphs = FrameGraphs(runtime, torch.zeros(1, 64, device="cuda"))
+    hidden = torch.randn(6, FRAMES, 64)
+    for row in range(6):
+        runtime.add(f"r{row}", {"key": row, "sampling": {**DRAWN, "seed": row}, "frames": b""}, [1, 2], known=2)
+    for frame in range(FRAMES):
+        rows = [row for row in range(6) if (frame + row) % 5]  # each rests at every fifth step
+        slots = torch.tensor(rows, device="cuda")
+        said = graphs.say(hidden[rows, frame].cuda(), slots, slots + 10 + frame, rows=runtime.rows)
+        runtime.emit(said.out)
+    runtime.close()
+    slow = MimiDecoder(tiny.config.mimi)
+    load_decoder(slow, Checkpoint(tiny.folder))
+    from tts_engine.backend.vllm_plugin.outlet import DirectOutlet  # noqa: PLC0415 - the processor's side of the same
+
+    expected: list[tuple[int, np.ndarray]] = []
+
+    def expect(keys: np.ndarray, rows: np.ndarray) -> None:
+        expected.extend(zip(keys.tolist(), rows.copy(), strict=True))
+
+    plain = CsmRuntime(tiny.model.frames, slow, limits, DirectOutlet(expect), expect)
+    for row in range(6):
+        plain.add(f"r{row}", {"key": row, "sampling": {**DRAWN, "seed": row}, "frames": b""}, [1, 2], known=2)
+    for frame in range(FRAMES):
+        rows = [row for row in range(6) if (frame + row) % 5]
+        slots = torch.tensor(rows)
+        plain.emit(plain.say(hidden[rows, frame], slots, slots + 10 + frame, rows=plain.rows).out)
+    same = [
+        a for a, b in zip(heard, expected, strict=True) if a[0] == b[0] and np.array_equal(a[1][1920:], b[1][1920:])
+    ]
+    check(
+        "frame graphs, float32, sampled", len(same) == len(expected), f"{len(same)} of {len(expected)} frames equal"
+    )
+    loudest = max(np.abs(a[1][:1920].astype(int) - b[1][:1920]).max() for a, b in zip(heard, expected, strict=True))
+    check("sound of the frame graphs", bool(loudest <= 40), f"largest difference {loudest} of 32,767")
+
+
+def mimi_parity(tiny: TinyCsm) -> None:
+    """A frame at a time on the GPU against one shot on the processor, past the window."""
+    codes = torch.randint(0, 32, (3, 160, tiny.config.num_codebooks))
+    expected = tiny.reference.codec_model.decode(codes.transpose(1, 2)).audio_values[:, 0]
+    _, mimi = on_gpu(tiny, torch.float32)
+    for dtype, least_db in ((torch.float32, 60.0), (torch.bfloat16, 20.0)):
+        mimi = mimi.to(dtype)
+        state = MimiState(mimi, slots=3, like=mimi.first.weight, max_frames=1)
+        every = torch.ones(3, dtype=torch.bool, device="cuda")
+        parts = [
+            mimi(codes[:, n : n + 1].cuda(), state, active=every, fresh=every & (n == 0)).cpu() for n in range(160)
+        ]
+        noise = torch.cat(parts, dim=-1) - expected
+        ratio = 10 * torch.log10(expected.square().mean() / noise.square().mean()).item()
+        check(f"Mimi streamed, {str(dtype)[6:]}", ratio > least_db, f"signal to noise {ratio:.0f} dB")
+
+
+def forced_logits(tiny: TinyCsm, prompt: Prompt, codes: Tensor) -> Tensor:
+    """Logits [frames, codebooks, size] of the processor in float32 for codes [frames, codebooks] after a prompt."""
+    model = tiny.model
+    tokens = torch.cat((torch.from_numpy(prompt.tokens).long(), torch.full((len(codes) - 1,), AUDIO)))
+    every = torch.cat((torch.from_numpy(prompt.codes).long(), codes[:-1]))
+    cache = KvCache(tiny.config.backbone, slots=1, positions=len(tokens), like=model.frames.audio_table)
+    slot = torch.tensor([0])
+    hidden = model.backbone(model.frames.embed(tokens, every)[None], cache, slot, slot, span=len(tokens))[0]
+    hidden = hidden[len(prompt) - 1 :]
+    first = hidden @ model.frames.first_head.T
+    return torch.cat((first[:, None], model.frames.depth.logits(hidden, codes)), dim=1)
+
+
+def gaps(tiny: TinyCsm, prompt: Prompt, codes: Tensor, sampling: Sampling) -> Tensor:
+    """How far each code is from what the processor would have said [frames, codebooks], in spreads of the scores."""
+    logits = forced_logits(tiny, prompt, codes)
+    frames = torch.arange(len(codes))
+    keys = frame_keys(torch.full((len(codes),), stream_key(sampling.seed)), frames, codes.shape[1])
+    spread, chosen = logits.std(-1), codes[..., None]
+    if sampling.temperature == 0:
+        return (logits.amax(-1) - logits.gather(-1, chosen)[..., 0]) / spread
+    ids = torch.arange(logits.shape[-1]).expand(len(codes), -1)
+    noise = torch.stack([gumbel(keys[:, n], ids) for n in range(codes.shape[1])], dim=1)
+    scores = logits / sampling.temperature + noise
+    kth = logits.topk(sampling.top_k, dim=-1).values[..., -1]
+    best = scores.masked_fill(logits < kth[..., None], float("-inf")).amax(-1)
+    gap = (best - scores.gather(-1, chosen)[..., 0]) / spread
+    # a code just outside of the processor's top k may be just inside of the GPU's, but only just
+    return gap.masked_fill(logits.gather(-1, chosen)[..., 0] < kth - 0.25 * spread, float("inf"))
+
+
+def vllm_parity(tiny: TinyCsm, stand: Stand) -> None:
+    prompts = prompts_of(tiny, 24)
+    for name, settings in (("greedy", GREEDILY), ("sampled", DRAWN)):
+        stand.listener.forget()
+        for key, prompt in enumerate(prompts):
+            stand.submit(key, prompt, FRAMES, {**settings, "seed": key})
+        stand.run()
+        stand.listener.wait(len(prompts) * FRAMES)
+        found: list[Tensor] = []
+        for key, prompt in enumerate(prompts):
+            codes = torch.from_numpy(stand.listener.codes(key).astype(np.int64))
+            found.append(gaps(tiny, prompt, codes, Sampling(**settings, seed=key)).flatten())
+        gap = torch.cat(found)
+        own = (gap <= 0).float().mean().item()
+        check(
+            f"vLLM bfloat16, {name}, forced", own > 0.95, f"{own:.1%} the processor's own choice of {len(gap)} codes"
+        )
+        worst = gap.quantile(0.999).item()
+        check(f"gap of the others, {name}", worst < 0.25, f"99.9 % under {worst:.3f}, largest {gap.max():.3f}")
+
+
+def vllm_context(tiny: TinyCsm, stand: Stand) -> None:
+    prompt = prompts_of(tiny, 24)[23]
+    stand.listener.forget()
+    stand.submit(1, prompt, FRAMES, GREEDILY)
+    stand.run()
+    stand.listener.wait(FRAMES)
+    said = stand.listener.codes(1)
+    stand.submit(2, prompt, FRAMES, GREEDILY)
+    again = stand.run()
+    stand.listener.wait(2 * FRAMES)
+    check(
+        "a prompt said again",
+        np.array_equal(said, stand.listener.codes(2)),
+        f"{again[2]} of {len(prompt)} ids cached",
+    )
+    turn, text = tiny.builder.turn(ContextTurn(0, "", said)), tiny.builder.build("Bəli.", speaker=0, reserve_frames=1)
+    frames = slice(len(turn[0]) - len(said) - 1, None)
+    later = Prompt(
+        np.concatenate([prompt.tokens, turn[0][frames], text.tokens]),
+        np.concatenate([prompt.codes, turn[1][frames], text.codes]),
+    )
+    stand.submit(3, later, FRAMES, GREEDILY)
+    hit = stand.run()[3]
+    stand.listener.wait(3 * FRAMES)
+    check("a later turn's own frames", hit >= len(prompt) + FRAMES - 16, f"{hit} of {len(later)} ids cached")
+    gap = gaps(tiny, later, torch.from_numpy(stand.listener.codes(3).astype(np.int64)), GREEDY)
+    check("a later turn after cached frames", gap.quantile(0.999).item() < 0.25, f"largest gap {gap.max():.3f}")
+
+
+def vllm_abort(tiny: TinyCsm, stand: Stand) -> None:
+    prompts = prompts_of(tiny, 24)
+    stand.listener.forget()
+    for key, prompt in enumerate(prompts):
+        stand.submit(100 + key, prompt, 300, {**DRAWN, "seed": key})
+    while len(stand.listener.rows.get(100, [])) < 5:
+        stand.engine.step()
+    stand.engine.abort_request([str(100 + key) for key in range(24)])
+    for _ in range(3):
+        stand.engine.step()
+    counts = [len(stand.listener.rows.get(100 + key, [])) for key in range(24)]
+    check("aborted streams stop", max(counts) < 15, f"at most {max(counts)} frames of 300")
+    stand.listener.forget()
+    stand.submit(200, prompts[3], FRAMES, GREEDILY)
+    stand.run()
+    stand.listener.wait(FRAMES)
+    gap = gaps(tiny, prompts[3], torch.from_numpy(stand.listener.codes(200).astype(np.int64)), GREEDY)
+    check("a stream after aborts", gap.quantile(0.999).item() < 0.25, f"largest gap {gap.max():.3f}")
+
+
+@torch.inference_mode()
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--vllm", action="store_true", help="compare vLLM's engine too")
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    with tempfile.TemporaryDirectory() as place:
+        tiny = make_tiny(Path(place))
+        print("| | what | found |\n|---|---|---|")
+        noise_parity()
+        prompts = prompts_of(tiny, 6)
+        expected = generate(tiny.model, prompts, [GREEDY] * 6, 12)
+        model, _ = on_gpu(tiny, torch.float32)
+        check(
+            "plain model, float32",
+            torch.equal(generate(model, prompts, [GREEDY] * 6, 12).cpu(), expected),
+            "12 frames of 6",
+        )
+        module_parity(tiny)
+        mimi_parity(tiny)
+        if options.vllm:
+            settings = {
+                "dtype": "bfloat16",
+                "max_num_seqs": 32,
+                "max_num_batched_tokens": 256,
+                "codec_dtype": "float32",
+            }
+            with vllm_stand(tiny.folder, **settings) as stand:
+                vllm_parity(tiny, stand)
+                vllm_context(tiny, stand)
+                vllm_abort(tiny, stand)
+    print("FAILED: " + ", ".join(failed) if failed else "all equal")
+    sys.exit(bool(failed))
+
+
+if __name__ == "__main__":
+    main()

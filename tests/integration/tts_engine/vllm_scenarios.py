@@ -1,0 +1,156 @@
+"""Runs in the environment of tests/vllm_env.sh: jobs through vLLM's engine, for the tests to compare.
+
+argv: a checkpoint, one that ends at once, prompts (.npz of "tokens/N" and "codes/N"), scenarios (.json), where the
+results go (.npz).
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from vllm import LLM, SamplingParams
+from vllm.sampling_params import RequestOutputKind
+
+from tts_engine.backend.vllm_plugin.ids import STOP_ID, FrameIds, prompt_ids
+from tts_engine.backend.vllm_plugin.inlet import Inlet
+from tts_engine.backend.vllm_plugin.runner_v2 import check_hooks
+from tts_engine.backend.vllm_plugin.wire import ENDED, SPOKE, Keys, RowFormat, Rows
+from tts_engine.model.config import CsmConfig
+from tts_engine.model.prompt import AUDIO, Prompt
+
+
+class Listener:
+    """What was heard, by key."""
+
+    def __init__(self, row_format: RowFormat) -> None:
+        self._format, self._changed = row_format, threading.Condition()
+        self.rows: dict[int, list[np.ndarray]] = {}
+        self.ended: set[int] = set()
+
+    def take(self, keys: Keys, rows: Rows) -> None:
+        with self._changed:
+            for key, row in zip(keys.tolist(), rows, strict=True):
+                if row[-1] & SPOKE:
+                    self.rows.setdefault(key, []).append(row)
+                if row[-1] & ENDED:
+                    self.ended.add(key)
+            self._changed.notify_all()
+
+    def wait(self, key: int, frames: int, *, ended: bool) -> None:
+        def there() -> bool:
+            return len(self.rows.get(key, [])) >= frames and (key in self.ended or not ended)
+
+        with self._changed:
+            assert self._changed.wait_for(there, timeout=30), key
+
+    def codes(self, key: int) -> np.ndarray:
+        start = self._format.samples
+        rows = self.rows.get(key, [])
+        return np.array([row[start : start + self._format.codebooks] for row in rows], np.int16)
+
+    def pcm(self, key: int) -> np.ndarray:
+        return np.concatenate([row[: self._format.samples] for row in self.rows.get(key, [])])
+
+
+def make_engine(folder: str, path: Path, settings: dict[str, Any]) -> LLM:
+    defaults: dict[str, Any] = {"max_model_len": 512, "max_num_seqs": 16, "block_size": 32}
+    return LLM(
+        model=folder, skip_tokenizer_init=True, dtype="float32", seed=0, enforce_eager=True, disable_log_stats=False,
+        kv_cache_memory_bytes=32 << 20, worker_cls="tts_engine.backend.vllm_plugin.runner_v1.CsmCpuWorker",
+        additional_config={"csm": {"socket": str(path)}}, **{**defaults, **settings},
+    )  # fmt: skip
+
+
+def submit(engine: Any, job: dict[str, Any], prompt: Prompt, frame_ids: FrameIds) -> None:
+    extra = {"key": job["key"], "sampling": job["sampling"], "frames": prompt.codes[prompt.tokens == AUDIO].tobytes()}
+    params = SamplingParams(
+        temperature=0.0, max_tokens=job["frames"], stop_token_ids=[STOP_ID], detokenize=False,
+        extra_args={"csm": extra}, output_kind=RequestOutputKind.FINAL_ONLY,
+    )  # fmt: skip
+    engine.add_request(str(job["key"]), {"prompt_token_ids": prompt_ids(prompt, frame_ids)}, params)
+
+
+def serve(engine: Any, listener: Listener, aborts: dict[str, int]) -> dict[int, int]:
+    """Run until all is said; aborts[key] is after how many frames. How many ids of each came from the cache."""
+    cached: dict[int, int] = {}
+    while engine.has_unfinished_requests():
+        for output in engine.step():
+            cached[int(output.request_id)] = output.num_cached_tokens or 0
+        for key in [key for key, frames in aborts.items() if len(listener.rows.get(int(key), [])) >= frames]:
+            engine.abort_request([key])
+            del aborts[key]
+    return cached
+
+
+def run(folder: str, prompts: list[Prompt], scenario: dict[str, Any], results: dict[str, np.ndarray]) -> None:
+    config = CsmConfig.read(Path(folder))
+    listener = Listener(RowFormat(config.mimi.frame_samples, config.num_codebooks))
+    frame_ids, cached = FrameIds(config.num_codebooks), dict[int, int]()
+    with tempfile.TemporaryDirectory() as place:
+        inlet = Inlet(Path(place) / "frames.sock", listener.take, lambda: None)
+        llm = make_engine(folder, Path(place) / "frames.sock", scenario["engine"])
+        engine = llm.llm_engine
+        for step in scenario["rounds"]:
+            for job in step["jobs"]:
+                prompt = prompts[job["prompt"]]
+                if "after" in job:  # a later turn: the frames that were just heard, and more text
+                    prompt = continued(prompt, listener.codes(job["after"]))
+                submit(engine, job, prompt, frame_ids)
+            cached |= serve(engine, listener, step.get("aborts", {}))
+            for job in step["jobs"]:
+                listener.wait(job["key"], job["expect"], ended=job.get("ends", False))
+        results |= heard(scenario, listener, cached)
+        name = scenario["name"]
+        preempted = sum(metric.value for metric in llm.get_metrics() if metric.name == "vllm:num_preemptions")
+        runtime = engine.model_executor.driver_worker.worker.model_runner.csm
+        results[f"{name}/preempted"] = np.array(preempted)
+        results[f"{name}/slots_held"] = np.array(len(runtime._slots))
+        del llm, engine, runtime
+        gc.collect()
+        inlet.close()
+
+
+def heard(scenario: dict[str, Any], listener: Listener, cached: dict[int, int]) -> dict[str, np.ndarray]:
+    results: dict[str, np.ndarray] = {}
+    for key in [job["key"] for step in scenario["rounds"] for job in step["jobs"]]:
+        name = f"{scenario['name']}/{key}"
+        results[f"{name}/codes"] = listener.codes(key)
+        results[f"{name}/pcm"] = listener.pcm(key) if listener.rows.get(key) else np.zeros(0, np.int16)
+        results[f"{name}/cached"] = np.array(cached.get(key, -1))
+        results[f"{name}/ended"] = np.array(key in listener.ended)
+    return results
+
+
+def continued(prompt: Prompt, said: np.ndarray) -> Prompt:
+    zeros = np.zeros((1, said.shape[1]), np.int16)
+    text = np.array([7, 8, 9], np.int32)
+    return Prompt(
+        np.concatenate([prompt.tokens, np.full(len(said) + 1, AUDIO, np.int32), text]),
+        np.concatenate([prompt.codes, said, zeros, np.zeros((3, said.shape[1]), np.int16)]),
+    )
+
+
+def main() -> None:
+    folder, silent, prompts_path, scenarios_path, results_path = sys.argv[1:]
+    arrays = np.load(prompts_path)
+    count = len(arrays.files) // 2
+    prompts = [Prompt(arrays[f"tokens/{n}"], arrays[f"codes/{n}"]) for n in range(count)]
+    check_hooks()
+    results: dict[str, np.ndarray] = {"hooks": np.array(True)}
+    for scenario in json.loads(Path(scenarios_path).read_text()):
+        begun = time.monotonic()
+        run(silent if scenario.get("silent") else folder, prompts, scenario, results)
+        print(scenario["name"], f"{time.monotonic() - begun:.1f} s", flush=True)
+    np.savez(results_path, **results)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.fakes.speech_engine import FakeEngine
+from tests.fakes.tiny_csm import TinyCsm
+from tts_engine.backend.csm import HELD_BYTES, CsmBackend
+from tts_engine.backend.csm_engine import Failed, Finished, Spoke
+from tts_engine.backend.port import AudioChunk, ContextHeard, SpokenTurn, VoiceItem, VoiceRequest
+from tts_engine.errors import SpeechCapacityError, SpeechEngineError, SpeechRequestError, SpeechUnavailableError
+from tts_engine.model.prompt import AUDIO, ContextTurn
+from tts_engine.model.sampling import Sampling
+from tts_engine.model.voice import Voice
+
+SAMPLE = ContextTurn(1, "nümunə", np.full((3, 8), 7, np.int16))
+VOICES = {"default": Voice("default"), "sampled": Voice("sampled", 1, (SAMPLE,))}
+REQUEST = VoiceRequest("r1", "Salam.", "default", "az", 1.0, 5, None, ())
+
+
+async def backend_of(tiny: TinyCsm, engine: FakeEngine) -> CsmBackend:
+    backend = CsmBackend(
+        engine, tiny.builder, tiny.config, name="torch", model="tiny", voices=VOICES, sampling=Sampling(top_k=9)
+    )
+    await backend.start()
+    return backend
+
+
+def turn(name: str, frames: int, *, role: str = "user", text: str = "a") -> SpokenTurn:
+    codes = np.full((frames, 8), 3, "<i2").tobytes()
+    return SpokenTurn(name, role, text, frames * 0.08, codes)  # type: ignore[arg-type] - role is one of the two
+
+
+async def begun(stream: AsyncGenerator[VoiceItem, None]) -> tuple[ContextHeard, asyncio.Task[VoiceItem]]:
+    """The first item, and the next one being waited for."""
+    heard = await anext(stream)
+    assert isinstance(heard, ContextHeard)
+    waiting = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0)
+    return heard, waiting
+
+
+async def test_events_become_chunks_and_the_stream_ends(tiny: TinyCsm):
+    backend = await backend_of(tiny, engine := FakeEngine())
+    stream = backend.generate(REQUEST)
+    _, waiting = await begun(stream)
+    key = engine.jobs[0].key
+    engine.say([Spoke(key, b"ab", b"c" * 16), Spoke(999, b"no", b""), Spoke(key, b"de", b"f" * 16)])
+    engine.say([Finished(key, "stop")])
+    assert await waiting == AudioChunk(b"ab", b"c" * 16)
+    assert [item async for item in stream] == [AudioChunk(b"de", b"f" * 16)]
+    assert engine.aborted == []
+
+
+async def test_the_job_has_the_seed_the_cap_and_the_settings(tiny: TinyCsm):
+    backend = await backend_of(tiny, engine := FakeEngine(capacity=9))
+    for request in (
+        REQUEST,
+        replace(REQUEST, max_frames=4),
+        replace(REQUEST, seed=None),
+        replace(REQUEST, seed=None),
+    ):
+        stream = backend.generate(request)
+        _, waiting = await begun(stream)
+        waiting.cancel()
+    capped, short, *unseeded = engine.jobs
+    assert capped.sampling == Sampling(top_k=9, seed=5)
+    assert (capped.max_frames, short.max_frames) == (round(12.5 * (2 + 6 / 5)), 4)
+    assert len({job.sampling.seed for job in unseeded}) == 2
+    assert len({job.key for job in engine.jobs}) == 4
+
+
+async def test_context_is_heard_with_its_speakers_after_the_sample_of_the_voice(tiny: TinyCsm):
+    backend = await backend_of(tiny, engine := FakeEngine())
+    context = (turn("t1", 2), turn("t2", 3, role="assistant"), SpokenTurn("t3", "user", "b", 1.0))
+    heard, waiting = await begun(backend.generate(replace(REQUEST, voice="sampled", context=context)))
+    waiting.cancel()
+    assert heard == ContextHeard(turns=3, seconds=pytest.approx(1.4))
+    text = "".join(chr(token) if token >= 0 else "~" for token in engine.jobs[0].prompt.tokens)
+    digits = [letter for letter in tiny_text(tiny, text) if letter in "01"]
+    assert digits == ["1", "0", "1", "0", "1"]
+    assert (engine.jobs[0].prompt.tokens == AUDIO).sum() == (3 + 1) + (2 + 1) + (3 + 1)
+
+
+def tiny_text(tiny: TinyCsm, tokens: str) -> str:
+    """Letters of token ids (a byte each, in the order of the byte-level alphabet); the rest as dots."""
+    from tokenizers import pre_tokenizers  # noqa: PLC0415 - only to read the prompt back
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    return "".join(alphabet[ord(token)] if ord(token) < 256 and token != "~" else "." for token in tokens)
+
+
+async def test_turns_that_do_not_fit_are_not_counted_as_heard(tiny: TinyCsm):
+    backend = await backend_of(tiny, engine := FakeEngine())
+    context = tuple(turn(f"t{n}", 300) for n in range(12))
+    heard, waiting = await begun(backend.generate(replace(REQUEST, context=context)))
+    waiting.cancel()
+    assert heard.turns == 12 - engine.jobs[0].prompt.dropped
+    assert 2 <= heard.turns <= 5
+    assert heard.seconds == pytest.approx(heard.turns * 24)
+
+
+async def test_closing_the_stream_aborts_the_job(tiny: TinyCsm):
+    backend = await backend_of(tiny, engine := FakeEngine())
+    async with aclosing(backend.generate(REQUEST)) as stream:
+        _, waiting = await begun(stream)
+        engine.say([Spoke(engine.jobs[0].key, b"ab", b"")])
+        await waiting
+    assert engine.aborted == [engine.jobs[0].key]
+
+
+async def test_cancelling_the_task_that_waits_aborts_the_job(tiny: TinyCsm):
+    backend = await backend_of(tiny, engine := FakeEngine())
+    _, waiting = await begun(backend.generate(REQUEST))
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert engine.aborted == [engine.jobs[0].key]
+
+
+async def test_an_end_at_the_very_first_frame_is_drawn_anew_once(tiny: TinyCsm):
+    backend = await backend_of(tiny, engine := FakeEngine(capacity=9))
+    stream = backend.generate(REQUEST)
+    _, waiting = await begun(stream)
+    engine.say([Finished(engine.jobs[0].key, "stop")])
+    while len(engine.jobs) < 2:
+        await asyncio.sleep(0)
+    assert [job.sampling.seed for job in engine.jobs] == [5, 6]
+    engine.say([Finished(engine.jobs[1].key, "stop")])
+    with pytest.raises(StopAsyncIteration):
+        await waiting
+    assert len(engine.jobs) == 2
+
+
+async def test_a_listener_that_stalls_fails_alone_and_frees_its_place(tiny: TinyCsm):
+    backend = await backend_of(tiny, engine := FakeEngine())
+    stream, other = backend.generate(REQUEST), backend.generate(REQUEST)
+    _, waiting = await begun(stream)
+    _, other_waiting = await begun(other)
+    slow, fine = (job.key for job in engine.jobs)
+    engine.say([Spoke(slow, b"x" * HELD_BYTES, b""), Spoke(slow, b"yz", b""), Spoke(slow, b"yz", b"")])
+    with pytest.raises(SpeechEngineError, match="read faster"):
+        await waiting
+    assert engine.aborted == [slow]
+    engine.say([Spoke(fine, b"ab", b"")])
+    assert await other_waiting == AudioChunk(b"ab", b"")
+
+
+async def test_a_failure_of_the_engine_is_told(tiny: TinyCsm):
+    backend = await backend_of(tiny, engine := FakeEngine())
+    _, waiting = await begun(backend.generate(REQUEST))
+    engine.say([Failed(engine.jobs[0].key, "out of memory")])
+    with pytest.raises(SpeechEngineError, match="out of memory"):
+        await waiting
+    assert engine.aborted == []
+
+
+async def test_no_free_place_is_told(tiny: TinyCsm):
+    backend = await backend_of(tiny, FakeEngine(capacity=0))
+    stream = backend.generate(REQUEST)
+    await anext(stream)
+    with pytest.raises(SpeechCapacityError):
+        await anext(stream)
+
+
+async def test_an_engine_that_is_down_is_told(tiny: TinyCsm):
+    backend = await backend_of(tiny, engine := FakeEngine())
+    await backend.close()
+    assert not backend.health().ready
+    stream = backend.generate(REQUEST)
+    await anext(stream)
+    with pytest.raises(SpeechUnavailableError, match="closed"):
+        await anext(stream)
+    assert engine.jobs == []
+
+
+async def test_an_engine_that_does_not_start_is_told(tiny: TinyCsm):
+    with pytest.raises(SpeechUnavailableError, match="no weights"):
+        await backend_of(tiny, FakeEngine(broken="no weights"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [({"text": "a" * 3000}, "text"), ({"context": (SpokenTurn("t", "user", "a", 1.0, b"123"),)}, "context")],
+)
+async def test_a_request_that_cannot_be_a_prompt_names_the_field(tiny: TinyCsm, wrong: dict[str, object], field: str):
+    backend = await backend_of(tiny, FakeEngine())
+    with pytest.raises(SpeechRequestError) as caught:
+        await anext(backend.generate(replace(REQUEST, **wrong)))
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(("rate", "frames"), [(24_000, 13), (16_000, 13), (8_000, 13)])
+async def test_sound_of_any_rate_is_encoded_at_24_khz(tiny: TinyCsm, rate: int, frames: int):
+    backend = await backend_of(tiny, engine := FakeEngine())
+    pcm = (np.sin(np.arange(rate) / rate * 2 * np.pi * 200) * 8000).astype("<i2").tobytes()
+    assert len(await backend.encode(pcm, rate)) == frames * 16
+    [samples] = engine.encoded
+    assert (samples.dtype, len(samples)) == (np.float32, 24_000)
+    assert np.abs(samples).max() == pytest.approx(8000 / 32768, rel=0.02)
+
+
+async def test_no_sound_has_no_codes(tiny: TinyCsm):
+    backend = await backend_of(tiny, engine := FakeEngine())
+    assert await backend.encode(b"", 16_000) == b""
+    assert engine.encoded == []
+
+
+async def test_the_description_is_of_the_checkpoint(tiny: TinyCsm):
+    backend = await backend_of(tiny, FakeEngine(capacity=7))
+    description = backend.description
+    assert (description.name, description.model, description.voices) == ("torch", "tiny", ("default", "sampled"))
+    assert description.codec is not None
+    assert (description.codec.codebooks, description.codec.frame_hz) == (8, 12.5)
+    assert backend.capacity() == 7
+    assert backend.health().ready

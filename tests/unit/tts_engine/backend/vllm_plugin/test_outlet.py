@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tts_engine.backend.vllm_plugin.inlet import Inlet
+from tts_engine.backend.vllm_plugin.outlet import DirectOutlet, SocketSender
+from tts_engine.backend.vllm_plugin.wire import ENDED, SPOKE, Keys, Rows
+
+
+def rows(*flags: int) -> torch.Tensor:
+    rows = torch.arange(len(flags) * 5, dtype=torch.int16).view(-1, 5)
+    rows[:, -1] = torch.tensor(flags, dtype=torch.int16)
+    return rows
+
+
+def test_only_rows_that_say_something_are_passed_on():
+    sent: list[tuple[list[int], list[list[int]]]] = []
+    outlet = DirectOutlet(lambda keys, rows: sent.append((keys.tolist(), rows.tolist())))
+    outlet.emit(np.array([10, 20, 30]), rows(SPOKE, 0, ENDED))
+    outlet.emit(np.array([10, 20]), rows(0, 0))
+    assert sent == [([10, 30], [[0, 1, 2, 3, SPOKE], [10, 11, 12, 13, ENDED]])]
+
+
+def test_those_that_ended_are_told_once():
+    outlet = DirectOutlet(lambda _keys, _rows: None)
+    outlet.emit(np.array([10, 20, 30]), rows(SPOKE, ENDED, ENDED))
+    assert outlet.ended() == [20, 30]
+    assert outlet.ended() == []
+    outlet.close()
+
+
+def test_what_is_sent_from_one_process_is_taken_in_the_other(tmp_path: Path):
+    taken: list[tuple[list[int], list[list[int]]]] = []
+    lost, some = threading.Event(), threading.Event()
+
+    def take(keys: Keys, rows: Rows) -> None:
+        taken.append((keys.tolist(), rows.tolist()))
+        some.set()
+
+    inlet = Inlet(tmp_path / "s", take, lost.set)
+    sender = SocketSender(tmp_path / "s")
+    sender(np.array([5]), rows(SPOKE).numpy())
+    assert some.wait(10)
+    sender.close()
+    assert lost.wait(10)
+    inlet.close()
+    assert taken == [([5], [[0, 1, 2, 3, SPOKE]])]
+
+
+def test_an_inlet_that_nobody_came_to_is_closed_without_a_word(tmp_path: Path):
+    lost = threading.Event()
+    Inlet(tmp_path / "s", lambda _keys, _rows: None, lost.set).close()
+    assert not lost.is_set()
+
+
+def test_an_inlet_closed_while_the_other_side_lives_stops(tmp_path: Path):
+    some = threading.Event()
+    inlet = Inlet(tmp_path / "s", lambda _keys, _rows: some.set(), lambda: None)
+    sender = SocketSender(tmp_path / "s")
+    sender(np.array([5]), rows(SPOKE).numpy())
+    assert some.wait(10)
+    inlet.close()
+    sender.close()

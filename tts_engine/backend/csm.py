@@ -1,0 +1,193 @@
+"""CSM behind the backend port: requests become prompts, an engine's events become audio. For either engine."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+from collections import deque
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+
+import numpy as np
+import soxr
+
+from tts_engine.backend.csm_engine import CsmEngine, EngineEvent, Failed, Finished, Job, Spoke
+from tts_engine.backend.port import (
+    AudioChunk,
+    BackendDescription,
+    BackendHealth,
+    CodecFormat,
+    ContextHeard,
+    SpokenTurn,
+    VoiceItem,
+    VoiceRequest,
+)
+from tts_engine.errors import SpeechEngineError, SpeechRequestError, SpeechUnavailableError
+from tts_engine.model.config import CsmConfig
+from tts_engine.model.errors import PromptError
+from tts_engine.model.prompt import ContextTurn, Prompt, PromptBuilder
+from tts_engine.model.sampling import Sampling
+from tts_engine.model.speech import frame_cap
+from tts_engine.model.voice import Voice
+
+HELD_BYTES = 2 * 1024 * 1024  # of a consumer that stalls: 43 s of audio
+SAMPLE_RATE_HZ = 24_000
+RESERVE_GRAIN = 256  # frames; kept room in steps, so that the length of a text does not move the cut of the context
+
+
+class CsmBackend:
+    """`voices` by name, the first is the default. `sampling` is for all requests but for its seed."""
+
+    def __init__(
+        self,
+        engine: CsmEngine,
+        prompts: PromptBuilder,
+        config: CsmConfig,
+        *,
+        name: str,
+        model: str,
+        voices: Mapping[str, Voice],
+        sampling: Sampling,
+    ) -> None:
+        self._engine, self._prompts, self._sampling, self._voices = engine, prompts, sampling, voices
+        self._frame_rate_hz = config.mimi.frame_rate_hz
+        self._description = BackendDescription(
+            name=name,
+            model=model,
+            voices=tuple(voices),
+            languages=("az",),
+            codec=CodecFormat(config.num_codebooks, config.mimi.frame_rate_hz),
+        )
+        self._keys = itertools.count(1)
+        self._inboxes: dict[int, _Inbox] = {}
+
+    @property
+    def description(self) -> BackendDescription:
+        return self._description
+
+    async def start(self) -> None:
+        loop = asyncio.get_running_loop()
+
+        def sink(events: Sequence[EngineEvent]) -> None:
+            # a loop that is closed has no one left to hear
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._deliver, events)
+
+        try:
+            await asyncio.to_thread(self._engine.start, sink)
+        except Exception as error:
+            raise SpeechUnavailableError(f"the speech engine does not start: {error}") from error
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._engine.close)
+
+    def health(self) -> BackendHealth:
+        return BackendHealth(ready=not self._engine.failure, detail=self._engine.failure)
+
+    def capacity(self) -> int:
+        return self._engine.capacity
+
+    async def encode(self, pcm: bytes, sample_rate_hz: int) -> bytes:
+        samples = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32768)
+        if not len(samples):
+            return b""
+        if sample_rate_hz != SAMPLE_RATE_HZ:
+            samples = soxr.resample(samples, sample_rate_hz, SAMPLE_RATE_HZ).astype(np.float32)
+        codes = await asyncio.to_thread(self._engine.encode, samples)
+        return codes.astype("<i2").tobytes()
+
+    async def generate(self, request: VoiceRequest) -> AsyncGenerator[VoiceItem, None]:
+        job = self._job(request)
+        kept = request.context[job.prompt.dropped :]
+        yield ContextHeard(turns=len(kept), seconds=sum(turn.duration_s for turn in kept))
+        # the end may come as the very first frame; then the same is drawn anew, once
+        anew = replace(job.sampling, seed=job.sampling.seed + 1)
+        for attempt in (job, replace(job, key=next(self._keys), sampling=anew)):
+            silent = True
+            async with aclosing(self._run(attempt)) as chunks:
+                async for chunk in chunks:
+                    silent = False
+                    yield chunk
+            if not silent:
+                return
+
+    async def _run(self, job: Job) -> AsyncGenerator[AudioChunk, None]:
+        if self._engine.failure:
+            raise SpeechUnavailableError(f"the speech engine is down: {self._engine.failure}")
+        inbox = self._inboxes[job.key] = _Inbox()
+        event: EngineEvent | None = None
+        try:
+            self._engine.submit(job)
+            while not isinstance(event := await inbox.get(), Finished | Failed):
+                yield AudioChunk(event.pcm, event.codes)
+        finally:
+            del self._inboxes[job.key]
+            if event is None or isinstance(event, Spoke) or inbox.full:
+                self._engine.abort(job.key)
+        if isinstance(event, Failed):
+            raise SpeechEngineError(event.message)
+
+    def _deliver(self, events: Sequence[EngineEvent]) -> None:
+        for event in events:
+            if event.key in self._inboxes:
+                self._inboxes[event.key].put(event)
+
+    def _job(self, request: VoiceRequest) -> Job:
+        prompt, frames = self._prompt(request)
+        seed = secrets.randbits(63) if request.seed is None else request.seed
+        return Job(next(self._keys), prompt, replace(self._sampling, seed=seed), frames)
+
+    def _prompt(self, request: VoiceRequest) -> tuple[Prompt, int]:
+        """Make the prompt, and say how many frames may follow."""
+        voice = self._voices[request.voice]
+        cap = frame_cap(request.text, frame_rate_hz=self._frame_rate_hz)
+        frames = min(cap, request.max_frames or cap)
+        room = min(-(-frames // RESERVE_GRAIN) * RESERVE_GRAIN, self._prompts.positions // 2)
+        context = [*voice.sample, *(self._turn(turn, voice) for turn in request.context)]
+        try:
+            prompt = self._prompts.build(
+                request.text, speaker=voice.speaker, context=context, pinned=len(voice.sample), reserve_frames=room
+            )
+        except PromptError as error:
+            raise SpeechRequestError(str(error), field=error.field) from error
+        return prompt, min(frames, self._prompts.positions - len(prompt))
+
+    def _turn(self, turn: SpokenTurn, voice: Voice) -> ContextTurn:
+        codec = self._description.codec
+        assert codec is not None
+        if len(turn.codes) % codec.frame_bytes:
+            raise SpeechRequestError(f"codes of turn {turn.turn_id} are not whole frames", field="context")
+        codes = np.frombuffer(turn.codes, "<i2").reshape(-1, codec.codebooks) if turn.codes else None
+        caller = 1 if voice.speaker == 0 else 0
+        return ContextTurn(voice.speaker if turn.role == "assistant" else caller, turn.text, codes)
+
+
+class _Inbox:
+    """Events of one job between the loop's callback and its consumer, bounded by bytes."""
+
+    def __init__(self) -> None:
+        self._events: deque[EngineEvent] = deque()
+        self._held_bytes = 0
+        self._arrived = asyncio.Event()
+        self.full = False
+
+    def put(self, event: EngineEvent) -> None:
+        if self.full:
+            return
+        self._held_bytes += len(event.pcm) if isinstance(event, Spoke) else 0
+        if self._held_bytes > HELD_BYTES:
+            self.full = True
+            self._events.clear()
+            event = Failed(event.key, f"the listener is {HELD_BYTES} bytes behind; read faster")
+        self._events.append(event)
+        self._arrived.set()
+
+    async def get(self) -> EngineEvent:
+        while not self._events:
+            self._arrived.clear()
+            await self._arrived.wait()
+        event = self._events.popleft()
+        self._held_bytes -= len(event.pcm) if isinstance(event, Spoke) else 0
+        return event

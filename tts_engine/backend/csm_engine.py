@@ -1,0 +1,81 @@
+"""What `CsmBackend` asks of an engine that runs CSM, and what the engine says: plain PyTorch or vLLM."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from tts_engine.model.prompt import Codes, Prompt
+from tts_engine.model.sampling import Sampling
+from tts_engine.model.voice import Samples
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One thing to say; `key` is unique while the process lives and names it in events."""
+
+    key: int
+    prompt: Prompt
+    sampling: Sampling
+    max_frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spoke:
+    """80 ms: PCM16 at 24 kHz, and the frame of codes (little-endian int16) that it was decoded from."""
+
+    key: int
+    pcm: bytes
+    codes: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The last event of a job. `stop`: the model ended it or fell silent; `length`: it reached its cap."""
+
+    key: int
+    reason: Literal["stop", "length"]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The last event of a job that the engine could not go on with."""
+
+    key: int
+    message: str
+
+
+EngineEvent: TypeAlias = Spoke | Finished | Failed
+Sink: TypeAlias = Callable[[Sequence[EngineEvent]], None]
+"""Takes the events of one step. Called from the engine's own thread; must return at once."""
+
+
+class CsmEngine(Protocol):
+    """Thread-safe but for `start` and `close`, which may block for long."""
+
+    @property
+    def capacity(self) -> int:
+        """Streams at once."""
+        ...
+
+    @property
+    def failure(self) -> str:
+        """Why it cannot speak now; empty if it can."""
+        ...
+
+    def start(self, sink: Sink) -> None: ...
+
+    def close(self) -> None: ...
+
+    def submit(self, job: Job) -> None:
+        """Begin a job; raises SpeechCapacityError when every place is taken."""
+        ...
+
+    def abort(self, key: int) -> None:
+        """Drop a job at the next step; no event follows. Of a job that is not there: nothing."""
+        ...
+
+    def encode(self, samples: Samples) -> Codes:
+        """Turn 24 kHz sound into codes; may take long."""
+        ...

@@ -1,0 +1,221 @@
+"""CSM in vLLM: requests go to its engine in a process of their own, frames come back over a socket.
+
+vLLM's front end does no work a frame: it is asked for the final output only, and what is heard comes past it. The
+engine lives in a thread with an event loop, which vLLM needs; nothing of vLLM is imported before `start`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import threading
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tts_engine.backend.csm_engine import EngineEvent, Failed, Finished, Job, Sink, Spoke
+from tts_engine.backend.vllm_plugin.ids import STOP_ID, FrameIds, prompt_ids
+from tts_engine.backend.vllm_plugin.inlet import Inlet
+from tts_engine.backend.vllm_plugin.wire import ENDED, LOST, SPOKE, Keys, RowFormat, Rows
+from tts_engine.errors import SpeechCapacityError
+from tts_engine.model.config import CsmConfig
+from tts_engine.model.mimi.encoder import MimiEncoder
+from tts_engine.model.prompt import AUDIO, Codes
+from tts_engine.model.voice import Samples
+
+START_TIMEOUT_S = 900.0  # loading, compiling and capturing on a cold machine
+
+
+@dataclass(frozen=True, slots=True)
+class VllmSettings:
+    """`streams` at once; vLLM may take `memory` of the GPU's; `more` goes to vLLM's engine as it is."""
+
+    streams: int = 256
+    positions: int = 2048
+    memory: float = 0.85
+    dtype: str = "bfloat16"
+    codec_dtype: str = "float32"
+    adapter: Path | None = None
+    more: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(slots=True)
+class _Stream:
+    max_frames: int
+    frames: int = 0
+    task: asyncio.Task[None] | None = None
+
+
+class VllmEngine:
+    """See `CsmEngine`. `encoder` stays in this process."""
+
+    def __init__(self, folder: Path, config: CsmConfig, encoder: MimiEncoder, settings: VllmSettings) -> None:
+        self.failure = "the engine is not started"
+        self._folder, self._config, self._encoder, self._settings = folder, config, encoder, settings
+        self._format = RowFormat(config.mimi.frame_samples, config.num_codebooks)
+        self._frame_ids = FrameIds(config.num_codebooks)
+        self._lock = threading.Lock()
+        self._streams: dict[int, _Stream] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._place = tempfile.TemporaryDirectory(prefix="zeng-csm-")
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="csm-vllm", daemon=True)
+        self._inlet: Inlet | None = None
+        self._llm: Any = None
+        self._sink: Sink = lambda _: None
+
+    @property
+    def capacity(self) -> int:
+        return self._settings.streams
+
+    def start(self, sink: Sink) -> None:
+        """Start vLLM's process; returns when it can speak, raises what it raises."""
+        self._sink = sink
+        path = Path(self._place.name) / "frames.sock"
+        self._inlet = Inlet(path, self._take, self._gone)
+        self._thread.start()
+        self._call(self._begin(path), timeout_s=START_TIMEOUT_S)
+        self.failure = ""
+
+    def close(self) -> None:
+        """Stop vLLM's process. Idempotent."""
+        self.failure = self.failure or "the engine is closed"
+        if self._llm is not None:
+            self._call(self._end(), timeout_s=30.0)
+            self._llm = None
+        if self._inlet is not None:
+            self._inlet.close()
+            self._inlet = None
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+        self._loop.close()
+        self._place.cleanup()
+
+    def submit(self, job: Job) -> None:
+        with self._lock:
+            if len(self._streams) >= self._settings.streams:
+                raise SpeechCapacityError(f"all {self._settings.streams} streams are taken")
+            self._streams[job.key] = _Stream(job.max_frames)
+        self._loop.call_soon_threadsafe(self._begin_stream, job)
+
+    def abort(self, key: int) -> None:
+        self._loop.call_soon_threadsafe(self._drop, key)
+
+    def encode(self, samples: Samples) -> Codes:
+        with torch.inference_mode():
+            codes = self._encoder(torch.from_numpy(samples)[None].to(self._encoder.first.weight.device))[0]
+        return codes[:, : self._config.num_codebooks].to(torch.int16).cpu().numpy()
+
+    # on the loop's thread
+
+    async def _begin(self, path: Path) -> None:
+        from vllm.engine.arg_utils import AsyncEngineArgs  # noqa: PLC0415  # pyright: ignore[reportMissingImports] - see above
+        from vllm.v1.engine.async_llm import AsyncLLM  # noqa: PLC0415  # pyright: ignore[reportMissingImports] - see above
+
+        settings = self._settings
+        os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+        if "worker_cls" not in settings.more:
+            os.environ["VLLM_USE_V2_MODEL_RUNNER"] = "1"  # else vLLM may fall back with a mere warning
+        plugin = {"socket": str(path), "codec_dtype": settings.codec_dtype, "adapter": str(settings.adapter or "")}
+        arguments: dict[str, Any] = {
+            "model": str(self._folder),
+            "skip_tokenizer_init": True,
+            "dtype": settings.dtype,
+            "max_model_len": settings.positions,
+            "max_num_seqs": settings.streams,
+            "gpu_memory_utilization": settings.memory,
+            "additional_config": {"csm": plugin},
+            "disable_log_stats": True,
+            **settings.more,
+        }
+        self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
+
+    async def _end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._llm.shutdown()
+
+    def _begin_stream(self, job: Job) -> None:
+        stream = self._streams.get(job.key)
+        if stream is not None:
+            stream.task = self._loop.create_task(self._run(job))
+            self._tasks.add(stream.task)  # longer than the stream: vLLM is done a little after the last frame
+            stream.task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, job: Job) -> None:
+        """Hold the request in vLLM until it ends; what it says comes through `_take`."""
+        from vllm import SamplingParams  # noqa: PLC0415  # pyright: ignore[reportMissingImports] - see above
+        from vllm.sampling_params import RequestOutputKind  # noqa: PLC0415  # pyright: ignore[reportMissingImports] - see above
+
+        frames = job.prompt.codes[job.prompt.tokens == AUDIO].tobytes()
+        sampling = {
+            "temperature": job.sampling.temperature,
+            "depth_temperature": job.sampling.depth_temperature,
+            "top_k": job.sampling.top_k,
+            "seed": job.sampling.seed,
+        }
+        parameters = SamplingParams(
+            temperature=0.0,  # ours are in extra_args
+            max_tokens=job.max_frames,
+            stop_token_ids=[STOP_ID],
+            detokenize=False,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+            extra_args={"csm": {"key": job.key, "sampling": sampling, "frames": frames}},
+        )
+        prompt = {"prompt_token_ids": prompt_ids(job.prompt, self._frame_ids)}
+        try:
+            async for _ in self._llm.generate(prompt, parameters, str(job.key)):
+                pass
+        except Exception as error:  # noqa: BLE001 - whatever broke in vLLM, its streams are told
+            if self._forget(job.key):
+                self._sink([Failed(job.key, f"{type(error).__name__}: {error}")])
+
+    def _drop(self, key: int) -> None:
+        stream = self._forget(key)
+        if stream is not None and stream.task is not None:
+            stream.task.cancel()  # vLLM aborts a request whose generator is left
+
+    # on the inlet's thread
+
+    def _take(self, keys: Keys, rows: Rows) -> None:
+        events: list[EngineEvent] = []
+        for key, row in zip(keys.tolist(), rows, strict=True):
+            stream = self._streams.get(key)
+            if stream is not None:
+                events += self._events(key, stream, row)
+        if events:
+            self._sink(events)
+
+    def _events(self, key: int, stream: _Stream, row: Rows) -> list[EngineEvent]:
+        flags, events = int(row[-1]), list[EngineEvent]()
+        if flags & SPOKE:
+            stream.frames += 1
+            events.append(Spoke(key, self._format.pcm(row), self._format.codes(row)))
+        if flags & LOST:
+            events.append(Failed(key, "the request was set aside for too long; the engine is overloaded"))
+        elif flags & ENDED or stream.frames >= stream.max_frames:
+            events.append(Finished(key, "stop" if flags & ENDED else "length"))
+        if events and not isinstance(events[-1], Spoke):
+            self._forget(key)
+        return events
+
+    def _gone(self) -> None:
+        self.failure = self.failure or "vLLM's process has gone away"
+        with self._lock:
+            keys = list(self._streams)
+            self._streams.clear()
+        if keys:
+            self._sink([Failed(key, self.failure) for key in keys])
+
+    def _forget(self, key: int) -> _Stream | None:
+        with self._lock:
+            return self._streams.pop(key, None)
+
+    def _call(self, work: Coroutine[Any, Any, None], *, timeout_s: float) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout_s)

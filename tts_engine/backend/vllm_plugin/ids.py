@@ -1,0 +1,56 @@
+"""Token ids as vLLM sees them: one a position, whether it is a text token or a frame of 32 codes.
+
+A frame's id is a hash of all its codes, so vLLM's prefix cache, which knows ids only, hits exactly when the codes are
+the same: for the frames that a later turn quotes, and across calls for the sample of a voice. Two frames have the
+same id once in 2**29; for a wrong hit that must happen at the same place after the same beginning in a block of 16.
+The end of speech is id 0, as a sampled token (vLLM's stop token) and in prompts.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tts_engine.model.prompt import Prompt
+
+STOP_ID = 0
+TEXT_BASE = 1
+FRAME_BASE = 1 << 20  # above any text vocabulary
+_FRAME_MASK = (1 << 29) - 1
+_MASK = 0xFFFFFFFF
+
+
+def _weights(num_codebooks: int) -> list[int]:
+    """Odd numbers under 2**31: 32 products with codes stay under 2**48."""
+    state, weights = 0x9E3779B97F4A7C15, list[int]()
+    for _ in range(num_codebooks):
+        state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
+        weights.append(state >> 33 | 1)
+    return weights
+
+
+class FrameIds:
+    """Ids of frames on a device; numpy's and torch's integers agree to the bit."""
+
+    def __init__(self, num_codebooks: int, device: torch.device | str = "cpu") -> None:
+        self._weights = torch.tensor(_weights(num_codebooks), device=device)
+
+    def __call__(self, codes: Tensor, ended: Tensor) -> Tensor:
+        """Ids [...] int64 of codes [..., codebooks] int64; STOP_ID where ended [...]."""
+        total = (codes * self._weights).sum(-1)
+        mixed = _mix((total & _MASK) ^ _mix(total >> 32))
+        return (FRAME_BASE + (mixed & _FRAME_MASK)).masked_fill(ended, STOP_ID)
+
+
+def _mix(x: Tensor) -> Tensor:
+    x = (x ^ (x >> 16)) * 0x21F0AAAD & _MASK
+    x = (x ^ (x >> 15)) * 0x735A2D97 & _MASK
+    return x ^ (x >> 15)
+
+
+def prompt_ids(prompt: Prompt, frame_ids: FrameIds) -> list[int]:
+    """Ids of a prompt; the frame of zeros that ends a turn's audio is STOP_ID."""
+    codes = torch.from_numpy(prompt.codes).long()
+    frames = frame_ids(codes, (codes[:, :-1] == 0).all(-1))
+    tokens = torch.from_numpy(prompt.tokens).long()
+    return torch.where(tokens >= 0, TEXT_BASE + tokens, frames).tolist()
