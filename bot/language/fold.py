@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 
 _DOT_ABOVE = "\u0307"
-_WORD = re.compile(r"[^\W_]+")
-_APOSTROPHES = str.maketrans("", "", "'’ʼ`´")
-_PLAIN = str.maketrans("əğıöüşçâîû", "egiouscaiu")
+_PLAIN = str.maketrans("əı", "ei")
 
 
 def fold(text: str) -> str:
@@ -18,10 +15,6 @@ def fold(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Fold, then drop what recognisers drop: the marks of ə ğ ı ö ü ş ç."""
-    return fold(text).translate(_PLAIN)
-
-
-def words(text: str) -> tuple[str, ...]:
-    """Give the folded words of a text; punctuation separates, apostrophes do not."""
-    return tuple(_WORD.findall(fold(text).translate(_APOSTROPHES)))
+    """Fold, then drop what recognisers drop or invent: the marks of ə ğ ı ö ü ş ç, and of â, ñ, ō."""
+    letters = unicodedata.normalize("NFD", fold(text).translate(_PLAIN))
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))

@@ -1,23 +1,6 @@
-"""How near two spellings are."""
+"""How near the beginning of a word is to a spelling."""
 
 from __future__ import annotations
-
-
-def distance(first: str, second: str, *, limit: int) -> int:
-    """Count the edits (Levenshtein), or give `limit + 1` as soon as it is known to be more."""
-    if abs(len(first) - len(second)) > limit:
-        return limit + 1
-    previous = list(range(len(second) + 1))
-    for row, letter in enumerate(first, start=1):
-        current = [row]
-        for column, other in enumerate(second, start=1):
-            current.append(
-                min(previous[column] + 1, current[column - 1] + 1, previous[column - 1] + (letter != other))
-            )
-        if min(current) > limit:
-            return limit + 1
-        previous = current
-    return min(previous[-1], limit + 1)
 
 
 def prefix_distance(prefix: str, word: str, *, limit: int) -> int:

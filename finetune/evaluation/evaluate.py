@@ -174,5 +174,6 @@ def _perplexities(
     if servable.adapter is not None:
         model = PeftModel.from_pretrained(model, str(servable.adapter))
     bf16 = dtype == torch.bfloat16
-    heard = held_out(model.to(devices.device), corpus, items, devices, positions=8_000, bf16=bf16)
+    model.to(devices.device)
+    heard = held_out(model, corpus, items, devices, positions=8_000, bf16=bf16)
     return heard.perplexities

@@ -7,10 +7,13 @@ import re
 from bot.language.inverse.digits import readings
 from bot.language.inverse.tokens import Token, tokens
 
-_FIN = re.compile(r"[0-9A-HJ-NP-Z]{7}")
-_SKIPPED = frozenset(
-    {"fin", "finim", "kod", "kodu", "kodum", "kodumuz", "menim", "beli", "budur", "ve", "yazin", "he"}
-)
+# Those that are issued have a digit; without one, seven letters of ordinary speech would be a FIN.
+# Those that are issued have a digit; without one, seven letters of ordinary speech would be a FIN.
+_FIN = re.compile(r"(?=.*[0-9])[0-9A-HJ-NP-Z]{7}")
+_SKIPPED = frozenset((
+    "fin", "finim", "kod", "kodu", "kodum", "kodumuz", "menim", "beli", "budur", "yazin", "xeyr", "xeyir", "yox",
+    "duz", "duzdur", "deyil",
+))  # fmt: skip
 _NAMES = {
     "be": "B", "ce": "C", "se": "C", "de": "D", "fe": "F", "ef": "F", "ge": "G", "he": "H", "has": "H", "je": "J",
     "ke": "K",
@@ -23,7 +26,7 @@ _NAMES = {
 
 def parse_fin(text: str) -> str | None:
     """Read the FIN that a text spells: seven digits and Latin letters without I and O."""
-    sequence = tuple(token for token in tokens(text) if token.plain not in _SKIPPED - _NAMES.keys())
+    sequence = tuple(token for token in tokens(text) if token.plain not in _SKIPPED)
     return next(filter(_FIN.fullmatch, readings(sequence, _letters)), None)
 
 

@@ -68,8 +68,7 @@ def _written(sequence: Sequence[Token], _said: tuple[str, ...], today: date) -> 
                 day, month = int(match["day"]), int(match["month"])
                 if "year" not in groups:
                     return _next(month, day, today)
-                year = int(match["year"])
-                return _day(year if year > 99 else 2000 + year, month, day)
+                return _day(_full_year(int(match["year"]), today), month, day)
     return None
 
 
@@ -84,7 +83,7 @@ def _month_and_day(sequence: Sequence[Token], _said: tuple[str, ...], today: dat
     )
     if month is None or day is None:
         return None
-    year = next((int(n.value) for n in numbers if 2000 <= n.value < 2100), None)
+    year = next((int(n.value) for n in numbers if 1900 <= n.value < 2100), None)
     return _day(year, month, int(day.value)) if year else _next(month, int(day.value), today)
 
 
@@ -154,6 +153,13 @@ def _days_ahead(sequence: Sequence[Token], said: tuple[str, ...]) -> int:
             if _WEEK.fullmatch(unit):
                 return 7 * int(number.value)
     return 0
+
+
+def _full_year(year: int, today: date) -> int:
+    """Read two digits of a year as one at most ten years ahead: 90 is 1990, 27 is 2027."""
+    if year > 99:
+        return year
+    return 2000 + year if 2000 + year <= today.year + 10 else 1900 + year
 
 
 def _next(month: int, day: int, today: date) -> date | None:

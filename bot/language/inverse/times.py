@@ -22,6 +22,7 @@ _EVENING = re.compile(r"axsam\w{0,4}|ahsam\w{0,4}|axsamustu")
 _NOON = re.compile(r"gunorta\w{0,5}")
 _NIGHT = re.compile(r"gece\w{0,4}")
 _CLOCK_WORD = re.compile(r"saa?t\w{0,4}")
+_MINUTES = re.compile(r"deqiqe\w*|saniye\w*")
 _DATE_UNIT = re.compile(r"gun\w*|hefte\w*|nefer\w*|il\w*")
 _FIRST_SERVICE_HOUR = (
     8  # 1 to 7 with no part of the day are of the afternoon: nobody rings a clinic for three at night
@@ -36,6 +37,8 @@ def parse_time(text: str) -> time | None:
             return time(int(match["hour"]), int(match["minute"]))
     said = plains(tokens(text))
     numbers = [n for n in find_numbers(sequence, loose=True) if not _is_of_a_date(sequence, n)]
+    if numbers and _MINUTES.fullmatch(_word_after(sequence, numbers[0])):
+        return None  # `bir dəqiqə` asks to wait
     if not numbers:
         return _named(said)
     hour, minute = _around_the_hour(sequence, numbers) or _hour_and_minute(sequence, numbers)
@@ -57,12 +60,16 @@ def _clock_part(sequence: Sequence[Token]) -> Sequence[Token]:
 def _is_of_a_date(sequence: Sequence[Token], number: Found) -> bool:
     """`ayın 25-i`, `22 noyabr`, `noyabrın 22-si`, `üç gün`; in `22 noyabr 14` the fourteen is an hour."""
     before = sequence[: number.start][-2:]
-    after = sequence[number.end].plain if number.end < len(sequence) else ""
+    after = _word_after(sequence, number)
     if _DATE_UNIT.fullmatch(after) or (after and names_month(sequence[number.end])):
         return True
     if not before or not (before[-1].plain == "ayin" or names_month(before[-1])):
         return False
     return len(before) < 2 or not (before[0].is_number or number_word(before[0]))
+
+
+def _word_after(sequence: Sequence[Token], number: Found) -> str:
+    return sequence[number.end].plain if number.end < len(sequence) else ""
 
 
 def _named(said: tuple[str, ...]) -> time | None:

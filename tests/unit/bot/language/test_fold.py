@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.language.fold import fold, plain, words
+from bot.language.fold import fold, plain
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,3 @@ def test_plain_drops_the_marks_that_recognisers_drop() -> None:
         plain("Qəbula yazılmaq İSTƏYİRƏM, üç gün, ağ, çay, şənbə")
         == "qebula yazilmaq isteyirem, uc gun, ag, cay, senbe"
     )
-
-
-def test_words_leave_punctuation_and_join_at_apostrophes() -> None:
-    assert words("Salam, Bakı'da 2-ci gün!") == ("salam", "bakıda", "2", "ci", "gün")

@@ -64,7 +64,7 @@ def test_times_are_understood_on_the_clock_of_a_service_day(said: str, at: str) 
 
 
 @pytest.mark.parametrize(
-    "said", ["", "salam", "noyabrın 22-si", "üç gün sonra", "iyirmi beş", "günortadan sonra", "yetmiş"]
+    "said", ["", "salam", "noyabrın 22-si", "üç gün sonra", "iyirmi beş", "günortadan sonra", "yetmiş", "bir dəqiqə"]
 )
 def test_what_names_no_time_is_none(said: str) -> None:
     assert parse_time(said) is None

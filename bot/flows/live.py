@@ -1,0 +1,62 @@
+"""A flow file that may be edited while calls run: new calls get the new version, calls in progress keep theirs."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import structlog
+
+from bot.flows.flow import Flow
+from bot.flows.loader import parse_flow, read_text
+from bot.flows.problems import FlowFileError
+
+_log = structlog.get_logger(__name__)
+
+
+class LiveFlow:
+    """Gives the newest version of a flow file that has no errors; raises `FlowFileError` when the first has some."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp = _stamp(path)
+        self._flow, self._version = _load(path)
+        self.problem: FlowFileError | None = None  # why the file as it is now is not served, if it is not
+
+    @property
+    def version(self) -> str:
+        """The first digits of the SHA-256 of the file that is served, for records of calls."""
+        return self._version
+
+    def current(self) -> Flow:
+        """Give the flow for a new call; reads the file again only when its time or size has changed."""
+        stamp = _stamp(self._path)
+        if stamp != self._stamp:
+            self._stamp = stamp
+            self._reload()
+        return self._flow
+
+    def _reload(self) -> None:
+        log = _log.bind(file=str(self._path))
+        try:
+            self._flow, self._version = _load(self._path)
+        except FlowFileError as error:
+            self.problem = error
+            log.warning("flow refused, the old one stays", version=self._version, problems=str(error))
+        else:
+            self.problem = None
+            log.info("flow loaded", version=self._version)
+
+
+def _load(path: Path) -> tuple[Flow, str]:
+    text = read_text(path)
+    return parse_flow(text, file=str(path)), hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Give time and size; None when the file is away (an editor may replace it)."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import re
+
+from bot.flows.graph import mermaid
+from bot.flows.states import KINDS
+from tests.fakes.flows import flow_of
+
+_FLOW = flow_of("""\
+variables: {operator: ""}
+slots: {n: {ask: Neçə, type: number}}
+tools: {t: {http: {method: GET, url: "https://example.com/"}, on: {ok: chat, error: go}}}
+start: gate
+states:
+  gate: {decide: [{if: open() and n < 5 and n > 1 and n != 3 and n != 4, then: menu}, {else: menu}]}
+  menu: {say: Buyurun., menu: [{intent: book, dtmf: "1", then: n}]}
+  n: {collect: n, then: t}
+  t: {call: t}
+  chat: {llm: {task: Talk.}, then: said}
+  said: {say: Oldu., then: end}
+  go: {transfer: {to: "{{ operator }}", on_fail: end}}
+""")
+
+
+def test_every_state_is_a_node_and_every_way_an_arrow() -> None:
+    lines = mermaid(_FLOW).splitlines()
+    assert lines[0] == "flowchart TD"
+    nodes = [line for line in lines if re.match(r"  s\d+[\[({]", line)]
+    assert len(nodes) == len(_FLOW.states)
+    assert {kind for kind in (*KINDS, "say") if any(f"<small>{kind}" in node for node in nodes)} == {*KINDS, "say"}
+    assert '  s1 -->|"book / 1"| s2' in lines
+    assert '  s1 -.->|"no_match"| s7' in lines
+    assert '  g2>"human"] -.-> s7' in lines
+    assert lines[-1] == "  start(( )) --> s0"
+
+
+def test_labels_are_short_and_harmless() -> None:
+    (label,) = re.findall(r's0 -->\|"(open.*?)"\|', mermaid(_FLOW))
+    assert label == "open() and n &lt; 5 and n &gt; 1 and n != 3 a…"

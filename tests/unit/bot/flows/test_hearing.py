@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from bot.flows.hearing import candidates, enum_value, global_intents, hints, intents_of, said_exactly, said_nearly
+from tests.fakes.flows import flow_of
+
+_FLOW = flow_of("""\
+slots:
+  day: {ask: "Hansı gün?", type: enum, values: {cümə: ["cüm*"], şənbə: [şənbə]}}
+  n: {ask: "Neçə?", type: number}
+start: menu
+states:
+  menu: {say: Buyurun., menu: [{intent: book, then: day}]}
+  day: {collect: day, then: n}
+  n: {collect: n, then: end}
+""")
+_MENU, _DAY, _NUMBER = (_FLOW.states[name] for name in ("menu", "day", "n"))
+
+
+def test_a_menu_hears_its_own_intents_and_the_global_ones() -> None:
+    assert set(intents_of(_FLOW, _MENU)) == {"book", "human", "again"}
+    assert set(global_intents(_FLOW)) == {"human", "again"}
+    assert said_exactly(_FLOW, _MENU, "operatora qoşun") == "human"
+    assert said_exactly(_FLOW, _MENU, "aperatora goşun") is None
+    assert said_nearly(_FLOW, _MENU, "aperatora goşun") == "human"
+    assert said_nearly(_FLOW, _MENU, "iş saatları") is None
+
+
+def test_an_intent_with_patterns_alone_gives_their_stems_as_examples() -> None:
+    (day,) = (candidate for candidate in candidates(_FLOW, _DAY) if candidate.name == "day=cümə")
+    assert day.phrases == ("cüm",)
+    assert enum_value(day.name) == "cümə"
+    assert enum_value("human") is None
+
+
+def test_hints_leave_out_patterns_and_begin_with_what_the_state_asks_for() -> None:
+    assert hints(_FLOW, _DAY)[0] == "şənbə"
+    assert hints(_FLOW, _NUMBER) == ("operator", "canlı insan", "bir də deyin")
