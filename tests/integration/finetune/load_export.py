@@ -1,4 +1,4 @@
-"""Load an exported checkpoint with whatever `transformers` is on the path; print its version and the loss of a sample."""
+"""Load an exported checkpoint with whatever `transformers` is on the path; print its version and a loss."""
 
 from __future__ import annotations
 
