@@ -59,14 +59,14 @@ def prepare(settings: PrepareSettings, console: Console) -> Summary:
         splits, more = assign_splits(clips, settings.split)
         rejections += more
         clips = [clip for clip in clips if clip.id in splits]
-        if not clips:
-            _finish([], rejections, settings)
-            raise CorpusError(f"no clip is left of {settings.corpus}: {settings.output / 'report.html'} says why")
         voices = _voices(clips)
         encoder = Encoder(resolve(settings.codec), device=torch.device("cuda" if torch.cuda.is_available() else "cpu"))
         entries, more = _encode_all(clips, splits, voices, encoder, settings, progress)
         rejections += more
     _finish(entries, rejections, settings)
+    if not entries:
+        raise CorpusError(f"no clip is left of {settings.corpus}: {settings.output / 'report.html'} says why")
+    _drop_unused_shards(entries, settings)
     prepared = Prepared(encoder.fingerprint, encoder.num_codebooks, voices, NORMALISER, settings.text_case)
     seconds = sum(entry.clip.seconds for entry in entries)
     reasons = Counter(rejection.reason for rejection in rejections)
@@ -179,6 +179,13 @@ def _encode_all(
                 entries[clip.id] = Entry(clip, splits[clip.id], voices[clip.speaker], name, len(codes))
         progress.advance(task, len(part))
     return [entries[clip.id] for clip in clips if clip.id in entries], rejections
+
+
+def _drop_unused_shards(entries: Sequence[Entry], settings: PrepareSettings) -> None:
+    used = {f"{entry.shard}.safetensors" for entry in entries}
+    for path in (settings.output / "codes").iterdir():
+        if path.name not in used:
+            path.unlink()
 
 
 def _finish(entries: Sequence[Entry], rejections: Sequence[Rejection], settings: PrepareSettings) -> None:

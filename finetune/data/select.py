@@ -9,10 +9,10 @@ from dataclasses import replace
 from statistics import median
 from typing import Literal
 
-from bot.language.fold import words
 from finetune.data.clip import Clip, Rejection
 from finetune.data.reasons import Reason
 from finetune.data.settings import FilterSettings, MergeSettings, SplitSettings
+from finetune.data.text import words
 
 Split = Literal["train", "validation"]
 Sifted = tuple[list[Clip], list[Rejection]]

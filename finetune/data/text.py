@@ -16,7 +16,14 @@ MARKS = frozenset(" .,!?;:…-–—'’\"“”„«»()")
 
 # UTF-8 of Azerbaijani letters read as Latin-1 or Windows-1252: a lead byte's sign, then what its tail byte became
 _MOJIBAKE = re.compile("[ÃÄÅÉÆ][\u0080-\u00bf™œžšŸ‡†€ƒ‰‹›•˜]|\ufffd")
+_WORD = re.compile(r"[^\W_]+")
+_APOSTROPHES = str.maketrans("", "", "'’ʼ`´")
 _TAG = re.compile(r"</?[a-zA-Z][^>]*>|\{\\|\[[a-zA-Z_]+\]|<\|")
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Give the folded words of a text; marks part words, apostrophes do not."""
+    return tuple(_WORD.findall(fold(text).translate(_APOSTROPHES)))
 
 
 def spoken_form(raw: str, *, case: Literal["keep", "lower"]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean, median
-from typing import Any, cast
+from typing import Any
 
 import soundfile
 import torch
@@ -170,9 +170,12 @@ def _floors(voice: Voice, corpus: TrainingCorpus, items: Sequence[Item], data: P
 def _perplexities(
     servable: Servable, corpus: TrainingCorpus, items: Sequence[Item], devices: Devices, dtype: torch.dtype
 ) -> tuple[float, ...]:
-    model = cast("nn.Module", load_csm_for_training(servable.folder, dtype=dtype))
-    if servable.adapter is not None:
-        model = PeftModel.from_pretrained(model, str(servable.adapter))
+    model = _scoring_model(servable, dtype).to(devices.device)
     bf16 = dtype == torch.bfloat16
-    heard = held_out(model.to(devices.device), corpus, items, devices, positions=8_000, bf16=bf16)
+    heard = held_out(model, corpus, items, devices, positions=8_000, bf16=bf16)
     return heard.perplexities
+
+
+def _scoring_model(servable: Servable, dtype: torch.dtype) -> nn.Module:
+    model = load_csm_for_training(servable.folder, dtype=dtype)
+    return model if servable.adapter is None else PeftModel.from_pretrained(model, str(servable.adapter))

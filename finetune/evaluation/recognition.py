@@ -10,9 +10,9 @@ from typing import cast
 import numpy as np
 import soxr
 
-from bot.language.fold import words
 from bot.language.speakable import speakable
 from finetune.data.audio import RATE_HZ, Samples
+from finetune.data.text import words
 from finetune.errors import RecogniserError
 
 Recognise = Callable[[Samples], str]

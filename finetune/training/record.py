@@ -17,8 +17,8 @@ class Record:
         path = folder / "metrics.jsonl"
         kept = [line for line in _lines(path) if json.loads(line)["step"] <= step]
         path.write_text("".join(kept), encoding="utf-8")
-        self._file = path.open("a", encoding="utf-8")
         self._board = _tensorboard(folder) if tensorboard else None
+        self._file = path.open("a", encoding="utf-8")
 
     def add(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
         """Note the numbers of a step."""

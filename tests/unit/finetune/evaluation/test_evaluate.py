@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from finetune.data.audio import Samples
+from finetune.evaluation.evaluate import Plan, evaluate, read_evaluation
+from finetune.training.servable import Servable
+from tests.unit.finetune.data.sounds import speech, write
+from tests.unit.finetune.prepared import write_prepared_folder
+from tests.unit.finetune.tiny import Base
+
+
+def test_a_checkpoint_is_measured_with_the_floors_of_the_recogniser(base: Base, tmp_path: Path):
+    data = write_prepared_folder(tmp_path / "data")
+    for number in range(3):
+        write(data / f"clips/c{number}.flac", speech(1.0, seed=number))
+    heard: list[int] = []
+
+    def recognise(samples: Samples) -> str:
+        heard.append(len(samples))
+        return "salam"
+
+    plan = Plan(("Salam.", "Bəli, oldu."), voice=0, seeds=2, limit_s=0.8, recognise=recognise)
+    found = evaluate(Servable(base.folder, None), data, plan, tmp_path / "out")
+    assert read_evaluation(tmp_path / "out") == found
+    assert len(found.measured) == 4
+    assert {one.error_rate == 0.0 for one in found.measured if one.text == "Salam."} == {True}
+    # four said, three recordings of one second, three resynthesised
+    assert len(heard) == 10
+    assert heard.count(24_000) >= 3
+    assert found.summary["error_rate_of_recordings"] == found.summary["error_rate_of_codec"]
+    # untrained, a codebook is as good as a die of 67 sides
+    assert len(found.perplexities) == 8
+    assert all(value == pytest.approx(67, rel=0.2) for value in found.perplexities)
+    assert (tmp_path / "out" / found.measured[0].file).exists()
