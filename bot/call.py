@@ -113,6 +113,7 @@ class Call:
             ledger=ledger,
             played_ms=lambda: self._leg.played_ms,
             on_event=self._tell,
+            texts_add_up=services.other_recogniser is not None,
         )
         worker = call_pipeline(
             call_input=self._input(dialogue),

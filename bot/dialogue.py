@@ -100,7 +100,9 @@ class Dialogue(FrameProcessor):
         ledger: PlayoutLedger,
         played_ms: Callable[[], int],
         on_event: Callable[[CallEvent], None],
+        texts_add_up: bool = False,
     ) -> None:
+        """`texts_add_up`: a text is of the stretch since the last one (Pipecat's services), not of the whole turn."""
         super().__init__(name="Dialogue")
         self._flow = flow
         self._turns = turns
@@ -108,6 +110,8 @@ class Dialogue(FrameProcessor):
         self._ledger = ledger
         self._played_ms = played_ms
         self._on_event = on_event
+        self._texts_add_up = texts_add_up
+        self._turn_text = ""
         self._ids = itertools.count(1)
         self._marks = itertools.count(1)
         self._last_mark = 0
@@ -179,6 +183,8 @@ class Dialogue(FrameProcessor):
             self._wake.set()
 
     def _recognised(self, text: str) -> None:
+        if self._texts_add_up:
+            text = self._turn_text = f"{self._turn_text} {text}".strip()
         self._turns.recognised(text, sufficient=self._flow.suffices(text), now=self._now())
         self._wake.set()
 
@@ -240,6 +246,7 @@ class Dialogue(FrameProcessor):
     async def _end_turn(self, event: TurnEnded) -> None:
         now = self._now()
         turn_id = self._new_turn_id()
+        self._turn_text = ""
         self._on_event(CallerSpeaking(on=False))
         await self.broadcast_frame(UserStoppedSpeakingFrame)
         self._clock = TurnClock(turn_id, event.speech_ended_at, event.recognised_at, self._recognition_began_at, now)

