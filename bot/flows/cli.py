@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import typer
 import yaml
 
-from bot.flows.actions import CallTool, HangUp, Say, ToolAnswered, Transfer
+from bot.flows.actions import CallTool, HangUp, Say, SlotFilled, StateEntered, ToolAnswered, Transfer
 from bot.flows.compile import compile_flow
 from bot.flows.flow import Flow
 from bot.flows.graph import mermaid
@@ -188,6 +188,10 @@ def _show(call: Rehearsal) -> None:
                 typer.echo(f"[transfer to {to}]")
             case HangUp(reason=reason):
                 typer.echo(f"[hang up: {reason.value}]")
+            case StateEntered(state=state, why=why):
+                typer.secho(f"[state {state}: {why}]", dim=True)
+            case SlotFilled(name=name, value=value):
+                typer.secho(f"[slot {name} = {value}]", dim=True)
             case _:
                 pass
 
