@@ -15,7 +15,7 @@ from typing import Annotated
 import structlog
 import typer
 import uvicorn
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 
 from bot.call import Call
 from bot.calls import Calls
@@ -62,6 +62,12 @@ class Worker:
         async with contextlib.AsyncExitStack() as stack:
             services = await call_services(self._settings, CallMetrics(self._registry), stack)
             calls = Calls(capacity=self._settings.workers.calls, run=lambda leg: Call(leg, services).run())
+            tasks = Gauge(
+                "zeng_tasks",
+                "Tasks of the event loop; back to its idle figure after every call",
+                registry=self._registry,
+            )
+            tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
             await self._start_sip(calls, stack)
             webrtc = self._start_webrtc(calls, stack)
             await self._start_api(calls, webrtc, stack)
@@ -81,6 +87,8 @@ class Worker:
         media = RtpMediaFactory(_own_ports(self._settings.rtp, self._place))
         await media.start()
         stack.push_async_callback(media.stop)
+        ports = Gauge("zeng_rtp_ports_taken", "RTP ports in use", registry=self._registry)
+        ports.set_function(lambda: media.ports_taken)
         carrier = WorkerCarrier(socket.socket(fileno=self._place.sip_fd), on_edge_lost=self._stop.set)
         stack.push_async_callback(carrier.close)
 

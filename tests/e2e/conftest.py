@@ -10,6 +10,7 @@ from telephony.rtp.factory import RtpMediaFactory
 from telephony.settings import RtpSettings, SipSettings
 from telephony.sip.endpoint import SipEndpoint, serve_sip
 from tests.e2e.caller import Caller
+from tests.e2e.footprint import footprint, until_as_before
 from tests.e2e.service import RunningService, running_service
 
 CLIPS = Path(__file__).parents[1] / "data" / "speech"
@@ -20,6 +21,15 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
     """`zeng demo` with two workers, for all tests of a run; it must end cleanly."""
     with running_service(tmp_path_factory.mktemp("service"), ZENG_WORKERS__COUNT="2") as running:
         yield running
+
+
+@pytest.fixture
+async def nothing_left(service: RunningService) -> AsyncIterator[None]:
+    """Hold a test to leaving no call, task, port, socket or lasting key in the service."""
+    await service.idle()
+    before = await footprint(service)
+    yield
+    await until_as_before(service, before)
 
 
 class Phones:

@@ -15,7 +15,7 @@ from tests.e2e.conftest import CLIPS
 from tests.e2e.service import RunningService
 from tests.e2e.sound import read_wav, stretches, write_wav
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("nothing_left")]
 SCENARIOS = Path(__file__).parent / "scenarios"
 
 

@@ -11,11 +11,13 @@ import pytest
 from telephony.leg import EndCause
 from telephony.settings import WebRtcSettings
 from telephony.webrtc.caller import place_call
+from tests.e2e.bad_network import BadNetwork
 from tests.e2e.caller import Caller, clip_24k
-from tests.e2e.conftest import CLIPS, Phones
+from tests.e2e.conftest import CLIPS, Phones, open_phones
+from tests.e2e.footprint import conversation
 from tests.e2e.service import RunningService
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("nothing_left")]
 
 
 def a_weekday(offset: int) -> str:
@@ -135,3 +137,31 @@ async def test_ten_callers_at_once_by_telephone_and_browser_are_each_answered(
         assert caller.leg.stats().lost == 0
     await asyncio.gather(*(caller.hang_up() for caller in callers))
     await service.idle()
+
+
+async def test_a_call_over_a_line_that_loses_and_reorders_goes_its_way(service: RunningService) -> None:
+    host, port = service.sip.split("@")[1].split(":")
+    line = BadNetwork((host, int(port)), seed=20, loss=0.05, reorder=0.05)
+    before = await service.entered("tell_hours"), await service.entered("tell_address")
+    async with open_phones(f"sip:bot@127.0.0.1:{line.address[1]}") as phones:
+        caller = await phones.call()
+        await caller.until_bot_is_silent(seconds=60)
+
+        await caller.say(clip_24k(CLIPS / "is-saatlari.wav"))
+        await caller.until_bot_speaks(seconds=20)
+        await caller.until_bot_is_silent(seconds=60)
+        await caller.leg.send_digits("3")
+        await caller.until_bot_speaks(seconds=20)
+        await caller.until_bot_is_silent(seconds=60)
+
+        said = await conversation(service, caller.leg.info.call_id)
+        assert await service.entered("tell_hours") == before[0] + 1, said
+        assert await service.entered("tell_address") == before[1] + 1, said
+        stats = caller.leg.stats()
+        assert stats.lost > 0
+        assert stats.concealed_ms > 0
+        await caller.hang_up()
+        await service.idle(seconds=40)
+    assert line.lost > 0.03 * line.passed
+    assert line.reordered > 0
+    line.close()

@@ -1,0 +1,100 @@
+"""What a running service holds: tasks, ports, sockets, keys. The same before and after a call, or something leaks."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis.asyncio as redis
+
+from bot.context.redis_store import RedisConversationStore
+from tests.e2e.service import RunningService
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """Added up over the service's processes."""
+
+    calls: int
+    tasks: int
+    rtp_ports: int
+    udp_sockets: int
+    keys_for_ever: tuple[str, ...]
+
+
+async def footprint(service: RunningService) -> Footprint:
+    """Look now."""
+    samples = await service.samples()
+    processes = _descendants(service.process.pid)
+    return Footprint(
+        calls=int(sum(value for name, value in samples.items() if name.startswith("zeng_calls_active"))),
+        tasks=int(samples["zeng_tasks"]),
+        rtp_ports=int(samples["zeng_rtp_ports_taken"]),
+        udp_sockets=sum(_udp_sockets(process) for process in processes),
+        keys_for_ever=await _keys_for_ever(_redis_url(processes)),
+    )
+
+
+async def conversation(service: RunningService, call_id: str) -> str:
+    """What the service remembers of a call, a line a turn."""
+    async with redis.from_url(_redis_url(_descendants(service.process.pid))) as client:
+        known = await RedisConversationStore(client, ttl_s=3600).load(call_id)
+    return "\n".join(f"{turn.speaker.value}: {turn.text}" for turn in known.turns)
+
+
+async def until_as_before(service: RunningService, before: Footprint, *, seconds: float = 15.0) -> None:
+    """Wait until nothing is left of the calls since `before`."""
+    now = await footprint(service)
+    for _ in range(round(seconds / 0.25)):
+        if now == before:
+            return
+        await asyncio.sleep(0.25)
+        now = await footprint(service)
+    assert now == before, "something of a call was left behind"
+
+
+def _descendants(root: int) -> list[int]:
+    parents: dict[int, int] = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                parents[int(folder.name)] = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it has just ended
+    found = [root]
+    for process in found:
+        found.extend(child for child, parent in parents.items() if parent == process)
+    return found
+
+
+def _udp_sockets(process: int) -> int:
+    bound = {
+        line.split()[9] for kind in ("udp", "udp6") for line in Path(f"/proc/net/{kind}").read_text().splitlines()[1:]
+    }
+    count = 0
+    for descriptor in Path(f"/proc/{process}/fd").iterdir():
+        try:
+            target = str(descriptor.readlink())
+        except FileNotFoundError:
+            continue
+        count += target.startswith("socket:[") and target[8:-1] in bound
+    return count
+
+
+def _redis_url(processes: list[int]) -> str:
+    for process in processes:
+        words = Path(f"/proc/{process}/cmdline").read_bytes().decode().split("\0")
+        if "redis-server" in words[0] or "valkey-server" in words[0]:
+            # redis-server rewrites its title to "redis-server 127.0.0.1:PORT"
+            return f"redis://{words[0].split()[1]}/0" if " " in words[0] else _from_options(words)
+    raise AssertionError("the service runs no Redis")
+
+
+def _from_options(words: list[str]) -> str:
+    return f"redis://127.0.0.1:{words[words.index('--port') + 1]}/0"
+
+
+async def _keys_for_ever(url: str) -> tuple[str, ...]:
+    async with redis.from_url(url, decode_responses=True) as client:
+        return tuple(sorted([key async for key in client.scan_iter() if await client.ttl(key) < 0]))
