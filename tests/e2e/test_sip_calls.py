@@ -14,7 +14,7 @@ from telephony.webrtc.caller import place_call
 from tests.e2e.bad_network import BadNetwork
 from tests.e2e.caller import Caller, clip_24k
 from tests.e2e.conftest import CLIPS, Phones, open_phones
-from tests.e2e.footprint import conversation
+from tests.e2e.footprint import conversations
 from tests.e2e.service import RunningService
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("nothing_left")]
@@ -154,7 +154,7 @@ async def test_a_call_over_a_line_that_loses_and_reorders_goes_its_way(service: 
         await caller.until_bot_speaks(seconds=20)
         await caller.until_bot_is_silent(seconds=60)
 
-        said = await conversation(service, caller.leg.info.call_id)
+        said = await conversations(service)
         assert await service.entered("tell_hours") == before[0] + 1, said
         assert await service.entered("tell_address") == before[1] + 1, said
         stats = caller.leg.stats()

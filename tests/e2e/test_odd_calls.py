@@ -1,0 +1,63 @@
+"""Callers who do it wrong: each call ends rightly and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.raw_sip import GOOD_SDP, RawCall
+from tests.e2e.service import RunningService
+
+pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("nothing_left")]
+
+
+@pytest.fixture
+def call(service: RunningService) -> Iterator[RawCall]:
+    host, port = service.sip.split("@")[1].split(":")
+    made = RawCall((host, int(port)))
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(
+    ("sdp", "statuses"),
+    [
+        ("this is no description\r\n", {400, 488}),
+        (GOOD_SDP.replace("RTP/AVP 0 101", "RTP/AVP 18"), {488}),  # G.729 only
+        (GOOD_SDP.replace("m=audio", "m=video"), {488}),
+        (GOOD_SDP.replace("IN IP4 127.0.0.1", "IN IP4 not-an-address"), {400, 488}),
+    ],
+)
+async def test_a_description_that_cannot_be_met_is_refused(call: RawCall, sdp: str, statuses: set[int]) -> None:
+    call.send("INVITE", sdp=sdp)
+
+    assert await call.final("INVITE") in statuses
+    call.send("ACK")
+
+
+async def test_a_caller_who_gives_up_at_once_is_let_go(call: RawCall) -> None:
+    call.send("INVITE", sdp=GOOD_SDP)
+    call.send("CANCEL")
+
+    status = await call.final("INVITE")
+
+    assert status in {200, 487}
+    call.send("ACK", new_transaction=status == 200)
+    if status == 200:  # the answer was faster than the change of mind (RFC 3261 section 9.1)
+        call.send("BYE", cseq=2, new_transaction=True)
+        assert await call.final("BYE") == 200
+
+
+async def test_a_caller_whose_ack_never_comes_is_hung_up(call: RawCall) -> None:
+    call.send("INVITE", sdp=GOOD_SDP)
+    assert await call.final("INVITE") == 200
+
+    repeated = 0
+    async with asyncio.timeout(45):  # 64 * T1 (RFC 3261 section 13.3.1.4)
+        while not (message := await call.receive(seconds=40)).startswith("BYE "):
+            repeated += message.startswith("SIP/2.0 200")
+
+    assert repeated >= 5
+    call.answer_ok(message)
