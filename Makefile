@@ -12,7 +12,9 @@ demo: $(VENV)/.demo ## Set up what is missing and serve the bot on this machine
 
 test: $(VENV)/.test check ## Set up what is missing and pass the tests
 	sh tests/system_packages.sh
-	$(RUN) pytest
+	$(RUN) pytest tests/unit --cov --cov-report=
+	$(RUN) tests.core_coverage
+	$(RUN) pytest tests/integration tests/e2e
 
 check: lint types imports ## Style, types and the direction of imports
 

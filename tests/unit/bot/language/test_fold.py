@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.language.fold import fold, plain
+from bot.language.fold import fold, plain, words
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,7 @@ def test_plain_drops_the_marks_that_recognisers_drop() -> None:
         plain("Qəbula yazılmaq İSTƏYİRƏM, üç gün, ağ, çay, şənbə")
         == "qebula yazilmaq isteyirem, uc gun, ag, cay, senbe"
     )
+
+
+def test_words_are_parted_by_punctuation_and_not_by_apostrophes() -> None:
+    assert words("Bakı'dan, İSMAYILLI-ya: 2 bilet!") == ("bakıdan", "ismayıllı", "ya", "2", "bilet")

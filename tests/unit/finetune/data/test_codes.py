@@ -62,9 +62,9 @@ def test_clips_whose_codes_read_as_the_end_are_rejected(tmp_path: Path):
         write(tmp_path / f"corpus/wavs/{number}.wav", recording(2, seed=number))
     (tmp_path / "corpus/metadata.csv").write_text("0|Bu gün hava gözəldir\n1|Sabah da belə olacaq\n", "utf-8")
     settings = PrepareSettings(corpus=tmp_path / "corpus", output=tmp_path / "out", codec=str(folder), workers=1)
-    prepare(
-        settings.model_copy(update={"trim": settings.trim.model_copy(update={"vad": "energy"})}), Console(quiet=True)
-    )
+    settings = settings.model_copy(update={"trim": settings.trim.model_copy(update={"vad": "energy"})})
+    with pytest.raises(CorpusError, match="no clip is left"):
+        prepare(settings, Console(quiet=True))
     assert not list(read_manifest(tmp_path / "out"))
     assert (tmp_path / "out/rejected.jsonl").read_text(encoding="utf-8").count(Reason.CODES_READ_AS_END) == 2
 

@@ -149,8 +149,9 @@ def test_eight_batches_of_one_give_the_gradient_of_one_batch_of_eight(base: Base
     counts = count(whole)
     gradients: list[dict[str, Tensor]] = []
     for parts in ([whole], [collate([s], [m]) for s, m in zip(samples, masks, strict=True)]):
+        model = base.model()
         torch.manual_seed(0)
-        model = adapt(base.model(), LORA, {3, 4}).model
+        model = adapt(model, LORA, {3, 4}).model
         for part in parts:
             total(loss_parts(model, part, PLAIN), counts, PLAIN).backward()
         gradients.append({n: p.grad for n, p in model.named_parameters() if p.grad is not None})
@@ -163,8 +164,9 @@ def test_gradient_checkpointing_works_under_peft_and_changes_no_gradient(base: B
     b = batch(base.sample(turn(9)))
     found: list[dict[str, Tensor]] = []
     for checkpointing in (False, True):
+        model = base.model()
         torch.manual_seed(0)
-        model = adapt(base.model(), LORA, {3}).model.train()
+        model = adapt(model, LORA, {3}).model.train()
         if checkpointing:
             model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         total(loss_parts(model, b, PLAIN), count(b), PLAIN).backward()

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import pytest
+
+from bot.flows.rehearsal import Rehearsal
+from tests.fakes.flows import rehearse
+
+_FLOW = """\
+slots:
+  phone: {ask: "Nömrəniz?", type: phone_az, confirm: "{{ phone | phone }}. Düzdür?", retry: "Yenidən deyin."}
+  day: {ask: "Hansı günə?", type: date, within_days: 60}
+start: menu
+states:
+  menu:
+    say: Buyurun.
+    menu: [{intent: book, dtmf: "1", then: phone}, {intent: hours, dtmf: "2", then: day}]
+  phone: {collect: phone, then: end}
+  day: {collect: day, then: end}
+"""
+
+
+def at_the_menu() -> Rehearsal:
+    return rehearse(_FLOW)
+
+
+def asked_for_the_phone() -> Rehearsal:
+    call = rehearse(_FLOW)
+    call.press("1")
+    return call
+
+
+def asked_for_the_day() -> Rehearsal:
+    call = rehearse(_FLOW)
+    call.press("2")
+    return call
+
+
+def asked_whether_the_phone_is_right() -> Rehearsal:
+    call = asked_for_the_phone()
+    call.hear("sıfır əlli yüz iyirmi üç qırx beş altmış yeddi")
+    return call
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (at_the_menu, "iş saatları"),
+        (at_the_menu, "operator"),  # a global intent, in any state
+        (at_the_menu, "iş saatlari"),  # nearly
+        (at_the_menu, "yox"),
+        (asked_for_the_phone, "sıfır əlli yüz iyirmi üç qırx beş altmış yeddi"),
+        (asked_for_the_phone, "canlı insan"),
+        (asked_whether_the_phone_is_right, "bəli"),
+    ],
+)
+def test_a_whole_answer_suffices(call: object, text: str) -> None:
+    assert callable(call)
+    assert call().engine.suffices(text)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (at_the_menu, ""),
+        (at_the_menu, "hava necədir"),
+        (asked_for_the_phone, "sıfır əlli yüz iyirmi"),
+        (asked_for_the_day, "sabah"),  # may go on: "sabah yox, o biri gün"
+        (asked_whether_the_phone_is_right, "mənim nömrəm"),
+    ],
+)
+def test_what_may_go_on_does_not_suffice(call: object, text: str) -> None:
+    assert callable(call)
+    assert not call().engine.suffices(text)
+
+
+def test_nothing_suffices_once_the_call_has_ended() -> None:
+    call = at_the_menu()
+    for _ in range(4):
+        call.wait()
+
+    assert call.ended is not None
+    assert not call.engine.suffices("iş saatları")
+
+
+def test_asking_changes_nothing() -> None:
+    call = at_the_menu()
+
+    call.engine.suffices("iş saatları")
+
+    assert call.engine.state == "menu"
+    assert call.engine.poll() is None
