@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("bot", "telephony", "tts_engine", "finetune")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-_MAX_LINES, _MEDIAN_LINES, _MAX_PUBLIC_METHODS = 400, 150, 14
+_MAX_LINES, _MEDIAN_LINES, _MAX_PUBLIC_METHODS = 400, 150, 16
 _BANNED_NAMES = {"utils", "util", "common", "helpers", "helper", "manager", "misc"}
 
 
