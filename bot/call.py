@@ -53,6 +53,7 @@ class CallServices:
     other_recogniser: Callable[[], FrameProcessor] | None  # a Pipecat service with its own ear
     speech: SpeechClient
     voice: str
+    voice_hears: bool  # whether earlier turns are of use to the speech server
     prompts: PromptCache
     store: TurnStore
     voice_model: SpeechModel
@@ -74,6 +75,7 @@ class Call:
             leg.info.call_id,
             store=services.store,
             speech=services.speech,
+            voice_hears=services.voice_hears,
             wall_clock=time.time,
             on_failure=lambda error: self._log.warning("journal", error=str(error)),
         )
@@ -125,6 +127,7 @@ class Call:
                 conversation_id=self._leg.info.call_id,
                 cache=services.prompts,
                 on_sound=dialogue.sounded,
+                on_cached=self._journal.said_from_cache,
                 on_failure=lambda error: services.metrics.failure("speech", error),
             ),
             output=CallOutput(

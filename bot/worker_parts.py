@@ -34,6 +34,7 @@ from bot.services.prompt_cache import PromptCache
 from bot.settings import Settings
 from bot.speech_detector import SileroSession
 from tts_engine.client import SpeechClient
+from tts_engine.errors import SpeechError
 
 _BAKU = ZoneInfo("Asia/Baku")
 _log = structlog.get_logger("zeng.worker")
@@ -77,12 +78,21 @@ async def call_services(settings: Settings, metrics: CallMetrics, stack: context
         other_recogniser=pipecat_service(settings.recogniser),
         speech=speech,
         voice=settings.speech.voice,
+        voice_hears=await _voice_hears(speech),
         prompts=PromptCache(max_bytes=settings.speech.prompt_cache_bytes),
         store=RedisConversationStore(redis, ttl_s=settings.redis.ttl_s),
         voice_model=SileroSession(),
         metrics=metrics,
         turns=settings.turns,
     )
+
+
+async def _voice_hears(speech: SpeechClient) -> bool:
+    """Ask once; a server that is away is sent everything, since it may come back with a voice that hears."""
+    try:
+        return await speech.hears_conversation()
+    except SpeechError:
+        return True
 
 
 class _FlowTools:

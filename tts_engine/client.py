@@ -122,6 +122,11 @@ class SpeechClient:
         response = await self._request("GET", "/v1/audio/voices")
         return tuple(response.json()["voices"])
 
+    async def hears_conversation(self) -> bool:
+        """Say whether the voice hears earlier turns; one that does not needs none of their audio."""
+        response = await self._request("GET", "/v1/audio/voices")
+        return bool(response.json().get("hears_conversation", False))
+
     async def ready(self) -> bool:
         """Say whether the server can speak now; never raises."""
         try:

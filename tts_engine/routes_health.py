@@ -21,8 +21,13 @@ def health_routes(engine: SpeechEngine, metrics: SpeechMetrics) -> APIRouter:
 
     @router.get("/v1/audio/voices")
     async def voices() -> JSONResponse:
+        described = engine.description
         return JSONResponse(
-            {"voices": list(engine.description.voices), "languages": list(engine.description.languages)}
+            {
+                "voices": list(described.voices),
+                "languages": list(described.languages),
+                "hears_conversation": described.codec is not None,
+            }
         )
 
     @router.get("/livez")

@@ -15,7 +15,7 @@ from bot.context.conversation import Speaker, Turn
 from bot.errors import ConversationError
 from bot.events import BotTurn, BotTurnHeard, CallerTurn, CallEvent
 from tts_engine.errors import SpeechError
-from tts_engine.protocol import ConversationTurn, TurnAudio
+from tts_engine.protocol import MAX_TURN_AUDIO_BYTES, ConversationTurn, TurnAudio
 
 _MAX_PENDING = 64
 
@@ -55,12 +55,14 @@ class Journal:
         *,
         store: TurnStore,
         speech: SpeechMemory,
+        voice_hears: bool,
         wall_clock: Callable[[], float],
         on_failure: Callable[[Exception], None],
     ) -> None:
         self._call_id = call_id
         self._store = store
         self._speech = speech
+        self._voice_hears = voice_hears
         self._wall_clock = wall_clock
         self._on_failure = on_failure
         self._bot_texts: dict[str, tuple[str, float]] = {}
@@ -74,7 +76,7 @@ class Journal:
                 audio = caller_audio or CallerAudio(b"")
                 turn = Turn(turn_id, Speaker.CALLER, text, self._wall_clock(), audio.duration_s)
                 self._put(lambda: self._store.append(self._call_id, turn))
-                if audio.pcm:
+                if self._voice_hears and audio.pcm:
                     spoken = ConversationTurn(
                         turn_id=turn_id, role="user", text=text, audio=TurnAudio(data=audio.pcm, sample_rate=16_000)
                     )
@@ -85,6 +87,13 @@ class Journal:
                 self._note_heard(turn_id, heard_s, duration_s)
             case _:
                 pass
+
+    def said_from_cache(self, turn_id: str, text: str, pcm24k: bytes) -> None:
+        """Let the voice hear a bot turn that it did not make in this call."""
+        if self._voice_hears and len(pcm24k) <= MAX_TURN_AUDIO_BYTES:
+            audio = TurnAudio(data=pcm24k, sample_rate=24_000)
+            turn = ConversationTurn(turn_id=turn_id, role="assistant", text=text, audio=audio)
+            self._put(lambda: self._speech.put_turn(self._call_id, turn))
 
     def _note_heard(self, turn_id: str, heard_s: float, duration_s: float) -> None:
         text, started_at = self._bot_texts.pop(turn_id, ("", self._wall_clock()))

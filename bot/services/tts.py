@@ -41,6 +41,7 @@ class SpeechService(TTSService):
         conversation_id: str,
         cache: PromptCache,
         on_sound: Callable[[str], None],
+        on_cached: Callable[[str, str, bytes], None],
         on_failure: Callable[[SpeechError], None],
     ) -> None:
         super().__init__(
@@ -55,6 +56,7 @@ class SpeechService(TTSService):
         self._conversation_id = conversation_id
         self._cache = cache
         self._on_sound = on_sound
+        self._on_cached = on_cached  # turn id, text and PCM of speech that the voice did not make now
         self._on_failure = on_failure
         self._turn_id: str | None = None
         self._cacheable = False
@@ -81,6 +83,7 @@ class SpeechService(TTSService):
         cached = self._cache.get(self._speaker_voice, spoken)
         if cached is not None:
             self._on_sound(context_id)
+            self._on_cached(context_id, spoken, cached)
             yield TTSAudioRawFrame(cached, OUTPUT_RATE_HZ, 1, context_id=context_id)
             return
         request = SpeechRequest(

@@ -62,6 +62,7 @@ async def run(calls: int, seconds: float) -> float:
             other_recogniser=None,
             speech=ToneSpeech(),
             voice="az",
+            voice_hears=True,
             prompts=prompts,
             store=ListStore(),
             voice_model=model,

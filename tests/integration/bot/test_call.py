@@ -194,6 +194,7 @@ def stage(*lines: FlowAction, texts: tuple[str, ...] = (), paced: bool = False) 
         other_recogniser=None,
         speech=speech,
         voice="az",
+        voice_hears=True,
         prompts=PromptCache(max_bytes=10_000_000),
         store=store,
         voice_model=VolumeModel(),
@@ -316,6 +317,7 @@ async def test_a_cacheable_prompt_is_synthesised_once() -> None:
 
     assert len(s.speech.requests) == 1
     assert len(s.leg.sent) >= 2 * 48_000
+    assert [(turn.role, turn.text) for turn in s.speech.turns] == [("assistant", "Salam")]  # the one from the cache
 
 
 async def test_no_task_outlives_the_call() -> None:

@@ -299,6 +299,7 @@ async def test_voices_and_readiness_are_told() -> None:
     backend = FakeBackend()
     async with speech_server(backend) as server, SpeechClient(server.url) as client:
         assert await client.voices() == ("az", "az-low")
+        assert await client.hears_conversation()
         assert await client.ready()
         backend.down = "loading weights"
         assert not await client.ready()

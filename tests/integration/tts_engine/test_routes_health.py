@@ -16,7 +16,7 @@ async def test_models_and_voices_are_the_backend_s() -> None:
         models = (await http.get("/v1/models")).json()
         assert [model["id"] for model in models["data"]] == ["fake-tones"]
         voices = (await http.get("/v1/audio/voices")).json()
-        assert voices == {"voices": ["az", "az-low"], "languages": ["az", "tr"]}
+        assert voices == {"voices": ["az", "az-low"], "languages": ["az", "tr"], "hears_conversation": True}
 
 
 async def test_readiness_follows_the_backend_and_the_drain_and_liveness_does_not() -> None:

@@ -38,7 +38,9 @@ class Memory:
 
 async def write(store: Store, memory: Memory, *events: object) -> tuple[Journal, list[Exception]]:
     failures: list[Exception] = []
-    journal = Journal("call", store=store, speech=memory, wall_clock=lambda: 100.0, on_failure=failures.append)
+    journal = Journal(
+        "call", store=store, speech=memory, voice_hears=True, wall_clock=lambda: 100.0, on_failure=failures.append
+    )
     running = asyncio.create_task(journal.run())
     for event in events:
         journal.note(event, caller_audio=CallerAudio(bytes(32_000)) if isinstance(event, CallerTurn) else None)
@@ -69,6 +71,37 @@ async def test_both_sides_are_kept_with_what_was_heard() -> None:
     assert memory.calls == [("heard", "t1", "0.5"), ("put", "t2"), ("forget", "call")]
 
 
+async def test_a_prompt_from_the_cache_is_told_before_how_much_of_it_was_heard() -> None:
+    memory = Memory()
+    journal = Journal(
+        "call", store=Store(), speech=memory, voice_hears=True, wall_clock=float, on_failure=lambda _: None
+    )
+    running = asyncio.create_task(journal.run())
+
+    journal.note(BotTurn(turn_id="t1", text="Salam"))
+    journal.said_from_cache("t1", "salam", bytes(48_000))
+    journal.note(BotTurnHeard(turn_id="t1", heard_s=0.5, duration_s=1.0))
+    await journal.close()
+    await running
+
+    assert memory.calls == [("put", "t1"), ("heard", "t1", "0.5"), ("forget", "call")]
+
+
+async def test_a_voice_that_hears_nothing_is_sent_no_audio() -> None:
+    memory = Memory()
+    journal = Journal(
+        "call", store=Store(), speech=memory, voice_hears=False, wall_clock=float, on_failure=lambda _: None
+    )
+    running = asyncio.create_task(journal.run())
+
+    journal.said_from_cache("t1", "salam", bytes(48_000))
+    journal.note(CallerTurn(turn_id="t2", text="Bəli"), caller_audio=CallerAudio(bytes(32_000)))
+    await journal.close()
+    await running
+
+    assert memory.calls == [("forget", "call")]
+
+
 async def test_a_store_that_is_away_is_counted_and_nothing_waits() -> None:
     _, failures = await write(Store(ConversationError("away")), Memory(), CallerTurn(turn_id="t1", text="a"))
 
@@ -76,7 +109,9 @@ async def test_a_store_that_is_away_is_counted_and_nothing_waits() -> None:
 
 
 async def test_what_does_not_fit_the_queue_is_dropped_and_counted() -> None:
-    journal = Journal("call", store=Store(), speech=Memory(), wall_clock=lambda: 0.0, on_failure=lambda _: None)
+    journal = Journal(
+        "call", store=Store(), speech=Memory(), voice_hears=True, wall_clock=lambda: 0.0, on_failure=lambda _: None
+    )
 
     for n in range(100):
         journal.note(CallerTurn(turn_id=f"t{n}", text="a"))
