@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,6 +43,12 @@ class CallFlow(Flow, Protocol):
     def hints(self) -> tuple[str, ...]: ...
 
 
+class PauseJudge(Protocol):
+    """What a call needs of `bot.smart_turn`."""
+
+    def finished(self, pcm: bytes) -> bool: ...
+
+
 @dataclass(frozen=True, slots=True)
 class CallServices:
     """Finished parts that all calls of a worker share."""
@@ -59,6 +65,7 @@ class CallServices:
     voice_model: SpeechModel
     metrics: CallMetrics
     turns: TurnSettings
+    pause_judge: PauseJudge | None = None
 
 
 class Call:
@@ -115,6 +122,7 @@ class Call:
             ledger=ledger,
             played_ms=lambda: self._leg.played_ms,
             on_event=self._tell,
+            judge=self._judge,
             texts_add_up=services.other_recogniser is not None,
         )
         worker = call_pipeline(
@@ -183,6 +191,13 @@ class Call:
         self._turn_audio = lambda: recogniser.turn_audio
         return recogniser
 
+    @property
+    def _judge(self) -> Callable[[], Awaitable[bool]] | None:
+        judge = self._services.pause_judge
+        if judge is None or self._services.other_recogniser is not None:  # that one keeps the audio to itself
+            return None
+        return lambda: asyncio.to_thread(judge.finished, self._turn_audio())
+
     def _leg_event(self, event: LegEvent) -> None:
         if isinstance(event, LegEnded):
             self._ended = event
@@ -196,4 +211,8 @@ class Call:
 
 
 def _policy(settings: TurnSettings) -> TurnPolicy:
-    return TurnPolicy(end_of_turn_ms=settings.end_of_turn_ms, recognition_timeout_ms=settings.recognition_timeout_ms)
+    return TurnPolicy(
+        end_of_turn_ms=settings.end_of_turn_ms,
+        unfinished_turn_ms=settings.unfinished_turn_ms,
+        recognition_timeout_ms=settings.recognition_timeout_ms,
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Protocol, assert_never
 
 from pipecat.frames.frames import (
@@ -100,9 +100,13 @@ class Dialogue(FrameProcessor):
         ledger: PlayoutLedger,
         played_ms: Callable[[], int],
         on_event: Callable[[CallEvent], None],
+        judge: Callable[[], Awaitable[bool]] | None = None,
         texts_add_up: bool = False,
     ) -> None:
-        """`texts_add_up`: a text is of the stretch since the last one (Pipecat's services), not of the whole turn."""
+        """`judge` tells whether the turn so far sounds finished.
+
+        `texts_add_up`: a text is of the stretch since the last one (Pipecat's services), not of the whole turn.
+        """
         super().__init__(name="Dialogue")
         self._flow = flow
         self._turns = turns
@@ -110,6 +114,7 @@ class Dialogue(FrameProcessor):
         self._ledger = ledger
         self._played_ms = played_ms
         self._on_event = on_event
+        self._judge = judge
         self._texts_add_up = texts_add_up
         self._turn_text = ""
         self._ids = itertools.count(1)
@@ -236,6 +241,8 @@ class Dialogue(FrameProcessor):
                 await self._interrupt()
             case CallerPaused():
                 self._recognition_began_at = self._now()
+                if self._judge is not None:
+                    self._request(self._judge_pause(self._judge))
             case CallerResumed():
                 pass
             case TurnEnded():
@@ -317,6 +324,13 @@ class Dialogue(FrameProcessor):
     def _unmute(self) -> None:
         if self._muted:
             self._request(self._mute(False))
+
+    async def _judge_pause(self, judge: Callable[[], Awaitable[bool]]) -> None:
+        pause = self._recognition_began_at
+        finished = await judge()
+        if pause == self._recognition_began_at:  # else it is another pause by now
+            self._turns.judged(finished=finished, now=self._now())
+            self._wake.set()
 
     # Requests to the world
 

@@ -49,6 +49,9 @@ class TurnSettings(_Section):
     start_ms: int = Field(default=128, ge=32, le=1000)
     pause_ms: int = Field(default=224, ge=64, le=2000)
     end_of_turn_ms: int = Field(default=700, ge=200, le=5000)
+    smart_turn: bool = False  # judge the sound of pauses too (Smart Turn v3, 80 ms of a core a pause)
+    smart_turn_threshold: float = Field(default=0.5, gt=0, lt=1)
+    unfinished_turn_ms: int = Field(default=1500, ge=200, le=5000)  # patience with a turn that sounds unfinished
     recognition_timeout_ms: int = Field(default=6000, ge=500, le=30000)
 
 

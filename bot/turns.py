@@ -2,14 +2,16 @@
 
 A pause of the caller starts recognition; the turn ends when the recognised text *suffices* for the
 state of the flow (a choice was named, a slot is full), or when the pause has lasted
-`end_of_turn_ms`. So a complete answer is not made to wait, and a hesitation is not cut off.
+`end_of_turn_ms`. So a complete answer is not made to wait, and a hesitation is not cut off. Where a model
+judges the sound of the pause, "finished" is as good as a text that suffices, and "unfinished" gives the caller
+`unfinished_turn_ms`.
 
-| state | voice started | voice stopped | text | timer | bot stopped |
-|---|---|---|---|---|---|
-| LISTENING | CALLER, or MUTED under speech that may not be interrupted | – | – | – | – |
-| MUTED | – | LISTENING | – | – | CALLER |
-| CALLER | – | PAUSED | kept | – | – |
-| PAUSED | CALLER | – | ends the turn if it suffices | ends the turn | – |
+| state | voice started | voice stopped | text | judgement | timer | bot stopped |
+|---|---|---|---|---|---|---|
+| LISTENING | CALLER, or MUTED under speech that may not be interrupted | – | – | – | – | – |
+| MUTED | – | LISTENING | – | – | – | CALLER |
+| CALLER | – | PAUSED | kept | – | – | – |
+| PAUSED | CALLER | – | ends the turn if it suffices or is judged finished | the same | ends the turn | – |
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ class TurnState(Enum):
 class TurnPolicy:
     """How patient the bot is."""
 
-    end_of_turn_ms: int = 700  # silence that ends any turn
+    end_of_turn_ms: int = 700  # silence that ends a turn
+    unfinished_turn_ms: int = 1500  # the same for one that was judged unfinished
     recognition_timeout_ms: int = 4000  # silence after which a turn without text ends unintelligible
 
 
@@ -85,6 +88,7 @@ class TurnMachine:
         self._ended_at = 0.0
         self._text: str | None = None
         self._recognised_at: float | None = None
+        self._finished: bool | None = None  # as judged; None: not judged
         self._interrupted = False
 
     @property
@@ -113,7 +117,7 @@ class TurnMachine:
         """The detector hears the caller since `began_at`."""
         if self._state is TurnState.PAUSED:
             self._state = TurnState.CALLER
-            self._text = self._recognised_at = None
+            self._text = self._recognised_at = self._finished = None
             self._events.append(CallerResumed())
         elif self._state is TurnState.LISTENING:
             if self._bot_speaking and not self._interruptible:
@@ -136,8 +140,15 @@ class TurnMachine:
             return  # too late: the turn has ended
         self._text = text
         self._recognised_at = now
-        if self._state is TurnState.PAUSED and (sufficient or now >= self._patience_ends_at()):
+        if self._state is TurnState.PAUSED and (sufficient or self._finished or now >= self._patience_ends_at()):
             self._end(sufficed=sufficient)
+
+    def judged(self, *, finished: bool, now: float) -> None:
+        """What a model says of the pause under way; one that is over is no longer judged."""
+        if self._state is TurnState.PAUSED:
+            self._finished = finished
+            if self._text and (finished or now >= self._patience_ends_at()):
+                self._end(sufficed=False)
 
     def timer_at(self) -> float | None:
         """When `handle_timer` is due."""
@@ -158,12 +169,13 @@ class TurnMachine:
         return self._events.popleft() if self._events else None
 
     def _patience_ends_at(self) -> float:
-        return self._ended_at + self._policy.end_of_turn_ms / 1000
+        unfinished = self._finished is False
+        return self._ended_at + (self._policy.unfinished_turn_ms if unfinished else self._policy.end_of_turn_ms) / 1000
 
     def _begin(self, began_at: float) -> None:
         self._state = TurnState.CALLER
         self._began_at = began_at
-        self._text = self._recognised_at = None
+        self._text = self._recognised_at = self._finished = None
         self._interrupted = self._bot_speaking
         self._events.append(CallerStarted())
         if self._bot_speaking:

@@ -32,6 +32,7 @@ from bot.recognition.understanding import Understander
 from bot.services.pipecat_stt import pipecat_service
 from bot.services.prompt_cache import PromptCache
 from bot.settings import Settings
+from bot.smart_turn import SmartTurn
 from bot.speech_detector import SileroSession
 from tts_engine.client import SpeechClient
 from tts_engine.errors import SpeechError
@@ -84,6 +85,7 @@ async def call_services(settings: Settings, metrics: CallMetrics, stack: context
         voice_model=SileroSession(),
         metrics=metrics,
         turns=settings.turns,
+        pause_judge=SmartTurn(threshold=settings.turns.smart_turn_threshold) if settings.turns.smart_turn else None,
     )
 
 

@@ -246,6 +246,30 @@ async def test_a_sentence_that_suffices_is_answered_and_the_flow_hangs_up_after_
     assert s.speech.forgotten == ["c" * 32]
 
 
+class Judge:
+    def __init__(self) -> None:
+        self.heard: list[int] = []
+
+    def finished(self, pcm: bytes) -> bool:
+        self.heard.append(len(pcm))
+        return True
+
+
+async def test_a_pause_that_sounds_finished_is_answered_without_more_patience() -> None:
+    s = stage(Say("Buyurun."), texts=("hava necədir",))
+    judge = Judge()
+    services = replace(s.services, pause_judge=judge, turns=TurnSettings(end_of_turn_ms=5000))
+    running = asyncio.create_task(Call(s.leg, services).run())
+    await s.until(lambda: "said" in s.flow.log)
+
+    s.leg.speak(voice(800) + silence(300))
+    await s.until(lambda: s.flow.heard_texts == ["hava necədir"], seconds=3)
+
+    assert judge.heard[0] >= 800 * 32
+    s.leg.end()
+    await running
+
+
 async def test_barge_in_stops_the_sound_and_tells_what_was_heard() -> None:
     s = stage(Say("Uzun bir cümlə"), Say("Bəli"), texts=("yetər",), paced=True)
     running = asyncio.create_task(s.call.run())

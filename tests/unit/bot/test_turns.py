@@ -162,3 +162,55 @@ def test_a_key_interrupts_what_may_be_interrupted() -> None:
     machine.key_pressed()
 
     assert drain(machine) == [Interrupt()]
+
+
+def test_a_pause_that_sounds_finished_ends_the_turn_with_its_text() -> None:
+    machine = paused()
+    machine.judged(finished=True, now=2.25)
+    assert drain(machine) == []
+
+    machine.recognised("mən sabah gəlirəm", sufficient=False, now=2.3)
+
+    assert drain(machine) == [TurnEnded("mən sabah gəlirəm", 1.0, 2.0, 2.3, sufficed=False, interrupted_bot=False)]
+
+
+def test_a_judgement_after_the_text_ends_the_turn_too() -> None:
+    machine = paused()
+    machine.recognised("mən sabah gəlirəm", sufficient=False, now=2.3)
+
+    machine.judged(finished=True, now=2.35)
+
+    assert [type(e) for e in drain(machine)] == [TurnEnded]
+
+
+def test_a_pause_that_sounds_unfinished_gives_the_caller_more_time() -> None:
+    machine = paused()
+    machine.judged(finished=False, now=2.25)
+
+    machine.recognised("mən", sufficient=False, now=2.9)
+
+    assert drain(machine) == []
+    assert machine.timer_at() == 3.5
+    machine.handle_timer(now=3.5)
+    assert [type(e) for e in drain(machine)] == [TurnEnded]
+
+
+def test_what_was_judged_unfinished_ends_when_its_time_is_over_however_late_the_judgement() -> None:
+    machine = paused()
+    machine.recognised("mən", sufficient=False, now=2.3)
+
+    machine.judged(finished=False, now=3.6)
+
+    assert [type(e) for e in drain(machine)] == [TurnEnded]
+
+
+def test_a_judgement_of_a_pause_that_is_over_is_ignored() -> None:
+    machine = paused()
+    machine.judged(finished=True, now=2.1)
+    machine.voice_started(began_at=2.2)
+    machine.judged(finished=True, now=2.25)
+    machine.voice_stopped(ended_at=2.5)
+
+    machine.recognised("mən həkimə", sufficient=False, now=2.6)
+
+    assert drain(machine) == [CallerResumed(), CallerPaused()]
