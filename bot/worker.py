@@ -84,7 +84,8 @@ class Worker:
     async def _start_sip(self, calls: Calls, stack: contextlib.AsyncExitStack) -> None:
         if self._place.sip_fd is None:
             return
-        media = RtpMediaFactory(_own_ports(self._settings.rtp, self._place))
+        rtp = _own_ports(self._settings.rtp, self._place)
+        media = RtpMediaFactory(rtp.model_copy(update={"host": rtp.host or self._settings.sip.host}))
         await media.start()
         stack.push_async_callback(media.stop)
         ports = Gauge("zeng_rtp_ports_taken", "RTP ports in use", registry=self._registry)

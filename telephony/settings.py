@@ -24,7 +24,8 @@ class SipSettings(_Section):
 class RtpSettings(_Section):
     """RTP ports and playout."""
 
-    host: str = "127.0.0.1"
+    host: str = ""  # address to bind; empty: as [sip] host
+    public_host: str = ""  # what SDP says, behind NAT; empty: host, or the default route's address if that is all
     port_min: int = Field(default=20_000, ge=1024, le=65534)
     port_max: int = Field(default=29_999, ge=1025, le=65535)
     playout_min_ms: int = Field(default=20, ge=0, le=200)

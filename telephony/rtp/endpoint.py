@@ -19,8 +19,8 @@ _TRUNCATED = int(socket.MSG_TRUNC)
 class RtpEndpoint:
     """The two sockets; raises `OSError` where a port is taken. `calls` is None elsewhere than on Linux."""
 
-    def __init__(self, *, host: str, port: int, calls: DatagramCalls | None) -> None:
-        self.host = host
+    def __init__(self, *, host: str, port: int, calls: DatagramCalls | None, public_host: str = "") -> None:
+        self.public_host = public_host or host  # what peers are told
         self.port = port
         self.unsent = 0  # datagrams that the system refused
         self._calls = calls

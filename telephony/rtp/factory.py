@@ -14,6 +14,7 @@ from random import SystemRandom
 from telephony.audio.pacer import Pacer
 from telephony.errors import CapacityError, LocalProtocolError
 from telephony.leg import FRAME_MS
+from telephony.local_address import reachable_address
 from telephony.media import Media
 from telephony.rtp.codec import CODECS
 from telephony.rtp.decoder import Decoder
@@ -36,16 +37,20 @@ _MAILBOX_MS = 2000  # audio that the bot may leave unfetched
 _BIND_ATTEMPTS = 16  # other processes may sit on ports of our range
 
 
+_LOOPBACK = "127.0.0.1"
+
+
 class RtpMediaFactory:
     """Implements `telephony.media.MediaFactory`. `start` it in the bot's loop, `stop` it there at the end."""
 
     def __init__(self, settings: RtpSettings) -> None:
-        try:
-            ip_address(settings.host)
-        except ValueError:
-            raise ValueError(
-                f"[rtp] host {settings.host!r} is no IP address: give the one to bind and to write into SDP"
-            ) from None
+        self._host = settings.host or _LOOPBACK
+        self._public_host = settings.public_host or _named(self._host)
+        for name, host in (("host", self._host), ("public_host", self._public_host)):
+            try:
+                ip_address(host)
+            except ValueError:
+                raise ValueError(f"[rtp] {name} {host!r} is no IP address: give the one to bind, or for SDP") from None
         self._settings = settings
         self._dice = SystemRandom()
         self._ports = PortPool(port_min=settings.port_min, port_max=settings.port_max, shuffle=self._dice.shuffle)
@@ -93,7 +98,7 @@ class RtpMediaFactory:
         for _ in range(_BIND_ATTEMPTS):
             port = self._ports.take(now=time.monotonic())
             try:
-                return RtpEndpoint(host=self._settings.host, port=port, calls=self._calls)
+                return RtpEndpoint(host=self._host, port=port, calls=self._calls, public_host=self._public_host)
             except OSError as error:
                 self._ports.give_back(port, now=time.monotonic())
                 if error.errno != errno.EADDRINUSE:
@@ -148,3 +153,12 @@ class RtpMediaFactory:
             bell=bell,
             free=lambda: self._free(endpoint.port),
         )
+
+
+def _named(host: str) -> str:
+    try:
+        return reachable_address(host)
+    except OSError as error:
+        raise ValueError(
+            f"[rtp] host is {host} and there is no default route: set [rtp] public_host to what callers can reach"
+        ) from error

@@ -87,7 +87,7 @@ class RtpMedia:
     @property
     def local_host(self) -> str:
         """Address to write into SDP."""
-        return self._endpoint.host
+        return self._endpoint.public_host
 
     @property
     def local_port(self) -> int:

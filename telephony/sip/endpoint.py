@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from telephony.errors import LocalProtocolError, SipParseError
 from telephony.leg import CallInfo, CallLeg, EndCause
+from telephony.local_address import reachable_address
 from telephony.media import MediaFactory
 from telephony.settings import SipSettings
 from telephony.sip.admission import Admission, admit_all
@@ -29,11 +30,9 @@ from telephony.sip.events import (
 from telephony.sip.flow import Flow, Transmit
 from telephony.sip.identity import Identity
 from telephony.sip.leg import SipLeg
-from telephony.sip.local_address import local_address
 from telephony.sip.offer_answer import Direction, LocalAudio
 from telephony.sip.outbound_call import Destination
 from telephony.sip.rate_limit import RateLimit
-from telephony.sip.sdp import Connection
 from telephony.sip.sockets import SipSockets
 from telephony.sip.uri import SipUri, parse_uri, unbracketed
 from telephony.sip.user_agent import UserAgent, UserAgentConfig
@@ -59,14 +58,12 @@ def user_agent_config(settings: SipSettings, *, port: int) -> UserAgentConfig:
     A host that is all addresses, without a domain, is named by the address that the default route leaves from;
     raises `LocalProtocolError` when there is none.
     """
-    host = settings.domain or settings.host
-    if Connection("IP4", host).is_unspecified:
-        try:
-            host = local_address("2001:db8::1" if ":" in host else "192.0.2.1")  # the default route leads there
-        except OSError as error:
-            raise LocalProtocolError(
-                f"[sip] host is {host} and there is no default route: set [sip] domain to what callers can reach"
-            ) from error
+    try:
+        host = reachable_address(settings.domain or settings.host)
+    except OSError as error:
+        raise LocalProtocolError(
+            f"[sip] host is {settings.host} and there is no default route: set [sip] domain to what callers can reach"
+        ) from error
     return UserAgentConfig(
         Identity(host, port, settings.user),
         address_type="IP6" if ":" in settings.host else "IP4",

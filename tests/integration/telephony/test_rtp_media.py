@@ -15,6 +15,7 @@ import pytest_asyncio
 from telephony.audio.frame import pcm_of, samples_of
 from telephony.errors import AudioFormatError, CapacityError, LegEndedError, LocalProtocolError
 from telephony.leg import OUTPUT_FRAME_BYTES, AudioReceived, DigitReceived, FramesDropped
+from telephony.local_address import local_address
 from telephony.media import Media, MediaEvent, MediaParameters, MediaTimedOut
 from telephony.rtp.factory import RtpMediaFactory
 from telephony.rtp.packet import RtpPacket, build_rtp
@@ -308,6 +309,19 @@ async def test_host_that_is_not_ours_is_an_error_of_the_system() -> None:
 def test_host_has_to_be_an_address() -> None:
     with pytest.raises(ValueError, match=r"\[rtp\] host 'localhost' is no IP address"):
         RtpMediaFactory(settings(host="localhost"))
+
+
+async def test_peers_are_told_the_public_address_and_never_all_of_them() -> None:
+    told: list[str] = []
+    for chosen in (settings(host="0.0.0.0"), settings(host="0.0.0.0", public_host="203.0.113.7"), settings(host="")):
+        ours = RtpMediaFactory(chosen)
+        await ours.start()
+        media = await ours.open()
+        told.append(media.local_host)
+        await media.close()
+        await ours.stop()
+
+    assert told == [local_address("192.0.2.1"), "203.0.113.7", "127.0.0.1"]
 
 
 async def test_factory_has_to_be_started() -> None:

@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from telephony.errors import LocalProtocolError
+from telephony.local_address import local_address
 from telephony.settings import SipSettings
 from telephony.sip.endpoint import user_agent_config
 from telephony.sip.flow import Flow
-from telephony.sip.local_address import local_address
 from telephony.sip.sockets import SipSockets
 from telephony.sip.tcp import TcpLimits
 from tests.unit.telephony.sip.messages import request_bytes

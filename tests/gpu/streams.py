@@ -1,0 +1,254 @@
+"""Streams in real time through the real server: underruns, first audio, aborts. One command, one table.
+
+    python -m tests.gpu.random_csm_1b /dev/shm/csm-1b
+    python -m tests.gpu.streams /dev/shm/csm-1b --load 64:60 --poisson 20:15 --load 512:20 --hugging-face
+
+The server is a process, the listeners are others (`--clients`), as they are in production. A listener begins to play
+with an utterance's first chunk and never waits: every later chunk must be there before its time, or it counts as an
+underrun. `--load STREAMS:SECONDS` keeps so many streams speaking, utterance after utterance, each of 4 to 12 s, begun
+at times spread over the first second; `--abort` of them are cut off at a random point. `--poisson RATE:SECONDS` begins
+utterances of 4 s at random times. With random weights a stream ends by its frame count. `--backend torch` tries the
+script itself without a GPU, on a tiny checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from tts_engine.client import SpeechClient, SpeechTimeouts
+from tts_engine.errors import SpeechError
+from tts_engine.protocol import BYTES_PER_SECOND, SpeechRequest
+
+TEXT = "Salam, mən səsli köməkçiyəm. Sizə necə kömək edə bilərəm?"
+FRAME_S = 0.08
+_HEAD = """\
+| load | utterances | aborted | failed | first audio p50 ms | p95 | underruns | lateness p99 ms | max | audio s |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"""
+_TIMEOUTS = SpeechTimeouts(connect_s=10.0, first_audio_s=30.0, between_chunks_s=30.0)
+
+
+@dataclass(slots=True)
+class Heard:
+    """What the listeners of one process heard."""
+
+    first_audio_ms: list[float] = field(default_factory=list[float])
+    late_ms: list[float] = field(default_factory=list[float])  # the worst chunk of each utterance; below 0: early
+    utterances: int = 0
+    aborted: int = 0
+    failed: int = 0
+    audio_s: float = 0.0
+
+
+async def listen(client: SpeechClient, heard: Heard, *, frames: int, keep: int | None, seed: int) -> None:
+    """Play one utterance in real time; `keep` frames of it, then abort."""
+    began, first, worst, held_s = time.perf_counter(), 0.0, float("-inf"), 0.0
+    try:
+        request = SpeechRequest(text=TEXT, max_new_tokens=frames, seed=seed)
+        async with aclosing(client.speak(request)) as audio:
+            async for pcm in audio:
+                now = time.perf_counter()
+                if held_s == 0.0:
+                    first = now
+                    heard.first_audio_ms.append((now - began) * 1000)
+                else:
+                    worst = max(worst, now - first - held_s)
+                held_s += len(pcm) / BYTES_PER_SECOND
+                if keep is not None and held_s >= keep * FRAME_S:
+                    heard.aborted += 1
+                    break
+    except SpeechError as error:
+        heard.failed += 1
+        print(f"failed: {error}", file=sys.stderr, flush=True)
+        return
+    heard.utterances += 1
+    heard.audio_s += held_s
+    heard.late_ms.append(worst * 1000)
+    # What was made ahead of its time is played to its end before the next one begins.
+    await asyncio.sleep(max(0.0, first + held_s - time.perf_counter()) if keep is None else 0.0)
+
+
+async def keep_speaking(url: str, streams: int, seconds: float, abort: float, seed: int) -> Heard:
+    """So many streams, utterance after utterance."""
+    heard = Heard()
+    async with SpeechClient(url, timeouts=_TIMEOUTS, warm_links=0, max_idle_links=streams + 8) as client:
+
+        async def stream(number: int) -> None:
+            dice = random.Random(seed * 10_000 + number)
+            await asyncio.sleep(dice.random())
+            ends = time.perf_counter() + seconds - 1.0
+            while (left_s := ends - time.perf_counter()) > 1.0:
+                frames = min(dice.randint(50, 150), round(left_s / FRAME_S))
+                keep = dice.randint(1, frames - 1) if dice.random() < abort else None
+                await listen(client, heard, frames=frames, keep=keep, seed=dice.randrange(2**31))
+
+        await asyncio.gather(*(stream(number) for number in range(streams)))
+    return heard
+
+
+async def arrive(url: str, rate: float, seconds: float, seed: int) -> Heard:
+    """Utterances of 4 s that begin at random times."""
+    heard, dice = Heard(), random.Random(seed)
+    async with SpeechClient(url, timeouts=_TIMEOUTS, warm_links=4) as client, asyncio.TaskGroup() as group:
+        ends = time.perf_counter() + seconds
+        while time.perf_counter() < ends:
+            await asyncio.sleep(dice.expovariate(rate))
+            group.create_task(listen(client, heard, frames=50, keep=None, seed=dice.randrange(2**31)))
+    return heard
+
+
+def client_main(options: argparse.Namespace) -> None:
+    """One process of listeners: its figures on standard output."""
+    if options.as_client == "load":
+        work = keep_speaking(options.url, options.streams, options.seconds, options.abort, options.seed)
+    else:
+        work = arrive(options.url, options.streams, options.seconds, options.seed)
+    print(json.dumps(asdict(asyncio.run(work))))
+
+
+async def run_clients(kind: str, url: str, streams: float, seconds: float, options: argparse.Namespace) -> Heard:
+    """Spread the load over processes and add up what they heard."""
+    count = min(options.clients, max(1, int(streams) // 8))
+    shares = (
+        [streams / count] * count if kind == "poisson" else [len(r) for r in np.array_split(range(int(streams)), count)]
+    )
+    processes = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.gpu.streams", str(options.model), "--as-client", kind, "--url", url,
+            "--streams", str(share), "--seconds", str(seconds), "--abort", str(options.abort), "--seed", str(index),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        for index, share in enumerate(shares)
+    ]  # fmt: skip
+    total = Heard()
+    for process in processes:
+        out, _ = await process.communicate()
+        part = Heard(**json.loads(out))
+        total.first_audio_ms += part.first_audio_ms
+        total.late_ms += part.late_ms
+        total.utterances += part.utterances
+        total.aborted += part.aborted
+        total.failed += part.failed
+        total.audio_s += part.audio_s
+    return total
+
+
+@asynccontextmanager
+async def served(options: argparse.Namespace, streams: int) -> AsyncGenerator[str, None]:
+    """`zeng tts serve` with the checkpoint, in a process of its own."""
+    environment = {
+        **os.environ,
+        "ZENG_TTS__BACKEND": options.backend,
+        "ZENG_TTS__CSM__MODEL": str(options.model),
+        "ZENG_TTS__CSM__STREAMS": str(streams),
+        "ZENG_TTS__MAX_CONNECTIONS": "4096",
+        "ZENG_TTS__FIRST_AUDIO_TIMEOUT_S": "30",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tts_engine", "serve", "--port", "0", stdout=asyncio.subprocess.PIPE, env=environment
+    )
+    assert process.stdout is not None
+    while b"ready at" not in (line := await process.stdout.readline()):
+        if not line:
+            raise SystemExit("the server did not start")
+    try:
+        yield line.decode().split()[-1]
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+def row(name: str, heard: Heard) -> str:
+    """A line of the table."""
+    first, late = np.array(heard.first_audio_ms or [np.nan]), np.array(heard.late_ms or [np.nan])
+    under = int((late > 0).sum())
+    return (
+        f"| {name} | {heard.utterances} | {heard.aborted} | {heard.failed} | {np.percentile(first, 50):.0f} |"
+        f" {np.percentile(first, 95):.0f} | {under} | {np.percentile(late, 99):.0f} | {late.max():.0f} |"
+        f" {heard.audio_s:.0f} |"
+    )
+
+
+async def main(options: argparse.Namespace) -> None:
+    """Start the server once, then every load in order."""
+    gives_up_at = time.monotonic() + options.budget_s
+    began = time.monotonic()
+    async with served(options, options.slots) as url:
+        print(f"server ready in {time.monotonic() - began:.0f} s", flush=True)
+        await run_clients("load", url, 1, 4.0, options)  # what is compiled on first use
+        print(_HEAD, flush=True)
+        for kind, text in options.loads:
+            size, seconds = (float(part) for part in text.split(":"))
+            if time.monotonic() + seconds + 10 > gives_up_at:
+                print(f"| {kind} {text}: no time left |", flush=True)
+                continue
+            heard = await run_clients(kind, url, size, seconds, options)
+            name = f"{size:.0f} streams, {seconds:.0f} s" if kind == "load" else f"{size:.0f} a second, {seconds:.0f} s"
+            print(row(name, heard), flush=True)
+
+
+def hugging_face(model: Path, frames: int = 20) -> None:
+    """Milliseconds a frame of `transformers`' own generate, alone and with 16 at once; no codec."""
+    import torch  # noqa: PLC0415  # not in the listeners
+    from transformers import CsmForConditionalGeneration  # noqa: PLC0415
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    csm = CsmForConditionalGeneration.from_pretrained(model, dtype=torch.bfloat16).to(device).eval()
+    for batch in (1, 16):
+        ids = torch.randint(5, 200, (batch, 60), device=device)
+        mask = torch.ones_like(ids)
+        took: list[float] = []
+        for count in (4, frames):
+            began = time.perf_counter()
+            csm.generate(input_ids=ids, attention_mask=mask, max_new_tokens=count, do_sample=True, output_audio=False)
+            took.append(time.perf_counter() - began)
+        print(f"Hugging Face generate, {batch}: {(took[1] - took[0]) / (frames - 4) * 1000:.0f} ms a frame", flush=True)
+
+
+class _Load(argparse.Action):
+    def __call__(
+        self, _: object, namespace: argparse.Namespace, values: object, option_string: str | None = None
+    ) -> None:
+        namespace.loads = [*namespace.loads, ((option_string or "").strip("-"), values)]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--load", action=_Load, metavar="STREAMS:SECONDS")
+    parser.add_argument("--poisson", action=_Load, metavar="RATE:SECONDS")
+    parser.add_argument("--abort", type=float, default=0.2)
+    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--slots", type=int, default=1024)
+    parser.add_argument("--backend", default="vllm")
+    parser.add_argument("--budget-s", type=float, default=500.0)
+    parser.add_argument("--hugging-face", action="store_true")
+    parser.add_argument("--as-client", choices=("load", "poisson"), help=argparse.SUPPRESS)
+    parser.add_argument("--url", help=argparse.SUPPRESS)
+    parser.add_argument("--streams", type=float, help=argparse.SUPPRESS)
+    parser.add_argument("--seconds", type=float, help=argparse.SUPPRESS)
+    parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
+    parser.set_defaults(loads=[])
+    chosen = parser.parse_args()
+    if chosen.as_client:
+        chosen.streams = chosen.streams if chosen.as_client == "poisson" else int(chosen.streams)
+        client_main(chosen)
+    else:
+        asyncio.run(main(chosen))
+        if chosen.hugging_face:
+            subprocess.run(
+                [sys.executable, "-c", f"from tests.gpu.streams import *; hugging_face(Path({str(chosen.model)!r}))"],
+                check=False,
+            )
