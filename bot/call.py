@@ -212,6 +212,7 @@ class Call:
 
 def _policy(settings: TurnSettings) -> TurnPolicy:
     return TurnPolicy(
+        min_pause_ms=settings.min_pause_ms,
         end_of_turn_ms=settings.end_of_turn_ms,
         unfinished_turn_ms=settings.unfinished_turn_ms,
         recognition_timeout_ms=settings.recognition_timeout_ms,

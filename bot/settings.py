@@ -47,7 +47,8 @@ class TurnSettings(_Section):
     voice_threshold: float = Field(default=0.6, gt=0, lt=1)
     voice_release: float = Field(default=0.4, gt=0, lt=1)
     start_ms: int = Field(default=128, ge=32, le=1000)
-    pause_ms: int = Field(default=224, ge=64, le=2000)
+    pause_ms: int = Field(default=128, ge=64, le=2000)  # silence that starts recognition
+    min_pause_ms: int = Field(default=224, ge=64, le=2000)  # silence that ends a turn whose text suffices
     end_of_turn_ms: int = Field(default=700, ge=200, le=5000)
     smart_turn: bool = False  # judge the sound of pauses too (Smart Turn v3, 80 ms of a core a pause)
     smart_turn_threshold: float = Field(default=0.5, gt=0, lt=1)

@@ -1,17 +1,17 @@
 """`TurnMachine`: who may speak now. Sans-I/O; `now` is the bot's monotonic clock, in seconds.
 
-A pause of the caller starts recognition; the turn ends when the recognised text *suffices* for the
-state of the flow (a choice was named, a slot is full), or when the pause has lasted
-`end_of_turn_ms`. So a complete answer is not made to wait, and a hesitation is not cut off. Where a model
-judges the sound of the pause, "finished" is as good as a text that suffices, and "unfinished" gives the caller
-`unfinished_turn_ms`.
+A pause of the caller starts recognition, early, since that takes longer than most pauses within speech; the turn
+ends when the recognised text *suffices* for the state of the flow (a choice was named, a slot is full) and the pause
+has lasted `min_pause_ms`, or when it has lasted `end_of_turn_ms`. So a complete answer is not made to wait, and a
+hesitation is not cut off. Where a model judges the sound of the pause, "finished" is as good as a text that
+suffices, and "unfinished" gives the caller `unfinished_turn_ms`.
 
 | state | voice started | voice stopped | text | judgement | timer | bot stopped |
 |---|---|---|---|---|---|---|
 | LISTENING | CALLER, or MUTED under speech that may not be interrupted | – | – | – | – | – |
 | MUTED | – | LISTENING | – | – | – | CALLER |
 | CALLER | – | PAUSED | kept | – | – | – |
-| PAUSED | CALLER | – | ends the turn if it suffices or is judged finished | the same | ends the turn | – |
+| PAUSED | CALLER | – | ends the turn once its pause is long enough | the same | the same | – |
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class TurnState(Enum):
 class TurnPolicy:
     """How patient the bot is."""
 
-    end_of_turn_ms: int = 700  # silence that ends a turn
+    min_pause_ms: int = 224  # silence that ends a turn whose text suffices or that was judged finished
+    end_of_turn_ms: int = 700  # silence that ends any other
     unfinished_turn_ms: int = 1500  # the same for one that was judged unfinished
     recognition_timeout_ms: int = 4000  # silence after which a turn without text ends unintelligible
 
@@ -88,6 +89,7 @@ class TurnMachine:
         self._ended_at = 0.0
         self._text: str | None = None
         self._recognised_at: float | None = None
+        self._sufficed = False
         self._finished: bool | None = None  # as judged; None: not judged
         self._interrupted = False
 
@@ -117,7 +119,7 @@ class TurnMachine:
         """The detector hears the caller since `began_at`."""
         if self._state is TurnState.PAUSED:
             self._state = TurnState.CALLER
-            self._text = self._recognised_at = self._finished = None
+            self._forget_pause()
             self._events.append(CallerResumed())
         elif self._state is TurnState.LISTENING:
             if self._bot_speaking and not self._interruptible:
@@ -140,48 +142,52 @@ class TurnMachine:
             return  # too late: the turn has ended
         self._text = text
         self._recognised_at = now
-        if self._state is TurnState.PAUSED and (sufficient or self._finished or now >= self._patience_ends_at()):
-            self._end(sufficed=sufficient)
+        self._sufficed = sufficient and self._state is TurnState.PAUSED  # what was said since may change it
+        self.handle_timer(now=now)
 
     def judged(self, *, finished: bool, now: float) -> None:
         """What a model says of the pause under way; one that is over is no longer judged."""
         if self._state is TurnState.PAUSED:
             self._finished = finished
-            if self._text and (finished or now >= self._patience_ends_at()):
-                self._end(sufficed=False)
+            self.handle_timer(now=now)
 
     def timer_at(self) -> float | None:
         """When `handle_timer` is due."""
         if self._state is not TurnState.PAUSED:
             return None
-        if self._text is None:
-            return self._ended_at + self._policy.recognition_timeout_ms / 1000
-        return self._patience_ends_at()
+        return self._ended_at + self._patience_ms() / 1000
 
     def handle_timer(self, *, now: float) -> None:
         """Let time pass."""
         due = self.timer_at()
         if due is not None and now >= due:
-            self._end(sufficed=False)
+            self._end()
 
     def poll(self) -> TurnEvent | None:
         """Take the next event."""
         return self._events.popleft() if self._events else None
 
-    def _patience_ends_at(self) -> float:
-        unfinished = self._finished is False
-        return self._ended_at + (self._policy.unfinished_turn_ms if unfinished else self._policy.end_of_turn_ms) / 1000
+    def _patience_ms(self) -> int:
+        if self._text is None:
+            return self._policy.recognition_timeout_ms
+        if self._sufficed or self._finished:
+            return self._policy.min_pause_ms
+        return self._policy.end_of_turn_ms if self._finished is None else self._policy.unfinished_turn_ms
+
+    def _forget_pause(self) -> None:
+        self._text = self._recognised_at = self._finished = None
+        self._sufficed = False
 
     def _begin(self, began_at: float) -> None:
         self._state = TurnState.CALLER
         self._began_at = began_at
-        self._text = self._recognised_at = self._finished = None
+        self._forget_pause()
         self._interrupted = self._bot_speaking
         self._events.append(CallerStarted())
         if self._bot_speaking:
             self._events.append(Interrupt())
 
-    def _end(self, *, sufficed: bool) -> None:
+    def _end(self) -> None:
         self._state = TurnState.LISTENING
         self._events.append(
             TurnEnded(
@@ -189,7 +195,7 @@ class TurnMachine:
                 speech_began_at=self._began_at,
                 speech_ended_at=self._ended_at,
                 recognised_at=self._recognised_at,
-                sufficed=sufficed,
+                sufficed=self._sufficed,
                 interrupted_bot=self._interrupted,
             )
         )

@@ -214,3 +214,14 @@ def test_a_judgement_of_a_pause_that_is_over_is_ignored() -> None:
     machine.recognised("mən həkimə", sufficient=False, now=2.6)
 
     assert drain(machine) == [CallerResumed(), CallerPaused()]
+
+
+def test_a_fast_recogniser_does_not_cut_into_a_short_pause() -> None:
+    machine = paused()
+
+    machine.recognised("iş saatları", sufficient=True, now=2.15)
+
+    assert drain(machine) == []
+    assert machine.timer_at() == 2.224
+    machine.handle_timer(now=2.224)
+    assert drain(machine) == [TurnEnded("iş saatları", 1.0, 2.0, 2.15, sufficed=True, interrupted_bot=False)]
