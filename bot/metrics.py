@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import collections
+from collections.abc import Iterator
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
 
 from bot.events import CallEvent, FlowState, TurnLatency
 from telephony.leg import EndCause, LegStats
@@ -62,3 +67,18 @@ class CallMetrics:
     def failure(self, part: str, error: Exception) -> None:
         """A part failed and the call went on."""
         self._failures.labels(part, type(error).__name__).inc()
+
+
+class TaskCollector:
+    """How many tasks an event loop has, by what they run: as many after a call as before. Scrape it in that loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Count now; Prometheus' name for it."""
+        family = GaugeMetricFamily("zeng_tasks", "Tasks of the event loop", labels=["coroutine"])
+        names = (getattr(task.get_coro(), "__qualname__", "other") for task in asyncio.all_tasks(self._loop))
+        for name, number in sorted(collections.Counter(names).items()):
+            family.add_metric([name], number)
+        yield family

@@ -21,7 +21,7 @@ from bot.call import Call
 from bot.calls import Calls
 from bot.errors import BotError
 from bot.log import set_up_logging
-from bot.metrics import CallMetrics
+from bot.metrics import CallMetrics, TaskCollector
 from bot.settings import Settings, load_settings
 from bot.worker_api import WorkerParts, WorkerStatus, worker_api
 from bot.worker_parts import call_services
@@ -62,12 +62,7 @@ class Worker:
         async with contextlib.AsyncExitStack() as stack:
             services = await call_services(self._settings, CallMetrics(self._registry), stack)
             calls = Calls(capacity=self._settings.workers.calls, run=lambda leg: Call(leg, services).run())
-            tasks = Gauge(
-                "zeng_tasks",
-                "Tasks of the event loop; back to its idle figure after every call",
-                registry=self._registry,
-            )
-            tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
+            self._registry.register(TaskCollector(loop))
             await self._start_sip(calls, stack)
             webrtc = self._start_webrtc(calls, stack)
             await self._start_api(calls, webrtc, stack)
