@@ -39,6 +39,7 @@ from bot.speech_detector import WINDOW_MS, SpeechDetector
 from bot.voice_activity import VoiceActivity, VoiceEvent, VoiceStarted, VoiceStopped
 from telephony.errors import LegEndedError
 from telephony.leg import (
+    FRAME_MS,
     INPUT_RATE_HZ,
     OUTPUT_FRAME_BYTES,
     OUTPUT_RATE_HZ,
@@ -52,7 +53,9 @@ from telephony.leg import (
     MessageReceived,
 )
 
-PREROLL_FRAMES = 25  # 500 ms before the voice was detected: the first consonant is in there
+# Sound before the voice. The first consonant is in 200 ms; with more, Whisper finds "no speech" (docs/recognition.md).
+_LEAD_MS = 200
+_PREROLL_FRAMES = 64  # a voice is noticed `start_ms` after it began
 _RUN_FRAMES = 5  # audio goes down in runs of 100 ms
 OUTPUT_CHUNK_MS = 80  # one CSM frame
 _KEYS = frozenset(KeypadEntry)
@@ -83,7 +86,7 @@ class CallInput(BaseInputTransport):
         self._on_event = on_event
         self._always_stream = always_stream
         self._reader: asyncio.Task[None] | None = None
-        self._preroll: deque[bytes] = deque(maxlen=PREROLL_FRAMES)
+        self._preroll: deque[bytes] = deque(maxlen=_PREROLL_FRAMES)
         self._run: list[bytes] = []
         self._windows = 0
 
@@ -154,7 +157,8 @@ class CallInput(BaseInputTransport):
                 self._on_voice(voice, now - age_s)
                 await self.push_frame(VADUserStartedSpeakingFrame(start_secs=age_s))
                 if not self._always_stream:
-                    self._run = list(self._preroll)
+                    frames = (heard_ms - at_ms + _LEAD_MS) // FRAME_MS
+                    self._run = list(self._preroll)[-frames:]
             case VoiceStopped(ended_at_ms=at_ms):
                 age_s = (heard_ms - at_ms) / 1000
                 await self._push_run()

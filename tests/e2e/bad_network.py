@@ -7,6 +7,7 @@ import random
 import re
 import socket
 from collections.abc import Callable
+from typing import Self
 
 Address = tuple[str, int]
 _MEDIA = re.compile(rb"m=audio (\d+) ")
@@ -32,7 +33,10 @@ class BadNetwork:
         """What the caller dials."""
         return _name(self._front)
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Close every socket; datagrams still on their way are lost."""
         for end in self._sockets:
             self._loop.remove_reader(end)

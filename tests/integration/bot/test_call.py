@@ -246,6 +246,20 @@ async def test_a_sentence_that_suffices_is_answered_and_the_flow_hangs_up_after_
     assert s.speech.forgotten == ["c" * 32]
 
 
+async def test_the_recogniser_hears_a_little_of_what_came_before_the_voice_and_no_more() -> None:
+    s = stage(Say("Buyurun."), texts=("yetər",))
+    running = asyncio.create_task(s.call.run())
+    await s.until(lambda: "said" in s.flow.log)
+
+    s.leg.speak(silence(1600) + voice(640) + silence(400))
+    await s.until(lambda: s.flow.heard_texts == ["yetər"])
+
+    before_voice_after = 200 + 640 + 128
+    assert s.recogniser.asked[0] / 32 == pytest.approx(before_voice_after, abs=40)
+    s.leg.end()
+    await running
+
+
 class Judge:
     def __init__(self) -> None:
         self.heard: list[int] = []
