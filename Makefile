@@ -5,15 +5,17 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock
 RUN := $(BIN)/python -m
 
-.PHONY: demo test check lint format types imports unit integration e2e bench load lock clean docker-lint
+.PHONY: demo test check lint format types imports unit vllm-env integration e2e bench load lock clean docker-lint
 
 demo: $(VENV)/.demo ## Set up what is missing and serve the bot on this machine
 	$(BIN)/zeng demo
 
 test: $(VENV)/.test check ## Set up what is missing and pass the tests
+	@PYTHON=$(BIN)/python tests/vllm_env.sh >/dev/null 2>&1 & # beside the unit tests: 2.4 GB the first time
 	sh tests/system_packages.sh
 	$(RUN) pytest tests/unit --cov --cov-report=
 	$(RUN) tests.core_coverage
+	$(MAKE) vllm-env
 	$(RUN) pytest tests/integration tests/e2e
 
 check: lint types imports ## Style, types and the direction of imports
@@ -35,7 +37,10 @@ imports: $(VENV)/.test
 unit: $(VENV)/.test
 	$(RUN) pytest tests/unit
 
-integration: $(VENV)/.test
+vllm-env: $(VENV)/bin/python ## vLLM's CPU build in an environment of its own, once a machine
+	PYTHON=$(BIN)/python tests/vllm_env.sh
+
+integration: $(VENV)/.test vllm-env
 	sh tests/system_packages.sh
 	$(RUN) pytest tests/integration
 

@@ -22,8 +22,8 @@ if [[ ! -e $stamp ]]; then
   exec 9>"$env.lock"
   flock 9 # two test runs on one machine build it once
   if [[ ! -e $stamp ]]; then
-    rm -rf "$env"
-    "${PYTHON:-python3.11}" -m venv "$env"
+    rm -f "$env"/.installed-*
+    [[ -x $env/bin/python ]] || "${PYTHON:-python3.11}" -m venv "$env"
     pip=("$env/bin/python" -m pip --disable-pip-version-check -q install --no-deps)
     torch=$(grep '^torch==' "$here/vllm_env.txt") # its "+cpu" builds are on an index of its own, if no local one has them
     "${pip[@]}" "$torch" >&2 || "${pip[@]}" --index-url https://download.pytorch.org/whl/cpu "$torch" >&2

@@ -1,16 +1,13 @@
 """CSM in vLLM: requests go to its engine in a process of their own, frames come back over a socket.
 
-vLLM's front end does no work a frame: it is asked for the final output only, and what is heard comes past it. The
-engine lives in a thread with an event loop, which vLLM needs; nothing of vLLM is imported before `start`.
+vLLM's front end does no work a frame: it is asked for the final output only, and what is heard comes past it. Nothing
+of vLLM is imported before `start`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import tempfile
 import threading
-from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,15 +16,14 @@ import torch
 
 from tts_engine.backend.csm_engine import EngineEvent, Failed, Finished, Job, Sink, Spoke
 from tts_engine.backend.vllm_plugin.ids import STOP_ID, FrameIds, prompt_ids
-from tts_engine.backend.vllm_plugin.inlet import Inlet
+from tts_engine.backend.vllm_plugin.runners import runner_arguments
 from tts_engine.backend.vllm_plugin.wire import ENDED, LOST, SPOKE, Keys, RowFormat, Rows
+from tts_engine.backend.vllm_process import VllmProcess
 from tts_engine.errors import SpeechCapacityError
 from tts_engine.model.config import CsmConfig
 from tts_engine.model.mimi.encoder import MimiEncoder
 from tts_engine.model.prompt import AUDIO, Codes
 from tts_engine.model.voice import Samples
-
-START_TIMEOUT_S = 900.0  # loading, compiling and capturing on a cold machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,78 +47,53 @@ class _Stream:
 
 
 class VllmEngine:
-    """See `CsmEngine`. `encoder` stays in this process."""
+    """See `CsmEngine`. `encoder` stays in this process. A vLLM that dies is started anew."""
 
     def __init__(self, folder: Path, config: CsmConfig, encoder: MimiEncoder, settings: VllmSettings) -> None:
-        self.failure = "the engine is not started"
         self._folder, self._config, self._encoder, self._settings = folder, config, encoder, settings
         self._format = RowFormat(config.mimi.frame_samples, config.num_codebooks)
         self._frame_ids = FrameIds(config.num_codebooks)
         self._lock = threading.Lock()
         self._streams: dict[int, _Stream] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._place = tempfile.TemporaryDirectory(prefix="zeng-csm-")
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="csm-vllm", daemon=True)
-        self._inlet: Inlet | None = None
-        self._llm: Any = None
+        self._process = VllmProcess(self._arguments, take=self._take, lost=self._fail_all)
         self._sink: Sink = lambda _: None
 
     @property
     def capacity(self) -> int:
         return self._settings.streams
 
+    @property
+    def failure(self) -> str:
+        return self._process.failure
+
     def start(self, sink: Sink) -> None:
         """Start vLLM's process; returns when it can speak, raises what it raises."""
         self._sink = sink
-        path = Path(self._place.name) / "frames.sock"
-        self._inlet = Inlet(path, self._take, self._gone)
-        self._thread.start()
-        self._call(self._begin(path), timeout_s=START_TIMEOUT_S)
-        self.failure = ""
+        self._process.start()
 
     def close(self) -> None:
         """Stop vLLM's process. Idempotent."""
-        self.failure = self.failure or "the engine is closed"
-        if self._llm is not None:
-            self._call(self._end(), timeout_s=30.0)
-            self._llm = None
-        if self._inlet is not None:
-            self._inlet.close()
-            self._inlet = None
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-        self._loop.close()
-        self._place.cleanup()
+        self._process.close()
 
     def submit(self, job: Job) -> None:
         with self._lock:
             if len(self._streams) >= self._settings.streams:
                 raise SpeechCapacityError(f"all {self._settings.streams} streams are taken")
             self._streams[job.key] = _Stream(job.max_frames)
-        self._loop.call_soon_threadsafe(self._begin_stream, job)
+        self._process.call_soon(self._begin_stream, job)
 
     def abort(self, key: int) -> None:
-        self._loop.call_soon_threadsafe(self._drop, key)
+        self._process.call_soon(self._drop, key)
 
     def encode(self, samples: Samples) -> Codes:
         with torch.inference_mode():
             codes = self._encoder(torch.from_numpy(samples)[None].to(self._encoder.first.weight.device))[0]
         return codes[:, : self._config.num_codebooks].to(torch.int16).cpu().numpy()
 
-    # on the loop's thread
-
-    async def _begin(self, path: Path) -> None:
-        from vllm.engine.arg_utils import AsyncEngineArgs  # noqa: PLC0415  # pyright: ignore[reportMissingImports] - see above
-        from vllm.v1.engine.async_llm import AsyncLLM  # noqa: PLC0415  # pyright: ignore[reportMissingImports] - see above
-
+    def _arguments(self, socket: Path) -> dict[str, Any]:
         settings = self._settings
-        os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-        if "worker_cls" not in settings.more:
-            os.environ["VLLM_USE_V2_MODEL_RUNNER"] = "1"  # else vLLM may fall back with a mere warning
-        plugin = {"socket": str(path), "codec_dtype": settings.codec_dtype, "adapter": str(settings.adapter or "")}
-        arguments: dict[str, Any] = {
+        plugin = {"socket": str(socket), "codec_dtype": settings.codec_dtype, "adapter": str(settings.adapter or "")}
+        return {
             "model": str(self._folder),
             "skip_tokenizer_init": True,
             "dtype": settings.dtype,
@@ -131,22 +102,16 @@ class VllmEngine:
             "gpu_memory_utilization": settings.memory,
             "additional_config": {"csm": plugin},
             "disable_log_stats": True,
+            **runner_arguments(),
             **settings.more,
         }
-        self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
 
-    async def _end(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._llm.shutdown()
+    # on the loop's thread
 
     def _begin_stream(self, job: Job) -> None:
         stream = self._streams.get(job.key)
-        if stream is not None:
-            stream.task = self._loop.create_task(self._run(job))
-            self._tasks.add(stream.task)  # longer than the stream: vLLM is done a little after the last frame
-            stream.task.add_done_callback(self._tasks.discard)
+        if stream is not None:  # its task outlives it: vLLM is done a little after the last frame
+            stream.task = self._process.spawn(self._run(job))
 
     async def _run(self, job: Job) -> None:
         """Hold the request in vLLM until it ends; what it says comes through `_take`."""
@@ -170,9 +135,10 @@ class VllmEngine:
         )
         prompt = {"prompt_token_ids": prompt_ids(job.prompt, self._frame_ids)}
         try:
-            async for _ in self._llm.generate(prompt, parameters, str(job.key)):
+            async for _ in self._process.generate(prompt, parameters, str(job.key)):
                 pass
         except Exception as error:  # noqa: BLE001 - whatever broke in vLLM, its streams are told
+            self._process.look()
             if self._forget(job.key):
                 self._sink([Failed(job.key, f"{type(error).__name__}: {error}")])
 
@@ -205,8 +171,7 @@ class VllmEngine:
             self._forget(key)
         return events
 
-    def _gone(self) -> None:
-        self.failure = self.failure or "vLLM's process has gone away"
+    def _fail_all(self) -> None:
         with self._lock:
             keys = list(self._streams)
             self._streams.clear()
@@ -216,6 +181,3 @@ class VllmEngine:
     def _forget(self, key: int) -> _Stream | None:
         with self._lock:
             return self._streams.pop(key, None)
-
-    def _call(self, work: Coroutine[Any, Any, None], *, timeout_s: float) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout_s)

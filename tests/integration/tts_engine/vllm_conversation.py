@@ -47,12 +47,7 @@ async def main(folder: str, results: Path) -> None:
         streams=4,
         positions=512,
         dtype="float32",
-        more={
-            "enforce_eager": True,
-            "block_size": 32,
-            "kv_cache_memory_bytes": 32 << 20,
-            "worker_cls": "tts_engine.backend.vllm_plugin.runner_v1.CsmCpuWorker",
-        },
+        more={"kv_cache_memory_bytes": 32 << 20},
     )
     backend = vllm_csm(folder, settings, sampling=Sampling(top_k=20))
     await backend.start()

@@ -1,0 +1,206 @@
+"""`zeng tts serve` with vLLM's engine on this processor, as its clients see it; and when that engine is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket as socketlib
+import subprocess
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+
+from tests.fakes.tiny_csm import write_tiny_csm
+from tests.fakes.vllm_environment import vllm_python, vllm_variables
+from tts_engine.client import SpeechClient, SpeechTimeouts
+from tts_engine.errors import SpeechCapacityError, SpeechEngineError, SpeechRequestError
+from tts_engine.protocol import SpeechRequest
+
+FRAME_BYTES = 3840
+LONG = 400  # frames: 1.5 MB, more than all buffers between the engine and a listener that reads nothing
+TIMEOUTS = SpeechTimeouts(connect_s=10, first_audio_s=60, between_chunks_s=60, cancel_s=10, request_s=30)
+pytestmark = pytest.mark.timeout(400)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    url: str
+    process: subprocess.Popen[str]
+
+    def ready(self) -> bool:
+        return httpx.get(f"{self.url}/readyz", trust_env=False).status_code == 200
+
+    def sample(self, name: str) -> float:
+        page = httpx.get(f"{self.url}/metrics", trust_env=False).text
+        (line,) = (line for line in page.splitlines() if line.startswith(name))
+        return float(line.split()[-1])
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    python, plugins = vllm_python(), tmp_path_factory.mktemp("plugins")
+    settings = {
+        "ZENG_TTS__BACKEND": "vllm",
+        "ZENG_TTS__CSM__MODEL": str(write_tiny_csm(tmp_path_factory.mktemp("tiny"))),
+        "ZENG_TTS__CSM__DTYPE": "float32",
+        "ZENG_TTS__CSM__STREAMS": "3",
+        "ZENG_TTS__CSM__POSITIONS": "512",
+        "ZENG_TTS__STALL_TIMEOUT_S": "2",
+        "ZENG_TTS__SEND_BUFFER_BYTES": "16384",
+        "ZENG_TTS__FIRST_AUDIO_TIMEOUT_S": "60",
+        "ZENG_TTS__CHUNK_TIMEOUT_S": "60",
+    }
+    log = tmp_path_factory.mktemp("log") / "server.log"
+    with log.open("w") as errors:
+        process = subprocess.Popen(
+            [python, "-m", "tts_engine", "serve", "--port", "0"],
+            env=vllm_variables(plugins, settings),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                if "ready at" in line:
+                    yield Server(line.split()[-1], process)
+                    process.send_signal(signal.SIGTERM)
+                    assert process.wait(60) == 0, log.read_text()[-3000:]
+                    return
+            raise AssertionError(f"the server did not start:\n{log.read_text()[-3000:]}")
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+
+async def say(server: Server, *, frames: int = 6, seed: int = 1) -> bytes:
+    async with (
+        SpeechClient(server.url, timeouts=TIMEOUTS, warm_links=0) as client,
+        aclosing(client.speak(SpeechRequest(text="Salam.", max_new_tokens=frames, seed=seed))) as audio,
+    ):
+        return await all_of(audio)
+
+
+async def all_of(audio: AsyncGenerator[bytes, None]) -> bytes:
+    return b"".join([pcm async for pcm in audio])
+
+
+def same_sound(one: bytes, other: bytes) -> bool:
+    """To what the order of a batch's sums makes of the last bit; the codes are the same or all is different."""
+    apart = np.abs(np.frombuffer(one, "<i2").astype(int) - np.frombuffer(other, "<i2").astype(int))
+    return int(apart.max()) <= 2
+
+
+async def deaf_listener(server: Server) -> ClientConnection:
+    """Asks for a long utterance and reads nothing of it."""
+    sock = socketlib.socket()
+    sock.setsockopt(socketlib.SOL_SOCKET, socketlib.SO_RCVBUF, 4096)
+    sock.connect(("127.0.0.1", int(server.url.rpartition(":")[2])))
+    socket = await connect(f"{server.url.replace('http', 'ws')}/v1/audio/speech/stream", max_queue=1, sock=sock)
+    config = {"type": "session.config", "max_new_tokens": LONG, "seed": 5}
+    for message in (config, {"type": "input.text", "text": "Salam."}, {"type": "input.done"}):
+        await socket.send(json.dumps(message))
+    return socket
+
+
+async def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not await asyncio.to_thread(condition):
+            await asyncio.sleep(0.05)
+
+
+async def test_the_same_seed_is_the_same_sound_alone_and_beside_others(server: Server):
+    alone = await say(server, seed=7)
+    beside = await asyncio.gather(*(say(server, seed=seed) for seed in (7, 8, 9)))
+
+    assert len(alone) == 6 * FRAME_BYTES
+    assert same_sound(beside[0], alone)
+    assert not same_sound(beside[1], alone)
+
+
+async def test_speech_comes_while_it_is_made_and_a_cancel_ends_it(server: Server):
+    async with SpeechClient(server.url, timeouts=TIMEOUTS, warm_links=0) as client:
+        async with aclosing(client.speak(SpeechRequest(text="Salam.", max_new_tokens=LONG, seed=5))) as audio:
+            first = await anext(audio)
+            assert 0 < len(first) < 50 * FRAME_BYTES
+        await until(lambda: server.sample("zeng_tts_streams_active ") == 0)
+        assert len(await say(server)) == 6 * FRAME_BYTES
+
+
+async def test_what_is_wrong_is_named_and_costs_nobody_anything(server: Server):
+    async with SpeechClient(server.url, timeouts=TIMEOUTS, warm_links=0) as client:
+        with pytest.raises(SpeechRequestError, match="voice"):
+            async with aclosing(client.speak(SpeechRequest(text="Salam.", voice="nobody"))) as audio:
+                await anext(audio)
+    refused = httpx.post(f"{server.url}/v1/audio/speech", json={"input": "Salam.", "tempo": 2}, trust_env=False)
+    assert (refused.status_code, refused.json()["error"]["param"]) == (422, "tempo")
+    assert len(await say(server)) == 6 * FRAME_BYTES
+
+
+async def test_no_free_place_is_said_at_once_and_who_does_not_listen_is_cut(server: Server):
+    deaf = [await deaf_listener(server) for _ in range(3)]
+    await until(lambda: server.sample("zeng_tts_streams_active ") == 3)
+
+    began = time.monotonic()
+    with pytest.raises(SpeechCapacityError):
+        await say(server)
+    assert time.monotonic() - began < 5
+
+    await until(lambda: server.sample("zeng_tts_streams_active ") == 0)  # after stall_timeout_s
+    assert len(await say(server)) == 6 * FRAME_BYTES
+    for socket in deaf:
+        await socket.close()
+
+
+async def test_one_who_does_not_listen_slows_nobody_else(server: Server):
+    deaf = await deaf_listener(server)
+
+    assert len(await say(server, frames=40)) == 40 * FRAME_BYTES
+
+    await deaf.close()
+    await until(lambda: server.sample("zeng_tts_streams_active ") == 0)
+
+
+async def test_an_engine_that_is_killed_fails_its_streams_and_is_started_anew(server: Server):
+    before = await say(server, seed=3)
+    long = SpeechRequest(text="Salam.", max_new_tokens=LONG, seed=5)
+    async with (
+        SpeechClient(server.url, timeouts=TIMEOUTS, warm_links=0) as client,
+        aclosing(client.speak(long)) as audio,
+    ):
+        await anext(audio)
+        for child in engine_processes(server.process.pid):
+            os.kill(child, signal.SIGKILL)
+        with pytest.raises(SpeechEngineError) as failed:
+            await all_of(audio)
+    assert failed.value.retryable
+    assert not server.ready()
+
+    await until(server.ready, seconds=240)
+    assert same_sound(await say(server, seed=3), before)
+
+
+def engine_processes(server: int) -> list[int]:
+    """The children of the server that run vLLM's engine."""
+    found: list[int] = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                title = (folder / "cmdline").read_bytes()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if parent == server and b"EngineCore" in title:
+                found.append(int(folder.name))
+    assert found
+    return found

@@ -1,0 +1,24 @@
+"""Which of vLLM's runners carries CSM on this machine."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+_ON_A_PROCESSOR = {
+    "worker_cls": "tts_engine.backend.vllm_plugin.runner_v1.CsmCpuWorker",
+    "enforce_eager": True,
+    "block_size": 32,
+    "kv_cache_memory_bytes": 1 << 30,  # vLLM would take most of the machine's memory: eight streams of 2,048 positions
+}
+
+
+def runner_arguments() -> dict[str, Any]:
+    """Arguments of vLLM's engine that choose the runner; sets what vLLM reads from the environment only."""
+    from vllm.platforms import current_platform  # noqa: PLC0415  # pyright: ignore[reportMissingImports] - not where types are checked
+
+    if current_platform.is_cpu():
+        os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+        return dict(_ON_A_PROCESSOR)
+    os.environ["VLLM_USE_V2_MODEL_RUNNER"] = "1"  # else vLLM may fall back with a mere warning
+    return {}
