@@ -85,12 +85,13 @@ class Voice:
 
     def _decode(self, decoder: MimiDecoder, codes: Codes) -> Samples:
         state = MimiState(decoder, slots=1, like=torch.zeros(0, device=self._device))
+        slots = torch.zeros(1, dtype=torch.int64, device=self._device)
         active = torch.ones(1, dtype=torch.bool, device=self._device)
         pieces = [np.zeros(0, np.float32)]
         for start in range(0, len(codes), _CHUNK):
             chunk = torch.from_numpy(codes[start : start + _CHUNK]).long().to(self._device)[None]
             fresh = torch.full_like(active, start == 0)
-            pieces.append(decoder(chunk, state, active=active, fresh=fresh)[0].cpu().numpy())
+            pieces.append(decoder(chunk, state, slots=slots, active=active, fresh=fresh)[0].cpu().numpy())
         return np.concatenate(pieces)
 
 

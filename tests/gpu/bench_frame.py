@@ -85,8 +85,8 @@ def bench_parts(codec_dtype: torch.dtype) -> dict[int, tuple[float, float, float
         every = torch.ones(size, dtype=torch.bool, device="cuda")
         codes = torch.zeros(size, 1, config.num_codebooks, dtype=torch.int64, device="cuda")
         depth = captured(lambda h=hidden, s=slots: frames(h, s, runtime.state.frames))
-        codec = captured(lambda c=codes, e=every: mimi(c, runtime.state.mimi, active=e, fresh=~e))
-        whole = timed(lambda h=hidden, s=slots, p=positions, n=size: graphs.say(h, s, p, rows=n))
+        codec = captured(lambda c=codes, e=every, s=slots: mimi(c, runtime.state.mimi, slots=s, active=e, fresh=~e))
+        whole = timed(lambda h=hidden, s=slots, p=positions: graphs.say(h, s, p))
         results[size] = timed(depth.replay), timed(codec.replay), whole
     runtime.close()
     return results

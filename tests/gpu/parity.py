@@ -95,8 +95,8 @@ def module_parity(tiny: TinyCsm) -> None:
     for frame in range(FRAMES):
         rows = [row for row in range(6) if (frame + row) % 5]  # each rests at every fifth step
         slots = torch.tensor(rows, device="cuda")
-        said = graphs.say(hidden[rows, frame].cuda(), slots, slots + 10 + frame, rows=runtime.rows)
-        runtime.emit(said.out)
+        said = graphs.say(hidden[rows, frame].cuda(), slots, slots + 10 + frame)
+        runtime.emit([f"r{row}" for row in rows], said.out)
     runtime.close()
     slow = MimiDecoder(tiny.config.mimi)
     load_decoder(slow, Checkpoint(tiny.folder))
@@ -113,7 +113,7 @@ def module_parity(tiny: TinyCsm) -> None:
     for frame in range(FRAMES):
         rows = [row for row in range(6) if (frame + row) % 5]
         slots = torch.tensor(rows)
-        plain.emit(plain.say(hidden[rows, frame], slots, slots + 10 + frame, rows=plain.rows).out)
+        plain.emit([f"r{row}" for row in rows], plain.say(hidden[rows, frame], slots, slots + 10 + frame).out)
     same = [
         a for a, b in zip(heard, expected, strict=True) if a[0] == b[0] and np.array_equal(a[1][1920:], b[1][1920:])
     ]
@@ -127,12 +127,14 @@ def mimi_parity(tiny: TinyCsm) -> None:
     codes = torch.randint(0, 32, (3, 160, tiny.config.num_codebooks))
     expected = tiny.reference.codec_model.decode(codes.transpose(1, 2)).audio_values[:, 0]
     _, mimi = on_gpu(tiny, torch.float32)
-    for dtype, least_db in ((torch.float32, 60.0), (torch.bfloat16, 20.0)):
+    for dtype, least_db in ((torch.float32, 60.0), (torch.float16, 40.0), (torch.bfloat16, 20.0)):
         mimi = mimi.to(dtype)
         state = MimiState(mimi, slots=3, like=mimi.first.weight, max_frames=1)
         every = torch.ones(3, dtype=torch.bool, device="cuda")
+        slots = torch.arange(3, device="cuda")
         parts = [
-            mimi(codes[:, n : n + 1].cuda(), state, active=every, fresh=every & (n == 0)).cpu() for n in range(160)
+            mimi(codes[:, n : n + 1].cuda(), state, slots=slots, active=every, fresh=every & (n == 0)).cpu()
+            for n in range(160)
         ]
         noise = torch.cat(parts, dim=-1) - expected
         ratio = 10 * torch.log10(expected.square().mean() / noise.square().mean()).item()

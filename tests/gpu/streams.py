@@ -35,8 +35,8 @@ from tts_engine.protocol import BYTES_PER_SECOND, SpeechRequest
 TEXT = "Salam, mən səsli köməkçiyəm. Sizə necə kömək edə bilərəm?"
 FRAME_S = 0.08
 _HEAD = """\
-| load | utterances | aborted | failed | first audio p50 ms | p95 | underruns | lateness p99 ms | max | audio s |
-|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"""
+| load | said | aborted | failed | first ms p50 | p95 | underruns | late p99 ms | max | audio s | server cores | vLLM |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"""
 _TIMEOUTS = SpeechTimeouts(connect_s=10.0, first_audio_s=30.0, between_chunks_s=30.0)
 
 
@@ -145,9 +145,23 @@ async def run_clients(kind: str, url: str, streams: float, seconds: float, optio
     return total
 
 
+def busy_s(pid: int) -> float:
+    """Seconds of processor time that a process has taken, threads included (proc(5))."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes below a process, of every depth."""
+    direct = [
+        int(one) for task in Path(f"/proc/{pid}/task").iterdir() for one in (task / "children").read_text().split()
+    ]
+    return direct + [below for child in direct for below in children(child)]
+
+
 @asynccontextmanager
-async def served(options: argparse.Namespace, streams: int) -> AsyncGenerator[str, None]:
-    """`zeng tts serve` with the checkpoint, in a process of its own."""
+async def served(options: argparse.Namespace, streams: int) -> AsyncGenerator[tuple[str, int], None]:
+    """`zeng tts serve` with the checkpoint, in a process of its own: its URL and its process id."""
     environment = {
         **os.environ,
         "ZENG_TTS__BACKEND": options.backend,
@@ -164,20 +178,20 @@ async def served(options: argparse.Namespace, streams: int) -> AsyncGenerator[st
         if not line:
             raise SystemExit("the server did not start")
     try:
-        yield line.decode().split()[-1]
+        yield line.decode().split()[-1], process.pid
     finally:
         process.terminate()
         await process.wait()
 
 
-def row(name: str, heard: Heard) -> str:
+def row(name: str, heard: Heard, cores: tuple[float, float]) -> str:
     """A line of the table."""
     first, late = np.array(heard.first_audio_ms or [np.nan]), np.array(heard.late_ms or [np.nan])
     under = int((late > 0).sum())
     return (
         f"| {name} | {heard.utterances} | {heard.aborted} | {heard.failed} | {np.percentile(first, 50):.0f} |"
         f" {np.percentile(first, 95):.0f} | {under} | {np.percentile(late, 99):.0f} | {late.max():.0f} |"
-        f" {heard.audio_s:.0f} |"
+        f" {heard.audio_s:.0f} | {cores[0]:.2f} | {cores[1]:.2f} |"
     )
 
 
@@ -185,7 +199,7 @@ async def main(options: argparse.Namespace) -> None:
     """Start the server once, then every load in order."""
     gives_up_at = time.monotonic() + options.budget_s
     began = time.monotonic()
-    async with served(options, options.slots) as url:
+    async with served(options, options.slots) as (url, pid):
         print(f"server ready in {time.monotonic() - began:.0f} s", flush=True)
         await run_clients("load", url, 1, 4.0, options)  # what is compiled on first use
         print(_HEAD, flush=True)
@@ -194,9 +208,13 @@ async def main(options: argparse.Namespace) -> None:
             if time.monotonic() + seconds + 10 > gives_up_at:
                 print(f"| {kind} {text}: no time left |", flush=True)
                 continue
+            below = children(pid)
+            before = time.monotonic(), busy_s(pid), sum(map(busy_s, below))
             heard = await run_clients(kind, url, size, seconds, options)
+            took = time.monotonic() - before[0]
+            cores = (busy_s(pid) - before[1]) / took, (sum(map(busy_s, below)) - before[2]) / took
             name = f"{size:.0f} streams, {seconds:.0f} s" if kind == "load" else f"{size:.0f} a second, {seconds:.0f} s"
-            print(row(name, heard), flush=True)
+            print(row(name, heard, cores), flush=True)
 
 
 def hugging_face(model: Path, frames: int = 20) -> None:

@@ -23,7 +23,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Spoke:
-    """80 ms: PCM16 at 24 kHz, and the frame of codes (little-endian int16) that it was decoded from."""
+    """Some frames of 80 ms: PCM16 at 24 kHz, and the codes (little-endian int16) that they were decoded from."""
 
     key: int
     pcm: bytes

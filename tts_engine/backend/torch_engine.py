@@ -170,8 +170,7 @@ class TorchEngine:
             return []
         streams = ([self._waiting.popleft()] if len(parts) > bool(speaking) else []) + speaking
         slots = self._tensor([stream.slot for stream in streams])
-        rows = max(stream.slot for stream in streams) + 1
-        spoken = speak(self._model.frames, self._decoder, torch.cat(parts), slots, self._state, rows=rows)
+        spoken = speak(self._model.frames, self._decoder, torch.cat(parts), slots, self._state)
         return self._events(streams, spoken)
 
     def _prefill(self, stream: _Stream) -> Tensor | None:
@@ -204,7 +203,7 @@ class TorchEngine:
             key = stream.job.key
             if not ended[row]:
                 stream.frames += 1
-                events.append(Spoke(key, pcm[stream.slot].tobytes(), np.ascontiguousarray(codes[row]).tobytes()))
+                events.append(Spoke(key, pcm[row].tobytes(), np.ascontiguousarray(codes[row]).tobytes()))
             if ended[row] or stream.frames == stream.job.max_frames or stream.position >= self._positions:
                 events.append(Finished(key, "stop" if ended[row] else "length"))
                 self._release(stream)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from tts_engine.backend.chunking import Chunking
 from tts_engine.backend.csm_engine import EngineEvent, Failed, Finished, Job, Sink, Spoke
 from tts_engine.backend.vllm_plugin.ids import STOP_ID, FrameIds, prompt_ids
 from tts_engine.backend.vllm_plugin.runners import runner_arguments
@@ -43,7 +45,21 @@ class VllmSettings:
 class _Stream:
     max_frames: int
     frames: int = 0
+    pcm: bytearray = field(default_factory=bytearray)  # made, and not passed on yet
+    codes: bytearray = field(default_factory=bytearray)
+    held: int = 0
+    chunking: Chunking = field(default_factory=Chunking)
     task: asyncio.Task[None] | None = None
+
+    def take(self, key: int, *, now: float, last: bool) -> Spoke | None:
+        """Return what is to be passed on now."""
+        if not self.held or not (self.chunking.due(self.held, now=now) or last):
+            return None
+        spoke = Spoke(key, bytes(self.pcm), bytes(self.codes))
+        self.pcm.clear()
+        self.codes.clear()
+        self.held = 0
+        return spoke
 
 
 class VllmEngine:
@@ -92,7 +108,12 @@ class VllmEngine:
 
     def _arguments(self, socket: Path) -> dict[str, Any]:
         settings = self._settings
-        plugin = {"socket": str(socket), "codec_dtype": settings.codec_dtype, "adapter": str(settings.adapter or "")}
+        plugin = {
+            "socket": str(socket),
+            "codec_dtype": settings.codec_dtype,
+            "adapter": str(settings.adapter or ""),
+            "frame_s": 1 / self._config.mimi.frame_rate_hz,
+        }
         return {
             "model": str(self._folder),
             "skip_tokenizer_init": True,
@@ -101,6 +122,7 @@ class VllmEngine:
             "max_num_seqs": settings.streams,
             "gpu_memory_utilization": settings.memory,
             "additional_config": {"csm": plugin},
+            "scheduler_cls": "tts_engine.backend.vllm_plugin.scheduler.LeadAwareScheduler",
             "disable_log_stats": True,
             **runner_arguments(),
             **settings.more,
@@ -150,26 +172,30 @@ class VllmEngine:
     # on the inlet's thread
 
     def _take(self, keys: Keys, rows: Rows) -> None:
-        events: list[EngineEvent] = []
-        for key, row in zip(keys.tolist(), rows, strict=True):
+        now, events = time.monotonic(), list[EngineEvent]()
+        for key, row, flags in zip(keys.tolist(), rows, rows[:, -1].tolist(), strict=True):
             stream = self._streams.get(key)
             if stream is not None:
-                events += self._events(key, stream, row)
+                if flags & SPOKE:
+                    stream.frames += 1
+                    stream.held += 1
+                    stream.pcm += self._format.pcm(row)
+                    stream.codes += self._format.codes(row)
+                end = self._end(key, stream, flags)
+                if (spoke := stream.take(key, now=now, last=end is not None)) is not None:
+                    events.append(spoke)
+                if end is not None:
+                    events.append(end)
+                    self._forget(key)
         if events:
             self._sink(events)
 
-    def _events(self, key: int, stream: _Stream, row: Rows) -> list[EngineEvent]:
-        flags, events = int(row[-1]), list[EngineEvent]()
-        if flags & SPOKE:
-            stream.frames += 1
-            events.append(Spoke(key, self._format.pcm(row), self._format.codes(row)))
+    def _end(self, key: int, stream: _Stream, flags: int) -> Finished | Failed | None:
         if flags & LOST:
-            events.append(Failed(key, "the request was set aside for too long; the engine is overloaded"))
-        elif flags & ENDED or stream.frames >= stream.max_frames:
-            events.append(Finished(key, "stop" if flags & ENDED else "length"))
-        if events and not isinstance(events[-1], Spoke):
-            self._forget(key)
-        return events
+            return Failed(key, "the request was set aside for too long; the engine is overloaded")
+        if flags & ENDED or stream.frames >= stream.max_frames:
+            return Finished(key, "stop" if flags & ENDED else "length")
+        return None
 
     def _fail_all(self) -> None:
         with self._lock:

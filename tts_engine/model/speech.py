@@ -29,12 +29,11 @@ class SpeechState:
     """What streams carry, by slot, over frames, codec and guard."""
 
     def __init__(self, frames: FrameState, mimi: MimiState, *, silence_frames: int = SILENCE_FRAMES) -> None:
-        assert frames.scratch == mimi.slots
+        assert frames.scratch == mimi.scratch
         self.frames, self.mimi = frames, mimi
         self.silence_frames = silence_frames
         self.silent = torch.zeros_like(frames.frame)
         self.over = torch.zeros_like(frames.frame, dtype=torch.bool)
-        self._active = torch.zeros_like(self.over)
 
     def admit(self, slot: int, sampling: Sampling) -> None:
         """Prepare a slot for a new request."""
@@ -42,18 +41,12 @@ class SpeechState:
         self.over[slot] = False
         self.silent[slot] = 0
 
-    def speaking(self, slots: Tensor, ended: Tensor, rows: int) -> Tensor:
-        """Return which of the first `rows` slots make sound, bool [rows]: those of slots [B] that have not ended."""
-        self._active.zero_()
-        self._active[slots] = ~ended
-        return self._active[:rows]
-
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """One frame: by row codes [B, codebooks] int64, ended [B] bool, and finished, which is ended for the first time.
+    """One frame: codes [B, codebooks] int64, ended [B] bool, finished [B], pcm [B, 1920] int16.
 
-    By slot pcm [S, 1920] int16; that of a slot none of whose rows went on means nothing.
+    Finished is ended for the first time; the sound of a row that has ended means nothing.
     """
 
     codes: Tensor
@@ -62,21 +55,19 @@ class Spoken:
     pcm: Tensor
 
 
-def speak(
-    frames: FrameDecoder, mimi: MimiDecoder, hidden: Tensor, slots: Tensor, state: SpeechState, *, rows: int
-) -> Spoken:
+def speak(frames: FrameDecoder, mimi: MimiDecoder, hidden: Tensor, slots: Tensor, state: SpeechState) -> Spoken:
     """Make one frame for backbone states [B, hidden] of the requests in slots [B] int64.
 
-    `rows`, from the host, is more than every slot among them but the scratch slot's. An ended row makes no sound, and
-    neither does any later one of its request: an engine that looks ahead asks for one frame more.
+    An ended row makes no sound, and neither does any later one of its request: an engine that looks ahead asks for one
+    frame more.
     """
     frame = frames(hidden, slots, state.frames)
     over = state.over[slots]
     ended = frame.ended | over | (state.silent[slots] >= state.silence_frames)
     state.over[slots] = ended
-    active, fresh = state.speaking(slots, ended, rows), state.frames.frame[:rows] == 1
-    samples = mimi(state.frames.codes[:rows, None], state.mimi, active=active, fresh=active & fresh)
+    fresh = state.frames.frame[slots] == 1
+    samples = mimi(frame.codes[:, None], state.mimi, slots=slots, active=~ended, fresh=fresh)
     quiet = samples.square().mean(-1) < SILENCE_RMS**2
-    silent = state.silent[:rows]
-    silent.copy_(torch.where(active, (silent + 1).masked_fill(~quiet, 0), silent))
+    silent = state.silent[slots]
+    state.silent[slots] = torch.where(ended, silent, (silent + 1).masked_fill(~quiet, 0))
     return Spoken(frame.codes, ended, ended & ~over, (samples.clamp(-1, 1) * 32767).round().to(torch.int16))

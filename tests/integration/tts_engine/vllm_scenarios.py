@@ -65,7 +65,9 @@ def make_engine(folder: str, path: Path, settings: dict[str, Any]) -> LLM:
     return LLM(
         model=folder, skip_tokenizer_init=True, dtype="float32", seed=0, enforce_eager=True, disable_log_stats=False,
         kv_cache_memory_bytes=32 << 20, worker_cls="tts_engine.backend.vllm_plugin.runner_v1.CsmCpuWorker",
-        additional_config={"csm": {"socket": str(path)}}, **{**defaults, **settings},
+        # frames that pass for long ones: a stream is two seconds ahead after four, and rests while others begin
+        scheduler_cls="tts_engine.backend.vllm_plugin.scheduler.LeadAwareScheduler",
+        additional_config={"csm": {"socket": str(path), "frame_s": 0.5}}, **{**defaults, **settings},
     )  # fmt: skip
 
 
@@ -112,7 +114,7 @@ def run(folder: str, prompts: list[Prompt], scenario: dict[str, Any], results: d
         preempted = sum(metric.value for metric in llm.get_metrics() if metric.name == "vllm:num_preemptions")
         runtime = engine.model_executor.driver_worker.worker.model_runner.csm
         results[f"{name}/preempted"] = np.array(preempted)
-        results[f"{name}/slots_held"] = np.array(len(runtime._slots))
+        results[f"{name}/slots_held"] = np.array(len(runtime._key_of))
         del llm, engine, runtime
         gc.collect()
         inlet.close()

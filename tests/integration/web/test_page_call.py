@@ -113,8 +113,12 @@ async def test_keys_of_the_mouse_and_of_the_keyboard_reach_the_bot(page: Page, s
     await page.press("7")
     await page.press("x")
     await page.click('[data-key="#"]')
-    await ears.until(lambda: len(ears.others) == 3)
-    assert ears.others == [DigitReceived("5", 100), DigitReceived("7", 100), DigitReceived("#", 100)]
+
+    def digits() -> list[DigitReceived]:  # a busy machine may drop frames in between, which is told too
+        return [event for event in ears.others if isinstance(event, DigitReceived)]
+
+    await ears.until(lambda: len(digits()) == 3)
+    assert digits() == [DigitReceived("5", 100), DigitReceived("7", 100), DigitReceived("#", 100)]
     await leg.hang_up()
     await ears.end()
 

@@ -19,7 +19,7 @@ class _Captured:
 
 
 class FrameGraphs:
-    """Captures on construction (about a second a bucket); rows and slots are padded to the next bucket."""
+    """Captures on construction (about a second a bucket); rows are padded to the next bucket."""
 
     def __init__(self, runtime: CsmRuntime, hidden: Tensor) -> None:
         self._runtime = runtime
@@ -34,17 +34,17 @@ class FrameGraphs:
             self._graphs[size] = self._capture(size)
         self.sizes = sizes
 
-    def say(self, hidden: Tensor, slots: Tensor, positions: Tensor, *, rows: int) -> Said:
+    def say(self, hidden: Tensor, slots: Tensor, positions: Tensor) -> Said:
         """Do what `CsmRuntime.say` does; what it returns is overwritten by the next call."""
         count = len(hidden)
-        size = next(size for size in self.sizes if size >= max(count, rows))
+        size = next(size for size in self.sizes if size >= count)
         self._hidden[:count] = hidden
         self._slots[:count] = slots
         self._slots[count:size] = self._runtime.scratch
         self._positions[:count] = positions
         captured = self._graphs[size]
         captured.graph.replay()
-        return Said(captured.said.ids[:count], captured.said.out[:rows])
+        return Said(captured.said.ids[:count], captured.said.out[:count])
 
     def _capture(self, size: int) -> _Captured:
         stream = torch.cuda.Stream()
@@ -59,4 +59,4 @@ class FrameGraphs:
         return _Captured(graph, said)
 
     def _step(self, size: int) -> Said:
-        return self._runtime.say(self._hidden[:size], self._slots[:size], self._positions[:size], rows=size)
+        return self._runtime.say(self._hidden[:size], self._slots[:size], self._positions[:size])

@@ -55,8 +55,8 @@ class CsmCpuRunner(CPUModelRunner):
 
     def _sample(self, logits: Tensor, spec_decode_metadata: SpecDecodeMetadata | None) -> SamplerOutput:  # noqa: ARG002 - vLLM's signature
         """Make the frame; `logits` are the states of one row a request."""
-        said = self.csm.say(logits, self._csm_slots, self._csm_positions, rows=self.csm.rows)
-        self.csm.emit(said.out)
+        said = self.csm.say(logits, self._csm_slots, self._csm_positions)
+        self.csm.emit(self.input_batch.req_ids, said.out)
         return SamplerOutput(said.ids.to(torch.int32)[:, None], None)
 
 

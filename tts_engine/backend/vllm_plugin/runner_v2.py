@@ -133,8 +133,8 @@ class CsmSampler:
         slots = self._state.slots_of(input_batch.idx_mapping[:count]).masked_fill(num_sampled <= 0, self._csm.scratch)
         positions = input_batch.positions[input_batch.logits_indices] + 1
         assert self._graphs is not None
-        said = self._graphs.say(hidden, slots, positions, rows=self._csm.rows)
-        self._csm.emit(said.out)
+        said = self._graphs.say(hidden, slots, positions)
+        self._csm.emit(input_batch.req_ids, said.out)
         # copied: the next step's graph writes to the same place while this one is still on its way to the host
         return SamplerOutput(
             sampled_token_ids=said.ids.to(torch.int32)[:, None],

@@ -45,7 +45,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """By row: ids [B] int64. By slot: out [S, width] int16, see `wire`."""
+    """By row: ids [B] int64, and out [B, width] int16, see `wire`."""
 
     ids: Tensor
     out: Tensor
@@ -69,9 +69,7 @@ class CsmRuntime:
         self._table = torch.zeros(shape, dtype=torch.int16, device=like.device)
         self.embeddings = torch.zeros(limits.tokens, config.backbone.hidden_size, dtype=like.dtype, device=like.device)
         self._ids = FrameIds(config.num_codebooks, like.device)
-        self._flags = torch.zeros(limits.slots + 1, dtype=torch.int16, device=like.device)
         self._slots = Slots(limits.slots, kept_s=KEPT_S)
-        self._keys = np.zeros(limits.slots, np.int64)
         self._key_of: dict[str, int] = {}
         self._nameless = itertools.count(-1, -1)
 
@@ -90,7 +88,6 @@ class CsmRuntime:
             self.state.admit(place.slot, Sampling(**extra.get("sampling", {})))
             if "key" in extra:
                 self._quote(place.slot, prompt_ids, extra["frames"])
-            self._keys[place.slot] = key
             if known > len(prompt_ids):  # it was preempted for so long that its slot went to another
                 self._lose(place.slot, key)
         return place.slot
@@ -106,11 +103,6 @@ class CsmRuntime:
     def slot(self, request_id: str) -> int:
         return self._slots[self._key_of[request_id]]
 
-    @property
-    def rows(self) -> int:
-        """How many slots, from the first, a step must look at."""
-        return max(len(self._slots), 1)
-
     # a step, on the device
 
     def embed(self, ids: Tensor, positions: Tensor, slots: Tensor) -> None:
@@ -123,19 +115,20 @@ class CsmRuntime:
         """Put in the last frame of the requests in slots [n]: a step in which every row decodes."""
         self.embeddings[: len(slots)] = self.state.frames.embedding[slots]
 
-    def say(self, hidden: Tensor, slots: Tensor, positions: Tensor, *, rows: int) -> Said:
+    def say(self, hidden: Tensor, slots: Tensor, positions: Tensor) -> Said:
         """Make a frame for states [B, hidden] of slots [B], to stand at positions [B]; pure device work."""
-        spoken = speak(self._frames, self._mimi, hidden, slots, self.state, rows=rows)
-        self._table[slots, positions.clamp(max=self.limits.positions)] = spoken.codes.to(torch.int16)
-        self._flags[slots] = (~spoken.ended * SPOKE + spoken.finished * ENDED).to(torch.int16)
-        tail = torch.stack((self.state.frames.frame[:rows].to(torch.int16), self._flags[:rows]), dim=-1)
-        out = torch.cat((spoken.pcm, self.state.frames.codes[:rows].to(torch.int16), tail), dim=-1)
-        self._flags.zero_()
+        spoken = speak(self._frames, self._mimi, hidden, slots, self.state)
+        codes = spoken.codes.to(torch.int16)
+        self._table[slots, positions.clamp(max=self.limits.positions)] = codes
+        flags = (~spoken.ended * SPOKE + spoken.finished * ENDED).masked_fill(slots == self.scratch, 0)
+        tail = torch.stack((self.state.frames.frame[slots], flags), dim=-1).to(torch.int16)
+        out = torch.cat((spoken.pcm, codes, tail), dim=-1)
         return Said(self._ids(spoken.codes, spoken.ended), out)
 
-    def emit(self, out: Tensor) -> None:
-        """Let the rows of a step out to those who have the slots now."""
-        self._outlet.emit(self._keys[: len(out)].copy(), out)
+    def emit(self, request_ids: Sequence[str], out: Tensor) -> None:
+        """Let the rows of a step out, one a request; those of a dry run are nobody's."""
+        keys = np.fromiter((self._key_of.get(name, -1) for name in request_ids), np.int64, len(request_ids))
+        self._outlet.emit(keys, out)
 
     def close(self) -> None:
         self._outlet.close()

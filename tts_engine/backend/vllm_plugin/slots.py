@@ -1,8 +1,7 @@
 """Which slot a request has, from its first step to its end, also while vLLM has it preempted.
 
 vLLM's own rows cannot serve: version 2 of its runner says "removed" both of a request that ended and of one that it
-preempted, and hands out rows from the top. Here the lowest free slot is given, so that the slots in use are the first
-ones and the codec works on few rows; a request removed before it was seen to end keeps its slot for a while.
+preempted. Here a request removed before it was seen to end keeps its slot for a while.
 """
 
 from __future__ import annotations
@@ -33,10 +32,6 @@ class Slots:
 
     def __getitem__(self, key: int) -> int:
         return self._live[key]
-
-    def __len__(self) -> int:
-        """How many slots, from the first, hold a request that runs; those kept for the preempted need no step."""
-        return max(self._live.values(), default=-1) + 1
 
     def add(self, key: int, *, now: float) -> Place:
         """Give a slot; there is always one, since live requests are fewer than slots."""

@@ -1,8 +1,9 @@
-"""The streaming decoder: for each slot, frames of codes in, 1,920 samples a frame out, the same however they are cut.
+"""The streaming decoder: for each stream, frames of codes in, 1,920 samples a frame out, the same however they are cut.
 
-Rows are slots: a call works on the first S slots, those not `active` keep their state, and `fresh` ones begin anew in
-the same call. So there is no gathering of state, addresses never change and a reset costs no launch: a call of given
-S and number of frames can be one CUDA graph.
+A call works on one row a stream, whichever slots they have; rows that are not `active` leave their slot as it is, and
+`fresh` ones begin anew in the same call. Shapes depend on the number of rows and frames alone, so a call of a size can
+be one CUDA graph. What the convolutions carry is gathered once a call (40 KB a row); the ring of keys and values, a
+hundred times that, is read where it is.
 """
 
 from __future__ import annotations
@@ -14,11 +15,10 @@ import torch.nn.functional as fn
 from torch import Tensor, nn
 
 from tts_engine.model.config import MimiConfig
-from tts_engine.model.layers import Attend, attention
 from tts_engine.model.mimi.conv import CausalConv, StreamingConv, UpsampleChannels, UpsampleConv
 from tts_engine.model.mimi.quantizer import SplitQuantizer
+from tts_engine.model.mimi.ring import Ring
 from tts_engine.model.mimi.transformer import MimiTransformer
-from tts_engine.model.rope import rotations
 
 
 class ResidualBlock(nn.Module):
@@ -52,25 +52,27 @@ class MimiDecoder(nn.Module):
         """All that carry state, in an order that never changes."""
         return [module for module in self.modules() if isinstance(module, StreamingConv) and module.context]
 
-    def forward(self, codes: Tensor, state: MimiState, *, active: Tensor, fresh: Tensor) -> Tensor:
-        """Return samples [S, T * 1920] in -1..1 of codes [S, T, codebooks] for slots 0 to S - 1.
+    def forward(self, codes: Tensor, state: MimiState, *, slots: Tensor, active: Tensor, fresh: Tensor) -> Tensor:
+        """Return samples [B, T * 1920] in -1..1 of codes [B, T, codebooks] for the streams in slots [B] int64.
 
-        active [S] bool: the slot's codes count; else its samples mean nothing and its state stays. fresh [S] bool:
-        the slot begins anew with this call. T is at most the state's `max_frames`.
+        active [B] bool: the row's codes count; else its samples mean nothing and its slot stays. fresh [B] bool: the
+        slot begins anew with this call. No two active rows share a slot. T is at most the state's `max_frames`.
         """
-        slots = codes.shape[0]
         assert codes.shape[1] <= state.max_frames, f"{codes.shape[1]} frames; this state takes {state.max_frames}"
-        state.begin(slots, fresh)
+        slots = slots.masked_fill(~active, state.scratch)  # what the others do goes nowhere
+        past = state.past[slots].masked_fill_(fresh[:, None], 0.0)
 
         def conv(module: StreamingConv, x: Tensor) -> Tensor:
-            return state.convolve(module, x, active)
+            return state.convolve(module, x, past)
 
         x = self.quantizer.decode(codes).to(state.dtype).transpose(1, 2)
         x = conv(self.upsample, x).transpose(1, 2)
-        cos, sin, attend = state.attention(x.shape[1], active, self.transformer.frequencies)
-        x = self.transformer(x, cos, sin, attend).transpose(1, 2)
+        position = state.position[slots].masked_fill(fresh, 0)
+        attend = state.ring.attend(slots, position, x.shape[1], self.transformer.frequencies)
+        x = self.transformer(x, attend).transpose(1, 2)
         x = self._synthesise(x, conv)
-        state.end(slots, active, positions=2 * codes.shape[1])
+        state.past[slots] = past
+        state.position[slots] = position + 2 * codes.shape[1]
         return x[:, 0].float()
 
     def _synthesise(self, x: Tensor, conv: Callable[[StreamingConv, Tensor], Tensor]) -> Tensor:
@@ -86,71 +88,31 @@ class MimiDecoder(nn.Module):
 
 
 class MimiState:
-    """What streams carry, by slot: past inputs of the convolutions, a ring of keys and values, and the position.
+    """What streams carry, by slot [slots + 1, ...]: past inputs of the convolutions, keys and values, the position.
 
-    The ring holds the window and what one call adds (`max_frames`), so that a call writes before it attends and
-    copies nothing: on an H100 the copy was 6.3 of 13.9 ms at 512 slots. A slot that is not active writes too, onto
-    columns that nobody reads any more, and its position stays.
+    The last slot takes what is to be dropped.
     """
 
     def __init__(self, decoder: MimiDecoder, *, slots: int, like: Tensor, max_frames: int = 125) -> None:
         config, device = decoder.config, like.device
-        self.dtype, self.slots, self.window, self.max_frames = like.dtype, slots, config.window, max_frames
+        self.dtype, self.scratch, self.max_frames = like.dtype, slots, max_frames
         self._places: dict[StreamingConv, slice] = {}
         width = 0
         for conv in decoder.convolutions():
             self._places[conv] = slice(width, width + conv.channels * conv.context)
             width += conv.channels * conv.context
-        self._past = torch.zeros(slots, width, dtype=self.dtype, device=device)
-        columns = -(-(config.window + 2 * max_frames) // 8) * 8  # aligned, for the matrix products
-        # zeros, since a masked key is still multiplied and NaN would survive that
-        shape = (config.num_layers, 2, slots, config.num_heads, columns, config.head_dim)
-        self._ring = torch.zeros(shape, dtype=self.dtype, device=device)
-        self._position = torch.zeros(slots, dtype=torch.int64, device=device)
-        self._ring_index = torch.arange(columns, device=device)
+        self.past = torch.zeros(slots + 1, width, dtype=self.dtype, device=device)
+        self.position = torch.zeros(slots + 1, dtype=torch.int64, device=device)
+        self.ring = Ring(config, slots=slots + 1, like=like, steps_max=2 * max_frames)
 
-    def begin(self, slots: int, fresh: Tensor) -> None:
-        """Clear the fresh ones of the first `slots`; the ring needs no clearing, the position says what is in it."""
-        self._past[:slots].masked_fill_(fresh[:, None], 0.0)
-        self._position[:slots].masked_fill_(fresh, 0)
-
-    def end(self, slots: int, active: Tensor, *, positions: int) -> None:
-        self._position[:slots] += positions * active
-
-    def convolve(self, conv: StreamingConv, x: Tensor, active: Tensor) -> Tensor:
+    def convolve(self, conv: StreamingConv, x: Tensor, past: Tensor) -> Tensor:
+        """Run one convolution over x [B, channels, T] after past [B, width], which is brought up to date in place."""
         if not conv.context:
             return conv(x[..., :0], x)
-        past = self._past[: x.shape[0], self._places[conv]].view(x.shape[0], conv.channels, conv.context)
-        out = conv(past, x)
+        mine = past[:, self._places[conv]].view(x.shape[0], conv.channels, conv.context)
+        out = conv(mine, x)
         recent = x[..., -conv.context :]
         if x.shape[-1] < conv.context:
-            recent = torch.cat((past[..., x.shape[-1] :], x), dim=-1)
-        past.copy_(torch.where(active[:, None, None], recent, past))
+            recent = torch.cat((mine[..., x.shape[-1] :], x), dim=-1)
+        mine.copy_(recent)
         return out
-
-    def attention(
-        self, steps: int, active: Tensor, frequencies: Tensor
-    ) -> tuple[Tensor, Tensor, Callable[[int], Attend]]:
-        """Angles of the next `steps` positions of each slot, and the way to attend to the window before them."""
-        slots, columns = active.shape[0], self._ring_index.shape[0]
-        start = self._position[:slots, None]
-        new = start + torch.arange(steps, device=active.device)
-        # column c holds the newest position so far that is c modulo the number of columns, if there is one yet
-        last = start + steps - 1
-        held = (last - (last - self._ring_index) % columns)[:, None]
-        mask = (held <= new[..., None]) & (held > new[..., None] - self.window) & (held >= 0)
-        where = (new % columns)[:, None, :, None]
-        cos, sin = (angle.to(self.dtype)[:, None] for angle in rotations(new, frequencies))
-
-        def layer(index: int) -> Attend:
-            keys, values = self._ring[index, :, :slots]
-
-            def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-                index = where.expand_as(key)
-                keys.scatter_(2, index, key)
-                values.scatter_(2, index, value)
-                return attention(query, keys, values, mask)
-
-            return attend
-
-        return cos, sin, layer

@@ -7,11 +7,11 @@ import torch.nn.functional as fn
 from torch import Tensor, nn
 
 from tts_engine.model.config import MimiConfig
-from tts_engine.model.layers import Attend, attention, weight
+from tts_engine.model.layers import attention, weight
 from tts_engine.model.mimi.decoder import ResidualBlock
 from tts_engine.model.mimi.quantizer import SplitQuantizer
 from tts_engine.model.mimi.transformer import MimiTransformer
-from tts_engine.model.rope import rotations
+from tts_engine.model.rope import rotate, rotations
 
 
 class StridedConv(nn.Module):
@@ -68,10 +68,11 @@ class MimiEncoder(nn.Module):
         mask = ((behind >= 0) & (behind < self.config.window))[None]
         cos, sin = (angle.to(x.dtype) for angle in rotations(positions, self.transformer.frequencies))
 
-        def layer(_: int) -> Attend:
-            return lambda query, key, value: attention(query, key, value, mask)
+        def attend(_: int, qkv: Tensor) -> Tensor:
+            query, key, value = qkv.transpose(1, 3).unbind(2)
+            return attention(rotate(query, cos, sin), rotate(key, cos, sin), value, mask)
 
-        return self.transformer(x, cos, sin, layer)
+        return self.transformer(x, attend)
 
 
 def _whole(block: ResidualBlock, x: Tensor) -> Tensor:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch.nn.functional as fn
 from torch import Tensor, nn
 
 from tts_engine.model.config import MimiConfig
-from tts_engine.model.layers import Attend, weight
-from tts_engine.model.rope import inverse_frequencies, rotate
+from tts_engine.model.layers import weight
+from tts_engine.model.rope import inverse_frequencies
 
 
 class MimiLayer(nn.Module):
@@ -26,14 +27,12 @@ class MimiLayer(nn.Module):
         self.down = weight(hidden, config.intermediate_size)
         self.mlp_scale = weight(hidden)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, attend: Attend) -> Tensor:
-        """X [B, T, hidden]; cos and sin broadcast to [B, heads, T, head_dim]."""
+    def forward(self, x: Tensor, attend: Callable[[Tensor], Tensor]) -> Tensor:
+        """X [B, T, hidden]; `attend` takes queries, keys and values [B, T, 3, heads, d] to [B, T, heads * d]."""
         batch, steps, hidden = x.shape
         scale, bias = self.attention_norm
         normed = fn.layer_norm(x, (hidden,), scale, bias, self.eps)
-        qkv = fn.linear(normed, self.qkv).view(batch, steps, 3 * self.heads, self.head_dim).transpose(1, 2)
-        query, key, value = qkv.chunk(3, dim=1)
-        mixed = attend(rotate(query, cos, sin), rotate(key, cos, sin), value)
+        mixed = attend(fn.linear(normed, self.qkv).view(batch, steps, 3, self.heads, self.head_dim))
         x = x + self.attention_scale * fn.linear(mixed, self.out)
         scale, bias = self.mlp_norm
         normed = fn.layer_norm(x, (hidden,), scale, bias, self.eps)
@@ -47,8 +46,8 @@ class MimiTransformer(nn.Module):
         self.register_buffer("frequencies", inverse_frequencies(config.head_dim, config.rope), persistent=False)
         self.frequencies: Tensor
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, attend: Callable[[int], Attend]) -> Tensor:
-        """X [B, T, hidden]; `attend(n)` is layer n's way to keep keys and values and to attend."""
+    def forward(self, x: Tensor, attend: Callable[[int, Tensor], Tensor]) -> Tensor:
+        """X [B, T, hidden]; `attend(n, ...)` is layer n's way to keep keys and values and to attend."""
         for index, layer in enumerate(self.layers):
-            x = layer(x, cos, sin, attend(index))
+            x = layer(x, partial(attend, index))
         return x

@@ -31,9 +31,7 @@ def test_a_row_that_ended_stays_ended_and_has_finished_once(tiny: TinyCsm):
     for slot in (0, 1):
         state.admit(slot, GREEDY)
     state.silent[1] = 4
-    seen = [
-        speak(tiny.model.frames, decoder, torch.randn(2, 64), torch.tensor([0, 1]), state, rows=2) for _ in range(2)
-    ]
+    seen = [speak(tiny.model.frames, decoder, torch.randn(2, 64), torch.tensor([0, 1]), state) for _ in range(2)]
     assert [spoken.ended.tolist() for spoken in seen] == [[False, True]] * 2
     assert [spoken.finished.tolist() for spoken in seen] == [[False, True], [False, False]]
 
@@ -47,7 +45,7 @@ def test_silence_is_counted_in_a_row_and_sound_forgets_it(tiny: TinyCsm):
     for volume in (0, 0, 1, 0, 0, 0, 0, 0):
         decoder.last.weight.copy_(loud[0] * volume)
         decoder.last.bias.copy_(loud[1] * volume)
-        ended = speak(tiny.model.frames, decoder, torch.randn(1, 64), torch.tensor([0]), state, rows=1).ended
+        ended = speak(tiny.model.frames, decoder, torch.randn(1, 64), torch.tensor([0]), state).ended
         counts.append(-1 if ended.item() else int(state.silent[0]))
     assert counts == [1, 2, 0, 1, 2, 3, 4, -1]
 
@@ -57,8 +55,8 @@ def test_the_step_brings_nothing_along_from_the_host(tiny: TinyCsm):
     state = state_of(model, decoder)
     hidden, slots = torch.empty(2, 64, device="meta"), torch.zeros(2, dtype=torch.int64, device="meta")
     with DeviceOnly():
-        spoken = speak(model.frames, decoder, hidden, slots, state, rows=3)
-    assert (spoken.codes.shape, spoken.pcm.shape, spoken.pcm.dtype) == ((2, 8), (3, 1920), torch.int16)
+        spoken = speak(model.frames, decoder, hidden, slots, state)
+    assert (spoken.codes.shape, spoken.pcm.shape, spoken.pcm.dtype) == ((2, 8), (2, 1920), torch.int16)
 
 
 def test_the_cap_leaves_three_times_the_usual_pace():

@@ -31,6 +31,7 @@ class Bench:
         self.sent: list[tuple[int, np.ndarray]] = []
         self.runtime = CsmRuntime(tiny.model.frames, mimi, LIMITS, DirectOutlet(self._take), self._take)
         self._ids = FrameIds(8)
+        self.names = {self.runtime.scratch: "dry run"}
 
     def add(self, name: str, key: int, prompt: Prompt, *, more: int = 0) -> int:
         extra: dict[str, Any] = {
@@ -39,12 +40,16 @@ class Bench:
             "frames": prompt.codes[prompt.tokens == AUDIO].tobytes(),
         }
         ids = prompt_ids(prompt, self._ids)
-        return self.runtime.add(name, extra, ids, known=len(ids) + more)
+        return self._named(name, self.runtime.add(name, extra, ids, known=len(ids) + more))
+
+    def _named(self, name: str, slot: int) -> int:
+        self.names[slot] = name
+        return slot
 
     def say(self, slots: list[int], positions: list[int], hidden: torch.Tensor | None = None) -> list[int]:
         hidden = torch.randn(len(slots), 64) if hidden is None else hidden
-        said = self.runtime.say(hidden, torch.tensor(slots), torch.tensor(positions), rows=self.runtime.rows)
-        self.runtime.emit(said.out)
+        said = self.runtime.say(hidden, torch.tensor(slots), torch.tensor(positions))
+        self.runtime.emit([self.names[slot] for slot in slots], said.out)
         return said.ids.tolist()
 
     def _take(self, keys: Keys, rows: Rows) -> None:
@@ -136,6 +141,7 @@ def test_a_preempted_request_whose_slot_went_to_another_is_told_lost(tiny: TinyC
 def test_vllms_own_requests_have_keys_that_nobody_hears(tiny: TinyCsm):
     bench = Bench(tiny)
     slots = [bench.runtime.add(f"warm-up {n}", {}, [0, 1, 2], known=3) for n in range(2)]
+    bench.names |= {slot: f"warm-up {n}" for n, slot in enumerate(slots)}
     bench.say(slots, [3, 3])
     assert [key for key, _ in bench.sent] == [-1, -2]
     bench.runtime.remove("warm-up 0")
@@ -151,8 +157,8 @@ def test_the_step_brings_nothing_along_from_the_host(tiny: TinyCsm):
     with DeviceOnly():
         runtime.embed(numbers, numbers, numbers)
         runtime.embed_last(numbers)
-        said = runtime.say(torch.empty(3, 64, device="meta"), numbers, numbers, rows=4)
-    assert (said.ids.shape, said.out.shape) == ((3,), (4, 1920 + 8 + 2))
+        said = runtime.say(torch.empty(3, 64, device="meta"), numbers, numbers)
+    assert (said.ids.shape, said.out.shape) == ((3,), (3, 1920 + 8 + 2))
 
 
 def test_codes_that_do_not_match_the_prompt_are_refused(tiny: TinyCsm):

@@ -46,8 +46,9 @@ def flags(*values: int) -> Tensor:
 
 def stream(decoder: MimiDecoder, codes: Tensor, pieces: list[int], state: MimiState) -> Tensor:
     every, out, at = torch.ones(codes.shape[0], dtype=torch.bool), [], 0
+    slots = torch.arange(codes.shape[0])
     for piece in pieces:
-        out.append(decoder(codes[:, at : at + piece], state, active=every, fresh=every & (at == 0)))
+        out.append(decoder(codes[:, at : at + piece], state, slots=slots, active=every, fresh=every & (at == 0)))
         at += piece
     return torch.cat(out, dim=-1)
 
@@ -79,7 +80,7 @@ def test_slots_that_begin_pause_and_begin_anew_do_not_touch_each_other(
         fresh = flags(call == 0, call in (0, 20), call == 7)
         at[1] = 0 if call == 20 else at[1]
         given_codes = torch.stack([codes[slot, at[slot]] for slot in range(SLOTS)])[:, None]
-        samples = decoder(given_codes, state, active=active, fresh=fresh)
+        samples = decoder(given_codes, state, slots=torch.arange(SLOTS), active=active, fresh=fresh)
         for slot in range(SLOTS):
             if active[slot]:
                 heard[slot].append((at[slot], samples[slot]))
@@ -92,12 +93,15 @@ def test_slots_that_begin_pause_and_begin_anew_do_not_touch_each_other(
             )
 
 
-def test_a_call_on_the_first_slots_leaves_the_others(decoder: MimiDecoder, codes: Tensor, expected: Tensor):
+def test_a_call_works_on_the_slots_that_it_names_in_any_order_and_leaves_the_others(
+    decoder: MimiDecoder, codes: Tensor, expected: Tensor
+):
     state = state_of(decoder)
     stream(decoder, codes[:, :10], [10], state)
     stream(decoder, codes[:1, :30], [30], state)
-    after = decoder(codes[:, 10:12], state, active=flags(0, 1, 1), fresh=flags(0, 0, 0))
-    assert torch.allclose(after[1:], expected[1:, 10 * 1920 : 12 * 1920], atol=1e-4)
+    slots = torch.tensor([2, 1])
+    after = decoder(codes[slots, 10:12], state, slots=slots, active=flags(1, 1), fresh=flags(0, 0))
+    assert torch.allclose(after, expected[slots, 10 * 1920 : 12 * 1920], atol=1e-4)
 
 
 def test_codes_that_are_not_sound_are_decoded_as_the_last_that_is(decoder: MimiDecoder):
@@ -110,7 +114,8 @@ def test_codes_that_are_not_sound_are_decoded_as_the_last_that_is(decoder: MimiD
 def test_the_step_reads_nothing_back_from_the_device(tiny: TinyCsm):
     decoder = MimiDecoder(tiny.config.mimi).to("meta")
     some = torch.ones(2, dtype=torch.bool, device="meta")
+    slots = torch.zeros(2, dtype=torch.int64, device="meta")
     codes = torch.zeros(2, 1, 8, dtype=torch.int64, device="meta")
     state = state_of(decoder, 4)
     with DeviceOnly():
-        assert decoder(codes, state, active=some, fresh=some).shape == (2, 1920)
+        assert decoder(codes, state, slots=slots, active=some, fresh=some).shape == (2, 1920)

@@ -1,0 +1,33 @@
+"""How many frames go out at once: one at first, more as a stream gets ahead of its playback.
+
+Each piece that goes out costs the server, the network and the client about the same, whatever its size; a server of a
+thousand streams that passed every frame on by itself spent a core on it (docs/benchmarks.md).
+"""
+
+from __future__ import annotations
+
+FRAME_S = 0.08
+MOST_FRAMES = 12  # about a second: what a listener who hangs up has been sent for nothing
+SAFE_FRAMES = 4  # below this lead every frame goes out by itself
+
+
+class Chunking:
+    """One stream's. Its listener is taken to play from the first piece on and never to wait."""
+
+    def __init__(self) -> None:
+        self._sent = 0
+        self._began_at = 0.0
+
+    def due(self, held: int, *, now: float) -> bool:
+        """Whether the frames held are to go out; if so, they are taken as sent.
+
+        At most half of the lead is held back, so a piece is out long before the one before it has been played, as
+        long as frames come no slower than they are played.
+        """
+        if not self._sent:
+            self._began_at = now
+        lead = self._sent - (now - self._began_at) / FRAME_S
+        if lead >= SAFE_FRAMES and held < min(lead / 2, MOST_FRAMES):
+            return False
+        self._sent += held
+        return True

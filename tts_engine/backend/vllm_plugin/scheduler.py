@@ -1,0 +1,33 @@
+"""vLLM's scheduler, told who may rest (see `lead`)."""
+# vLLM is not installed where types are checked:
+# pyright: basic, reportMissingImports=false
+
+from __future__ import annotations
+
+import time
+
+from vllm.v1.core.sched.async_scheduler import AsyncScheduler
+from vllm.v1.core.sched.output import SchedulerOutput
+
+from tts_engine.backend.vllm_plugin.lead import Leads
+
+
+class LeadAwareScheduler(AsyncScheduler):
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self._leads = Leads(frame_s=self.vllm_config.additional_config["csm"]["frame_s"])
+
+    def schedule(self, *args: object, **kwargs: object) -> SchedulerOutput:
+        """Schedule a step without those who rest: for vLLM they are not there, but their places are taken."""
+        made = [(each.request_id, each.num_output_tokens + each.num_output_placeholders) for each in self.running]
+        names = self._leads.resting(made, waiting=bool(self.waiting), now=time.monotonic())
+        if not names:
+            return super().schedule(*args, **kwargs)
+        resting = [each for each in self.running if each.request_id in names]
+        self.running = [each for each in self.running if each.request_id not in names]
+        self.max_num_running_reqs -= len(resting)
+        try:
+            return super().schedule(*args, **kwargs)
+        finally:
+            self.max_num_running_reqs += len(resting)
+            self.running = resting + self.running  # the last are the first that vLLM preempts: the newest
