@@ -22,6 +22,7 @@ BYTES_PER_SECOND = SAMPLE_RATE_HZ * 2
 MAX_TEXT_CHARS = 4096  # OpenAI's limit
 MAX_TURN_AUDIO_BYTES = 2 * 1024 * 1024  # 65 s at 16 kHz
 MAX_EXPLICIT_TURNS = 64
+DEFAULT_CONTEXT_S = 40.0
 
 # Safe in URLs, Redis keys and logs.
 IDENTIFIER_PATTERN = r"^[A-Za-z0-9._:-]{1,128}$"
@@ -79,7 +80,7 @@ class ConversationContext(_Message):
     id: Identifier
     turn_id: Identifier | None = None  # None: the server names it
     mode: Literal["auto", "explicit", "none"] = "auto"
-    max_context_s: float = Field(default=40.0, ge=0.0, le=160.0)
+    max_context_s: float = Field(default=DEFAULT_CONTEXT_S, ge=0.0, le=160.0)
     turns: tuple[ConversationTurn, ...] = Field(default=(), max_length=MAX_EXPLICIT_TURNS)
 
     @_model_validator(mode="after")

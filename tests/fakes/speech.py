@@ -15,6 +15,7 @@ from tts_engine.backend.port import (
     BackendHealth,
     CodecFormat,
     ContextHeard,
+    SpokenTurn,
     VoiceItem,
     VoiceRequest,
 )
@@ -59,6 +60,7 @@ class FakeBackend:
     asked: list[VoiceRequest] = field(default_factory=list)
     aborted: list[str] = field(default_factory=list)  # request ids
     encoded: list[tuple[int, int]] = field(default_factory=list)  # bytes and rate
+    read: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)  # voice and turns, ahead of requests
     made_frames: int = 0
     started: bool = False
     closed: bool = False
@@ -104,6 +106,9 @@ class FakeBackend:
         finally:
             if not complete:
                 self.aborted.append(request.request_id)
+
+    def read_ahead(self, voice: str, context: tuple[SpokenTurn, ...]) -> None:
+        self.read.append((voice, tuple(turn.turn_id for turn in context)))
 
     async def encode(self, pcm: bytes, sample_rate_hz: int) -> bytes:
         self.encoded.append((len(pcm), sample_rate_hz))

@@ -9,7 +9,7 @@ import numpy as np
 
 from tts_engine.backend.csm_engine import EngineEvent, Job, Sink
 from tts_engine.errors import SpeechCapacityError
-from tts_engine.model.prompt import Codes
+from tts_engine.model.prompt import Codes, Prompt
 from tts_engine.model.voice import Samples
 
 
@@ -21,6 +21,7 @@ class FakeEngine:
     jobs: list[Job] = field(default_factory=list)
     aborted: list[int] = field(default_factory=list)
     encoded: list[Samples] = field(default_factory=list)
+    read: list[Prompt] = field(default_factory=list)
     sink: Sink | None = None
 
     def start(self, sink: Sink) -> None:
@@ -38,6 +39,9 @@ class FakeEngine:
 
     def abort(self, key: int) -> None:
         self.aborted.append(key)
+
+    def read_ahead(self, prompt: Prompt) -> None:
+        self.read.append(prompt)
 
     def encode(self, samples: Samples) -> Codes:
         self.encoded.append(samples)

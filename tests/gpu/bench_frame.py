@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,7 @@ from tts_engine.model.frame import FrameDecoder
 from tts_engine.model.mimi.decoder import MimiDecoder
 from tts_engine.model.prompt import Prompt
 
-SIZES = (1, 32, 128, 256, 512, 1024)
+SIZES = (1, 32, 128, 256, 512, 1024, 2048)
 SAMPLING = {"temperature": 0.9, "depth_temperature": 0.9, "top_k": 50}
 PROMPT = 60
 
@@ -59,7 +59,7 @@ def captured(work: Callable[[], object]) -> torch.cuda.CUDAGraph:
 
 
 @torch.inference_mode()
-def bench_parts(codec_dtype: torch.dtype) -> dict[int, tuple[float, float, float]]:
+def bench_parts(codec_dtype: torch.dtype, sizes: Sequence[int]) -> dict[int, tuple[float, float, float]]:
     """Depth decoder, Mimi, and the whole frame step in milliseconds, by number of streams."""
     config = CsmConfig.from_hf({})
     with torch.device("cuda"):
@@ -68,7 +68,7 @@ def bench_parts(codec_dtype: torch.dtype) -> dict[int, tuple[float, float, float
     fill_randomly(frames)
     fill_randomly(mimi)
     width = RowFormat(config.mimi.frame_samples, config.num_codebooks).width
-    limits = Limits(requests=max(SIZES), positions=2048, tokens=2 * max(SIZES), spare_slots=0)
+    limits = Limits(requests=max(sizes), positions=2048, tokens=2 * max(sizes), spare_slots=0)
 
     def nobody(keys: object, rows: object) -> None:
         """Nobody listens."""
@@ -79,7 +79,7 @@ def bench_parts(codec_dtype: torch.dtype) -> dict[int, tuple[float, float, float
     torch.cuda.synchronize()
     print(f"{len(graphs.sizes)} graphs in {time.perf_counter() - began:.1f} s")
     results: dict[int, tuple[float, float, float]] = {}
-    for size in SIZES:
+    for size in sizes:
         hidden = torch.randn(size, config.backbone.hidden_size, dtype=torch.bfloat16, device="cuda")
         slots, positions = torch.arange(size, device="cuda"), torch.full((size,), 100, device="cuda")
         every = torch.ones(size, dtype=torch.bool, device="cuda")
@@ -128,10 +128,11 @@ def bench_vllm(stand: Stand, size: int) -> tuple[float, float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--vllm", action="store_true", help="bench vLLM's engine too")
-    parser.add_argument("--codec-dtype", default="bfloat16", choices=("bfloat16", "float32"))
+    parser.add_argument("--codec-dtype", default="bfloat16", choices=("bfloat16", "float16", "float32"))
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     options = parser.parse_args()
     print(torch.cuda.get_device_name(), torch.__version__)
-    parts = bench_parts(getattr(torch, options.codec_dtype))
+    parts = bench_parts(getattr(torch, options.codec_dtype), options.sizes)
     torch.cuda.empty_cache()
     print("| streams | depth ms | Mimi ms | frame step ms |\n|--:|--:|--:|--:|")
     for size, (depth, codec, whole) in parts.items():
@@ -142,7 +143,7 @@ def main() -> None:
         folder = write_csm_1b_config(Path(place))
         settings = {
             "load_format": "dummy",
-            "max_num_seqs": max(SIZES),
+            "max_num_seqs": max(options.sizes),
             "dtype": "bfloat16",
             "enable_prefix_caching": False,
         }

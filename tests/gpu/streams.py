@@ -6,7 +6,7 @@
 The server is a process, the listeners are others (`--clients`), as they are in production. A listener begins to play
 with an utterance's first chunk and never waits: every later chunk must be there before its time, or it counts as an
 underrun. `--load STREAMS:SECONDS` keeps so many streams speaking, utterance after utterance, each of 4 to 12 s, begun
-at times spread over the first second; `--abort` of them are cut off at a random point. `--poisson RATE:SECONDS` begins
+at times spread out by `--arrivals` a second, which come on top; `--abort` of them are cut off at a random point. `--poisson RATE:SECONDS` begins
 utterances of 4 s at random times. With random weights a stream ends by its frame count. `--backend torch` tries the
 script itself without a GPU, on a tiny checkpoint.
 """
@@ -30,7 +30,7 @@ import numpy as np
 
 from tts_engine.client import SpeechClient, SpeechTimeouts
 from tts_engine.errors import SpeechError
-from tts_engine.protocol import BYTES_PER_SECOND, SpeechRequest
+from tts_engine.protocol import BYTES_PER_SECOND, ConversationContext, ConversationTurn, SpeechRequest, TurnAudio
 
 TEXT = "Salam, mən səsli köməkçiyəm. Sizə necə kömək edə bilərəm?"
 FRAME_S = 0.08
@@ -80,15 +80,15 @@ async def listen(client: SpeechClient, heard: Heard, *, frames: int, keep: int |
     await asyncio.sleep(max(0.0, first + held_s - time.perf_counter()) if keep is None else 0.0)
 
 
-async def keep_speaking(url: str, streams: int, seconds: float, abort: float, seed: int) -> Heard:
-    """So many streams, utterance after utterance."""
+async def keep_speaking(url: str, streams: int, seconds: float, ramp_s: float, abort: float, seed: int) -> Heard:
+    """So many streams, utterance after utterance, for so long after all have begun."""
     heard = Heard()
     async with SpeechClient(url, timeouts=_TIMEOUTS, warm_links=0, max_idle_links=streams + 8) as client:
 
         async def stream(number: int) -> None:
             dice = random.Random(seed * 10_000 + number)
-            await asyncio.sleep(dice.random())
-            ends = time.perf_counter() + seconds - 1.0
+            ends = time.perf_counter() + ramp_s + seconds
+            await asyncio.sleep(dice.random() * ramp_s)
             while (left_s := ends - time.perf_counter()) > 1.0:
                 frames = min(dice.randint(50, 150), round(left_s / FRAME_S))
                 keep = dice.randint(1, frames - 1) if dice.random() < abort else None
@@ -112,7 +112,7 @@ async def arrive(url: str, rate: float, seconds: float, seed: int) -> Heard:
 def client_main(options: argparse.Namespace) -> None:
     """One process of listeners: its figures on standard output."""
     if options.as_client == "load":
-        work = keep_speaking(options.url, options.streams, options.seconds, options.abort, options.seed)
+        work = keep_speaking(options.url, options.streams, options.seconds, options.ramp_s, options.abort, options.seed)
     else:
         work = arrive(options.url, options.streams, options.seconds, options.seed)
     print(json.dumps(asdict(asyncio.run(work))))
@@ -127,7 +127,7 @@ async def run_clients(kind: str, url: str, streams: float, seconds: float, optio
     processes = [
         await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.gpu.streams", str(options.model), "--as-client", kind, "--url", url,
-            "--streams", str(share), "--seconds", str(seconds), "--abort", str(options.abort), "--seed", str(index),
+            "--streams", str(share), "--seconds", str(seconds), "--ramp-s", str(streams / options.arrivals), "--abort", str(options.abort), "--seed", str(index),
             stdout=asyncio.subprocess.PIPE,
         )
         for index, share in enumerate(shares)
@@ -167,6 +167,8 @@ async def served(options: argparse.Namespace, streams: int) -> AsyncGenerator[tu
         "ZENG_TTS__BACKEND": options.backend,
         "ZENG_TTS__CSM__MODEL": str(options.model),
         "ZENG_TTS__CSM__STREAMS": str(streams),
+        "ZENG_TTS__CSM__DEVICE": options.codec_device,
+        "ZENG_TTS__CSM__GPU_MEMORY": "0.8",
         "ZENG_TTS__MAX_CONNECTIONS": "4096",
         "ZENG_TTS__FIRST_AUDIO_TIMEOUT_S": "30",
     }
@@ -202,10 +204,12 @@ async def main(options: argparse.Namespace) -> None:
     async with served(options, options.slots) as (url, pid):
         print(f"server ready in {time.monotonic() - began:.0f} s", flush=True)
         await run_clients("load", url, 1, 4.0, options)  # what is compiled on first use
+        if options.context:
+            await context_turns(url)
         print(_HEAD, flush=True)
         for kind, text in options.loads:
             size, seconds = (float(part) for part in text.split(":"))
-            if time.monotonic() + seconds + 10 > gives_up_at:
+            if time.monotonic() + seconds + size / options.arrivals + 10 > gives_up_at:
                 print(f"| {kind} {text}: no time left |", flush=True)
                 continue
             below = children(pid)
@@ -217,22 +221,67 @@ async def main(options: argparse.Namespace) -> None:
             print(row(name, heard, cores), flush=True)
 
 
-def hugging_face(model: Path, frames: int = 20) -> None:
-    """Milliseconds a frame of `transformers`' own generate, alone and with 16 at once; no codec."""
+async def context_turns(url: str, calls: int = 8) -> None:
+    """Time to first audio of a turn that quotes 30 s of earlier sound: never read, read ahead, read before."""
+    sound = TurnAudio(data=np.random.default_rng(0).integers(-3000, 3000, 15 * 16_000).astype("<i2").tobytes())
+    took: dict[str, list[float]] = {"none": [], "never read": [], "read before": [], "read ahead": []}
+
+    async def first_audio(client: SpeechClient, context: ConversationContext | None, kind: str) -> None:
+        heard = Heard()
+        request = SpeechRequest(text=TEXT, max_new_tokens=5, seed=1, conversation=context)
+        began = time.perf_counter()
+        async with aclosing(client.speak(request)) as audio:
+            await anext(audio)
+            took[kind].append((time.perf_counter() - began) * 1000)
+            async for _ in audio:
+                heard.utterances += 1
+
+    async with SpeechClient(url, timeouts=_TIMEOUTS, warm_links=1) as client:
+        for call in range(calls):
+            turns = tuple(
+                ConversationTurn(turn_id=f"{call}-{n}", role=role, text=f"{call} {TEXT}", audio=sound)
+                for n, role in enumerate(("user", "assistant"))
+            )
+            await first_audio(client, None, "none")
+            # explicit turns are encoded within the request; the second time the codes are the same, and so the keys
+            named = f"c{call}"
+            for turn in turns:
+                await client.put_turn(named, turn)
+            if call % 2:
+                await asyncio.sleep(0.5)  # what a language model takes, at least
+            kind = "read ahead" if call % 2 else "never read"
+            await first_audio(client, ConversationContext(id=named, mode="auto"), kind)
+            await first_audio(client, ConversationContext(id=named, mode="auto"), "read before")
+    for kind, times in took.items():
+        print(f"first audio, 30 s of context {kind}: p50 {np.median(times):.0f} ms, most {max(times):.0f}", flush=True)
+
+
+def hugging_face(model: Path, frames: int = 24) -> None:
+    """Milliseconds a frame of `transformers`' own generate, as it comes and compiled over a static cache; no codec."""
     import torch  # noqa: PLC0415  # not in the listeners
     from transformers import CsmForConditionalGeneration  # noqa: PLC0415
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     csm = CsmForConditionalGeneration.from_pretrained(model, dtype=torch.bfloat16).to(device).eval()
-    for batch in (1, 16):
-        ids = torch.randint(5, 200, (batch, 60), device=device)
-        mask = torch.ones_like(ids)
-        took: list[float] = []
-        for count in (4, frames):
-            began = time.perf_counter()
-            csm.generate(input_ids=ids, attention_mask=mask, max_new_tokens=count, do_sample=True, output_audio=False)
-            took.append(time.perf_counter() - began)
-        print(f"Hugging Face generate, {batch}: {(took[1] - took[0]) / (frames - 4) * 1000:.0f} ms a frame", flush=True)
+    for compiled in (False, True):
+        if compiled:  # as the documentation of transformers has it ("Making the model go brrr")
+            csm.generation_config.max_length = 250
+            csm.generation_config.max_new_tokens = None
+            csm.generation_config.cache_implementation = "static"
+            csm.depth_decoder.generation_config.cache_implementation = "static"
+            csm.forward = torch.compile(csm.forward, mode="reduce-overhead")
+            csm.depth_decoder.forward = torch.compile(csm.depth_decoder.forward, mode="reduce-overhead")
+        for batch in (1, 16):
+            ids = torch.randint(5, 200, (batch, 60), device=device)
+            arguments = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "output_audio": False}
+            took: list[float] = []
+            for count in (4, 4, frames):  # the first is for warmth
+                began = time.perf_counter()
+                csm.generate(**arguments, max_new_tokens=count, do_sample=True)
+                took.append(time.perf_counter() - began)
+            frame_ms = (took[2] - took[1]) / (frames - 4) * 1000
+            name = "static cache, compiled" if compiled else "as it comes"
+            print(f"Hugging Face generate, {name}, {batch} at once: {frame_ms:.0f} ms a frame", flush=True)
 
 
 class _Load(argparse.Action):
@@ -248,15 +297,19 @@ if __name__ == "__main__":
     parser.add_argument("--load", action=_Load, metavar="STREAMS:SECONDS")
     parser.add_argument("--poisson", action=_Load, metavar="RATE:SECONDS")
     parser.add_argument("--abort", type=float, default=0.2)
+    parser.add_argument("--arrivals", type=float, default=100.0, help="first utterances a second")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--slots", type=int, default=1024)
     parser.add_argument("--backend", default="vllm")
     parser.add_argument("--budget-s", type=float, default=500.0)
     parser.add_argument("--hugging-face", action="store_true")
+    parser.add_argument("--context", action="store_true", help="time turns that quote earlier sound, too")
+    parser.add_argument("--codec-device", default="cpu", help="where the encoder of callers' sound runs")
     parser.add_argument("--as-client", choices=("load", "poisson"), help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     parser.add_argument("--streams", type=float, help=argparse.SUPPRESS)
     parser.add_argument("--seconds", type=float, help=argparse.SUPPRESS)
+    parser.add_argument("--ramp-s", type=float, default=1.0, help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     parser.set_defaults(loads=[])
     chosen = parser.parse_args()

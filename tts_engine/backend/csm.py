@@ -89,6 +89,12 @@ class CsmBackend:
     def capacity(self) -> int:
         return self._engine.capacity
 
+    def read_ahead(self, voice: str, context: tuple[SpokenTurn, ...]) -> None:
+        if not self._engine.failure:
+            text = "."  # the turns before it are what a request will share
+            request = VoiceRequest("", text, voice, "az", 1.0, None, None, context)
+            self._engine.read_ahead(self._prompt(request)[0])
+
     async def encode(self, pcm: bytes, sample_rate_hz: int) -> bytes:
         samples = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32768)
         if not len(samples):

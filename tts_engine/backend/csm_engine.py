@@ -76,6 +76,10 @@ class CsmEngine(Protocol):
         """Drop a job at the next step; no event follows. Of a job that is not there: nothing."""
         ...
 
+    def read_ahead(self, prompt: Prompt) -> None:
+        """Read a prompt whose beginning a job will share, if the engine keeps what it has read."""
+        ...
+
     def encode(self, samples: Samples) -> Codes:
         """Turn 24 kHz sound into codes; may take long."""
         ...

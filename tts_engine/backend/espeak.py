@@ -10,7 +10,7 @@ from contextlib import aclosing
 from tts_engine.backend.espeak_process import EspeakJob
 from tts_engine.backend.espeak_worker import EspeakWorker, PieceOfSpeech
 from tts_engine.backend.leading_silence import LeadingSilence
-from tts_engine.backend.port import AudioChunk, BackendDescription, BackendHealth, VoiceItem, VoiceRequest
+from tts_engine.backend.port import AudioChunk, BackendDescription, BackendHealth, SpokenTurn, VoiceItem, VoiceRequest
 from tts_engine.backend.text_pieces import cut_text
 from tts_engine.errors import SpeechUnavailableError
 from tts_engine.protocol import SAMPLE_RATE_HZ
@@ -90,6 +90,9 @@ class EspeakBackend:
                 if left_bytes <= 0:
                     return
         yield AudioChunk(resampler.flush()[:left_bytes])
+
+    def read_ahead(self, voice: str, context: tuple[SpokenTurn, ...]) -> None:
+        """It hears no context."""
 
     async def encode(self, pcm: bytes, sample_rate_hz: int) -> bytes:  # noqa: ARG002  # the port's signature
         """Give nothing: espeak-ng has no codec."""

@@ -129,6 +129,13 @@ class Backend(Protocol):
         """
         ...
 
+    def read_ahead(self, voice: str, context: tuple[SpokenTurn, ...]) -> None:
+        """Begin to read a context that a request is about to quote, where that makes the request faster.
+
+        Returns at once; whether it is done, and that it may fail, is nobody's concern.
+        """
+        ...
+
     async def encode(self, pcm: bytes, sample_rate_hz: int) -> bytes:
         """Turn PCM16 into codes for `SpokenTurn.codes`; empty without a codec."""
         ...

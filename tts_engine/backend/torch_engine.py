@@ -24,7 +24,7 @@ from tts_engine.model.csm import CsmModel
 from tts_engine.model.frame import FrameState
 from tts_engine.model.mimi.decoder import MimiDecoder, MimiState
 from tts_engine.model.mimi.encoder import MimiEncoder
-from tts_engine.model.prompt import Codes
+from tts_engine.model.prompt import Codes, Prompt
 from tts_engine.model.speech import SpeechState, Spoken, speak
 from tts_engine.model.voice import Samples
 
@@ -91,6 +91,9 @@ class TorchEngine:
 
     def abort(self, key: int) -> None:
         self._commands.put(key)
+
+    def read_ahead(self, prompt: Prompt) -> None:
+        """Nothing: keys and values of a stream end with it."""
 
     def encode(self, samples: Samples) -> Codes:
         with torch.inference_mode():

@@ -7,6 +7,7 @@ of vLLM is imported before `start`.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 import time
 from dataclasses import dataclass, field
@@ -24,7 +25,8 @@ from tts_engine.backend.vllm_process import VllmProcess
 from tts_engine.errors import SpeechCapacityError
 from tts_engine.model.config import CsmConfig
 from tts_engine.model.mimi.encoder import MimiEncoder
-from tts_engine.model.prompt import AUDIO, Codes
+from tts_engine.model.prompt import AUDIO, Codes, Prompt
+from tts_engine.model.sampling import Sampling
 from tts_engine.model.voice import Samples
 
 
@@ -69,6 +71,7 @@ class VllmEngine:
         self._folder, self._config, self._encoder, self._settings = folder, config, encoder, settings
         self._format = RowFormat(config.mimi.frame_samples, config.num_codebooks)
         self._frame_ids = FrameIds(config.num_codebooks)
+        self._ahead = itertools.count(-(1 << 40), -1)  # keys of prompts that are only read; negative: nobody's
         self._lock = threading.Lock()
         self._streams: dict[int, _Stream] = {}
         self._process = VllmProcess(self._arguments, take=self._take, lost=self._fail_all)
@@ -100,6 +103,11 @@ class VllmEngine:
 
     def abort(self, key: int) -> None:
         self._process.call_soon(self._drop, key)
+
+    def read_ahead(self, prompt: Prompt) -> None:
+        """Let vLLM's prefix cache have the prompt; the one frame that comes of it is nobody's."""
+        job = Job(next(self._ahead), prompt, Sampling(), 1)
+        self._process.call_soon(lambda: self._process.spawn(self._run(job)))
 
     def encode(self, samples: Samples) -> Codes:
         with torch.inference_mode():

@@ -46,7 +46,7 @@ class SpeechEngine:
         default_voice: str = "",
         clock: Callable[[], float],
     ) -> None:
-        self.conversations = Recollection(backend, store, metrics, limits.history)
+        self.conversations = Recollection(backend, store, metrics, limits.history, default_voice=default_voice)
         self._backend = backend
         self._store = store
         self._metrics = metrics
@@ -124,7 +124,7 @@ class SpeechEngine:
             self._clock,
         )
         if conversation is not None:
-            self.conversations.begin(conversation.id, utterance)
+            self.conversations.begin(conversation.id, utterance, voice=admitted.voice)
         outcome = "cancelled"
         try:
             yield utterance

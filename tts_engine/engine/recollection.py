@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 
 import structlog
 
@@ -18,12 +19,13 @@ from tts_engine.engine.history import (
 from tts_engine.engine.store import ConversationStore, StoreUnavailableError
 from tts_engine.engine.utterance import Utterance
 from tts_engine.metrics import SpeechMetrics
-from tts_engine.protocol import ConversationContext, ConversationTurn
+from tts_engine.protocol import DEFAULT_CONTEXT_S, ConversationContext, ConversationTurn
 
 log = structlog.get_logger(__name__)
 
 # Speech runs at 12 to 16 letters a second; used only for an utterance that was cut before its length was known.
 _CHARS_PER_SECOND = 14.0
+_MAX_VOICES = 4096
 _CANCEL_WAIT_S = 1.0  # for an utterance whose cancel comes on another connection than its `heard`
 
 
@@ -31,12 +33,20 @@ class Recollection:
     """Reads and writes conversations for the engine; a store that is away costs context, never speech."""
 
     def __init__(
-        self, backend: Backend, store: ConversationStore, metrics: SpeechMetrics, limits: HistoryLimits
+        self,
+        backend: Backend,
+        store: ConversationStore,
+        metrics: SpeechMetrics,
+        limits: HistoryLimits,
+        *,
+        default_voice: str,
     ) -> None:
         self._backend = backend
         self._store = store
         self._metrics = metrics
         self._limits = limits
+        self._default_voice = default_voice
+        self._voices: OrderedDict[str, str] = OrderedDict()  # the last that spoke in each conversation
         self._speaking: dict[str, set[Utterance]] = {}
         self._recordings: dict[str, asyncio.Task[None]] = {}  # the last of each conversation, done or not
 
@@ -53,8 +63,12 @@ class Recollection:
             return ()
         return newest_within(kept, conversation.max_context_s)
 
-    def begin(self, conversation_id: str, utterance: Utterance) -> None:
+    def begin(self, conversation_id: str, utterance: Utterance, *, voice: str) -> None:
         """Note that an utterance of this conversation is being spoken."""
+        self._voices[conversation_id] = voice
+        self._voices.move_to_end(conversation_id)
+        if len(self._voices) > _MAX_VOICES:
+            self._voices.popitem(last=False)
         self._speaking.setdefault(conversation_id, set()).add(utterance)
 
     def end(self, conversation_id: str, utterance: Utterance) -> None:
@@ -73,7 +87,18 @@ class Recollection:
     async def put_turn(self, conversation_id: str, turn: ConversationTurn) -> None:
         """Keep a turn as it was said; raises `StoreUnavailableError` and what encoding raises."""
         spoken = await self._encoded(turn)
-        await self._store.edit(conversation_id, lambda turns: remember(turns, spoken, self._limits))
+        kept: Turns = ()
+
+        def edit(turns: Turns) -> Turns:
+            nonlocal kept
+            kept = remember(turns, spoken, self._limits)
+            return kept
+
+        await self._store.edit(conversation_id, edit)
+        if self._backend.description.codec is not None:  # it is read while the answer is being thought of
+            default = self._default_voice or self._backend.description.voices[0]
+            voice = self._voices.get(conversation_id, default)
+            self._backend.read_ahead(voice, newest_within(kept, DEFAULT_CONTEXT_S))
 
     async def heard(self, conversation_id: str, turn_id: str, heard_s: float) -> None:
         """Forget what the caller did not hear of a turn; raises `StoreUnavailableError`.

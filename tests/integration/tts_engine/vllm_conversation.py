@@ -53,7 +53,9 @@ async def main(folder: str, results: Path) -> None:
     await backend.start()
     together = await asyncio.gather(*(say(backend, request(seed)) for seed in range(3)), barge_in(backend))
     spoken = np.array(together[0][0], "<i2").tobytes()
-    later = await say(backend, request(9, (SpokenTurn("t1", "assistant", "Salam.", 0.48, spoken),)))
+    context = (SpokenTurn("t1", "assistant", "Salam.", 0.48, spoken),)
+    backend.read_ahead("default", context)
+    later = await say(backend, request(9, context))
     again = [await say(backend, request(seed)) for seed in range(4)]
     healthy = backend.health().ready
     await backend.close()

@@ -9,7 +9,32 @@ from torch import Tensor
 
 from tts_engine.backend.vllm_plugin.runtime import CsmRuntime, Said
 
-BUCKETS = (1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024)
+BUCKETS = (
+    1,
+    2,
+    4,
+    8,
+    16,
+    32,
+    48,
+    64,
+    96,
+    128,
+    192,
+    256,
+    320,
+    384,
+    448,
+    512,
+    640,
+    768,
+    896,
+    1024,
+    1280,
+    1536,
+    1792,
+    2048,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,3 +219,20 @@ async def test_the_description_is_of_the_checkpoint(tiny: TinyCsm):
     assert (description.codec.codebooks, description.codec.frame_hz) == (8, 12.5)
     assert backend.capacity() == 7
     assert backend.health().ready
+
+
+async def test_a_context_is_read_ahead_with_the_beginning_that_its_request_will_have(tiny: TinyCsm):
+    backend = await backend_of(tiny, engine := FakeEngine())
+    context = (turn("1", 4), turn("2", 3, role="assistant"))
+    backend.read_ahead("sampled", context)
+    stream = backend.generate(replace(REQUEST, voice="sampled", context=context))
+    _, waiting = await begun(stream)
+    waiting.cancel()
+    [ahead], [job] = engine.read, engine.jobs
+    shared = len(ahead) - 5  # less its own text and the marks around it
+    assert shared > 20
+    assert np.array_equal(ahead.codes[:shared], job.prompt.codes[:shared])
+    assert np.array_equal(ahead.tokens[:shared], job.prompt.tokens[:shared])
+    engine.failure = "gone"
+    backend.read_ahead("sampled", context)
+    assert len(engine.read) == 1

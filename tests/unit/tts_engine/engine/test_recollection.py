@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from tests.fakes.clock import FakeClock
 from tests.fakes.speech import FRAME_BYTES, FakeBackend, codes_of
 from tts_engine.backend.port import SpokenTurn
+from tts_engine.engine import recollection
 from tts_engine.engine.engine import EngineLimits, SpeechEngine
 from tts_engine.engine.memory_store import MemoryConversationStore
 from tts_engine.engine.store import StoreUnavailableError
@@ -275,3 +276,28 @@ async def test_one_turn_can_be_forgotten_alone() -> None:
     await server.engine.conversations.forget_turn("c", "t1")
 
     assert [turn.turn_id for turn in await server.kept()] == ["t2"]
+
+
+async def test_a_turn_that_comes_is_read_ahead_for_the_voice_that_speaks_in_the_conversation():
+    server = Server()
+    audio = TurnAudio(data=bytes(32_000))
+    await server.engine.conversations.put_turn("c", ConversationTurn(turn_id="1", text="Salam", audio=audio))
+    request = SpeechRequest(text="Buyurun", voice="az-low", conversation=ConversationContext(id="c", turn_id="2"))
+    async with server.engine.speak(request) as utterance:
+        assert [pcm async for pcm in utterance.audio()]
+    await server.kept()
+    await server.engine.conversations.put_turn("c", ConversationTurn(turn_id="3", text="Hə", audio=audio))
+    assert server.backend.read == [("az", ("1",)), ("az-low", ("1", "2", "3"))]
+
+
+async def test_of_many_conversations_the_voices_of_the_newest_are_known(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(recollection, "_MAX_VOICES", 1)
+    server = Server()
+    for name in ("a", "b"):
+        request = SpeechRequest(text="Hə", voice="az-low", conversation=ConversationContext(id=name, turn_id="1"))
+        async with server.engine.speak(request) as utterance:
+            assert [pcm async for pcm in utterance.audio()]
+        await server.kept()
+    for name in ("a", "b"):
+        await server.engine.conversations.put_turn(name, ConversationTurn(turn_id="2", text="Hə"))
+    assert [voice for voice, _ in server.backend.read] == ["az", "az-low"]
