@@ -71,6 +71,7 @@ def _vllm(csm: CsmSettings) -> Backend:
         positions=csm.positions,
         memory=csm.gpu_memory,
         dtype=csm.dtype or "bfloat16",
+        codec_dtype=csm.codec_dtype or "",
         adapter=csm.adapter,
     )
     return import_module("tts_engine.backend.vllm_csm").vllm_csm(

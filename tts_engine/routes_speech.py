@@ -185,7 +185,6 @@ def _headers(utterance: Utterance) -> dict[str, str]:
         "cache-control": "no-store",
         "x-turn-id": utterance.turn_id,
         "x-context-seconds": f"{used.seconds:g}",
-        "x-context-cached-frames": str(used.cached_frames),
     }
 
 

@@ -38,6 +38,7 @@ class CsmSettings(_Section):
     positions: int = Field(default=2048, ge=256, le=2048)  # of one prompt and its answer
     device: str = "cpu"  # torch: of the model; vllm: of the encoder of callers' audio
     dtype: Literal["float32", "bfloat16"] | None = None  # None: float32 with torch, bfloat16 with vllm
+    codec_dtype: Literal["float32", "float16", "bfloat16"] | None = None  # vllm; None: float16 on a GPU if as good
     gpu_memory: float = Field(default=0.85, gt=0, lt=1)  # vllm: the part of the GPU's that it may take
     temperature: float = Field(default=0.9, ge=0, le=2)
     depth_temperature: float = Field(default=0.9, ge=0, le=2)

@@ -5,10 +5,10 @@
 
 The server is a process, the listeners are others (`--clients`), as they are in production. A listener begins to play
 with an utterance's first chunk and never waits: every later chunk must be there before its time, or it counts as an
-underrun. `--load STREAMS:SECONDS` keeps so many streams speaking, utterance after utterance, each of 4 to 12 s, begun
-at times spread out by `--arrivals` a second, which come on top; `--abort` of them are cut off at a random point. `--poisson RATE:SECONDS` begins
-utterances of 4 s at random times. With random weights a stream ends by its frame count. `--backend torch` tries the
-script itself without a GPU, on a tiny checkpoint.
+underrun. `--load STREAMS:SECONDS` keeps so many streams speaking, utterance after utterance, each of 4 to 12 s, for so
+long after all have begun, which they do at times spread out by `--arrivals` a second; `--abort` of the utterances are
+cut off at a random point. `--poisson RATE:SECONDS` begins utterances of 4 s at random times. With random weights a
+stream ends by its frame count. `--backend torch` tries the script itself without a GPU, on a tiny checkpoint.
 """
 
 from __future__ import annotations
@@ -127,7 +127,8 @@ async def run_clients(kind: str, url: str, streams: float, seconds: float, optio
     processes = [
         await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.gpu.streams", str(options.model), "--as-client", kind, "--url", url,
-            "--streams", str(share), "--seconds", str(seconds), "--ramp-s", str(streams / options.arrivals), "--abort", str(options.abort), "--seed", str(index),
+            "--streams", str(share), "--seconds", str(seconds), "--ramp-s", str(streams / options.arrivals),
+            "--abort", str(options.abort), "--seed", str(index),
             stdout=asyncio.subprocess.PIPE,
         )
         for index, share in enumerate(shares)

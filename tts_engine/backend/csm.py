@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 import soxr
 
-from tts_engine.backend.csm_engine import CsmEngine, EngineEvent, Failed, Finished, Job, Spoke
+from tts_engine.backend.csm_engine import CsmEngine, EngineEvent, Failed, Finished, Job, Recalled, Spoke
 from tts_engine.backend.port import (
     AudioChunk,
     BackendDescription,
@@ -107,19 +107,23 @@ class CsmBackend:
     async def generate(self, request: VoiceRequest) -> AsyncGenerator[VoiceItem, None]:
         job = self._job(request)
         kept = request.context[job.prompt.dropped :]
-        yield ContextHeard(turns=len(kept), seconds=sum(turn.duration_s for turn in kept))
+        heard = ContextHeard(turns=len(kept), seconds=sum(turn.duration_s for turn in kept))
+        yield heard
         # the end may come as the very first frame; then the same is drawn anew, once
         anew = replace(job.sampling, seed=job.sampling.seed + 1)
         for attempt in (job, replace(job, key=next(self._keys), sampling=anew)):
             silent = True
-            async with aclosing(self._run(attempt)) as chunks:
-                async for chunk in chunks:
-                    silent = False
-                    yield chunk
+            async with aclosing(self._run(attempt)) as events:
+                async for event in events:
+                    if isinstance(event, Spoke):
+                        silent = False
+                        yield AudioChunk(event.pcm, event.codes)
+                    else:
+                        yield replace(heard, cached_frames=event.frames)
             if not silent:
                 return
 
-    async def _run(self, job: Job) -> AsyncGenerator[AudioChunk, None]:
+    async def _run(self, job: Job) -> AsyncGenerator[Spoke | Recalled, None]:
         if self._engine.failure:
             raise SpeechUnavailableError(f"the speech engine is down: {self._engine.failure}")
         inbox = self._inboxes[job.key] = _Inbox()
@@ -127,10 +131,10 @@ class CsmBackend:
         try:
             self._engine.submit(job)
             while not isinstance(event := await inbox.get(), Finished | Failed):
-                yield AudioChunk(event.pcm, event.codes)
+                yield event
         finally:
             del self._inboxes[job.key]
-            if event is None or isinstance(event, Spoke) or inbox.full:
+            if event is None or isinstance(event, Spoke | Recalled) or inbox.full:
                 self._engine.abort(job.key)
         if isinstance(event, Failed):
             raise SpeechEngineError(event.message)

@@ -46,7 +46,15 @@ class Failed:
     message: str
 
 
-EngineEvent: TypeAlias = Spoke | Finished | Failed
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """How many frames of a job's prompt the engine did not have to read again. At most once, at any time."""
+
+    key: int
+    frames: int
+
+
+EngineEvent: TypeAlias = Spoke | Recalled | Finished | Failed
 Sink: TypeAlias = Callable[[Sequence[EngineEvent]], None]
 """Takes the events of one step. Called from the engine's own thread; must return at once."""
 

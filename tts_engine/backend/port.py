@@ -53,7 +53,7 @@ class VoiceRequest:
 
 @dataclass(frozen=True, slots=True)
 class ContextHeard:
-    """What of the context the backend used. At most once, before the first chunk."""
+    """What of the context the backend used: before the first chunk, and again once more of it is known."""
 
     turns: int
     seconds: float

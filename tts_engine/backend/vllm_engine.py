@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from tts_engine.backend.chunking import Chunking
-from tts_engine.backend.csm_engine import EngineEvent, Failed, Finished, Job, Sink, Spoke
+from tts_engine.backend.csm_engine import EngineEvent, Failed, Finished, Job, Recalled, Sink, Spoke
 from tts_engine.backend.vllm_plugin.ids import STOP_ID, FrameIds, prompt_ids
 from tts_engine.backend.vllm_plugin.runners import runner_arguments
 from tts_engine.backend.vllm_plugin.wire import ENDED, LOST, SPOKE, Keys, RowFormat, Rows
@@ -38,7 +38,7 @@ class VllmSettings:
     positions: int = 2048
     memory: float = 0.85
     dtype: str = "bfloat16"
-    codec_dtype: str = "float32"
+    codec_dtype: str = ""  # of the codec; empty: float16 on a GPU, if it is as good there, else float32
     adapter: Path | None = None
     more: dict[str, Any] = field(default_factory=dict[str, Any])
 
@@ -107,7 +107,7 @@ class VllmEngine:
     def read_ahead(self, prompt: Prompt) -> None:
         """Let vLLM's prefix cache have the prompt; the one frame that comes of it is nobody's."""
         job = Job(next(self._ahead), prompt, Sampling(), 1)
-        self._process.call_soon(lambda: self._process.spawn(self._run(job)))
+        self._process.call_soon(self._read, job)
 
     def encode(self, samples: Samples) -> Codes:
         with torch.inference_mode():
@@ -143,6 +143,9 @@ class VllmEngine:
         if stream is not None:  # its task outlives it: vLLM is done a little after the last frame
             stream.task = self._process.spawn(self._run(job))
 
+    def _read(self, job: Job) -> None:
+        self._process.spawn(self._run(job))
+
     async def _run(self, job: Job) -> None:
         """Hold the request in vLLM until it ends; what it says comes through `_take`."""
         from vllm import SamplingParams  # noqa: PLC0415  # pyright: ignore[reportMissingImports] - see above
@@ -160,13 +163,16 @@ class VllmEngine:
             max_tokens=job.max_frames,
             stop_token_ids=[STOP_ID],
             detokenize=False,
-            output_kind=RequestOutputKind.FINAL_ONLY,
+            output_kind=RequestOutputKind.DELTA,  # the scheduler passes on the first and the last only
             extra_args={"csm": {"key": job.key, "sampling": sampling, "frames": frames}},
         )
         prompt = {"prompt_token_ids": prompt_ids(job.prompt, self._frame_ids)}
         try:
-            async for _ in self._process.generate(prompt, parameters, str(job.key)):
-                pass
+            cached: int | None = None
+            async for output in self._process.generate(prompt, parameters, str(job.key)):
+                if cached is None and job.key in self._streams:
+                    cached = output.num_cached_tokens or 0
+                    self._sink([Recalled(job.key, int((job.prompt.tokens[:cached] == AUDIO).sum()))])
         except Exception as error:  # noqa: BLE001 - whatever broke in vLLM, its streams are told
             self._process.look()
             if self._forget(job.key):

@@ -36,7 +36,7 @@ async def test_the_vllm_voice_says_what_the_torch_voice_says(tmp_path: Path):
     await backend.start()
     try:
         expected = [await say(backend, seed) for seed in range(4)]
-        first = SpokenTurn("t1", "assistant", "Salam.", 0.48, np.array(expected[0], "<i2").tobytes())
+        first = SpokenTurn("t1", "assistant", "Salam.", 2.88, np.array(expected[0], "<i2").tobytes() * 6)
         later = await say(backend, 9, (first,))
     finally:
         await backend.close()
@@ -44,4 +44,5 @@ async def test_the_vllm_voice_says_what_the_torch_voice_says(tmp_path: Path):
     assert said["together"] == [[codes, sound] for codes in expected[:3]]
     assert said["again"] == [[codes, sound] for codes in expected]
     assert said["later"] == [later, sound]
+    assert said["cached"] >= 10  # whole blocks of 32 positions, of which some are text
     assert said["health"] == [True, False]

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from tts_engine.backend.csm import CsmBackend
-from tts_engine.backend.port import AudioChunk, SpokenTurn, VoiceRequest
+from tts_engine.backend.port import AudioChunk, ContextHeard, SpokenTurn, VoiceRequest
 from tts_engine.backend.vllm_csm import vllm_csm
 from tts_engine.backend.vllm_engine import VllmSettings
 from tts_engine.model.sampling import Sampling
@@ -53,15 +53,23 @@ async def main(folder: str, results: Path) -> None:
     await backend.start()
     together = await asyncio.gather(*(say(backend, request(seed)) for seed in range(3)), barge_in(backend))
     spoken = np.array(together[0][0], "<i2").tobytes()
-    context = (SpokenTurn("t1", "assistant", "Salam.", 0.48, spoken),)
+    context = (SpokenTurn("t1", "assistant", "Salam.", 2.88, spoken * 6),)
     backend.read_ahead("default", context)
+    await asyncio.sleep(1)  # what a language model would take
     later = await say(backend, request(9, context))
+    items = [item async for item in backend.generate(request(9, context)) if isinstance(item, ContextHeard)]
     again = [await say(backend, request(seed)) for seed in range(4)]
     healthy = backend.health().ready
     await backend.close()
     results.write_text(
         json.dumps(
-            {"together": together[:3], "later": later, "again": again, "health": [healthy, backend.health().ready]}
+            {
+                "together": together[:3],
+                "later": later,
+                "again": again,
+                "cached": items[-1].cached_frames,
+                "health": [healthy, backend.health().ready],
+            }
         )
     )
 

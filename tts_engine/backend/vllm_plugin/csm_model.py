@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from vllm.config import VllmConfig
+from vllm.logger import init_logger
 from vllm.model_executor.models.llama import LlamaModel
 from vllm.model_executor.models.utils import maybe_prefix
 from vllm.sequence import IntermediateTensors
@@ -22,20 +23,23 @@ from tts_engine.model.checkpoint import Checkpoint, resolve
 from tts_engine.model.config import CsmConfig
 from tts_engine.model.frame import FrameDecoder
 from tts_engine.model.mimi.decoder import MimiDecoder
+from tts_engine.model.mimi.precision import faithful
 from tts_engine.model.mimi.weights import load_decoder
 from tts_engine.model.weights import load_frame_decoder
+
+logger = init_logger(__name__)
 
 
 class CsmForVllm(nn.Module):
     def __init__(self, *, vllm_config: VllmConfig, prefix: str = "") -> None:
         super().__init__()
-        settings = self.settings = vllm_config.additional_config["csm"]
+        self.settings = vllm_config.additional_config["csm"]
         self.folder = resolve(vllm_config.model_config.model)
         self.config = CsmConfig.read(self.folder)
         self.backbone = LlamaModel(vllm_config=vllm_config, prefix=maybe_prefix(prefix, "backbone"))
         self.backbone.embed_tokens = nn.Identity()  # never used: what goes in is in `runtime.embeddings`
         self.frames = FrameDecoder(self.config)
-        self.mimi = MimiDecoder(self.config.mimi).to(getattr(torch, settings.get("codec_dtype", "float32")))
+        self.mimi = MimiDecoder(self.config.mimi).to(torch.float32)
         self.make_empty_intermediate_tensors = self.backbone.make_empty_intermediate_tensors
         self.runtime: CsmRuntime | None = None
 
@@ -71,10 +75,21 @@ class CsmForVllm(nn.Module):
         checkpoint = Checkpoint(self.folder, adapter=Path(adapter) if adapter else None)
         load_frame_decoder(self.frames, checkpoint)
         load_decoder(self.mimi, checkpoint)
+        self.mimi.to(self._codec_dtype())
         prefix = "backbone_model."
         names = (name for name in checkpoint.names(prefix) if "embed_tokens" not in name)
         self.backbone.load_weights((name.removeprefix(prefix), checkpoint.tensor(name)) for name in names)
         return {name for name, _ in self.named_parameters()}
+
+    def _codec_dtype(self) -> torch.dtype:
+        if asked := self.settings.get("codec_dtype"):
+            return getattr(torch, asked)
+        if not self.frames.audio_table.is_cuda:
+            return torch.float32
+        if faithful(self.mimi, torch.float16):
+            return torch.float16
+        logger.warning("this checkpoint's codec does not fit float16; it runs in float32, at half the speed")
+        return torch.float32
 
     def start(self, vllm_config: VllmConfig, send: Send | None = None) -> CsmRuntime:
         """Allocate what requests carry; to be called by the runner once the weights are there."""

@@ -1,4 +1,4 @@
-"""vLLM's scheduler, told who may rest (see `lead`)."""
+"""vLLM's scheduler, told who may rest (see `lead`), and silent about frames, which leave by the outlet."""
 # vLLM is not installed where types are checked:
 # pyright: basic, reportMissingImports=false
 
@@ -8,6 +8,7 @@ import time
 
 from vllm.v1.core.sched.async_scheduler import AsyncScheduler
 from vllm.v1.core.sched.output import SchedulerOutput
+from vllm.v1.engine import EngineCoreOutputs
 
 from tts_engine.backend.vllm_plugin.lead import Leads
 
@@ -31,3 +32,13 @@ class LeadAwareScheduler(AsyncScheduler):
         finally:
             self.max_num_running_reqs += len(resting)
             self.running = resting + self.running  # the last are the first that vLLM preempts: the newest
+
+    def update_from_output(self, *args: object, **kwargs: object) -> dict[int, EngineCoreOutputs]:
+        """Tell the front end of beginnings and ends only.
+
+        At 1,000 streams the rest is 12,500 messages a second to pack, unpack and forget.
+        """
+        outputs = super().update_from_output(*args, **kwargs)
+        for each in outputs.values():
+            each.outputs = [one for one in each.outputs if one.finish_reason is not None or one.prefill_stats]
+        return outputs

@@ -11,7 +11,7 @@ import pytest
 from tests.fakes.speech_engine import FakeEngine
 from tests.fakes.tiny_csm import TinyCsm
 from tts_engine.backend.csm import HELD_BYTES, CsmBackend
-from tts_engine.backend.csm_engine import Failed, Finished, Spoke
+from tts_engine.backend.csm_engine import Failed, Finished, Recalled, Spoke
 from tts_engine.backend.port import AudioChunk, ContextHeard, SpokenTurn, VoiceItem, VoiceRequest
 from tts_engine.errors import SpeechCapacityError, SpeechEngineError, SpeechRequestError, SpeechUnavailableError
 from tts_engine.model.prompt import AUDIO, ContextTurn
@@ -236,3 +236,23 @@ async def test_a_context_is_read_ahead_with_the_beginning_that_its_request_will_
     engine.failure = "gone"
     backend.read_ahead("sampled", context)
     assert len(engine.read) == 1
+
+
+async def test_what_the_engine_did_not_read_again_is_told_whenever_it_comes(tiny: TinyCsm):
+    backend = await backend_of(tiny, engine := FakeEngine())
+    stream = backend.generate(replace(REQUEST, context=(turn("1", 4),)))
+    heard, waiting = await begun(stream)
+    key = engine.jobs[0].key
+    engine.say([Spoke(key, b"ab", b"c" * 16), Recalled(key, 3), Finished(key, "stop")])
+    assert await waiting == AudioChunk(b"ab", b"c" * 16)
+    assert [item async for item in stream] == [replace(heard, cached_frames=3)]
+
+
+async def test_a_stream_that_is_left_after_its_news_of_the_cache_is_aborted(tiny: TinyCsm):
+    backend = await backend_of(tiny, engine := FakeEngine())
+    stream = backend.generate(REQUEST)
+    _, waiting = await begun(stream)
+    engine.say([Recalled(engine.jobs[0].key, 0)])
+    assert isinstance(await waiting, ContextHeard)
+    await stream.aclose()
+    assert engine.aborted == [engine.jobs[0].key]
