@@ -71,7 +71,12 @@ def scenarios() -> list[dict[str, Any]]:
         },
         {
             "name": "preempted",
-            "engine": {"num_gpu_blocks_override": 14, "max_model_len": 256, "enable_prefix_caching": False},
+            "engine": {
+                "num_gpu_blocks_override": 14,
+                "max_model_len": 256,
+                "enable_prefix_caching": False,
+                "frame_s": 0.0,  # nobody is ever ahead and rests, so that all want their blocks at once
+            },
             "rounds": [{"jobs": [job(n, 600 + n, frames=30) for n in range(8)]}],
         },
         {

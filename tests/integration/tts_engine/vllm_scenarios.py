@@ -61,13 +61,15 @@ class Listener:
 
 
 def make_engine(folder: str, path: Path, settings: dict[str, Any]) -> LLM:
+    settings = dict(settings)
+    # frames that pass for long ones: a stream is two seconds ahead after four, and rests while others begin
+    frame_s = settings.pop("frame_s", 0.5)
     defaults: dict[str, Any] = {"max_model_len": 512, "max_num_seqs": 16, "block_size": 32}
     return LLM(
         model=folder, skip_tokenizer_init=True, dtype="float32", seed=0, enforce_eager=True, disable_log_stats=False,
         kv_cache_memory_bytes=32 << 20, worker_cls="tts_engine.backend.vllm_plugin.runner_v1.CsmCpuWorker",
-        # frames that pass for long ones: a stream is two seconds ahead after four, and rests while others begin
         scheduler_cls="tts_engine.backend.vllm_plugin.scheduler.LeadAwareScheduler",
-        additional_config={"csm": {"socket": str(path), "frame_s": 0.5}}, **{**defaults, **settings},
+        additional_config={"csm": {"socket": str(path), "frame_s": frame_s}}, **{**defaults, **settings},
     )  # fmt: skip
 
 
