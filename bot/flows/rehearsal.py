@@ -55,18 +55,22 @@ class Rehearsal:
         at: datetime,
         variables: Mapping[str, str] | None = None,
         tools: Callable[[CallTool], ToolAnswered] = failing,
-        llm: Sequence[LlmAnswered] = (),
+        llm: Sequence[LlmAnswered] | None = None,
         understand: Callable[[Understand], Understood] | None = None,
     ) -> None:
         self.engine = FlowEngine(
-            flow, variables=variables or {}, opened=lambda: at, understanding=understand is not None
+            flow,
+            variables=variables or {},
+            opened=lambda: at,
+            understanding=understand is not None,
+            llm=llm is not None,
         )
         self.now = 0.0
         self.actions: list[FlowAction] = []  # of the last turn
         self.calls: list[CallTool] = []
         self.ended: HangUp | Transfer | None = None
         self._tools = tools
-        self._llm = list(llm)
+        self._llm = list(llm or ())
         self._understand = understand
 
     @property

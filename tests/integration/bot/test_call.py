@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -89,7 +89,11 @@ class ScriptedFlow:
         self.log.append(f"tool {answer.status}")
         self._next()
 
+    def llm_said(self, request_id: int, clause: str) -> None: ...
     def llm_answered(self, request_id: int, answer: LlmAnswered, *, now: float) -> None: ...
+    def is_personal(self, text: str) -> bool:
+        return text == "gizli"
+
     def transfer_failed(self, *, now: float) -> None: ...
     def timer_at(self) -> float | None:
         return None
@@ -106,7 +110,7 @@ class ScriptedServices:
     async def call_tool(self, request: CallTool) -> ToolAnswered:
         return ToolAnswered("ok")
 
-    async def ask_llm(self, request: AskLlm) -> LlmAnswered:
+    async def ask_llm(self, request: AskLlm, said: Callable[[str], None]) -> LlmAnswered:
         return LlmAnswered("", failed=True)
 
 
