@@ -67,6 +67,7 @@ class CallServices:
     metrics: CallMetrics
     turns: TurnSettings
     pause_judge: PauseJudge | None = None
+    flow_version: Callable[[], str] = str  # of the flow that `new_flow` gives now
 
 
 class Call:
@@ -115,6 +116,7 @@ class Call:
     async def _converse(self) -> None:
         services = self._services
         flow, flow_services = services.new_flow(self._leg.info.variables)
+        self._log = self._log.bind(flow=services.flow_id, flow_version=services.flow_version())
         ledger = PlayoutLedger()
         dialogue = Dialogue(
             flow=flow,

