@@ -22,6 +22,7 @@ from bot.flows.loader import load_flow, read_flow, read_text
 from bot.flows.problems import FlowFileError, Problem, Severity
 from bot.flows.rehearsal import Rehearsal
 from bot.flows.schema import schema_text
+from bot.flows.svg import svg
 from bot.flows.testing import Outcome, load_suite, run_suite
 from bot.flows.tools import ToolClient
 
@@ -53,9 +54,20 @@ def lint(
 
 
 @app.command()
-def graph(path: FlowPath) -> None:
-    """Print the flow as a Mermaid flowchart."""
-    typer.echo(mermaid(_loaded(path)), nl=False)
+def graph(
+    path: FlowPath,
+    as_svg: Annotated[bool, typer.Option("--svg", help="Draw it as SVG instead.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A file; one that ends in .svg is SVG.", show_default=False)
+    ] = None,
+) -> None:
+    """Draw the flow as a Mermaid flowchart, or as SVG."""
+    flow = _loaded(path)
+    drawn = svg(flow) if as_svg or (output is not None and output.suffix == ".svg") else mermaid(flow)
+    if output is None:
+        typer.echo(drawn, nl=False)
+    else:
+        output.write_text(drawn, encoding="utf-8")
 
 
 @app.command()

@@ -278,10 +278,10 @@ def test_an_answer_cut_off_after_its_first_words_is_an_answer() -> None:
 
 
 def test_the_operator_is_reached_by_word_and_key_while_the_model_thinks() -> None:
-    engine, question = _thinking()
+    engine, _ = _thinking()
     engine.heard("operator", now=2.5)
     assert engine.state == "end"
-    engine, question = _thinking()
+    engine, _ = _thinking()
     engine.pressed("5", now=2.4)
     engine.pressed("0", now=2.5)
     assert engine.state == "end"
