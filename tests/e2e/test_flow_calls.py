@@ -188,7 +188,6 @@ async def test_the_bank_by_rules_and_the_utility_by_a_language_model_are_called_
         kommunal = service("kommunal", "llm", 33200, ZENG_LLM__URL=f"http://{llm}/v1", ZENG_LLM__MODEL="scripted")
         with ExitStack() as stack:
             banking, utility = await asyncio.gather(asyncio.to_thread(bank, stack), asyncio.to_thread(kommunal, stack))
-            await _bank(banking, tmp_path / "bank" / "bank.flow.yaml")
-            await _kommunal(utility, model)
+            await asyncio.gather(_bank(banking, tmp_path / "bank" / "bank.flow.yaml"), _kommunal(utility, model))
     assert store.readings["12345678"] == 4300
     assert store.blocked == {"4321"}
