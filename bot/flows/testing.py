@@ -135,7 +135,7 @@ def load_suite(path: FilePath) -> tuple[Suite, Document]:
     try:
         return Suite.model_validate(document.data), document
     except ValidationError as error:
-        raise FlowFileError(problems_from(error, document)) from None
+        raise FlowFileError(problems_from(error, document, Suite)) from None
 
 
 def run_suite(flow: Flow, suite: Suite, document: Document) -> list[Outcome]:
