@@ -107,7 +107,7 @@ def test_a_test_file_with_mistakes_or_without_tests_fails(runner: CliRunner, flo
 
 
 def test_chat_takes_lines_as_speech_keys_and_silence(runner: CliRunner, flow: Path) -> None:
-    result = runner.invoke(app, ["chat", str(flow), "--variable", "name=Həyat"], input="nə\n\n#\n#5\n#0\n")
+    result = runner.invoke(app, ["chat", str(flow), "--variable", "name=Həyat"], input="nə\n\n/#\n/5\n/x\n/0\n")
     assert result.exit_code == 0
     assert "Həyat. Buyurun." in result.stdout
     assert "Başa düşmədim." in result.stdout

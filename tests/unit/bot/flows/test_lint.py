@@ -138,7 +138,7 @@ _SEEDS = [
     ("say: Buyurun.", 'say: "{% if id %}A{% endif %}"', "braces", "{% if", True),
     ("say: Buyurun.", 'say: "{ id } buyurun."', "braces", "{ id }", True),
     ("    say: Buyurun.\n", "", "silent-menu", "menu:", False),
-    ("  sorry: {", "  chat: {llm: {task: T., slots: [phone]}, then: bye}\n  sorry: {", "unconfirmed-by-llm", "chat", True),
+    ("  sorry: {", "  c: {llm: {task: T., slots: [phone]}, then: bye}\n  sorry: {", "unconfirmed-by-llm", "c:", True),
     ("  sorry: {", "  chat: {llm: {task: T., slots: [fone]}, then: bye}\n  sorry: {", "unknown-slot", "fone", True),
     ("  sorry: {", "  chat: {llm: {task: T., tools: [bok]}, then: bye}\n  sorry: {", "unknown-tool", "bok]", True),
     ("timeout_s: 4", "timeout_s: 4s", "float-parsing", "4s", True),
