@@ -53,7 +53,8 @@ class _Call:
         )
         self._tools = tools
         context = LLMContextAggregatorPair(LLMContext())
-        self.llm = OpenAILLMService(api_key="k", base_url=server.url, settings=OpenAILLMService.Settings(model="scripted"))
+        settings = OpenAILLMService.Settings(model="scripted")
+        self.llm = OpenAILLMService(api_key="k", base_url=server.url, settings=settings)
         pipeline = Pipeline([context.user(), self.llm, self.voice, context.assistant()])
         self.worker = PipelineWorker(pipeline, cancel_on_idle_timeout=False, enable_rtvi=False)
         self.manager = FlowManager(
