@@ -397,3 +397,54 @@ async def test_a_pipecat_service_may_recognise_and_its_texts_add_up() -> None:
     assert s.flow.heard_texts == ["iş saatları"]
     s.leg.end()
     await running
+
+
+async def test_personal_words_reach_the_flow_and_the_voice_that_says_them_and_no_record() -> None:
+    s = stage(Say("FİN?"), Say("5ABC123, düzdür?", masked="•••, düzdür?"), texts=("gizli",))
+    running = asyncio.create_task(s.call.run())
+    await s.until(lambda: "said" in s.flow.log)
+
+    s.leg.speak(voice(600) + silence(700))
+    await s.until(lambda: len(s.speech.requests) == 2 and s.flow.log.count("said") == 2)
+    s.leg.end()
+    await running
+
+    assert s.flow.heard_texts == ["gizli"]
+    assert s.speech.requests[1].text.startswith("beş a be ce")
+    assert [t.text for t in s.store.turns] == ["FİN?", "•••", "•••, düzdür?"]
+    assert [m["text"] for m in (*s.told("turn.caller"), *s.told("turn.bot"))] == ["•••", "FİN?", "•••, düzdür?"]
+    assert s.speech.turns == []  # the sound of it is kept by nobody
+
+
+class ClauseServices(ScriptedServices):
+    """Says one clause of the answer and never the rest."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.cancelled = 0
+
+    async def ask_llm(self, request: AskLlm, said: Callable[[str], None]) -> LlmAnswered:
+        self.asked.append(request.text)
+        said(f"{request.text}:")
+        try:
+            return await asyncio.Event().wait()  # type: ignore[return-value]
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+
+
+async def test_clauses_go_to_the_flow_at_once_and_an_older_question_is_cancelled() -> None:
+    s = stage(AskLlm(1, "bir", "Help."), AskLlm(2, "iki", "Help."), paced=True)
+    services = ClauseServices()
+    said: list[tuple[int, str]] = []
+    s.flow.llm_said = lambda request_id, clause: said.append((request_id, clause))  # type: ignore[method-assign]
+    running = asyncio.create_task(Call(s.leg, replace(s.services, new_flow=lambda _: (s.flow, services))).run())
+    await s.until(lambda: said == [(1, "bir:")])
+
+    s.leg.press("1")
+    await s.until(lambda: said == [(1, "bir:"), (2, "iki:")])
+
+    assert (services.asked, services.cancelled) == (["bir", "iki"], 1)
+    s.leg.end()
+    await running
+    assert services.cancelled == 2
