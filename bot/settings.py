@@ -70,7 +70,7 @@ class FlowSettings(_Section):
 
     path: str = "klinika"  # a file, or the name of a flow that ships
     operator: str = ""  # a SIP address for the flow's `operator` variable; empty: refused politely
-    private_hosts: tuple[str, ...] = ()  # host:port that tools may reach though private
+    private_hosts: tuple[str, ...] = ()  # host, or host:port, that tools may call though it is private
 
 
 class RedisSettings(_Section):

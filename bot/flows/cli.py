@@ -35,14 +35,17 @@ def lint(
     paths: Paths, as_json: AsJson = False, strict: Annotated[bool, typer.Option(help="Fail on warnings too.")] = False
 ) -> None:
     """Find mistakes in flow files. Exits with 1 when there are errors."""
-    problems = [problem for path in _found(paths, _FLOW) for problem in _problems(path)]
+    found = list(_found(paths, _FLOW))
+    problems = [problem for path in found for problem in _problems(path)]
     if as_json:
         typer.echo(json.dumps([_as_dict(problem) for problem in problems], ensure_ascii=False, indent=2))
     else:
         for problem in problems:
             typer.echo(str(problem))
         typer.echo(_summary(problems), err=True)
-    if any(strict or problem.severity is Severity.ERROR for problem in problems):
+    if not found:
+        typer.echo(f"no *{_FLOW} in {', '.join(map(str, paths))}", err=True)
+    if not found or any(strict or problem.severity is Severity.ERROR for problem in problems):
         raise typer.Exit(1)
 
 
