@@ -61,7 +61,8 @@ class ToolClient:
     """Calls the tools of flows.
 
     `secrets_by_name` is what `auth: env:NAME` may name, usually `os.environ`; `private_hosts` are the hosts that may
-    have private addresses, each with a port (`crm.local:8443`) or for all ports; `tls` trusts other certificates than those of certifi.
+    have private addresses, for all ports or, as `crm.local:8443`, for one; `tls` trusts other certificates than those
+    of certifi.
     """
 
     def __init__(
