@@ -51,6 +51,7 @@ from bot.flows.actions import (
 from bot.flows.templates import MASK
 from bot.latency import TurnClock
 from bot.playout import PlayoutLedger
+from bot.protection import Protection
 from bot.turns import (
     CallerPaused,
     CallerResumed,
@@ -123,6 +124,7 @@ class Dialogue(FrameProcessor):
         self._ids = itertools.count(1)
         self._marks = itertools.count(1)
         self._last_mark = 0
+        self._protection = Protection()
         self._bot_turns: dict[str, TurnClock | None] = {}  # queued and not yet settled
         self._clock: TurnClock | None = None
         self._muted = False
@@ -186,7 +188,10 @@ class Dialogue(FrameProcessor):
 
     def reached(self, mark: object) -> None:
         """Everything queued before `mark` has been played."""
-        if mark == self._last_mark:
+        self._protection.reached(mark)
+        if self._protection.holds:
+            self._wake.set()
+        elif mark == self._last_mark:
             self._settle()
             self._flow.said(now=self._now())
             self._wake.set()
@@ -201,6 +206,7 @@ class Dialogue(FrameProcessor):
         now = self._now()
         self._clock = TurnClock(self._new_turn_id(), now, None, now, now)
         self._turns.key_pressed()
+        self._protection.key_pressed()
         self._flow.pressed(digit, now=now)
         self._wake.set()
 
@@ -218,8 +224,9 @@ class Dialogue(FrameProcessor):
         while True:
             if (turn := self._turns.poll()) is not None:
                 await self._take_turn(turn)
-            elif (action := self._flow.poll()) is not None:
-                await self._take_action(action)
+            elif (action := self._protection.release() or self._flow.poll()) is not None:
+                if not self._protection.hold(action):
+                    await self._take_action(action)
             else:
                 return
 
@@ -305,6 +312,7 @@ class Dialogue(FrameProcessor):
         frame.metadata["cacheable"] = action.cacheable
         await self.push_frame(frame)
         self._last_mark = next(self._marks)
+        self._protection.said(action, self._last_mark)
         await self.push_frame(OutputTransportMessageFrame(message=self._last_mark))
 
     async def _interrupt(self) -> None:
@@ -314,6 +322,7 @@ class Dialogue(FrameProcessor):
     def _settle(self) -> None:
         """All speech was played or dropped: say what was heard of it."""
         self._last_mark = next(self._marks)
+        self._protection.cut()
         for heard in self._ledger.settle(self._played_ms()):
             self._on_event(
                 BotTurnHeard(turn_id=heard.turn_id, heard_s=heard.heard_ms / 1000, duration_s=heard.produced_ms / 1000)

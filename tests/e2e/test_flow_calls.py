@@ -104,6 +104,7 @@ async def _bank(service: RunningService, flow: Path) -> None:
     async with _calling(service) as calls:
         await calls.until("menu")
         await calls.press("1", "ask_fin")
+        await asyncio.sleep(8.5)  # the disclosure cannot be talked over, and a key does not cut it
         await calls.say("ask_fin")
         await asyncio.sleep(3.0)  # the FIN is read back
         await calls.press("1", "ask_birth_day")
@@ -142,7 +143,7 @@ async def _edited(service: RunningService, flow: Path) -> None:
 async def _kommunal(service: RunningService, asked: LlmServer) -> None:
     async with _calling(service) as calls:
         await calls.until("menu")
-        await asyncio.sleep(6.0)  # the disclosure cannot be talked over
+        await asyncio.sleep(8.5)  # the disclosure cannot be talked over
         await calls.say("ask_subscriber")
         assert len(asked.asked) >= 2
         assert json.loads(asked.last_user()) == {"caller": _FIN}

@@ -347,6 +347,56 @@ async def test_the_disclosure_cannot_be_talked_over() -> None:
     await running
 
 
+class DisclosingFlow(ScriptedFlow):
+    """Says two things at once, as flows do: the disclosure and the first question."""
+
+    def start(self, *, now: float) -> None:
+        self._out.extend((Say("Mən robotam", interruptible=False), Say("Buyurun")))
+
+
+async def play_out(s: Stage, *, until: Callable[[], bool]) -> None:
+    """Let the leg play at ten times its pace."""
+    async with asyncio.timeout(5):
+        while not until():
+            await s.leg.advance(100)
+            await asyncio.sleep(0.01)
+
+
+async def test_what_follows_the_disclosure_does_not_take_its_protection_away() -> None:
+    s = stage(Say("Bəli"), texts=("yetər",), paced=True)
+    flow = DisclosingFlow(s.flow.lines)
+    running = asyncio.create_task(Call(s.leg, replace(s.services, new_flow=lambda _: (flow, ScriptedServices()))).run())
+    await s.until(lambda: bool(s.told("bot.speaking")))
+
+    s.leg.speak(voice(400) + silence(400))
+    await play_out(s, until=lambda: len(s.told("turn.bot")) == 2)
+    await s.until(lambda: len(s.told("turn.bot")) == 2)
+    assert flow.heard_texts == []
+    assert s.told("turn.bot.heard") == []
+
+    s.leg.speak(voice(600) + silence(400))
+    await play_out(s, until=lambda: flow.heard_texts == ["yetər"])
+    assert [turn["text"] for turn in s.told("turn.bot")][:2] == ["Mən robotam", "Buyurun"]
+    s.leg.end()
+    await running
+
+
+async def test_a_key_in_the_disclosure_skips_the_question_and_not_the_disclosure() -> None:
+    s = stage(Say("Bir"), paced=True)
+    flow = DisclosingFlow(s.flow.lines)
+    running = asyncio.create_task(Call(s.leg, replace(s.services, new_flow=lambda _: (flow, ScriptedServices()))).run())
+    await s.until(lambda: bool(s.told("bot.speaking")))
+
+    s.leg.press("1")
+    await s.until(lambda: flow.log == ["key 1"])
+    await play_out(s, until=lambda: "said" in flow.log)
+
+    assert [turn["text"] for turn in s.told("turn.bot")] == ["Mən robotam", "Bir"]
+    assert [turn["heard_s"] for turn in s.told("turn.bot.heard")] == [pytest.approx(1.0, abs=0.09)] * 2
+    s.leg.end()
+    await running
+
+
 async def test_a_cacheable_prompt_is_synthesised_once() -> None:
     s = stage(Say("Salam", cacheable=True), Say("Salam", cacheable=True))
     running = asyncio.create_task(s.call.run())
