@@ -310,6 +310,7 @@ class Dialogue(FrameProcessor):
         frame = TTSSpeakFrame(action.text, append_to_context=False)
         frame.metadata["turn_id"] = turn_id
         frame.metadata["cacheable"] = action.cacheable
+        frame.metadata["personal"] = action.masked is not None
         await self.push_frame(frame)
         self._last_mark = next(self._marks)
         self._protection.said(action, self._last_mark)

@@ -461,6 +461,7 @@ async def test_personal_words_reach_the_flow_and_the_voice_that_says_them_and_no
 
     assert s.flow.heard_texts == ["gizli"]
     assert s.speech.requests[1].text.startswith("beş a be ce")
+    assert [r.conversation.mode for r in s.speech.requests if r.conversation] == ["auto", "none"]
     assert [t.text for t in s.store.turns] == ["FİN?", "•••", "•••, düzdür?"]
     assert [m["text"] for m in (*s.told("turn.caller"), *s.told("turn.bot"))] == ["•••", "FİN?", "•••, düzdür?"]
     assert s.speech.turns == []  # the sound of it is kept by nobody
