@@ -15,6 +15,7 @@ from pipecat.workers.runner import WorkerRunner
 from bot.context.journal import CallerAudio, Journal, SpeechMemory, TurnStore
 from bot.dialogue import Dialogue, Flow, FlowServices
 from bot.events import CallEnded, CallerTurn, CallEvent, CallStarted
+from bot.flows.templates import MASK
 from bot.metrics import CallMetrics
 from bot.pipeline import call_pipeline
 from bot.playout import PlayoutLedger
@@ -66,6 +67,7 @@ class CallServices:
     metrics: CallMetrics
     turns: TurnSettings
     pause_judge: PauseJudge | None = None
+    flow_version: Callable[[], str] = str  # of the flow that `new_flow` gives now
 
 
 class Call:
@@ -114,6 +116,7 @@ class Call:
     async def _converse(self) -> None:
         services = self._services
         flow, flow_services = services.new_flow(self._leg.info.variables)
+        self._log = self._log.bind(flow=services.flow_id, flow_version=services.flow_version())
         ledger = PlayoutLedger()
         dialogue = Dialogue(
             flow=flow,
@@ -206,7 +209,9 @@ class Call:
     def _tell(self, event: CallEvent) -> None:
         self._leg.tell(event.model_dump_json())
         self._services.metrics.event(event)
-        audio = CallerAudio(self._turn_audio()) if isinstance(event, CallerTurn) else None
+        # the voice may hear what the caller said, but not where that is a personal value: it would be kept
+        hears = isinstance(event, CallerTurn) and event.text != MASK
+        audio = CallerAudio(self._turn_audio()) if hears else None
         self._journal.note(event, caller_audio=audio)
 
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from bot.flows.cli import chat as flow_chat
+from bot.errors import LlmError
+from bot.flows.actions import AskLlm, LlmAnswered
+from bot.flows.loader import load_flow
+from bot.flows.problems import FlowFileError
+from bot.flows.terminal import converse
+from bot.llm.client import LanguageModel, open_client
+from bot.llm.settings import LlmSettings
 from bot.models.cli import make_cli as make_models_cli
 from bot.models.doctor import Level, Port, examine, worst
 from bot.models.settings import ModelSettings
@@ -26,9 +35,30 @@ models_app = make_models_cli(lambda: load_settings(None).models)
 
 
 def chat(flow: str = "") -> None:
-    """Hold the same conversation typed: a line is speech, # and digits are keys, an empty line is silence."""
+    """Hold the same conversation typed: a line is speech, `/1` presses keys, an empty line is silence."""
     settings = load_settings(None)
-    flow_chat(flow_path(flow or settings.flow.path))
+    try:
+        loaded = load_flow(flow_path(flow or settings.flow.path))
+    except FlowFileError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    converse(
+        loaded,
+        variables={"operator": settings.flow.operator},
+        private_hosts=settings.flow.private_hosts,
+        llm=(lambda request: asyncio.run(_ask(settings.llm, request))) if settings.llm.url else None,
+    )
+
+
+async def _ask(settings: LlmSettings, request: AskLlm) -> LlmAnswered:
+    clauses: list[str] = []
+    try:
+        async with open_client(settings) as client:
+            answer = await LanguageModel(client, settings).ask(request, clauses.append)
+    except LlmError as error:
+        typer.echo(f"[{error}]", err=True)
+        return LlmAnswered("", failed=True)
+    return replace(answer, text=" ".join(filter(None, (*clauses, answer.text))))
 
 
 def doctor() -> None:

@@ -48,8 +48,10 @@ from bot.flows.actions import (
     Understand,
     Understood,
 )
+from bot.flows.templates import MASK
 from bot.latency import TurnClock
 from bot.playout import PlayoutLedger
+from bot.protection import Protection
 from bot.turns import (
     CallerPaused,
     CallerResumed,
@@ -73,6 +75,8 @@ class Flow(Protocol):
     def said(self, *, now: float) -> None: ...
     def understood(self, request_id: int, answer: Understood, *, now: float) -> None: ...
     def tool_answered(self, request_id: int, answer: ToolAnswered, *, now: float) -> None: ...
+    def is_personal(self, text: str) -> bool: ...
+    def llm_said(self, request_id: int, clause: str) -> None: ...
     def llm_answered(self, request_id: int, answer: LlmAnswered, *, now: float) -> None: ...
     def transfer_failed(self, *, now: float) -> None: ...
     def timer_at(self) -> float | None: ...
@@ -85,7 +89,7 @@ class FlowServices(Protocol):
 
     async def understand(self, request: Understand) -> Understood: ...
     async def call_tool(self, request: CallTool) -> ToolAnswered: ...
-    async def ask_llm(self, request: AskLlm) -> LlmAnswered: ...
+    async def ask_llm(self, request: AskLlm, said: Callable[[str], None]) -> LlmAnswered: ...
 
 
 class Dialogue(FrameProcessor):
@@ -120,12 +124,14 @@ class Dialogue(FrameProcessor):
         self._ids = itertools.count(1)
         self._marks = itertools.count(1)
         self._last_mark = 0
+        self._protection = Protection()
         self._bot_turns: dict[str, TurnClock | None] = {}  # queued and not yet settled
         self._clock: TurnClock | None = None
         self._muted = False
         self._ended = False
         self._timer: asyncio.TimerHandle | None = None
         self._requests: set[asyncio.Task[None]] = set()
+        self._asking: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._stepper: asyncio.Task[None] | None = None
         self._recognition_began_at = 0.0
@@ -182,7 +188,10 @@ class Dialogue(FrameProcessor):
 
     def reached(self, mark: object) -> None:
         """Everything queued before `mark` has been played."""
-        if mark == self._last_mark:
+        self._protection.reached(mark)
+        if self._protection.holds:
+            self._wake.set()
+        elif mark == self._last_mark:
             self._settle()
             self._flow.said(now=self._now())
             self._wake.set()
@@ -197,6 +206,7 @@ class Dialogue(FrameProcessor):
         now = self._now()
         self._clock = TurnClock(self._new_turn_id(), now, None, now, now)
         self._turns.key_pressed()
+        self._protection.key_pressed()
         self._flow.pressed(digit, now=now)
         self._wake.set()
 
@@ -214,8 +224,9 @@ class Dialogue(FrameProcessor):
         while True:
             if (turn := self._turns.poll()) is not None:
                 await self._take_turn(turn)
-            elif (action := self._flow.poll()) is not None:
-                await self._take_action(action)
+            elif (action := self._protection.release() or self._flow.poll()) is not None:
+                if not self._protection.hold(action):
+                    await self._take_action(action)
             else:
                 return
 
@@ -258,7 +269,8 @@ class Dialogue(FrameProcessor):
         await self.broadcast_frame(UserStoppedSpeakingFrame)
         self._clock = TurnClock(turn_id, event.speech_ended_at, event.recognised_at, self._recognition_began_at, now)
         if event.text:
-            self._on_event(CallerTurn(turn_id=turn_id, text=event.text))
+            personal = self._flow.is_personal(event.text)
+            self._on_event(CallerTurn(turn_id=turn_id, text=MASK if personal else event.text))
         self._flow.heard(event.text, now=now)
 
     async def _take_action(self, action: FlowAction) -> None:
@@ -270,7 +282,9 @@ class Dialogue(FrameProcessor):
             case CallTool():
                 self._request(self._call_tool(action))
             case AskLlm():
-                self._request(self._ask_llm(action))
+                if self._asking is not None:
+                    self._asking.cancel()  # about words that the caller has added to, or spoken over, since
+                self._asking = self._request(self._ask_llm(action))
             case Transfer():
                 self._flow.transfer_failed(now=self._now())  # legs cannot transfer yet
             case HangUp():
@@ -278,7 +292,7 @@ class Dialogue(FrameProcessor):
             case StateEntered(state=state, why=why):
                 self._on_event(FlowState(state=state, why=why))
             case SlotFilled(name=name, value=value, pii=pii):
-                self._on_event(FlowSlot(name=name, value="•" * len(value) if pii else value))
+                self._on_event(FlowSlot(name=name, value=MASK if pii else value))
             case _:  # pragma: no cover
                 assert_never(action)
 
@@ -292,12 +306,14 @@ class Dialogue(FrameProcessor):
         self._bot_turns[turn_id] = clock
         self._turns.bot_started(interruptible=action.interruptible)
         await self._mute(not action.interruptible)
-        self._on_event(BotTurn(turn_id=turn_id, text=action.text))
+        self._on_event(BotTurn(turn_id=turn_id, text=action.text if action.masked is None else action.masked))
         frame = TTSSpeakFrame(action.text, append_to_context=False)
         frame.metadata["turn_id"] = turn_id
         frame.metadata["cacheable"] = action.cacheable
+        frame.metadata["personal"] = action.masked is not None
         await self.push_frame(frame)
         self._last_mark = next(self._marks)
+        self._protection.said(action, self._last_mark)
         await self.push_frame(OutputTransportMessageFrame(message=self._last_mark))
 
     async def _interrupt(self) -> None:
@@ -307,6 +323,7 @@ class Dialogue(FrameProcessor):
     def _settle(self) -> None:
         """All speech was played or dropped: say what was heard of it."""
         self._last_mark = next(self._marks)
+        self._protection.cut()
         for heard in self._ledger.settle(self._played_ms()):
             self._on_event(
                 BotTurnHeard(turn_id=heard.turn_id, heard_s=heard.heard_ms / 1000, duration_s=heard.produced_ms / 1000)
@@ -334,10 +351,11 @@ class Dialogue(FrameProcessor):
 
     # Requests to the world
 
-    def _request(self, work: Coroutine[object, object, None]) -> None:
+    def _request(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         task = self.create_task(work)
         self._requests.add(task)
         task.add_done_callback(self._requests.discard)
+        return task
 
     async def _understand(self, request: Understand) -> None:
         answer = await self._services.understand(request)
@@ -350,7 +368,11 @@ class Dialogue(FrameProcessor):
         self._wake.set()
 
     async def _ask_llm(self, request: AskLlm) -> None:
-        answer = await self._services.ask_llm(request)
+        def said(clause: str) -> None:
+            self._flow.llm_said(request.request_id, clause)
+            self._wake.set()
+
+        answer = await self._services.ask_llm(request, said)
         self._flow.llm_answered(request.request_id, answer, now=self._now())
         self._wake.set()
 

@@ -5,6 +5,7 @@ BotError
 ├── FlowError          a flow file is wrong; file, line, remedy             (operator)
 ├── ModelFileError     a model cannot be had or its sha256 differs          (operator; retry if network)
 ├── RecognitionError   the recogniser failed on this turn                   (service; the ladder goes on)
+├── LlmError           the language model failed on this turn               (service; the rules go on)
 ├── ConversationError  Redis is away or refused                             (service; the call goes on)
 └── ServiceStartError  a process of the service did not come up             (operator)
 """
@@ -32,6 +33,12 @@ class ModelFileError(BotError):
 
 class RecognitionError(BotError):
     """The recogniser failed on this turn."""
+
+    retryable = True
+
+
+class LlmError(BotError):
+    """The language model failed on this turn."""
 
     retryable = True
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Protocol
 
 import structlog
@@ -20,6 +20,12 @@ class Tools(Protocol):
     async def call(self, request: CallTool) -> ToolAnswered: ...
 
 
+class Llm(Protocol):
+    """See `bot.llm.client`."""
+
+    async def ask(self, request: AskLlm, said: Callable[[str], None]) -> LlmAnswered: ...
+
+
 class WorldServices:
     """Finished clients of one worker; a failure becomes an answer and a count."""
 
@@ -28,7 +34,7 @@ class WorldServices:
         *,
         understander: Understander | None,
         tools: Tools,
-        llm: Callable[[AskLlm], Awaitable[LlmAnswered]] | None,
+        llm: Llm | None,
         metrics: CallMetrics,
     ) -> None:
         self._understander = understander
@@ -54,12 +60,12 @@ class WorldServices:
             self._failed("tool", error)
             return ToolAnswered("error")
 
-    async def ask_llm(self, request: AskLlm) -> LlmAnswered:
-        """Ask the language model; without one the flow's own ladder goes on."""
+    async def ask_llm(self, request: AskLlm, said: Callable[[str], None]) -> LlmAnswered:
+        """Ask the language model, clause by clause; without one the flow's own ladder goes on."""
         if self._llm is None:
             return LlmAnswered("", failed=True)
         try:
-            return await self._llm(request)
+            return await self._llm.ask(request, said)
         except Exception as error:  # noqa: BLE001  # a client's fault must not end the call
             self._failed("llm", error)
             return LlmAnswered("", failed=True)

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 
 from bot.events import CallEvent, FlowState, TurnLatency
+from bot.flows.live import LiveFlow
 from telephony.leg import EndCause, LegStats
 
 _TURN_BUCKETS = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 5)
@@ -67,6 +68,21 @@ class CallMetrics:
     def failure(self, part: str, error: Exception) -> None:
         """A part failed and the call went on."""
         self._failures.labels(part, type(error).__name__).inc()
+
+
+class FlowCollector:
+    """Which version of the flow new calls get, and whether the file as it is now was refused."""
+
+    def __init__(self, live: LiveFlow) -> None:
+        self._live = live
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Tell as it is now; Prometheus' name for it."""
+        info = GaugeMetricFamily("zeng_flow_info", "The flow that new calls get", labels=["flow", "version"])
+        info.add_metric([self._live.current().id, self._live.version], 1)
+        refused = "1 while the flow file has mistakes and an older version is served"
+        yield info
+        yield GaugeMetricFamily("zeng_flow_refused", refused, value=float(self._live.problem is not None))
 
 
 class TaskCollector:

@@ -16,6 +16,7 @@ from pydantic_settings import (
 )
 
 from bot.errors import SettingsError
+from bot.llm.settings import LlmSettings
 from bot.models.settings import ModelSettings
 from bot.recognition.settings import RecogniserServerSettings, RecogniserSettings, UnderstandingSettings
 from telephony.settings import RtpSettings, SipSettings, WebRtcSettings
@@ -69,7 +70,7 @@ class FlowSettings(_Section):
 
     path: str = "klinika"  # a file, or the name of a flow that ships
     operator: str = ""  # a SIP address for the flow's `operator` variable; empty: refused politely
-    private_hosts: tuple[str, ...] = ()  # host:port that tools may reach though private
+    private_hosts: tuple[str, ...] = ()  # host, or host:port, that tools may call though it is private
 
 
 class RedisSettings(_Section):
@@ -99,6 +100,7 @@ class Settings(BaseSettings):
     recogniser: RecogniserSettings = RecogniserSettings()
     recogniser_server: RecogniserServerSettings = RecogniserServerSettings()
     understanding: UnderstandingSettings = UnderstandingSettings()
+    llm: LlmSettings = LlmSettings()
     speech: SpeechSettings = SpeechSettings()
     tts: TtsSettings = TtsSettings()
     flow: FlowSettings = FlowSettings()

@@ -20,11 +20,12 @@ from prometheus_client import CollectorRegistry, Gauge
 from bot.call import Call
 from bot.calls import Calls
 from bot.errors import BotError
+from bot.flows.live import LiveFlow
 from bot.log import set_up_logging
-from bot.metrics import CallMetrics, TaskCollector
+from bot.metrics import CallMetrics, FlowCollector, TaskCollector
 from bot.settings import Settings, load_settings
 from bot.worker_api import WorkerParts, WorkerStatus, worker_api
-from bot.worker_parts import call_services
+from bot.worker_parts import call_services, flow_path
 from telephony.rtp.factory import RtpMediaFactory
 from telephony.settings import RtpSettings
 from telephony.sip.endpoint import SipEndpoint, new_token, user_agent_config
@@ -60,12 +61,14 @@ class Worker:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         async with contextlib.AsyncExitStack() as stack:
-            services = await call_services(self._settings, CallMetrics(self._registry), stack)
+            live = LiveFlow(flow_path(self._settings.flow.path))
+            self._registry.register(FlowCollector(live))
+            services = await call_services(self._settings, live, CallMetrics(self._registry), stack)
             calls = Calls(capacity=self._settings.workers.calls, run=lambda leg: Call(leg, services).run())
             self._registry.register(TaskCollector(loop))
             await self._start_sip(calls, stack)
             webrtc = self._start_webrtc(calls, stack)
-            await self._start_api(calls, webrtc, stack)
+            await self._start_api(calls, webrtc, live, stack)
             # What stands now stays: the collector need not walk it again in the middle of a call.
             gc.collect()
             gc.freeze()
@@ -104,7 +107,9 @@ class Worker:
         stack.push_async_callback(endpoint.close)
         return endpoint
 
-    async def _start_api(self, calls: Calls, webrtc: WebRtcEndpoint | None, stack: contextlib.AsyncExitStack) -> None:
+    async def _start_api(
+        self, calls: Calls, webrtc: WebRtcEndpoint | None, live: LiveFlow, stack: contextlib.AsyncExitStack
+    ) -> None:
         async def offer(sdp: str) -> tuple[str, str]:
             assert webrtc is not None, "the edge sends no offers when [webrtc] is off"
             answer = await webrtc.offer(sdp)
@@ -112,7 +117,9 @@ class Worker:
 
         parts = WorkerParts(
             offer=offer,
-            status=lambda: WorkerStatus(capacity=calls.capacity, active=calls.active),
+            status=lambda: WorkerStatus(
+                capacity=calls.capacity, active=calls.active, flow_refused=str(live.problem) if live.problem else None
+            ),
             drain=calls.drain,
             registry=self._registry,
         )

@@ -25,6 +25,7 @@ class WorkerStatus(BaseModel):
 
     capacity: int
     active: int
+    flow_refused: str | None = None  # why the flow file as it is now is not served
 
 
 @dataclass(frozen=True, slots=True)

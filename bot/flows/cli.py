@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
+from time import perf_counter
 from typing import Annotated, NoReturn
-from zoneinfo import ZoneInfo
 
 import typer
 import yaml
 
-from bot.flows.actions import CallTool, HangUp, Say, SlotFilled, StateEntered, ToolAnswered, Transfer
 from bot.flows.compile import compile_flow
 from bot.flows.flow import Flow
 from bot.flows.graph import mermaid
 from bot.flows.loader import load_flow, read_flow, read_text
 from bot.flows.problems import FlowFileError, Problem, Severity
-from bot.flows.rehearsal import Rehearsal
 from bot.flows.schema import schema_text
+from bot.flows.svg import svg
+from bot.flows.terminal import converse
 from bot.flows.testing import Outcome, load_suite, run_suite
-from bot.flows.tools import ToolClient
 
 app = typer.Typer(help="Check, draw, test, try out and translate call flows.", no_args_is_help=True)
 
 _FLOW, _TEST = ".flow.yaml", ".test.yaml"
-_LOOPBACK = ("127.0.0.1", "localhost")
-_BAKU = ZoneInfo("Asia/Baku")
 
 FlowPath = Annotated[Path, typer.Argument(help="A flow file (*.flow.yaml).", show_default=False)]
 Paths = Annotated[list[Path], typer.Argument(help="Files, or folders to search.", show_default=False)]
@@ -41,38 +35,56 @@ def lint(
     paths: Paths, as_json: AsJson = False, strict: Annotated[bool, typer.Option(help="Fail on warnings too.")] = False
 ) -> None:
     """Find mistakes in flow files. Exits with 1 when there are errors."""
-    problems = [problem for path in _found(paths, _FLOW) for problem in _problems(path)]
+    found = list(_found(paths, _FLOW))
+    problems = [problem for path in found for problem in _problems(path)]
     if as_json:
         typer.echo(json.dumps([_as_dict(problem) for problem in problems], ensure_ascii=False, indent=2))
     else:
         for problem in problems:
             typer.echo(str(problem))
         typer.echo(_summary(problems), err=True)
-    if any(strict or problem.severity is Severity.ERROR for problem in problems):
+    if not found:
+        typer.echo(f"no *{_FLOW} in {', '.join(map(str, paths))}", err=True)
+    if not found or any(strict or problem.severity is Severity.ERROR for problem in problems):
         raise typer.Exit(1)
 
 
 @app.command()
-def graph(path: FlowPath) -> None:
-    """Print the flow as a Mermaid flowchart."""
-    typer.echo(mermaid(_loaded(path)), nl=False)
+def graph(
+    path: FlowPath,
+    as_svg: Annotated[bool, typer.Option("--svg", help="Draw it as SVG instead.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A file; one that ends in .svg is SVG.", show_default=False)
+    ] = None,
+) -> None:
+    """Draw the flow as a Mermaid flowchart, or as SVG."""
+    flow = _loaded(path)
+    drawn = svg(flow) if as_svg or (output is not None and output.suffix == ".svg") else mermaid(flow)
+    if output is None:
+        typer.echo(drawn, nl=False)
+    else:
+        output.write_text(drawn, encoding="utf-8")
 
 
 @app.command()
 def test(paths: Paths) -> None:
     """Run the tests (*.test.yaml) of flows. Exits with 1 when one fails."""
     outcomes: list[Outcome] = []
+    took_s = 0.0
     for path in _found(paths, _TEST):
         try:
-            suite, document = load_suite(path)
-            found = run_suite(load_flow(_flow_of(path)), suite, document)
+            (suite, document), flow = load_suite(path), load_flow(_flow_of(path))
         except FlowFileError as error:
             _fail(error)
+        began = perf_counter()
+        found = run_suite(flow, suite, document)
+        took_s += perf_counter() - began
         for outcome in found:
             _report(path, outcome)
         outcomes += found
     failed = sum(bool(outcome.failures) for outcome in outcomes)
-    typer.echo(f"{len(outcomes) - failed} passed, {failed} failed", err=True)
+    pace = f" in {took_s:.2f} s, {len(outcomes) / took_s:.0f} a second" if outcomes else ""
+    typer.echo(f"{len(outcomes) - failed} passed, {failed} failed{pace}", err=True)
     if failed or not outcomes:
         raise typer.Exit(1)
 
@@ -85,25 +97,9 @@ def chat(
     ] = None,
     variable: Annotated[list[str] | None, typer.Option(help="name=value of a flow variable.")] = None,
 ) -> None:
-    """Talk to a flow in the terminal: a line is speech, `#` and digits are keys, an empty line is silence."""
-    flow = _loaded(path)
+    """Talk to a flow in the terminal: a line is speech, `/1` presses keys, an empty line is silence."""
     variables = dict(pair.split("=", 1) for pair in variable or [] if "=" in pair)
-    tools = _HttpTools(flow, (*_LOOPBACK, *(private_host or [])))
-    call = Rehearsal(flow, at=datetime.now(_BAKU).replace(tzinfo=None), variables=variables, tools=tools)
-    call.start()
-    _show(call)
-    while call.ended is None:
-        try:
-            line = input("> ").strip()
-        except (EOFError, KeyboardInterrupt):
-            break
-        if line.startswith("#"):
-            call.press(line[1:] or "#")
-        elif line:
-            call.hear(line)
-        else:
-            call.wait()
-        _show(call)
+    converse(_loaded(path), variables=variables, private_hosts=tuple(private_host or ()))
 
 
 @app.command("compile")
@@ -177,35 +173,3 @@ def _report(path: Path, outcome: Outcome) -> None:
     typer.echo(f"{'FAIL' if outcome.failures else 'ok  '} {path.name}:{outcome.line}: {outcome.name}")
     for failure in outcome.failures:
         typer.echo(f"     {path}:{failure.line}: {failure.message}")
-
-
-def _show(call: Rehearsal) -> None:
-    for action in call.actions:
-        match action:
-            case Say(text=text):
-                typer.echo(text)
-            case Transfer(to=to):
-                typer.echo(f"[transfer to {to}]")
-            case HangUp(reason=reason):
-                typer.echo(f"[hang up: {reason.value}]")
-            case StateEntered(state=state, why=why):
-                typer.secho(f"[state {state}: {why}]", dim=True)
-            case SlotFilled(name=name, value=value):
-                typer.secho(f"[slot {name} = {value}]", dim=True)
-            case _:
-                pass
-
-
-class _HttpTools:
-    """Calls the real tools, one at a time, each on a loop of its own."""
-
-    def __init__(self, flow: Flow, private_hosts: tuple[str, ...]) -> None:
-        self._flow = flow
-        self._private_hosts = private_hosts
-
-    def __call__(self, call: CallTool) -> ToolAnswered:
-        return asyncio.run(self._call(call))
-
-    async def _call(self, call: CallTool) -> ToolAnswered:
-        async with ToolClient(secrets_by_name=os.environ, private_hosts=self._private_hosts) as client:
-            return await client.call(self._flow, call)

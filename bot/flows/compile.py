@@ -6,18 +6,17 @@ leads to them, which returns `{"route": <node>}`; the config branches on it, so 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from bot.flows.edges import edges
 from bot.flows.flow import Flow
+from bot.flows.offers import Deed, function_name, offers
 from bot.flows.states import CollectState, HangupState, LlmState, MenuState, State, TransferState
 from bot.flows.templates import Place, Template
-from bot.language.fold import plain
 
 _ROUTER = "Route the caller. Call exactly one function; do not answer yourself."
-_NODES = (MenuState, CollectState, LlmState, TransferState, HangupState)
+NODES = (MenuState, CollectState, LlmState, TransferState, HangupState)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +28,9 @@ class Compiled:
 
 
 def compile_flow(flow: Flow) -> Compiled:
-    """Translate a flow. Filters of templates are dropped: Pipecat's placeholders have none."""
+    """Translate a flow; `bot.flows.pipecat_handlers` supplies the handlers."""
     compiler = _Compiler(flow)
-    nodes = {name: compiler.node(name, state) for name, state in flow.states.items() if isinstance(state, _NODES)}
+    nodes = {name: compiler.node(name, state) for name, state in flow.states.items() if isinstance(state, NODES)}
     start = flow.start if flow.start in nodes else min(compiler.reach(flow.start), key=list(nodes).index)
     config = {"initial_node": start, "nodes": nodes, "global_functions": list(compiler.global_functions())}
     return Compiled(config, tuple(sorted(compiler.handlers)))
@@ -54,7 +53,7 @@ class _Compiler:
         todo = [name]
         while todo:
             state = todo.pop()
-            if isinstance(self._flow.states[state], _NODES):
+            if isinstance(self._flow.states[state], NODES):
                 found.add(state)
             elif state not in seen:
                 seen.add(state)
@@ -77,10 +76,10 @@ class _Compiler:
                 node |= self._collect(name, state)
             case LlmState():
                 node["task_messages"] = [_task(state.llm.task)]
-                node["functions"] = [self._function("finish", "The task is done.", state.then)]
+                node["functions"] = list(self._talk(state))
             case TransferState():
                 self.handlers.add("transfer")
-                hand_over = {"type": "function", "handler": "transfer", "to": _placeholders(state.transfer.to)}
+                hand_over = {"type": "function", "handler": "transfer", "state": name}
                 node["pre_actions"] = [*_actions(node), hand_over]
                 node["task_messages"] = [_task("The call is being transferred. Say nothing.")]
             case _:
@@ -92,19 +91,28 @@ class _Compiler:
         """Translate the global intents that lead somewhere; a language model repeats itself without help."""
         for name, intent in self._flow.intents.items():
             if intent.goto is not None:
-                yield self._function(f"global_{name}", intent.describe, intent.goto)
+                yield self._function(function_name("global", name), intent.describe, intent.goto)
 
     def _choices(self, state: MenuState) -> Iterator[dict[str, object]]:
         for choice in state.menu:
-            yield self._function(f"choose_{choice.intent}", self._flow.intents[choice.intent].describe, choice.then)
+            name = function_name("choose", choice.intent)
+            yield self._function(name, self._flow.intents[choice.intent].describe, choice.then)
         if state.yes is not None:
             yield self._function("answer_yes", "The caller says yes.", state.yes)
         if state.no is not None:
             yield self._function("answer_no", "The caller says no.", state.no)
 
+    def _talk(self, state: LlmState) -> Iterator[dict[str, object]]:
+        for offer in offers(self._flow, state).values():
+            if offer.deed is Deed.FINISH:
+                yield self._function(offer.function.name, offer.function.describe, state.then)
+            elif offer.deed in {Deed.FILL, Deed.CALL}:
+                self.handlers.add(offer.function.name)
+                yield {"name": offer.function.name}
+
     def _collect(self, name: str, state: CollectState) -> dict[str, object]:
         slot = self._flow.slots[state.collect]
-        handler = _ascii(f"set_{state.collect}")
+        handler = function_name("set", state.collect)
         self.handlers.add(handler)
         confirm = " Read the value back and have it confirmed first." if slot.confirm is not None else ""
         ask = _placeholders(state.say or slot.ask)
@@ -114,9 +122,8 @@ class _Compiler:
             "functions": [{"name": handler, "transition_to": self._branch([state.then, name])}],
         }
 
-    def _function(self, name: str, describe: str, target: str) -> dict[str, object]:
-        tool = _ascii(name)
-        if isinstance(self._flow.states[target], _NODES):
+    def _function(self, tool: str, describe: str, target: str) -> dict[str, object]:
+        if isinstance(self._flow.states[target], NODES):
             return {"name": tool, "transition_only": True, "description": describe, "transition_to": target}
         self.handlers.add(tool)
         return {"name": tool, "transition_to": self._branch([target])}
@@ -136,9 +143,9 @@ def _actions(node: Mapping[str, object]) -> list[object]:
 
 
 def _placeholders(text: Template) -> str:
-    return "".join(f"{{{{ {part.name} }}}}" if isinstance(part, Place) else part for part in text.parts)
+    return "".join(f"{{{{ {placeholder(part)} }}}}" if isinstance(part, Place) else part for part in text.parts)
 
 
-def _ascii(name: str) -> str:
-    """Name a function as language models take it: Latin letters, digits and underscores."""
-    return re.sub(r"[^a-z0-9_]", "_", plain(name))
+def placeholder(place: Place) -> str:
+    """Name a place, with its filters, as Pipecat's state knows it: in ASCII, and without filters of its own."""
+    return "__".join((function_name("v", place.name), *place.filters))

@@ -1,18 +1,20 @@
 """`FlowEngine`: runs a call flow. Sans-I/O and told the time; mutate, drain with `poll()`, wait until `timer_at()`.
 
 Rules come first (keys, phrases, slot parsers). What they do not understand goes to the understanding step, if there
-is one, which may choose an intent or a value of an enum slot and nothing else. Who answers late is ignored, and who
-does not answer at all is given up on, so that no fault outside keeps a caller waiting.
+is one, which may choose an intent or a value of an enum slot and nothing else; then to the language model, which may
+call the functions of the state. With the engine `llm` the model is asked first, and the rules are what is left when it
+fails. Who answers late is ignored, and who does not answer at all is given up on, so that no fault outside keeps a
+caller waiting.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
-from bot.flows import collecting, ladders, sufficiency, turns
+from bot.flows import calling, collecting, ladders, privacy, sufficiency, talking, turns
 from bot.flows.actions import (
-    CallTool,
     FlowAction,
     HangUpReason,
     LlmAnswered,
@@ -21,10 +23,9 @@ from bot.flows.actions import (
     Transfer,
     Understood,
 )
-from bot.flows.answers import value_at
 from bot.flows.clocks import Clock
 from bot.flows.flow import Flow
-from bot.flows.hearing import hints
+from bot.flows.hearing import hints, said_exactly
 from bot.flows.run import Phase, Run, Step, Visit
 from bot.flows.states import (
     CallState,
@@ -53,9 +54,10 @@ class FlowEngine:
         variables: Mapping[str, str],
         opened: Callable[[], datetime],
         understanding: bool = False,
+        llm: bool = False,
     ) -> None:
-        self._run = Run(flow, variables=variables, opened=opened)
-        self._understanding = understanding
+        """`understanding` and `llm` tell whether there is somebody to answer `Understand` and `AskLlm`."""
+        self._run = Run(flow, variables=variables, opened=opened, understanding=understanding, llm=llm)
         self._talking = False  # the caller
         self._entered = 0  # states, since the caller was last heard
         self._silences = 0  # since the caller was last heard
@@ -81,6 +83,10 @@ class FlowEngine:
     def interruptible(self) -> bool:
         """Whether the caller may speak over what is said in this state."""
         return self._run.interruptible
+
+    def is_personal(self, text: str) -> bool:
+        """Tell whether what the caller says here may hold a personal value, and must not be written down."""
+        return privacy.is_personal(self._run, text.strip())
 
     def timer_at(self) -> float | None:
         """Give when `handle_timer` is next due."""
@@ -117,13 +123,16 @@ class FlowEngine:
         run, text = self._run, text.strip()
         self._caller_is_there()
         if run.phase is Phase.THINKING and text:
-            self._add_to_question(text, now)
+            if said_exactly(run.flow, run.state, text) is None:
+                talking.add(run, text, now=now)
+            else:
+                self._listen_again()
         if run.phase is Phase.UNDERSTANDING and text:
             self._listen_again()
         if run.phase.awaits_caller and (run.interruptible or not run.speaking):
             run.clocks.stop(Clock.NO_INPUT, Clock.KEYS)
             run.entry.clear()
-            self._go(turns.take_words(run, text, understanding=self._understanding, now=now), now)
+            self._go(turns.take_words(run, text, now=now), now)
         self._await_caller(now)
 
     def suffices(self, text: str) -> bool:
@@ -136,7 +145,7 @@ class FlowEngine:
         if digit not in _KEYS:
             return
         self._caller_is_there()
-        if run.phase is Phase.UNDERSTANDING:
+        if run.phase in {Phase.UNDERSTANDING, Phase.THINKING} and turns.means_something(run, digit):
             self._listen_again()
         if run.phase.awaits_caller and not run.entry.is_late_finish(digit, now=now):
             run.clocks.stop(Clock.NO_INPUT)
@@ -147,7 +156,7 @@ class FlowEngine:
         """Take the answer to `Understand`."""
         if self._answers(Phase.UNDERSTANDING, request_id):
             self._listen_again()
-            self._go(turns.take_candidate(self._run, answer.intent), now)
+            self._go(turns.take_candidate(self._run, answer.intent, now=now), now)
             self._await_caller(now)
 
     def tool_answered(self, request_id: int, answer: ToolAnswered, *, now: float) -> None:
@@ -155,30 +164,33 @@ class FlowEngine:
         if not self._answers(Phase.CALLING, request_id):
             return
         state = self._run.state
+        if isinstance(state, LlmState):
+            talking.take_tool(self._run, answer, now=now)
+            return
         assert isinstance(state, CallState)
         tool = self._run.flow.tools[state.call]
-        for name, saved in tool.save.items():
-            value = value_at(answer.body, saved.path)
-            if value is not None:
-                self._run.keep(name, value, pii=saved.pii)
-            else:
-                self._run.values.pop(name, None)  # that of an earlier answer is not of this one
+        calling.keep(self._run, tool, answer)
         on = {**tool.on, **state.on}
         self._go(Step(on.get(answer.status) or on["error"], f"tool {answer.status}"), now)
 
+    def llm_said(self, request_id: int, clause: str) -> None:
+        """Take a clause of the answer to `AskLlm` that is still being written; it is said at once.
+
+        Not while the caller speaks: his words will be another question.
+        """
+        if self._answers(Phase.THINKING, request_id) and not self._talking:
+            talking.said(self._run, clause)
+
     def llm_answered(self, request_id: int, answer: LlmAnswered, *, now: float) -> None:
-        """Take the answer to `AskLlm`."""
-        if not self._answers(Phase.THINKING, request_id):
-            return
-        state = self._run.state
-        assert isinstance(state, LlmState)
-        self._listen_again()
-        self._run.emit_say(answer.text.strip())
-        if answer.failed:
-            self._go(Step(state.on_fail or state.then, "llm failed"), now)
-        elif answer.done or self._run.visit.llm_turns >= state.llm.max_turns:
-            self._go(Step(state.then, "llm done"), now)
-        self._await_caller(now)
+        """Take the answer to `AskLlm`, or the rest of it."""
+        if self._answers(Phase.THINKING, request_id):
+            self._listen_again()
+            if self._talking:
+                if not answer.calls:
+                    return
+                answer = replace(answer, text="")
+            self._go(talking.take(self._run, answer, lambda: turns.without_model(self._run, now=now), now=now), now)
+            self._await_caller(now)
 
     def transfer_failed(self, *, now: float) -> None:
         """Go on after a transfer that did not come about."""
@@ -230,20 +242,12 @@ class FlowEngine:
             case CollectState():
                 return collecting.begin(run, state)
             case CallState(call=tool):
-                self._call(tool, now)
+                calling.call(run, tool, now=now)
             case TransferState():
                 return self._transfer(state)
             case _:
                 run.hang_up(HangUpReason(state.hangup))
         return None
-
-    def _call(self, name: str, now: float) -> None:
-        run = self._run
-        tool = run.flow.tools[name]
-        if tool.filler is not None:
-            run.say(tool.filler)
-        request = run.next_request(Phase.CALLING, answer_at=now + tool.answer_timeout_s)
-        run.output.append(CallTool(request, name, {key: text.render(run.values) for key, text in tool.send.items()}))
 
     def _transfer(self, state: TransferState) -> Step | None:
         to = state.transfer.to.render(self._run.values).strip()
@@ -280,12 +284,6 @@ class FlowEngine:
                 self.tool_answered(request, ToolAnswered("error"), now=now)
             case _:
                 self.llm_answered(request, LlmAnswered("", failed=True), now=now)
-
-    def _add_to_question(self, text: str, now: float) -> None:
-        """Put what the caller adds to the question that the language model has not answered yet."""
-        state = self._run.state
-        assert isinstance(state, LlmState)
-        turns.ask_llm(self._run, state, f"{self._run.asked} {text}", now=now)
 
     def _answers(self, phase: Phase, request_id: int) -> bool:
         return self._run.phase is phase and self._run.request_id == request_id

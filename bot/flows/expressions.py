@@ -222,7 +222,14 @@ class _Parser:
             raise self._error(f"{word!r} is missing")
 
     def _error(self, what: str) -> ExpressionError:
-        return ExpressionError(f"the condition `{self._text}` cannot be read: {what}")
+        return _unreadable(self._text, what)
+
+
+def _unreadable(text: str, what: str) -> ExpressionError:
+    return ExpressionError(
+        f"the condition `{text}` cannot be read, {what}: use names, 'texts', numbers, == != < <= > >=, in, and, or, "
+        "not and the functions in docs/flows.md"
+    )
 
 
 def _tokens(text: str) -> Iterator[str]:
@@ -230,7 +237,7 @@ def _tokens(text: str) -> Iterator[str]:
     while at < end:
         match = _TOKEN.match(text, at)
         if match is None:
-            raise ExpressionError(f"the condition `{text}` cannot be read: {text[at:].strip()[:10]!r} is not expected")
+            raise _unreadable(text, f"{text[at:].strip()[:10]!r} is not expected")
         yield match[0].strip()
         at = match.end()
 

@@ -29,23 +29,28 @@ class LiveFlow:
         return self._version
 
     def current(self) -> Flow:
-        """Give the flow for a new call; reads the file again only when its time or size has changed."""
-        stamp = _stamp(self._path)
-        if stamp != self._stamp:
-            self._stamp = stamp
-            self._reload()
+        """Give the flow for a new call."""
         return self._flow
 
-    def _reload(self) -> None:
+    def refresh(self) -> bool:
+        """Read the file again if its time or size has changed; tells whether there is a new version.
+
+        Takes a tenth of a second of work when it has, so not in an event loop that carries calls.
+        """
+        stamp = _stamp(self._path)
+        if stamp == self._stamp:
+            return False
+        self._stamp = stamp
         log = _log.bind(file=str(self._path))
         try:
             self._flow, self._version = _load(self._path)
         except FlowFileError as error:
             self.problem = error
-            log.warning("flow refused, the old one stays", version=self._version, problems=str(error))
-        else:
-            self.problem = None
-            log.info("flow loaded", version=self._version)
+            log.warning("flow refused, calls go on with the old one", version=self._version, problems=str(error))
+            return False
+        self.problem = None
+        log.info("flow loaded, new calls get it", version=self._version)
+        return True
 
 
 def _load(path: Path) -> tuple[Flow, str]:

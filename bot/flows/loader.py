@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path as FilePath
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from bot.flows.flow import Flow
 from bot.flows.lint import lint
 from bot.flows.problems import FlowFileError, Problem, Severity
+from bot.flows.remedies import choice, explained, unknown_key
 from bot.flows.source import Document, Path, Value, parse_document
 
 LIBRARY = FilePath(__file__).parent / "library"
 _INCLUDES = LIBRARY / "includes"
 _INCLUDED = ("intents", "slots", "tools", "variables", "states")
-# pydantic puts the tag of a union and the word for a key into the path of an error.
-_REMEDIES = {
-    "extra_forbidden": "Remove the key, or correct its spelling.",
-    "missing": "Add the key.",
-    "state_kind": "Split the state in two.",
-}
 
 
 def load_flow(path: FilePath) -> Flow:
@@ -55,11 +52,22 @@ def read_flow(text: str, *, file: str) -> tuple[Flow | None, list[Problem]]:
         data = _with_includes(document)
     except FlowFileError as error:
         return None, list(error.problems)
+    empty = [_placed(problem, document) for problem in _empty(document.data)]
     try:
         flow = Flow.model_validate(data)
     except ValidationError as error:
-        return None, problems_from(error, document)
-    return flow, [_placed(problem, document) for problem in lint(flow)]
+        found = problems_from(error, document, Flow)
+        return None, [*empty, *(problem for problem in found if problem.path not in {other.path for other in empty})]
+    return flow, [*empty, *(_placed(problem, document) for problem in lint(flow))]
+
+
+def _empty(value: Value, path: Path = ()) -> Iterator[Problem]:
+    """Find keys without a value: `say:` with nothing after it, or with a `#` that made the rest a comment."""
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        if inner is None:
+            what = f"{'.'.join(map(str, (*path, key)))} has no value"
+            yield Problem("no-value", what, "Write one, in quotes if it begins with #, or remove it.", (*path, key))
+        yield from _empty(inner, (*path, key))
 
 
 def _with_includes(document: Document) -> dict[str, Value]:
@@ -89,27 +97,28 @@ def _merged(own: Value, included: Value) -> Value:
     return {**included, **own} if isinstance(own, dict) else (included if own is None else own)
 
 
-def problems_from(error: ValidationError, document: Document) -> list[Problem]:
+def problems_from(error: ValidationError, document: Document, model: type[BaseModel]) -> list[Problem]:
     """Turn what pydantic found into problems with their lines."""
     found = [(_in_document(details["loc"], document), details) for details in error.errors(include_url=False)]
     places = [place for place, _ in found]
     return [
-        _placed(_problem_of(place, details["type"], details["loc"], details["msg"]), document)
+        _placed(_problem_of(place, details, model), document)
         for place, details in found
         # a list that lost a bad item is also reported as too short
         if details["type"] != "too_short" or not any(place == other[: len(place)] for other in places if other != place)
     ]
 
 
-def _problem_of(place: Path, kind: str, location: Path, message: str) -> Problem:
+def _problem_of(place: Path, details: ErrorDetails, model: type[BaseModel]) -> Problem:
+    kind, location, context = details["type"], details["loc"], details.get("ctx", {})
+    if kind == "extra_forbidden":
+        what, remedy = unknown_key(str(location[-1]), model)
+    elif kind == "literal_error":
+        what, remedy = choice(details["input"], str(context["expected"]))
+    else:
+        what, remedy = explained(kind, location, details["msg"], context)
     name = ".".join(map(str, place)) or "the file"
-    what, _, remedy = message.removeprefix("Value error, ").partition(": ")
-    if kind == "missing":
-        what = f"the key {location[-1]!r} is missing"
-    elif kind == "extra_forbidden":
-        what = f"the key {location[-1]!r} is not known"
-    fix = f"{remedy[:1].upper()}{remedy[1:]}." if remedy else _REMEDIES.get(kind, "Correct the value.")
-    return Problem(kind.replace("_", "-"), f"{name}: {what}", fix, place)
+    return Problem(kind.replace("_", "-"), f"{name}: {what}", remedy, place)
 
 
 def _in_document(location: Path, document: Document) -> Path:

@@ -45,6 +45,11 @@ def scripted(answers: Mapping[str, Sequence[ToolAnswered]]) -> Callable[[CallToo
     return answer
 
 
+def _in_order(answers: Sequence[LlmAnswered]) -> Callable[[AskLlm], LlmAnswered]:
+    left = list(answers)
+    return lambda _: left.pop(0) if left else LlmAnswered("", failed=True)
+
+
 class Rehearsal:
     """One rehearsed call. Tools that are not given fail; so does the language model when its answers are used up."""
 
@@ -55,18 +60,22 @@ class Rehearsal:
         at: datetime,
         variables: Mapping[str, str] | None = None,
         tools: Callable[[CallTool], ToolAnswered] = failing,
-        llm: Sequence[LlmAnswered] = (),
+        llm: Sequence[LlmAnswered] | Callable[[AskLlm], LlmAnswered] | None = None,
         understand: Callable[[Understand], Understood] | None = None,
     ) -> None:
         self.engine = FlowEngine(
-            flow, variables=variables or {}, opened=lambda: at, understanding=understand is not None
+            flow,
+            variables=variables or {},
+            opened=lambda: at,
+            understanding=understand is not None,
+            llm=llm is not None,
         )
         self.now = 0.0
         self.actions: list[FlowAction] = []  # of the last turn
         self.calls: list[CallTool] = []
         self.ended: HangUp | Transfer | None = None
         self._tools = tools
-        self._llm = list(llm)
+        self._llm = llm if callable(llm) else _in_order(llm or ())
         self._understand = understand
 
     @property
@@ -130,8 +139,7 @@ class Rehearsal:
                 case Understand() if self._understand is not None:
                     self.engine.understood(action.request_id, self._understand(action), now=self.now)
                 case AskLlm():
-                    answer = self._llm.pop(0) if self._llm else LlmAnswered("", failed=True)
-                    self.engine.llm_answered(action.request_id, answer, now=self.now)
+                    self.engine.llm_answered(action.request_id, self._llm(action), now=self.now)
                 case HangUp() | Transfer():
                     self.ended = action
                 case _:

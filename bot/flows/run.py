@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum
 
-from bot.flows.actions import FlowAction, HangUp, HangUpReason, Say, SlotFilled
+from bot.flows.actions import FlowAction, HangUp, HangUpReason, LlmTurn, Say, SlotFilled
 from bot.flows.clocks import Clock, Clocks
 from bot.flows.expressions import Expression
 from bot.flows.flow import Flow
@@ -53,13 +53,33 @@ class Visit:
     misses: int = 0
     refusals: int = 0
     llm_turns: int = 0
+    rounds: int = 0  # of functions that the language model called for this turn
+    talk: list[LlmTurn] = field(default_factory=list[LlmTurn])  # with the language model
+    answer: list[str] = field(default_factory=list[str])  # what was said of an answer that is not over
+
+
+def personal_names(flow: Flow) -> frozenset[str]:
+    """Name the values that are masked wherever they are written down."""
+    saved = (name for tool in flow.tools.values() for name, kept in tool.save.items() if kept.pii)
+    return frozenset((*(name for name, slot in flow.slots.items() if slot.pii), *saved))
 
 
 class Run:
     """The values, the clocks and the output of one call. Decides nothing: `turns`, `collecting` and `ladders` do."""
 
-    def __init__(self, flow: Flow, *, variables: Mapping[str, str], opened: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        flow: Flow,
+        *,
+        variables: Mapping[str, str],
+        opened: Callable[[], datetime],
+        understanding: bool = False,
+        llm: bool = False,
+    ) -> None:
         self.flow = flow
+        # what there is besides the rules; a flow of engine `rules` has nothing else
+        self.understanding = understanding and flow.engine != "rules"
+        self.llm = llm and flow.engine != "rules"
         self.values: dict[str, str] = dict(flow.variables)
         self.values.update((name, value) for name, value in variables.items() if name in flow.variables)
         self.output: deque[FlowAction] = deque()
@@ -71,8 +91,10 @@ class Run:
         self.candidate = ""
         self.offered: dict[str, str] = {}  # values of `also`, for states to come
         self.asked = ""  # the caller's words that the understanding step or the language model has
+        self.tool = ""  # that was called last
         self.speaking = False
         self.request_id = 0
+        self.personal = personal_names(flow)
         self._opened = opened
         self._functions = functions(flow.calendar, opened)
 
@@ -95,10 +117,11 @@ class Run:
 
     def say(self, text: Template, more: Mapping[str, str] = _NOTHING, *, interruptible: bool | None = None) -> None:
         """Say a prompt with the values as they are now, and `more`."""
-        rendered = text.render(self._shown({**self.values, **more})).strip()
-        self.emit_say(rendered, interruptible=interruptible, cacheable=text.is_fixed)
+        values = self.shown({**self.values, **more})
+        masked = text.render(values, masked=self.personal).strip() if text.names() & self.personal else None
+        self.emit_say(text.render(values).strip(), interruptible=interruptible, cacheable=text.is_fixed, masked=masked)
 
-    def _shown(self, values: Mapping[str, str]) -> Mapping[str, str]:
+    def shown(self, values: Mapping[str, str]) -> Mapping[str, str]:
         """Name the values of enum slots as they are said."""
         labels = {
             name: slot.values[values[name]].say or values[name].replace("_", " ")
@@ -107,11 +130,13 @@ class Run:
         }
         return {**values, **labels}
 
-    def emit_say(self, text: str, *, interruptible: bool | None = None, cacheable: bool = False) -> None:
+    def emit_say(
+        self, text: str, *, interruptible: bool | None = None, cacheable: bool = False, masked: str | None = None
+    ) -> None:
         """Say a text; nothing when it is empty."""
         if text:
             may_interrupt = self.interruptible if interruptible is None else interruptible
-            self.output.append(Say(text, may_interrupt, cacheable))
+            self.output.append(Say(text, may_interrupt, cacheable, masked))
             self.speaking = True
             self.clocks.stop(Clock.NO_INPUT)
 

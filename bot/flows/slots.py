@@ -109,5 +109,7 @@ class Slot(BaseModel):
             try:
                 re.compile(self.pattern)
             except re.error as error:
-                raise ValueError(f"`pattern` is no regular expression: {error}") from None
+                raise ValueError(
+                    f"`pattern` is no regular expression ({error}): correct it, such as '[0-9]{{4}}'"
+                ) from None
         return self

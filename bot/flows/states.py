@@ -121,11 +121,13 @@ class CallState(BaseModel):
 
 
 class LlmTask(BaseModel):
-    """What the language model is to do, and for how many turns at most."""
+    """What the language model is to do, for how many turns at most, and what it may fill and call meanwhile."""
 
     model_config = _STRICT
 
     task: str = Field(min_length=1)
+    slots: tuple[Identifier, ...] = ()  # checked as ever, and never confirmed
+    tools: tuple[Identifier, ...] = ()
     max_turns: int = Field(default=6, ge=1, le=30)
 
 

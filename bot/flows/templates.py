@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from bot.flows.filters import FILTERS
+
+MASK = "•••"  # stands for a personal value, and tells nothing of its length
 
 _PLACE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _INSIDE = re.compile(r"\s*(?P<name>[^\W\d]\w*)\s*(?P<filters>(?:\|\s*[a-z_]+\s*)*)")
@@ -48,9 +50,12 @@ class Template:
         """Give the slots and variables that it shows."""
         return frozenset(part.name for part in self.parts if isinstance(part, Place))
 
-    def render(self, values: Mapping[str, str]) -> str:
-        """Fill in the values; what has none is left out."""
-        return "".join(part if isinstance(part, str) else _filled(part, values) for part in self.parts)
+    def render(self, values: Mapping[str, str], *, masked: Set[str] = frozenset()) -> str:
+        """Fill in the values; what has none is left out, and what is `masked` is not shown."""
+        return "".join(
+            part if isinstance(part, str) else MASK if part.name in masked else _filled(part, values)
+            for part in self.parts
+        )
 
 
 def _parts(text: str) -> list[str | Place]:

@@ -14,7 +14,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from bot.flows.actions import HangUp, LlmAnswered, ToolAnswered, Transfer, Understand, Understood
+from bot.flows.actions import HangUp, LlmAnswered, LlmCall, ToolAnswered, Transfer, Understand, Understood
 from bot.flows.flow import Flow
 from bot.flows.loader import problems_from, read_text
 from bot.flows.problems import FlowFileError
@@ -50,6 +50,7 @@ class Reply(BaseModel):
     text: str = ""
     done: bool = False
     failed: bool = False
+    calls: dict[str, Annotated[str, BeforeValidator(_as_text)]] = Field(default_factory=dict[str, str])  # name: value
 
 
 class Expectation(BaseModel):
@@ -96,7 +97,7 @@ class Scenario(BaseModel):
     mock: dict[str, Annotated[tuple[Mock, ...], BeforeValidator(_as_list)]] = Field(
         default_factory=dict[str, tuple[Mock, ...]]
     )
-    llm: tuple[Reply, ...] = ()
+    llm: tuple[Reply, ...] | None = None  # what the language model answers, in order; None: there is none
     understand: dict[str, str] | None = None  # what the understanding step makes of which words
     greeting: tuple[Expectation, ...] = ()
     turns: tuple[Turn, ...] = ()
@@ -134,7 +135,7 @@ def load_suite(path: FilePath) -> tuple[Suite, Document]:
     try:
         return Suite.model_validate(document.data), document
     except ValidationError as error:
-        raise FlowFileError(problems_from(error, document)) from None
+        raise FlowFileError(problems_from(error, document, Suite)) from None
 
 
 def run_suite(flow: Flow, suite: Suite, document: Document) -> list[Outcome]:
@@ -166,7 +167,7 @@ def run_scenario(
         tools=scripted(
             {name: [ToolAnswered(mock.status, mock.body) for mock in mocks] for name, mocks in scenario.mock.items()}
         ),
-        llm=[LlmAnswered(reply.text, reply.done, reply.failed) for reply in scenario.llm],
+        llm=None if scenario.llm is None else [_answered(reply) for reply in scenario.llm],
         understand=_understanding(scenario.understand),
     )
     call.start()
@@ -178,6 +179,11 @@ def run_scenario(
         watch(call)
         for number, expected in enumerate(turn.expect):
             yield from ((("turns", index, "expect", number, *path), what) for path, what in _check(call, expected))
+
+
+def _answered(reply: Reply) -> LlmAnswered:
+    calls = tuple(LlmCall(name, value) for name, value in reply.calls.items())
+    return LlmAnswered(reply.text, reply.done, reply.failed, calls)
 
 
 def _take(call: Rehearsal, turn: Turn) -> None:

@@ -61,7 +61,8 @@ class ToolClient:
     """Calls the tools of flows.
 
     `secrets_by_name` is what `auth: env:NAME` may name, usually `os.environ`; `private_hosts` are the hosts that may
-    have private addresses; `tls` trusts other certificates than those of certifi.
+    have private addresses, for all ports or, as `crm.local:8443`, for one; `tls` trusts other certificates than those
+    of certifi.
     """
 
     def __init__(
@@ -151,10 +152,11 @@ class ToolClient:
     async def _checked_address(self, url: str) -> str:
         parts = urlsplit(url)
         host = parts.hostname or ""
-        addresses = await self._resolver(host, parts.port or (443 if parts.scheme == "https" else 80))
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        addresses = await self._resolver(host, port)
         if not addresses:
             raise _ToolError(f"{host} has no address")
-        if host not in self._private_hosts:
+        if not {host, f"{host}:{port}"} & self._private_hosts:
             for address in addresses:
                 if not is_public(address):
                     raise _ToolError(f"{host} is at the private address {address}: name it in [flow] private_hosts")

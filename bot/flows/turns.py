@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bot.flows import collecting
-from bot.flows.actions import AskLlm, Understand
+from bot.flows import collecting, talking
+from bot.flows.actions import Understand
 from bot.flows.clocks import Clock
 from bot.flows.flow import Intent
 from bot.flows.hearing import candidates, enum_value, global_intents, said_exactly, said_nearly
@@ -16,21 +16,28 @@ from bot.flows.values import NO_KEY, YES_KEY, takes_one_key, value_from_keys
 from bot.language.inverse.answers import parse_yes_no
 
 _UNDERSTANDING_LIMIT_S = 8.0
-_LLM_LIMIT_S = 30.0
 
 
-def take_words(run: Run, text: str, *, understanding: bool, now: float) -> Step | None:
+def take_words(run: Run, text: str, *, now: float) -> Step | None:
     """Take what the caller said; empty when it was not recognised."""
     state = run.state
     if isinstance(state, LlmState):
         return _talk(run, state, text, now)
     if not text:
         return no_match(run)
-    by_rules = not (understanding and run.flow.engine == "llm" and isinstance(state, MenuState))
     if isinstance(state, MenuState):
         run.offered.clear()
         collecting.offer(run, state.also, text)
-    if by_rules and (intent := said_exactly(run.flow, state, text)):
+    if run.llm and run.flow.engine == "llm" and run.phase is Phase.LISTENING:
+        talking.ask(run, text, now=now)
+        return None
+    return by_rules(run, text, now=now)
+
+
+def by_rules(run: Run, text: str, *, now: float) -> Step | None:
+    """Take words by phrases and slot parsers; what these do not know goes to whoever there is to ask."""
+    state = run.state
+    if intent := said_exactly(run.flow, state, text):
         return _follow(run, intent)
     if isinstance(state, MenuState) and (answered := _yes_or_no(state, text)):
         return answered
@@ -38,26 +45,33 @@ def take_words(run: Run, text: str, *, understanding: bool, now: float) -> Step 
         value = None if run.phase is Phase.CONFIRMING else collecting.hear(run, state, text)
         if value is not None or run.phase is Phase.CONFIRMING:
             return collecting.take(run, state, value) if value else collecting.confirm(run, state, text)
-    if by_rules and (intent := said_nearly(run.flow, state, text)):
+    if intent := said_nearly(run.flow, state, text):
         return _follow(run, intent)
-    options = candidates(run.flow, state) if understanding else ()
-    if not options:
-        return no_match(run)
+    options = candidates(run.flow, state) if run.understanding else ()
     run.asked = text
+    if not options:
+        return _ask_model(run, now)
     request = run.next_request(Phase.UNDERSTANDING, answer_at=now + _UNDERSTANDING_LIMIT_S)
     run.output.append(Understand(request, text, options))
     return None
 
 
-def take_candidate(run: Run, name: str | None) -> Step | None:
+def take_candidate(run: Run, name: str | None, *, now: float) -> Step | None:
     """Take the choice of the understanding step; what was not among its candidates is none."""
     state = run.state
     if name is None or name not in {candidate.name for candidate in candidates(run.flow, state)}:
-        return no_match(run)
+        return _ask_model(run, now)
     value = enum_value(name)
     if value is not None and isinstance(state, CollectState):
         return collecting.take(run, state, value)
     return _follow(run, name)
+
+
+def without_model(run: Run, *, now: float) -> Step | None:
+    """Take the caller's words again where the language model made nothing of them, or did not answer."""
+    if run.flow.engine == "llm":
+        return by_rules(run, run.asked, now=now)
+    return no_match(run)
 
 
 def take_key(run: Run, key: str, *, now: float) -> Step | None:
@@ -75,6 +89,16 @@ def take_key(run: Run, key: str, *, now: float) -> Step | None:
     return _press(run, key)
 
 
+def means_something(run: Run, key: str) -> bool:
+    """Tell whether a key is taken here, so that what is still being understood or answered does not matter."""
+    state = run.state
+    slot = run.flow.slots[state.collect] if isinstance(state, CollectState) else None
+    if slot is not None and (slot.dtmf is not None or takes_one_key(slot)):
+        return True
+    choices = state.menu if isinstance(state, MenuState) else ()
+    return key in {part.dtmf for part in (*choices, *global_intents(run.flow).values())}
+
+
 def keys_ended(run: Run) -> Step | None:
     """Take the digits so far, when no further key came in time."""
     state = run.state
@@ -83,11 +107,12 @@ def keys_ended(run: Run) -> Step | None:
     return _entered(run, slot, run.entry.close(slot.dtmf or Keypad()))
 
 
-def ask_llm(run: Run, state: LlmState, text: str, *, now: float) -> None:
-    """Ask the language model to answer the caller."""
-    run.asked = text
-    request = run.next_request(Phase.THINKING, answer_at=now + _LLM_LIMIT_S)
-    run.output.append(AskLlm(request, text, state.llm.task))
+def _ask_model(run: Run, now: float) -> Step | None:
+    """Ask the language model what no rule knew, where it was not asked first."""
+    if not run.llm or run.flow.engine == "llm":
+        return no_match(run)
+    talking.ask(run, run.asked, now=now)
+    return None
 
 
 def _yes_or_no(state: MenuState, text: str) -> Step | None:
@@ -101,7 +126,7 @@ def _talk(run: Run, state: LlmState, text: str, now: float) -> Step | None:
         return _follow(run, intent)
     if text:
         run.visit.llm_turns += 1
-        ask_llm(run, state, text, now=now)
+        talking.ask(run, text, now=now)
     return None
 
 

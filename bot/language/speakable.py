@@ -30,6 +30,7 @@ _RULES: tuple[Rule, ...] = (
     *phone.RULES,
     *dates.RULES,
     *times.RULES,
+    *quantities.RATES,
     *money.RULES,
     *quantities.RULES,
     *roman.RULES,
@@ -43,7 +44,7 @@ _SPACE_BEFORE_MARK = re.compile(r"\s+(?=[,.;:!?](?:\s|$))")
 def speakable(text: str) -> str:
     """Write out everything in `text` that is not already words; plain words stay as they are."""
     spoken = _once(text)
-    while spoken != text:  # `%24/7` needs a second pass: a mark between digits comes to stand between words
+    while spoken != text:  # `%24/7` and `60 km/saat` need a second pass
         text, spoken = spoken, _once(spoken)
     return spoken
 

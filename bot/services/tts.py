@@ -60,6 +60,7 @@ class SpeechService(TTSService):
         self._on_failure = on_failure
         self._turn_id: str | None = None
         self._cacheable = False
+        self._personal = False
 
     def can_generate_metrics(self) -> bool:
         """Pipecat may time this service."""
@@ -70,6 +71,7 @@ class SpeechService(TTSService):
         if isinstance(frame, TTSSpeakFrame):
             self._turn_id = frame.metadata.get("turn_id")
             self._cacheable = bool(frame.metadata.get("cacheable"))
+            self._personal = bool(frame.metadata.get("personal"))
         await super().process_frame(frame, direction)
 
     def create_context_id(self) -> str:
@@ -89,7 +91,11 @@ class SpeechService(TTSService):
         request = SpeechRequest(
             text=spoken,
             voice=self._speaker_voice,
-            conversation=ConversationContext(id=self._conversation_id, turn_id=context_id),
+            conversation=ConversationContext(
+                id=self._conversation_id,
+                turn_id=context_id,
+                mode="none" if self._personal else "auto",  # what is personal the server is not to remember
+            ),
         )
         kept = bytearray()
         try:

@@ -53,6 +53,7 @@ class WebParts:
     offer: Callable[[str], Awaitable[Answered]]
     ready: Callable[[], str | None]  # None: ready; else what is missing
     metrics: Callable[[], Awaitable[bytes]]
+    flow_refused: Callable[[], str | None] = lambda: None  # why the flow file as it is now is not served
 
 
 def web_app(parts: WebParts) -> FastAPI:
@@ -77,7 +78,8 @@ def web_app(parts: WebParts) -> FastAPI:
     async def readyz() -> Response:  # pyright: ignore[reportUnusedFunction]
         missing = parts.ready()
         if missing is None:
-            return JSONResponse({"status": "ready"})
+            refused = parts.flow_refused()
+            return JSONResponse({"status": "ready"} | ({"flow_refused": refused} if refused else {}))
         return JSONResponse({"status": "not ready", "detail": missing}, status_code=503)
 
     @app.get("/metrics")

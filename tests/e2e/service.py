@@ -61,7 +61,7 @@ class RunningService:
 
 
 @contextmanager
-def running_service(folder: Path, *arguments: str, **settings: str) -> Iterator[RunningService]:
+def running_service(folder: Path, *arguments: str, command: str = "demo", **settings: str) -> Iterator[RunningService]:
     """Start it, yield it once its banner is out, and end it by Ctrl-C; a dirty end fails the test."""
     log = folder / "service.log"
     environment = {
@@ -76,7 +76,7 @@ def running_service(folder: Path, *arguments: str, **settings: str) -> Iterator[
     }
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "bot.cli", "demo", "--log-level", "INFO", *arguments],
+            [sys.executable, "-m", "bot.cli", command, "--log-level", "INFO", *arguments],
             cwd=ROOT,
             env=environment,
             stdout=stream,

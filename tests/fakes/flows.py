@@ -50,7 +50,7 @@ def rehearse(
     at: datetime = MONDAY_NOON,
     variables: Mapping[str, str] | None = None,
     tools: Mapping[str, Sequence[ToolAnswered]] | None = None,
-    llm: Sequence[LlmAnswered] = (),
+    llm: Sequence[LlmAnswered] | None = None,
 ) -> Rehearsal:
     """Start a call through a small flow."""
     call = Rehearsal(flow_of(text), at=at, variables=variables, tools=scripted(tools or {}), llm=llm)

@@ -10,7 +10,7 @@ from bot.flows.flow import Flow
 from bot.flows.functions import ARITY, NEEDS_CALENDAR
 from bot.flows.problems import Problem, Severity
 from bot.flows.source import Path
-from bot.flows.states import CallState, CollectState, MenuState
+from bot.flows.states import CallState, CollectState, LlmState, MenuState
 from bot.flows.texts import conditions, texts
 
 _NO_TEXT = frozenset({"text", "fin"})
@@ -55,14 +55,33 @@ def _definitions(flow: Flow) -> Iterator[Problem]:
                     yield _unknown("slot", slot, flow.slots, ("states", name, "collect"))
             case CallState(call=tool) if tool not in flow.tools:
                 yield _unknown("tool", tool, flow.tools, ("states", name, "call"))
-            case MenuState(menu=choices, also=also):
-                for index, other in enumerate(also):
-                    yield from _also(flow, "", other, ("states", name, "also", index))
-                for index, choice in enumerate(choices):
-                    if choice.intent not in flow.intents:
-                        yield _unknown("intent", choice.intent, flow.intents, ("states", name, "menu", index, "intent"))
+            case MenuState():
+                yield from _choices(flow, state, ("states", name))
+            case LlmState():
+                yield from _given_to_llm(flow, state, ("states", name, "llm"))
             case _:
                 pass
+
+
+def _choices(flow: Flow, state: MenuState, path: Path) -> Iterator[Problem]:
+    for index, other in enumerate(state.also):
+        yield from _also(flow, "", other, (*path, "also", index))
+    for index, choice in enumerate(state.menu):
+        if choice.intent not in flow.intents:
+            yield _unknown("intent", choice.intent, flow.intents, (*path, "menu", index, "intent"))
+
+
+def _given_to_llm(flow: Flow, state: LlmState, path: Path) -> Iterator[Problem]:
+    for index, tool in enumerate(state.llm.tools):
+        if tool not in flow.tools:
+            yield _unknown("tool", tool, flow.tools, (*path, "tools", index))
+    for index, name in enumerate(state.llm.slots):
+        slot = flow.slots.get(name)
+        if slot is None:
+            yield _unknown("slot", name, flow.slots, (*path, "slots", index))
+        elif slot.confirm is not None:
+            what = f"the language model would fill {name!r} without having it confirmed"
+            yield Problem("unconfirmed-by-llm", what, "Collect it in a state of its own.", (*path, "slots", index))
 
 
 def _also(flow: Flow, slot: str, other: str, path: Path) -> Iterator[Problem]:
@@ -110,6 +129,10 @@ def _doubles(flow: Flow) -> Iterator[Problem]:
 def _unused(flow: Flow) -> Iterator[Problem]:
     collected = {state.collect for state in flow.states.values() if isinstance(state, CollectState)}
     called = {state.call for state in flow.states.values() if isinstance(state, CallState)}
+    for state in flow.states.values():
+        if isinstance(state, LlmState):
+            collected |= set(state.llm.slots)
+            called |= set(state.llm.tools)
     chosen = {c.intent for state in flow.states.values() if isinstance(state, MenuState) for c in state.menu}
     chosen |= {name for name, intent in flow.intents.items() if intent.is_global}
     for section, defined, used in (

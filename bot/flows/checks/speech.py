@@ -9,6 +9,7 @@ from bot.flows.problems import Problem, Severity
 from bot.flows.slots import Slot
 from bot.flows.source import Path
 from bot.flows.states import LlmState, MenuState
+from bot.flows.templates import Template
 from bot.flows.texts import prompts
 from bot.language.inverse.answers import parse_yes_no
 
@@ -29,17 +30,27 @@ def check_speech(flow: Flow) -> Iterator[Problem]:
     for name, slot in flow.slots.items():
         yield from _slot(name, slot, ("slots", name))
     for path, text in prompts(flow):
-        if not text.text.strip():
-            yield Problem("empty-prompt", "a prompt is empty", "Write what the bot says.", path)
-        if len(text.text) > _LONGEST_PROMPT:
-            what = f"a prompt has {len(text.text)} characters; callers stop listening after {_LONGEST_PROMPT}"
-            yield Problem("long-prompt", what, "Shorten or split it.", path, Severity.WARNING)
+        yield from _prompt(text, path)
     if flow.disclosure is None:
         what = "the caller is not told that he talks to a machine and may be recorded"
         yield Problem("no-disclosure", what, "Add `disclosure`.", (), Severity.WARNING)
 
 
+def _prompt(text: Template, path: Path) -> Iterator[Problem]:
+    if not text.text.strip():
+        yield Problem("empty-prompt", "a prompt is empty", "Write what the bot says.", path)
+    if any(set("{}") & set(part) for part in text.parts if isinstance(part, str)):
+        what = f"the caller would hear the braces in {text.text!r}"
+        yield Problem("braces", what, "Values stand in two braces, {{ name }}; there is no {% if %}.", path)
+    if len(text.text) > _LONGEST_PROMPT:
+        what = f"a prompt has {len(text.text)} characters; callers stop listening after {_LONGEST_PROMPT}"
+        yield Problem("long-prompt", what, "Shorten or split it.", path, Severity.WARNING)
+
+
 def _menu(flow: Flow, state: MenuState, path: Path) -> Iterator[Problem]:
+    if state.say is None:
+        what = "the menu says nothing, and the caller does not know what there is to choose"
+        yield Problem("silent-menu", what, "Add `say`.", path[:-1], Severity.WARNING)
     keys = {intent.dtmf: f"the global intent {name!r}" for name, intent in flow.intents.items() if intent.dtmf}
     spoken = {
         phrase.sound: name for name, intent in flow.intents.items() if intent.is_global for phrase in intent.phrases

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import date, timedelta
+from decimal import Decimal
 from itertools import pairwise
 
-from bot.language.inverse.numbers import find_numbers
+from bot.language.inverse.numbers import Found, find_numbers
 from bot.language.inverse.tokens import Token, plains, tokens
 from bot.language.nearness import prefix_distance
 
@@ -18,6 +19,7 @@ _MONTH_ENDING = re.compile(r"(?:[iu]n|a|in[ae]|d[ae]n?|[iu])?")
 _TODAY = re.compile(r"bug[ue]n\w{0,3}")
 _TOMORROW = re.compile(r"sabah(?:a|ki|kina|dan)?|sabax")
 _AFTER_TOMORROW = re.compile(r"birisigun\w{0,3}|birigun\w{0,3}|birsigun")
+_POSSESSED = re.compile(r"(bir|on)[iu](?:n[ae]|nd[ae]n?)?")
 _DAY = re.compile(r"gun\w{0,4}")
 _WEEK = re.compile(r"hefte\w{0,4}")
 _NEXT = re.compile(r"gelen|gelecek|novbeti|obiri")
@@ -78,13 +80,19 @@ def _month_and_day(sequence: Sequence[Token], _said: tuple[str, ...], today: dat
         return None
     month = names_month(sequence[month_at])
     numbers = find_numbers(sequence)
-    day = next((n for n in numbers if n.end == month_at), None) or next(
-        (n for n in numbers if n.start == month_at + 1), None
-    )
+    day = next((n for n in numbers if n.end == month_at), None) or _number_at(sequence, month_at + 1)
     if month is None or day is None:
         return None
     year = next((int(n.value) for n in numbers if 1900 <= n.value < 2100), None)
     return _day(year, month, int(day.value)) if year else _next(month, int(day.value), today)
+
+
+def _number_at(sequence: Sequence[Token], at: int) -> Found | None:
+    """Read the day after a month; there `biri` is the first and `onu` the tenth, not "one of them" and "him"."""
+    possessed = _POSSESSED.fullmatch(sequence[at].plain) if at < len(sequence) else None
+    if possessed:
+        return Found(Decimal(1 if possessed[1] == "bir" else 10), at, at + 1)
+    return next((n for n in find_numbers(sequence) if n.start == at), None)
 
 
 def _day_of_month(sequence: Sequence[Token], said: tuple[str, ...], today: date) -> date | None:
@@ -92,7 +100,7 @@ def _day_of_month(sequence: Sequence[Token], said: tuple[str, ...], today: date)
     if "ayin" not in said:
         return None
     at = said.index("ayin")
-    day = next((n for n in find_numbers(sequence) if n.start == at + 1), None)
+    day = _number_at(sequence, at + 1)
     if day is None:
         return None
     months = range(1, 13) if at and _NEXT.fullmatch(said[at - 1]) else range(13)

@@ -11,6 +11,7 @@ from bot.language.inverse.composer import ZERO, Composer
 from bot.language.inverse.tokens import Token, tokens
 
 _HALF = "yarim"
+_MINUS = "menfi"
 _WHOLE = "tam"
 _POINT = frozenset({"vergul", "virgul", "noqte"})
 _TENTHS = re.compile(r"(?P<scale>on|yuz|min)d[ae]")
@@ -34,7 +35,10 @@ def parse_number(text: str) -> Decimal | None:
     if len(found) > 1:
         between = sequence[found[0].end : found[-1].start]
         return found[-1].value if any(token.plain in CORRECTIONS for token in between) else None
-    return found[0].value if found else None
+    if not found:
+        return None
+    first = found[0]
+    return -first.value if first.start and sequence[first.start - 1].plain == _MINUS else first.value
 
 
 def find_numbers(sequence: Sequence[Token], *, loose: bool = False) -> list[Found]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import time
 from decimal import Decimal
+from itertools import pairwise
 
 from bot.language.inverse.composer import number_word
 from bot.language.inverse.dates import names_month
@@ -14,7 +15,7 @@ from bot.language.inverse.tokens import Token, plains, tokens
 
 _CLOCK = re.compile(r"(?P<hour>[01]?\d|2[0-3])[:.](?P<minute>[0-5]\d)")
 _HALF_OF = re.compile(r"yari(?:si\w*|da|miş)?")
-_PAST = re.compile(r"isley\w*|isleyib")
+_PAST = re.compile(r"isle\w*")
 _BEFORE = re.compile(r"qal(?:ib|mis|anda|ir|maq\w*)\w{0,3}|galmis|kalmis")
 _DATIVE = re.compile(r".*[aeə]")
 _MORNING = re.compile(r"seher\w{0,4}|sabahleyin|subh")
@@ -35,6 +36,8 @@ def parse_time(text: str) -> time | None:
             return time(int(match["hour"]), int(match["minute"]))
     said = plains(tokens(text))
     numbers = [n for n in find_numbers(sequence, loose=True) if not _is_of_a_date(sequence, n)]
+    if not numbers and (at := _half_of_three(plains(sequence))) is not None:
+        numbers = [Found(Decimal(3), at, at + 1)]
     if numbers and _MINUTES.fullmatch(_word_after(sequence, numbers[0])):
         return None  # `bir dəqiqə` asks to wait
     if not numbers:
@@ -47,6 +50,13 @@ def time_from_digits(digits: str) -> time | None:
     """Read the time of pressed digits: HHMM, or the hour alone."""
     hour, minute = (int(digits[:-2]), int(digits[-2:])) if len(digits) > 2 else (int(digits or "99"), 0)
     return time(hour, minute) if hour < 24 and minute < 60 else None
+
+
+def _half_of_three(said: tuple[str, ...]) -> int | None:
+    """`üçün` is "for" nearly always, and "of three" before a half."""
+    return next(
+        (at for at, (word, after) in enumerate(pairwise(said)) if word == "ucun" and _HALF_OF.fullmatch(after)), None
+    )
 
 
 def _clock_part(sequence: Sequence[Token]) -> Sequence[Token]:

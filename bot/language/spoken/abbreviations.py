@@ -15,18 +15,22 @@ _IN_FULL = {
     "küç.": "küçəsi", "pr.": "prospekti", "pr-ti": "prospekti", "dr.": "doktor", "prof.": "professor",
     "dos.": "dosent",
     "məs.": "məsələn", "tel.": "telefon", "mob.": "mobil", "səh.": "səhifə", "nöm.": "nömrə",
-    "şəh.": "şəhəri", "ray.": "rayonu", "bax:": "baxın", "təq.": "təqribən", "max.": "maksimum",
+    "mən.": "mənzil", "şəh.": "şəhəri", "ray.": "rayonu", "bax:": "baxın", "təq.": "təqribən", "max.": "maksimum",
 }  # fmt: skip
 # Said letter by letter though they have a vowel; those without one always are.
 _BY_LETTER = frozenset((
     "ABŞ", "AB", "AR", "AŞ", "ASC", "BDU", "BMT", "ADNSU", "AMEA", "AŞPA", "ATƏT", "QHT", "DİN", "XİN", "DSK", "BOKT",
-    "İD", "ID", "PDF", "SMS", "USB", "GPS", "ATM", "CEO", "HR", "IT", "İT", "İKT", "USSD", "API", "URL",
+    "İD", "ID", "PDF", "SMS", "USB", "GPS", "ATM", "CEO", "HR", "IT", "İT", "İKT", "USSD", "API", "URL", "ƏDV",
 ))  # fmt: skip
 _AS_WORDS = {
     "AZN": "manat", "USD": "dollar", "EUR": "avro", "RUB": "rubl", "TRY": "lirə", "GBP": "funt sterlinq",
     "₼": "manat", "FİN": "fin", "FIN": "fin", "VÖEN": "vöen", "IBAN": "iban", "VIP": "vip", "PIN": "pin",
     "PİN": "pin",
     "SİM": "sim", "SIM": "sim",
+}  # fmt: skip
+_MONTHS = {
+    "yan": "yanvar", "fev": "fevral", "apr": "aprel", "avq": "avqust", "sen": "sentyabr", "sent": "sentyabr",
+    "okt": "oktyabr", "noy": "noyabr", "dek": "dekabr",
 }  # fmt: skip
 _UPPER_CONSONANTS = "BCÇDFGĞHXJKQLMNPRSŞTVYZW"
 
@@ -49,6 +53,11 @@ def _any_of(names: frozenset[str] | dict[str, str]) -> str:
 
 
 RULES = (
+    Rule(
+        "month",
+        re.compile(r"(?<=\d\s)(?P<short>yan|fev|apr|avq|sent?|okt|noy|dek)\.(?=\s|$)"),
+        lambda match: _MONTHS[match["short"]],
+    ),
     Rule(
         "abbreviation",
         re.compile(rf"(?<!\w)(?P<short>{_any_of(_IN_FULL)})(?=(?P<end>\s*$|\s+[A-ZƏÖÜÇŞĞİ]))?(?!\w)"),

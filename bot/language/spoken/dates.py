@@ -6,7 +6,7 @@ import re
 from datetime import date
 
 from bot.language.fold import fold
-from bot.language.harmony import ablative, attach, until
+from bot.language.harmony import ablative, attach, ends_in_vowel, until
 from bot.language.numbers import cardinal, ordinal
 from bot.language.spoken.numerals import SUFFIX
 from bot.language.spoken.rule import Rule
@@ -61,6 +61,15 @@ def _span(match: re.Match[str]) -> str | None:
     return f"{ablative(spoken_date(*first))} {until(spoken_date(*last))}"
 
 
+def _of_month(match: re.Match[str]) -> str:
+    """Say a day of a month named in the genitive, which is possessed by it: noyabrın 22-də, iyirmi ikisində."""
+    day, suffix = cardinal(int(match["day"])), fold(match["suffix"])
+    case = "na" if suffix[-1] in "aə" and suffix[0] != "d" else "ndan" if suffix.endswith("n") else "nda"
+    end = "dək" if suffix.endswith("k") else ""
+    possessed = attach(day, ("s" if ends_in_vowel(day) else "") + "ı" + ("na" if end else case))
+    return f"{match['of']} {possessed}{end}"
+
+
 def _years(match: re.Match[str]) -> str:
     return f"{cardinal(int(match['first']))} – {ordinal(int(match['last']))}"
 
@@ -77,13 +86,24 @@ RULES = (
     ),
     Rule(
         "date",
-        re.compile(rf"(?<![\w-])(?P<year>\d{{4}})-(?P<month>0[1-9]|1[0-2])-(?P<day>0[1-9]|[12]\d|3[01])(?!\d){_TAIL}"),
+        re.compile(
+            r"(?<![\w./-])(?P<year>\d{4})(?P<dot>[-/])(?P<month>0[1-9]|1[0-2])(?P=dot)(?P<day>0[1-9]|[12]\d|3[01])(?!\d)"
+            + _TAIL
+        ),
         _numeric,
     ),
     Rule(
         "date",
         re.compile(rf"(?<!\w){_DAY}\s(?P<month>{_MONTH})\s(?P<year>\d{{4}})(?!\d){_TAIL}", re.IGNORECASE),
         _named,
+    ),
+    Rule(
+        "day of a month",
+        re.compile(
+            rf"(?<!\w)(?P<of>(?:{_MONTH})[ıiuü]n|ayın)\s{_DAY}[-–’'](?P<suffix>d[aə]n?|[ny]?[aə]|(?:[ny]?[aə])?d[əa]k)(?![\w-])",
+            re.IGNORECASE,
+        ),
+        _of_month,
     ),
     Rule("year range", re.compile(r"(?<![\w-])(?P<first>\d{4})\s?[-–—]\s?(?P<last>\d{4})-c[ıiuü](?=\sil)"), _years),
 )

@@ -58,6 +58,11 @@ LIST_ITEM = Rule(
 )
 DOTTED = Rule("dotted number", re.compile(r"(?<!\w)\d{1,4}(?:\.\d{1,4}){2,}(?!\w|\.\d)"), _dotted)
 FRACTION = Rule("fraction", re.compile(r"(?<![\w/])(?P<upper>\d{1,4})/(?P<lower>\d{1,4})(?![\w/])"), _fraction)
+SCORE = Rule(
+    "score",
+    re.compile(r"(?<![\w:])(?P<first>\d{1,2}):(?P<last>\d)(?![\w:])"),
+    lambda m: f"{cardinal(int(m['first']))}-{cardinal(int(m['last']))}",
+)
 RANGE = Rule(
     "range",
     re.compile(rf"(?<![\w.,-])(?P<first>\d+(?:[.,]\d+)?)\s?[-–—]\s?(?P<last>\d+(?:[.,]\d+)?){SUFFIX}?(?![\w-])"),
@@ -66,4 +71,4 @@ RANGE = Rule(
 JOINED_ORDINAL = Rule("ordinal", re.compile(r"(?<!\w)(?P<number>\d+)(?P<suffix>c[ıiuü])(?!\w)"), _joined_ordinal)
 NUMBER_RULE = Rule("number", re.compile(rf"{SIGN}(?P<number>{NUMBER}){SUFFIX}?"), _number)
 
-RULES = (NUMERO, LIST_ITEM, DOTTED, FRACTION, RANGE, JOINED_ORDINAL, NUMBER_RULE)
+RULES = (NUMERO, LIST_ITEM, DOTTED, FRACTION, SCORE, RANGE, JOINED_ORDINAL, NUMBER_RULE)

@@ -31,7 +31,17 @@ def _ordinal(match: re.Match[str]) -> str:
     return attach(ordinal(_value(match["numeral"])), "" if re.fullmatch("[ıiuü]?n?c[ıiuü]", suffix) else suffix)
 
 
+def _range(match: re.Match[str]) -> str:
+    first, last = ordinal(_value(match["first"])), ordinal(_value(match["last"]))
+    return f"{first}-{last}" if " " not in first else f"{first} – {last}"
+
+
 RULES = (
+    Rule(
+        "Roman numeral",
+        re.compile(rf"(?<![\w.'’-])(?P<first>{_CANONICAL})\s?[-–—]\s?(?P<last>{_CANONICAL})(?!\w)(?=\s(?:{_COUNTED}))"),
+        _range,
+    ),
     Rule(
         "Roman numeral",
         re.compile(rf"(?<![\w.'’-])(?P<numeral>(?=[IVX]{{2}}){_CANONICAL})(?![\w.]\w){SUFFIX}?(?!\w)"),

@@ -22,6 +22,10 @@ _SAID_SYMBOLS = "°№©"
 RULES = (
     Rule("symbol", re.compile(r"(?<=\s)&(?=\s)"), lambda _: "və"),
     Rule("symbol", re.compile(r"(?<=\d)\s?\+\s?(?=\d)|(?<=\s)\+(?=\s?\d)"), lambda _: " üstəgəl "),
+    Rule("symbol", re.compile(r"[~≈]\s?(?=\d)"), lambda _: "təxminən "),
+    Rule("symbol", re.compile(r"±\s?(?=\d)"), lambda _: "plyus-minus "),
+    Rule("symbol", re.compile(r"(?<![\w+])\+(?=\d{1,2}\s?°)"), lambda _: "müsbət "),
+    Rule("symbol", re.compile(r"(?<=\d)\+(?=$|[\s,.;!?)])"), lambda _: " plyus"),
     Rule("symbol", re.compile(r"\s=\s"), lambda _: " bərabərdir "),
     Rule("symbol", re.compile(r"(?<=\d)\s?[×*]\s?(?=\d)"), lambda _: " vurulsun "),
     Rule("symbol", re.compile(r"§\s?(?=\d)"), lambda _: "paraqraf "),

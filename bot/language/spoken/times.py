@@ -32,13 +32,17 @@ def _time(match: re.Match[str]) -> str:
 
 
 def _span(match: re.Match[str]) -> str:
+    if match["between"] is not None:
+        return f"{_read(match['first'])} ilə {_read(match['last'])}"
     return f"{ablative(_read(match['first']))} {until(_read(match['last']))}"
 
 
 RULES = (
     Rule(
         "time range",
-        re.compile(rf"(?<![\w:.])(?P<first>{_CLOCK})\s?[-–—]\s?(?P<last>{_CLOCK})(?:-d[əa]k)?(?![\w:-])"),
+        re.compile(
+            rf"(?<![\w:.])(?P<first>{_CLOCK})\s?[-–—]\s?(?P<last>{_CLOCK})(?:-d[əa]k)?(?![\w:-])(?P<between>(?=\s+aras[ıi]))?"
+        ),
         _span,
     ),
     Rule("time", re.compile(rf"(?<![\w:.])(?P<time>{_CLOCK})(?::(?P<second>[0-5]\d))?(?![\d:]){SUFFIX}?"), _time),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -89,7 +89,11 @@ class ScriptedFlow:
         self.log.append(f"tool {answer.status}")
         self._next()
 
+    def llm_said(self, request_id: int, clause: str) -> None: ...
     def llm_answered(self, request_id: int, answer: LlmAnswered, *, now: float) -> None: ...
+    def is_personal(self, text: str) -> bool:
+        return text == "gizli"
+
     def transfer_failed(self, *, now: float) -> None: ...
     def timer_at(self) -> float | None:
         return None
@@ -106,7 +110,7 @@ class ScriptedServices:
     async def call_tool(self, request: CallTool) -> ToolAnswered:
         return ToolAnswered("ok")
 
-    async def ask_llm(self, request: AskLlm) -> LlmAnswered:
+    async def ask_llm(self, request: AskLlm, said: Callable[[str], None]) -> LlmAnswered:
         return LlmAnswered("", failed=True)
 
 
@@ -343,6 +347,56 @@ async def test_the_disclosure_cannot_be_talked_over() -> None:
     await running
 
 
+class DisclosingFlow(ScriptedFlow):
+    """Says two things at once, as flows do: the disclosure and the first question."""
+
+    def start(self, *, now: float) -> None:
+        self._out.extend((Say("Mən robotam", interruptible=False), Say("Buyurun")))
+
+
+async def play_out(s: Stage, *, until: Callable[[], bool]) -> None:
+    """Let the leg play at ten times its pace."""
+    async with asyncio.timeout(5):
+        while not until():
+            await s.leg.advance(100)
+            await asyncio.sleep(0.01)
+
+
+async def test_what_follows_the_disclosure_does_not_take_its_protection_away() -> None:
+    s = stage(Say("Bəli"), texts=("yetər",), paced=True)
+    flow = DisclosingFlow(s.flow.lines)
+    running = asyncio.create_task(Call(s.leg, replace(s.services, new_flow=lambda _: (flow, ScriptedServices()))).run())
+    await s.until(lambda: bool(s.told("bot.speaking")))
+
+    s.leg.speak(voice(400) + silence(400))
+    await play_out(s, until=lambda: len(s.told("turn.bot")) == 2)
+    await s.until(lambda: len(s.told("turn.bot")) == 2)
+    assert flow.heard_texts == []
+    assert s.told("turn.bot.heard") == []
+
+    s.leg.speak(voice(600) + silence(400))
+    await play_out(s, until=lambda: flow.heard_texts == ["yetər"])
+    assert [turn["text"] for turn in s.told("turn.bot")][:2] == ["Mən robotam", "Buyurun"]
+    s.leg.end()
+    await running
+
+
+async def test_a_key_in_the_disclosure_skips_the_question_and_not_the_disclosure() -> None:
+    s = stage(Say("Bir"), paced=True)
+    flow = DisclosingFlow(s.flow.lines)
+    running = asyncio.create_task(Call(s.leg, replace(s.services, new_flow=lambda _: (flow, ScriptedServices()))).run())
+    await s.until(lambda: bool(s.told("bot.speaking")))
+
+    s.leg.press("1")
+    await s.until(lambda: flow.log == ["key 1"])
+    await play_out(s, until=lambda: "said" in flow.log)
+
+    assert [turn["text"] for turn in s.told("turn.bot")] == ["Mən robotam", "Bir"]
+    assert [turn["heard_s"] for turn in s.told("turn.bot.heard")] == [pytest.approx(1.0, abs=0.09)] * 2
+    s.leg.end()
+    await running
+
+
 async def test_a_cacheable_prompt_is_synthesised_once() -> None:
     s = stage(Say("Salam", cacheable=True), Say("Salam", cacheable=True))
     running = asyncio.create_task(s.call.run())
@@ -393,3 +447,55 @@ async def test_a_pipecat_service_may_recognise_and_its_texts_add_up() -> None:
     assert s.flow.heard_texts == ["iş saatları"]
     s.leg.end()
     await running
+
+
+async def test_personal_words_reach_the_flow_and_the_voice_that_says_them_and_no_record() -> None:
+    s = stage(Say("FİN?"), Say("5ABC123, düzdür?", masked="•••, düzdür?"), texts=("gizli",))
+    running = asyncio.create_task(s.call.run())
+    await s.until(lambda: "said" in s.flow.log)
+
+    s.leg.speak(voice(600) + silence(700))
+    await s.until(lambda: len(s.speech.requests) == 2 and s.flow.log.count("said") == 2)
+    s.leg.end()
+    await running
+
+    assert s.flow.heard_texts == ["gizli"]
+    assert s.speech.requests[1].text.startswith("beş a be ce")
+    assert [r.conversation.mode for r in s.speech.requests if r.conversation] == ["auto", "none"]
+    assert [t.text for t in s.store.turns] == ["FİN?", "•••", "•••, düzdür?"]
+    assert [m["text"] for m in (*s.told("turn.caller"), *s.told("turn.bot"))] == ["•••", "FİN?", "•••, düzdür?"]
+    assert s.speech.turns == []  # the sound of it is kept by nobody
+
+
+class ClauseServices(ScriptedServices):
+    """Says one clause of the answer and never the rest."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.cancelled = 0
+
+    async def ask_llm(self, request: AskLlm, said: Callable[[str], None]) -> LlmAnswered:
+        self.asked.append(request.text)
+        said(f"{request.text}:")
+        try:
+            return await asyncio.Event().wait()  # type: ignore[return-value]
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+
+
+async def test_clauses_go_to_the_flow_at_once_and_an_older_question_is_cancelled() -> None:
+    s = stage(AskLlm(1, "bir", "Help."), AskLlm(2, "iki", "Help."), paced=True)
+    services = ClauseServices()
+    said: list[tuple[int, str]] = []
+    s.flow.llm_said = lambda request_id, clause: said.append((request_id, clause))  # type: ignore[method-assign]
+    running = asyncio.create_task(Call(s.leg, replace(s.services, new_flow=lambda _: (s.flow, services))).run())
+    await s.until(lambda: said == [(1, "bir:")])
+
+    s.leg.press("1")
+    await s.until(lambda: said == [(1, "bir:"), (2, "iki:")])
+
+    assert (services.asked, services.cancelled) == (["bir", "iki"], 1)
+    s.leg.end()
+    await running
+    assert services.cancelled == 2

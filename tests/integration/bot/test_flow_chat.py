@@ -22,6 +22,6 @@ states:
 def test_chat_calls_the_tools_of_the_flow_and_survives_their_absence(tmp_path: Path) -> None:
     flow = tmp_path / "a.flow.yaml"
     flow.write_text(_FLOW, encoding="utf-8")
-    result = CliRunner().invoke(app, ["chat", str(flow), "--private-host", "localhost"], input="#1\n")
+    result = CliRunner().invoke(app, ["chat", str(flow), "--private-host", "localhost"], input="/1\n")
     assert result.exit_code == 0
     assert "Alınmadı." in result.stdout

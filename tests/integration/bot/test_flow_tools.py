@@ -203,6 +203,38 @@ async def test_a_hostile_answer_is_an_error_and_never_an_exception(reply: _Reply
         assert len(server.requests) == 1
 
 
+async def test_a_redirect_is_not_followed_even_to_the_same_host() -> None:
+    async with _serving(_http(302, b"", "Location: /elsewhere"), _OK) as server:
+        assert await _call(server) == ToolAnswered("error")
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(("allowed", "status"), [("{host}", "ok"), ("{host}:{port}", "ok"), ("{host}:1", "error")])
+async def test_a_private_host_is_allowed_by_name_for_all_ports_or_for_one(allowed: str, status: str) -> None:
+    async with _serving(_OK) as server:
+        names = [allowed.format(host="127.0.0.1", port=server.port)]
+        async with _client(private_hosts=names) as client:
+            answer = await client.call(_flow(f"http://127.0.0.1:{server.port}/"), CallTool(1, "t", {}))
+        assert (answer.status, len(server.requests)) == (status, int(status == "ok"))
+
+
+async def test_a_name_that_is_pointed_elsewhere_between_two_tries_is_checked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    async def resolver(host: str, port: int) -> list[str]:
+        asked.append(host)
+        return ["127.0.0.1" if len(asked) == 1 else "169.254.169.254"]
+
+    # loopback stands for the public internet here, which no test may call
+    monkeypatch.setattr("bot.flows.tools.is_public", lambda address: address == "127.0.0.1")
+    async with _serving(_http(503), _OK) as server, _client(private_hosts=(), resolver=resolver) as client:
+        flow = _flow(f"http://booking.example:{server.port}/", retries=1)
+        assert await client.call(flow, CallTool(1, "t", {})) == ToolAnswered("error")
+        assert (len(asked), len(server.requests)) == (2, 1)
+
+
 @pytest.mark.parametrize("reply", [_hang, _drip])
 async def test_a_server_that_does_not_come_to_an_end_is_an_error_in_time(reply: _Reply) -> None:
     async with _serving(reply) as server:

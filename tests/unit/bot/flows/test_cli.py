@@ -107,7 +107,7 @@ def test_a_test_file_with_mistakes_or_without_tests_fails(runner: CliRunner, flo
 
 
 def test_chat_takes_lines_as_speech_keys_and_silence(runner: CliRunner, flow: Path) -> None:
-    result = runner.invoke(app, ["chat", str(flow), "--variable", "name=Həyat"], input="nə\n\n#\n#5\n#0\n")
+    result = runner.invoke(app, ["chat", str(flow), "--variable", "name=Həyat"], input="nə\n\n/#\n/5\n/x\n/0\n")
     assert result.exit_code == 0
     assert "Həyat. Buyurun." in result.stdout
     assert "Başa düşmədim." in result.stdout
@@ -132,3 +132,17 @@ def test_compile_prints_what_pipecat_loads_and_names_the_handlers(runner: CliRun
 
 def test_the_schema_is_json(runner: CliRunner) -> None:
     assert json.loads(runner.invoke(app, ["schema"]).stdout)["title"] == "Flow"
+
+
+def test_lint_of_a_folder_without_flows_is_no_success(runner: CliRunner, tmp_path: Path) -> None:
+    result = runner.invoke(app, ["lint", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "no *.flow.yaml" in result.output
+
+
+def test_graph_is_drawn_as_svg_to_the_terminal_or_a_file(runner: CliRunner, flow: Path, tmp_path: Path) -> None:
+    drawn = runner.invoke(app, ["graph", str(flow), "--svg"]).stdout
+    assert drawn.startswith("<svg")
+    for name, beginning in (("a.svg", "<svg"), ("a.mmd", "flowchart TD")):
+        assert runner.invoke(app, ["graph", str(flow), "-o", str(tmp_path / name)]).exit_code == 0
+        assert (tmp_path / name).read_text(encoding="utf-8").startswith(beginning)

@@ -29,7 +29,7 @@ states:
   t: {call: t}
   chat: {llm: {task: Talk.}, then: said, on_fail: said}
   said: {say: Oldu., then: gate}
-  go: {say: Qoşuram., transfer: {to: "{{ operator }}", on_fail: end}}
+  go: {say: "{{ gün | date }} qoşuram.", transfer: {to: "{{ operator }}", on_fail: end}}
 """)
 
 
@@ -57,11 +57,12 @@ def test_states_between_are_run_by_the_handlers_that_lead_to_them() -> None:
     assert sorted(config.nodes["chat"].functions[0].targets()) == ["chat", "menu"]  # through `said` and `gate`
 
 
-def test_prompts_keep_their_places_without_filters_and_confirmations_are_asked_for() -> None:
+def test_prompts_keep_their_places_and_confirmations_are_asked_for() -> None:
     config = FlowConfig.model_validate(compile_flow(_FLOW).config)
     assert "Read the value back" in config.nodes["gün"].task_messages[0].content
     assert [action.type for action in config.nodes["go"].pre_actions] == ["tts_say", "function"]
-    assert config.nodes["go"].pre_actions[1].extras() == {"to": "{{ operator }}"}
+    assert config.nodes["go"].pre_actions[0].extras() == {"text": "{{ v_gun__date }} qoşuram."}
+    assert config.nodes["go"].pre_actions[1].extras() == {"state": "go"}
     assert config.nodes["menu"].role_message == "Köməkçisən."
     assert {function.name for function in config.nodes["menu"].functions} == {
         *("choose_book", "choose_hours", "answer_yes", "answer_no"),

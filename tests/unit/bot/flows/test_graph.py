@@ -29,11 +29,18 @@ def test_every_state_is_a_node_and_every_way_an_arrow() -> None:
     assert len(nodes) == len(_FLOW.states)
     assert {kind for kind in (*KINDS, "say") if any(f"<small>{kind}" in node for node in nodes)} == {*KINDS, "say"}
     assert '  s1 -->|"book / 1"| s2' in lines
-    assert '  s1 -.->|"no_match"| s7' in lines
-    assert '  g2>"human"] -.-> s7' in lines
+    assert '  s4 -->|"done<br/>failed"| s5' in lines
+    assert '  s6 -.->|"transfer failed"| s7' in lines
+    assert '  g0>"human / 0"] -.-> s7' in lines
+    assert '  g2>"no_match"] -.-> s7' in lines  # of the defaults: from everywhere, drawn once
     assert lines[-1] == "  start(( )) --> s0"
 
 
+def test_ways_between_the_same_two_states_are_one_with_all_its_labels() -> None:
+    text = "start: menu\nstates:\n  menu: {say: A, menu: [{intent: book, dtmf: '1', then: end}], yes: end}\n"
+    assert '  s0 -->|"book / 1<br/>yes"| s1' in mermaid(flow_of(text)).splitlines()
+
+
 def test_labels_are_short_and_harmless() -> None:
-    (label,) = re.findall(r's0 -->\|"(open.*?)"\|', mermaid(_FLOW))
+    (label,) = re.findall(r's0 -->\|"(open.*?)<br/>else"\|', mermaid(_FLOW))
     assert label == "open() and n &lt; 5 and n &gt; 1 and n != 3 a…"

@@ -27,6 +27,19 @@ def test_the_flows_that_are_shipped_have_no_problems_and_pass_their_tests(path: 
 
 
 @pytest.mark.parametrize("path", _FLOWS, ids=lambda path: path.name)
+@pytest.mark.parametrize("engine", ["rules", "llm"])
+def test_the_same_tests_pass_by_rules_alone_and_with_a_language_model_that_is_away(path: Path, engine: str) -> None:
+    text = path.read_text(encoding="utf-8").replace("engine: hybrid", f"engine: {engine}")
+    flow, problems = read_flow(text, file=path.name)
+    assert flow is not None, problems
+    suite, _ = load_suite(path.with_name(path.name.replace(".flow.", ".test.")))
+    for scenario in suite.scenarios:
+        if scenario.understand is None:
+            away = scenario.model_copy(update={"llm": () if engine == "llm" else None})
+            assert list(run_scenario(flow, away)) == [], scenario.name
+
+
+@pytest.mark.parametrize("path", _FLOWS, ids=lambda path: path.name)
 def test_every_state_of_a_shipped_flow_is_visited_by_its_tests(path: Path) -> None:
     flow, _ = read_flow(path.read_text(encoding="utf-8"), file=path.name)
     assert flow is not None

@@ -133,6 +133,30 @@ _SEEDS = [
     ("phrases: [operator], global: true, goto: transfer, dtmf: \"0\"", _MUTE, "unreachable-intent", "human", True),
     ("  sorry: {", "  chat: {llm: {task: Talk.}, then: bye}\n  sorry: {", "llm-without-model", "chat", True),
     ("version: 1", "version: 2", "literal-error", "version: 2", True),
+    ("say: Buyurun.", "say: # Buyurun.", "no-value", "say: #", True),
+    ("hangup: normal", "hangup:", "no-value", "hangup:}", True),
+    ("say: Buyurun.", 'say: "{% if id %}A{% endif %}"', "braces", "{% if", True),
+    ("say: Buyurun.", 'say: "{ id } buyurun."', "braces", "{ id }", True),
+    ("    say: Buyurun.\n", "", "silent-menu", "menu:", False),
+    ("  sorry: {", "  c: {llm: {task: T., slots: [phone]}, then: bye}\n  sorry: {", "unconfirmed-by-llm", "c:", True),
+    ("  sorry: {", "  chat: {llm: {task: T., slots: [fone]}, then: bye}\n  sorry: {", "unknown-slot", "fone", True),
+    ("  sorry: {", "  chat: {llm: {task: T., tools: [bok]}, then: bye}\n  sorry: {", "unknown-tool", "bok]", True),
+    ("timeout_s: 4", "timeout_s: 4s", "float-parsing", "4s", True),
+    ("retries: 1", "retries: 10", "less-than-equal", "retries: 10", True),
+    ("phrases: [bakı]", "phrases: bakı", "tuple-type", "phrases: bakı", True),
+    ("say: Buyurun.", "say: [Buyurun.]", "value-error", "[Buyurun.]", True),
+    ('dtmf: "2"', "dtmf: 12", "string-pattern-mismatch", "dtmf: 12", True),
+    ("  sorry: {", "  so-sorry: {", "string-pattern-mismatch", "so-sorry", True),
+    ("id: klinika", "id: Klinika", "string-pattern-mismatch", "id: Klinika", True),
+    ("save: {id: $.id}", "save: {id: id}", "string-pattern-mismatch", "id: id", True),
+    ("transfer: {to: \"{{ operator }}\", on_fail: sorry}", "transfer: sip:1", "model-type", "sip:1", True),
+    ("pii: true", "pii: maybe", "bool-parsing", "maybe", True),
+    ("closed: [2026-12-31]", "closed: [31.12.2026]", "date-from-datetime-parsing", "31.12.2026", True),
+    ("mon-fri", "mo-fr", "string-pattern-mismatch", "mo-fr", True),
+    ("engine: rules", "engine: rulez", "literal-error", "rulez", True),
+    ("disclosure: Salam,", "\tdisclosure: Salam,", "yaml", "disclosure", True),
+    ("disclosure: Salam,", "disclosure: Salam: men,", "yaml", "disclosure", True),
+    ("engine: rules", "engine: &e rules", "alias", "&e", True),
 ]  # fmt: skip
 
 
@@ -171,6 +195,31 @@ def test_a_near_name_is_suggested() -> None:
         p for p in read_flow(_CLEAN.replace("call: booking", "call: bookin"), file="f")[1] if p.code == "unknown-tool"
     )
     assert problem.remedy == "Did you mean 'booking'?"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "remedy"),
+    [
+        ("engine: rules", "engine: rulez", "Did you mean rules?"),
+        ("engine: rules", "engine: gpt", "Use one of them."),
+        (
+            "say: Buyurun.",
+            "sya: Buyurun.",
+            "Did you mean 'say'? Remove the key, or correct its spelling or indentation.",
+        ),
+        ("say: Buyurun.", "zzzz: Buyurun.", "Remove the key, or correct its spelling or indentation."),
+        ("say: Buyurun.", "task: Buyurun.", "Remove the key, or correct its spelling or indentation."),
+        ("timeout_s: 4", "timeout_s: 4s", "Write a number without a unit, such as 5 or 2.5."),
+        ('dtmf: "2"', 'dtmf: "ab"', "Write one of 0 to 9, * and #, in quotes."),
+        ("conflict: day", "Conflict: day", "Use ok, invalid, denied, not_found, conflict, busy or error."),
+        ("if: open()", "if: open() = 1", "Use names, 'texts', numbers,"),
+        ("phrases: [bakı]", "phrases: bakı", "Write a list: [a, b], or a line with `- ` for each."),
+        ("retries: 1", "retries: 10", "Change the number."),
+    ],
+)
+def test_the_remedy_says_what_to_write(old: str, new: str, remedy: str) -> None:
+    remedies = [problem.remedy for problem in read_flow(_CLEAN.replace(old, new, 1), file="f.yaml")[1]]
+    assert any(found.startswith(remedy) for found in remedies), remedies
 
 
 def test_more_than_six_choices_are_too_many() -> None:

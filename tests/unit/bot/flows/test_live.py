@@ -22,8 +22,10 @@ def test_new_calls_get_the_new_version_and_old_ones_keep_theirs(tmp_path: Path) 
     _write(path, _TEXT, 1)
     live = LiveFlow(path)
     first, version = live.current(), live.version
+    assert live.refresh() is False
     assert live.current() is first
     _write(path, _TEXT.replace("id: test", "id: changed"), 2)
+    assert live.refresh() is True
     assert live.current().id == "changed"
     assert live.version != version
     assert first.id == "test"
@@ -34,10 +36,12 @@ def test_an_invalid_file_is_refused_and_the_old_version_stays_until_it_is_mended
     _write(path, _TEXT, 1)
     live = LiveFlow(path)
     _write(path, _TEXT.replace("start: end", "start: nowhere"), 2)
+    assert live.refresh() is False
     assert live.current().start == "end"
     assert live.problem is not None
     assert "nowhere" in str(live.problem)
     _write(path, _TEXT.replace("id: test", "id: mended"), 3)
+    assert live.refresh() is True
     assert live.current().id == "mended"
     assert live.problem is None
 
@@ -47,10 +51,11 @@ def test_a_file_that_goes_away_leaves_the_old_version(tmp_path: Path) -> None:
     _write(path, _TEXT, 1)
     live = LiveFlow(path)
     path.unlink()
+    assert live.refresh() is False
     assert live.current().id == "test"
     assert live.problem is not None
     _write(path, _TEXT, 1)
-    live.current()
+    assert live.refresh() is True
     assert live.problem is None
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.flows.actions import Understand, Understood
+from bot.flows.actions import LlmAnswered, LlmCall, Understand, Understood
 from bot.flows.rehearsal import Rehearsal
 from tests.fakes.flows import FRAME, MONDAY_NOON, flow_of, rehearse
 
@@ -185,13 +185,13 @@ states:
     assert call.visited == ["end"]
 
 
-def test_a_flow_for_the_language_model_asks_it_before_the_phrases() -> None:
+def test_a_flow_for_the_language_model_asks_it_before_the_phrases_and_has_them_when_it_fails() -> None:
     flow = flow_of(_MENU, frame="engine: llm\n" + FRAME)
-    call = Rehearsal(flow, at=MONDAY_NOON, understand=lambda _: Understood("hours"))
+    call = Rehearsal(flow, at=MONDAY_NOON, llm=[LlmAnswered("", calls=(LlmCall("choose_hours"),))])
     call.start()
     call.hear("qəbula yazılmaq")
     assert call.visited == ["hours", "menu"]
-    alone = Rehearsal(flow, at=MONDAY_NOON)
-    alone.start()
-    alone.hear("qəbula yazılmaq")
-    assert alone.visited == ["end"]
+    for alone in (Rehearsal(flow, at=MONDAY_NOON), Rehearsal(flow, at=MONDAY_NOON, llm=[])):
+        alone.start()
+        alone.hear("qəbula yazılmaq")
+        assert alone.visited == ["end"]

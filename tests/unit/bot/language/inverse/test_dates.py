@@ -22,6 +22,11 @@ def test_a_date_read_out_by_the_bot_is_understood_by_it(day: date) -> None:
     ("said", "day"),
     [
         ("bu gün", "2026-11-22"),
+        ("dekabrın biri", "2026-12-01"),
+        ("dekabrın birində", "2026-12-01"),
+        ("gələn ayın onu", "2026-12-10"),
+        ("ayın onunda", "2026-12-10"),
+        ("mayın on beşindən", "2027-05-15"),
         ("Bugün olar?", "2026-11-22"),
         ("bugünə", "2026-11-22"),
         ("sabah", "2026-11-23"),

@@ -30,6 +30,7 @@ def test_decimal_to_words_to_decimal_is_the_identity(number: Decimal) -> None:
     ("said", "number"),
     [
         ("iyirmi beş", "25"),
+        ("mənfi beş", "-5"),
         ("Yirmi bes.", "25"),
         ("İYİRMİ BEŞ", "25"),
         ("25", "25"),

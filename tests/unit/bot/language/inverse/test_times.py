@@ -21,6 +21,10 @@ def test_a_time_read_out_by_the_bot_is_understood_by_it(hour: int, minute: int) 
     ("said", "at"),
     [
         ("saat on dörd otuz", "14:30"),
+        ("ikiyə on beş dəqiqə işləmiş", "13:15"),
+        ("beşə on dəqiqə işləyir", "16:10"),
+        ("üçün yarısı", "14:30"),
+        ("həkim üçün üçün yarısında", "14:30"),
         ("on dörd otuz beşdə", "14:35"),
         ("saat 9-da", "09:00"),
         ("ikidə", "14:00"),
