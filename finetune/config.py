@@ -73,6 +73,8 @@ class LossSettings(Settings):
 
     depth_share: float = Field(default=0.25, gt=0.0, le=1.0)
     """Share of the frames whose codebooks 1 to 31 are trained, drawn anew each epoch; the end frame always is."""
+    ends: Literal["labelled", "unlabelled"] = "labelled"
+    """`unlabelled` is what transformers before 4.53 did, to show what comes of it: a voice that never stops."""
     end_weight: float = Field(default=1.0, gt=0.0)
     codebook0_weight: float = Field(default=1.0, ge=0.0)
     depth_weight: float = Field(default=1.0, ge=0.0)
@@ -130,6 +132,8 @@ class RunSettings(Settings):
     checkpoints: CheckpointSettings = CheckpointSettings()
     precision: Literal["bf16", "fp32"] = "bf16"
     gradient_checkpointing: bool = False
+    compile: bool = False
+    """Have torch fuse the layers' small operations: a minute at the start, then faster steps. Needs a C compiler."""
     tensorboard: bool = False
     seed: int = Field(default=0, ge=0, lt=2**31)
 

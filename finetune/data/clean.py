@@ -13,7 +13,7 @@ from finetune.data.audio import RATE_HZ, Recording, Samples, bandwidth_hz, decod
 from finetune.data.clip import Clip, Rejection, Utterance, Word, file_name, letters
 from finetune.data.loudness import levelled
 from finetune.data.reasons import Reason, Rejected
-from finetune.data.settings import FilterSettings, PrepareSettings
+from finetune.data.settings import FilterSettings, PrepareSettings, TrimSettings
 from finetune.data.speech import Span, levels_db, speech_finder
 from finetune.data.text import spoken_form
 from finetune.data.trim import snr_db, trimmed
@@ -104,12 +104,9 @@ def _clip(part: Part, utterance: Utterance, recording: Recording, settings: Prep
     filters = settings.filters
     if recording.clipped_share > filters.clipped_share_max:
         raise Rejected(Reason.AUDIO_CLIPPED, f"{100 * recording.clipped_share:.2f} % of the samples")
-    spans = speech_finder(settings.trim.vad)(part.samples)
-    if not spans:
-        raise Rejected(Reason.AUDIO_NO_SPEECH)
+    spans, samples = _trim(part.samples, settings.trim)
     snr = snr_db(part.samples, spans)
     _check_level(part.samples, spans, snr, filters)
-    samples = trimmed(part.samples, spans, settings.trim)
     seconds = len(samples) / RATE_HZ
     if seconds > filters.seconds_max:
         raise Rejected(Reason.CLIP_TOO_LONG, f"{seconds:.1f} s")
@@ -132,6 +129,16 @@ def _clip(part: Part, utterance: Utterance, recording: Recording, settings: Prep
         turn=utterance.turn,
         target=utterance.target,
     )
+
+
+def _trim(samples: Samples, settings: TrimSettings) -> tuple[list[Span], Samples]:
+    """Give where speech is, and the samples without the silence around it."""
+    if settings.vad == "none":
+        return [(0, len(samples))], samples
+    spans = speech_finder(settings.vad)(samples)
+    if not spans:
+        raise Rejected(Reason.AUDIO_NO_SPEECH)
+    return spans, trimmed(samples, spans, settings)
 
 
 def joined(clips: list[Clip], settings: PrepareSettings) -> Clip:

@@ -15,7 +15,8 @@ Format = Literal["auto", "ljspeech", "audiofolder", "jsonl", "common_voice", "pa
 class TrimSettings(Settings):
     """How much silence stays. Untrimmed ends teach the voice to go on after the last word."""
 
-    vad: Literal["auto", "silero", "energy"] = "auto"
+    vad: Literal["auto", "silero", "energy", "none"] = "auto"
+    """`none` keeps recordings as they are, which is only of use to show what that does."""
     lead_ms: int = Field(default=80, ge=50, le=100)
     tail_ms: int = Field(default=150, ge=100, le=200)
     pause_max_ms: int = Field(default=600, ge=200)

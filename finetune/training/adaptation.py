@@ -8,6 +8,7 @@ from typing import assert_never
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.lora import LoraLayer
 from torch import nn
 from transformers import CsmForConditionalGeneration
 
@@ -80,9 +81,14 @@ def _lora(model: CsmForConditionalGeneration, method: Lora, rows: list[int]) -> 
         modules_to_save=list(HEADS) if method.heads == "trained" else None,
     )
     try:
-        return get_peft_model(model, config)  # type: ignore[return-value] - the mixed kind is not asked for
+        adapted: PeftModel = get_peft_model(model, config)  # type: ignore[assignment] - the mixed kind is not asked for
     except ValueError as error:
         raise ConfigError(str(error), field="method.targets") from error
+    for module in adapted.modules():
+        if isinstance(module, LoraLayer):
+            # else each layer's input goes to float32 and, under autocast, straight back: two copies of it for nothing
+            module.cast_input_dtype_enabled = False
+    return adapted
 
 
 def _groups(model: nn.Module, method: Method) -> tuple[Group, ...]:
