@@ -84,6 +84,8 @@ def write_corpus(folder: Path, texts: Sequence[str], *, window_s: float = 0.0) -
     With a window, each recording is filled with zeros to that length.
     """
     rng = np.random.default_rng(1)
+    if (folder / "metadata.csv").exists():
+        return folder
     (folder / "wavs").mkdir(parents=True, exist_ok=True)
     spoken = folder / "spoken.wav"
     for number, text in enumerate(texts):
@@ -127,15 +129,27 @@ def fit_codebooks(base: Path, sounds: Sequence[np.ndarray]) -> None:
     for kind, part in (("semantic", quantizer.semantic), ("acoustic", quantizer.acoustic)):
         rest = seen @ part.input.T
         for layer in range(part.count):
-            table = rest[torch.randperm(len(rest), generator=generator)[: part.size]]
-            # a code that is never the nearest: no frame of sound may read as the end
-            table = torch.cat((torch.full_like(table[:1], 1e3), table))[: part.size]
-            table = torch.cat((table, torch.full((part.size - len(table), table.shape[1]), 1e3)))
+            # the first is never the nearest: no frame of sound may read as the end
+            table = torch.cat((torch.full_like(rest[:1], 1e3), _centres(rest, part.size - 1, generator)))
             name = f"codec_model.quantizer.{kind}_residual_vector_quantizer.layers.{layer}.codebook"
             tensors[f"{name}.embed_sum"] = table
             tensors[f"{name}.cluster_usage"] = torch.ones(part.size)
             rest = rest - table[torch.cdist(rest, table).argmin(-1)]
     save_file(tensors, base / "model.safetensors", metadata={"format": "pt"})
+
+
+def _centres(points: Tensor, number: int, generator: torch.Generator) -> Tensor:
+    """Begin apart (k-means++), so that silence, which is most alike, has one code and not many; then settle."""
+    chosen = points[:1]
+    for _ in range(number - 1):
+        distances = torch.cdist(points, chosen).amin(1) ** 2 + 1e-12
+        chosen = torch.cat((chosen, points[torch.multinomial(distances, 1, generator=generator)]))
+    for _ in range(5):
+        nearest = torch.cdist(points, chosen).argmin(1)
+        sums = torch.zeros_like(chosen).index_add(0, nearest, points)
+        counts = nearest.bincount(minlength=number)[:, None]
+        chosen = torch.where(counts > 0, sums / counts.clamp(min=1), chosen)
+    return chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +177,7 @@ class Outcome:
     silent_share: float
     loss: float
     seconds: float
+    steps: int
 
 
 def make_ready(folder: Path, texts: Sequence[str], *, hidden: int = 64, layers: int = 2, window_s: float = 15.0) -> Path:
@@ -233,15 +248,20 @@ def silence_of(base: Path, limit_s: float) -> Codes:
     return np.unique(Encoder(base, device=torch.device("cpu")).encode([zeros])[0][2:], axis=0)
 
 
-def learn_and_judge(folder: Path, way: str, seed: int, budget: Budget) -> list[Outcome]:
-    """Train one way with one seed and say sentences of both splits, with the server's own sampling."""
+def learn_and_judge(
+    folder: Path, way: str, seed: int, budget: Budget, *, enough_s: float = float("inf")
+) -> list[Outcome]:
+    """Train one way with one seed and say sentences of both splits, with the server's own sampling.
+
+    After `enough_s` the training ends where it is.
+    """
     started = time.perf_counter()
     cuda = torch.cuda.is_available()
     device = torch.device("cuda" if cuda else "cpu")
     settings = run_settings(folder, way, seed, budget, precision="bf16" if cuda else "fp32")
-    train(settings, lambda _: None)
+    learnt = train(settings, lambda _: None, lambda: time.perf_counter() - started > enough_s)
     lines = (settings.output / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    loss = next(row["loss"] for row in map(json.loads, reversed(lines)) if row["kind"] == "check")
+    loss = float(next((row["loss"] for row in map(json.loads, reversed(lines)) if row["kind"] == "check"), "nan"))
     voice = Voice(settings.output / "last", adapter=None, device=device, dtype=torch.float32)
     silence = silence_of(folder / "base", budget.limit_s)
     seconds = time.perf_counter() - started
@@ -249,25 +269,22 @@ def learn_and_judge(folder: Path, way: str, seed: int, budget: Budget) -> list[O
     for split in ("validation", "train"):
         # what is expected is what is in the trimmed clip, whatever the way
         entries = [entry for entry in read_manifest(folder / "trimmed") if entry.split == split]
-        outcomes.append(_judged(voice, entries[:120], way, seed, split, budget, silence, loss, seconds))
+        found = _judged(voice, entries[:120], seed, budget, silence)
+        outcomes.append(Outcome(way, seed, split, len(entries[:120]), *found, loss, seconds, learnt.steps))
     return outcomes
 
 
 def _judged(
-    voice: Voice, entries: Sequence[Entry], way: str, seed: int, split: str, budget: Budget, silence: Codes,
-    loss: float, seconds: float,
-) -> Outcome:  # fmt: skip
+    voice: Voice, entries: Sequence[Entry], seed: int, budget: Budget, silence: Codes
+) -> tuple[float, float, float]:
+    """Say the entries' texts: share that stopped, frames out for each expected, share of silent frames."""
     limit = round(budget.limit_s * 12.5)
     prompts = [voice.builder.build(entry.clip.text, speaker=0, reserve_frames=limit) for entry in entries]
     spoken = voice.speak(prompts, [Sampling(seed=1000 * seed + n) for n in range(len(prompts))], frames_max=limit)
     frames = sum(len(one.codes) for one in spoken)
-    return Outcome(
-        way, seed, split, len(entries),
-        stop_rate=float(np.mean([one.stopped for one in spoken])),
-        frames_per_expected=frames / sum(entry.frames for entry in entries),
-        silent_share=sum(int(silent(one.codes, silence).sum()) for one in spoken) / max(frames, 1),
-        loss=loss, seconds=seconds,
-    )  # fmt: skip
+    quiet = sum(int(silent(one.codes, silence).sum()) for one in spoken)
+    stopped = sum(one.stopped for one in spoken) / len(spoken)
+    return stopped, frames / sum(entry.frames for entry in entries), quiet / max(frames, 1)
 
 
 def compare(folder: Path, ways: Sequence[str], budget: Budget, *, seeds: int = 1) -> list[Outcome]:
@@ -307,7 +324,7 @@ def markdown(outcomes: Sequence[Outcome], recordings: dict[str, float]) -> str:
                     f"| {way} | {name} | {_spread([100 * o.stop_rate for o in own], 1)} % "
                     f"| {_spread([o.frames_per_expected for o in own], 2)} "
                     f"| {_spread([100 * o.silent_share for o in own], 1)} % | {100 * recordings[DATA[way]]:.0f} % "
-                    f"| {_spread([o.loss for o in own], 2)} | {fmean(o.seconds for o in own):.0f} |"
+                    f"| {_spread([o.loss for o in own], 2)} | {min(o.steps for o in own)} | {fmean(o.seconds for o in own):.0f} |"
                 )
     return "\n".join([*head, *rows]) + "\n"
 
@@ -330,7 +347,7 @@ def _run_all(args: argparse.Namespace) -> list[Outcome]:
             command = [
                 sys.executable, "-m", "tests.gpu.finetune_cure", "one", str(args.folder), "--ways", way, "--seed",
                 str(seed), "--steps", str(args.steps), "--rate", str(args.rate), "--limit-s", str(args.limit_s),
-                "--clips", str(args.clips), "--report", str(out),
+                "--clips", str(args.clips), "--enough-s", str(args.enough_s), "--report", str(out),
             ]  # fmt: skip
             running[subprocess.Popen(command)] = out
         for process in [process for process in running if process.poll() is not None]:
@@ -367,6 +384,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--limit-s", type=float, default=20.0)
     parser.add_argument("--clips", type=int, default=48)
+    parser.add_argument("--enough-s", type=float, default=300.0, help="a training ends after so many seconds")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--parallel", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0, help="of `one`")
@@ -380,7 +398,7 @@ def main() -> None:
         )
     elif args.command == "one":
         budget = Budget(args.steps, args.rate, args.window_s, args.limit_s, args.clips)
-        rows = learn_and_judge(args.folder, args.ways[0], args.seed, budget)
+        rows = learn_and_judge(args.folder, args.ways[0], args.seed, budget, enough_s=args.enough_s)
         args.report.write_text(json.dumps([asdict(row) for row in rows]), encoding="utf-8")
     else:
         outcomes = _run_all(args)
