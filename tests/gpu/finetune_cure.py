@@ -311,8 +311,8 @@ def recorded(folder: Path, limit_s: float) -> dict[str, float]:
 def markdown(outcomes: Sequence[Outcome], recordings: dict[str, float]) -> str:
     """Lay the outcomes out as a table: the mean over the seeds, and the lowest and highest."""
     head = [
-        "| way | sentences | stops | frames out per expected | silent frames | in its clips | held-out loss | s |",
-        "|---|---|--:|--:|--:|--:|--:|--:|",
+        "| way | sentences | stops | frames out per expected | silent frames | in its clips | held-out loss | steps | s |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     rows: list[str] = []
     for split in ("validation", "train"):
