@@ -17,6 +17,8 @@ from finetune.data.settings import FilterSettings, PrepareSettings, TrimSettings
 from finetune.data.speech import Span, levels_db, speech_finder
 from finetune.data.text import spoken_form
 from finetune.data.trim import snr_db, trimmed
+from finetune.dnsmos import dnsmos, require_dnsmos
+from finetune.recognition import error_rate, open_recogniser
 
 Outcome = Clip | Rejection
 
@@ -112,6 +114,7 @@ def _clip(part: Part, utterance: Utterance, recording: Recording, settings: Prep
         raise Rejected(Reason.CLIP_TOO_LONG, f"{seconds:.1f} s")
     _check_rate_of_speech(part.text, seconds, filters)
     samples = levelled(samples, lufs=settings.loudness_lufs, peak_dbfs=settings.peak_dbfs)
+    mos, errors = _judged(samples, part.text, filters)
     name = utterance.id if number == 0 else f"{utterance.id}-{number}"
     file, digest = write_clip(samples, settings.output, name)
     return Clip(
@@ -128,7 +131,24 @@ def _clip(part: Part, utterance: Utterance, recording: Recording, settings: Prep
         conversation=utterance.conversation,
         turn=utterance.turn,
         target=utterance.target,
+        mos=mos,
+        error_rate=errors,
     )
+
+
+def _judged(samples: Samples, text: str, filters: FilterSettings) -> tuple[float | None, float | None]:
+    """Ask the networks that the filters name: DNSMOS, and the recogniser's character error rate."""
+    mos = errors = None
+    if filters.dnsmos_min is not None:
+        mos = round(dnsmos(samples, require_dnsmos("filters.dnsmos_min")).overall, 2)
+        if mos < filters.dnsmos_min:
+            raise Rejected(Reason.AUDIO_POOR, f"DNSMOS {mos:.2f}")
+    if filters.recogniser:
+        heard = open_recogniser(filters.recogniser)(samples)
+        errors = round(error_rate(heard, text), 3)
+        if errors > filters.error_rate_max:
+            raise Rejected(Reason.TEXT_NOT_HEARD, f"{100 * errors:.0f} % otherwise: {heard[:200]}")
+    return mos, errors
 
 
 def _trim(samples: Samples, settings: TrimSettings) -> tuple[list[Span], Samples]:
@@ -158,6 +178,8 @@ def joined(clips: list[Clip], settings: PrepareSettings) -> Clip:
         seconds=round(len(whole) / RATE_HZ, 4),
         sound_hash=digest,
         snr_db=min(ratios, default=None),
+        mos=min((clip.mos for clip in clips if clip.mos is not None), default=None),
+        error_rate=max((clip.error_rate for clip in clips if clip.error_rate is not None), default=None),
         cut_s=round(sum(clip.cut_s for clip in clips), 3),
     )
 

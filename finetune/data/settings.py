@@ -34,6 +34,12 @@ class FilterSettings(Settings):
     letters_per_s_max: float = Field(default=22.0, gt=0.0)
     rate_z_max: float = Field(default=5.0, gt=0.0)
     """How far from the median of the speaker, in robust standard deviations."""
+    dnsmos_min: float | None = Field(default=None, ge=1.0, le=5.0)
+    """Least overall DNSMOS; 2.8 to 3.0 is usual. Needs the extra `quality`; none is not looked at."""
+    recogniser: str = ""
+    """`whisper:FOLDER` or `module:function`: who is asked whether the text is what is said; empty is nobody."""
+    error_rate_max: float = Field(default=0.15, gt=0.0)
+    """Greatest share of characters that the recogniser may hear otherwise."""
     repeats_max: Count = 3
     """How often a speaker may say the same text."""
 
@@ -55,6 +61,7 @@ class PrepareSettings(Settings):
     """The whole of a `prepare`; `output` is its one folder."""
 
     corpus: Path
+    """A folder of recordings, or a data set of the Hugging Face hub as `owner/name` or `owner/name@revision`."""
     output: Path
     codec: str
     """The folder or hub id of the base model, whose Mimi makes the codes."""
