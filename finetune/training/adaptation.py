@@ -14,6 +14,7 @@ from transformers import CsmForConditionalGeneration
 
 from finetune.config import Full, Lora, Method
 from finetune.errors import ConfigError
+from finetune.training.sharding import parted
 from tts_engine.model.tokenizer import TextTokenizer
 
 HEADS = ("lm_head", "codebooks_head")
@@ -116,17 +117,19 @@ def _groups(model: nn.Module, method: Method) -> tuple[Group, ...]:
 
 
 def optimiser(adaptation: Adaptation, *, weight_decay: float, fused: bool) -> torch.optim.AdamW:
-    """AdamW over the groups; each remembers its peak rate as `peak`."""
+    """AdamW over the groups, parted and whole weights apart; each remembers its peak rate as `peak`."""
     parameters = adaptation.parameters()
     return torch.optim.AdamW(
         [
             {
-                "params": [parameters[name] for name in group.names],
+                "params": own,
                 "lr": group.learning_rate,
                 "peak": group.learning_rate,
                 "weight_decay": weight_decay if group.decays else 0.0,
             }
             for group in adaptation.groups
+            for own in parted(parameters[name] for name in group.names)
+            if own
         ],
         betas=(0.9, 0.95),
         fused=fused,

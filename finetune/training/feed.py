@@ -21,13 +21,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """One optimiser step: this process's batches, and what is counted over those of all; `place` is in its epoch."""
+    """One optimiser step: this process's batches, and what is counted over those of all; `place` is in its epoch.
+
+    `idle` is a batch to run for nothing, where others have one more and all must run as many.
+    """
 
     epoch: int
     place: int
     batches: tuple[Batch, ...]
     counts: Counts
     positions: int
+    idle: Batch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,8 @@ class Feed:
     rank: int = 0
     processes: int = 1
     pinned: bool = False
+    in_step: bool = False
+    """All processes must run as many batches."""
 
     def steps(self, *, epoch: int, place: int) -> Iterator[Ready]:
         """Give step after step from a place in an epoch on, without end; a function of the seed and the place."""
@@ -52,7 +58,9 @@ class Feed:
                 own = step[self.rank :: self.processes]
                 counts = sum((self._counts(sample) for batch in step for sample in batch), Counts(0, 0, 0))
                 positions = sum(sample.positions for batch in step for sample in batch)
-                yield Ready(epoch, index, tuple(self._batch(b, epoch) for b in own), counts, positions)
+                short = self.in_step and len(own) < -(-len(step) // self.processes)
+                idle = self._batch(step[0], epoch) if short else None
+                yield Ready(epoch, index, tuple(self._batch(b, epoch) for b in own), counts, positions, idle)
             epoch, place = epoch + 1, 0
 
     def _counts(self, planned: Planned) -> Counts:

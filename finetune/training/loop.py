@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from finetune.config import RunSettings, read_settings, write_settings
 from finetune.errors import ConfigError
 from finetune.training.adaptation import Adaptation, adapt, text_rows
-from finetune.training.check import HeldOut, held_out, stop_rate
-from finetune.training.checkpoint import Best, Progress, checkpoints, restore, write_checkpoint
+from finetune.training.check import HeldOut, held_out, say
+from finetune.training.checkpoint import Best, Progress, checkpoints, optimiser_state, restore, write_checkpoint
 from finetune.training.corpus import Item, TrainingCorpus, fitting
 from finetune.training.devices import Devices
 from finetune.training.feed import Feed, ahead
 from finetune.training.model import load_csm_for_training
 from finetune.training.record import Record
-from finetune.training.servable import write_servable
+from finetune.training.servable import Servable, write_servable
+from finetune.training.sharding import gathered
 from finetune.training.step import Learner, make_learner, optimiser_step
 from finetune.voice import prompt_builder
 from tts_engine.model.checkpoint import resolve
@@ -68,8 +70,9 @@ def train(settings: RunSettings, tell: Tell, interrupted: Callable[[], bool] = l
     finally:
         if run.record is not None:
             run.record.close()
+    weights = _weights(run)
     if run.devices.first:
-        write_servable(run.adaptation, settings.method, run.base, settings.output / "last")
+        _write_servable(run, weights, "last")
         report = {
             "reason": result.reason,
             "steps": result.steps,
@@ -83,7 +86,7 @@ def train(settings: RunSettings, tell: Tell, interrupted: Callable[[], bool] = l
 
 
 def _begin(settings: RunSettings, tell: Tell) -> tuple[Run, Progress]:
-    devices = Devices()
+    devices = Devices(sharded=settings.sharding == "layers")
     _claim(settings, devices)
     base = resolve(settings.base)
     torch.manual_seed(settings.seed)
@@ -103,7 +106,7 @@ def _begin(settings: RunSettings, tell: Tell) -> tuple[Run, Progress]:
     items, validation = (fitting(corpus.items(split), room) for split in ("train", "validation"))
     feed = Feed(
         corpus, items, settings.batches, settings.loss, settings.seed,
-        devices.rank, devices.count, pinned=devices.device.type == "cuda",
+        devices.rank, devices.count, pinned=devices.device.type == "cuda", in_step=devices.sharded,
     )  # fmt: skip
     record = None
     if devices.first:
@@ -163,11 +166,15 @@ def _check(run: Run, progress: Progress, tell: Tell) -> Progress:
         run.adaptation.model, run.corpus, run.held_out, run.devices, positions=positions, bf16=run.learner.bf16
     )
     rate_now = torch.ones(1, device=run.devices.device) / run.devices.count
+    weights = _weights(run)
     if checks.sentences:
         rate_now.zero_()
         if run.devices.first:
-            trial = write_servable(run.adaptation, settings.method, run.base, settings.output / "trial")
-            rate_now += stop_rate(trial, run.held_out, checks, run.devices)
+            trial = _write_servable(run, weights, "trial")
+            said = say(trial, run.held_out, checks, run.devices)
+            rate_now += said.stop_rate
+            assert run.record is not None
+            run.record.sounds(progress.step, said.texts, said.sounds)
     stops = float(run.devices.sum(rate_now))
     found = Best(progress.step, heard.loss, stops >= checks.stop_rate_min - 1e-6)
     better = progress.best is None or progress.best.worse_than(found)
@@ -178,19 +185,25 @@ def _check(run: Run, progress: Progress, tell: Tell) -> Progress:
         mark = ", best" if better else ""
         tell(f"check {progress.step}: held-out loss {heard.loss:.4f}, stop rate {stops:.2f}{mark}")
         if better:
-            write_servable(run.adaptation, settings.method, run.base, settings.output / "best")
+            _write_servable(run, weights, "best")
     if better:
         return replace(progress, best=found, stale=0)
     return replace(progress, stale=progress.stale + 1)
 
 
 def _save(run: Run, progress: Progress) -> None:
-    if run.devices.first:
-        write_checkpoint(
-            run.settings.output / "checkpoints",
-            progress,
-            run.adaptation.parameters(),
-            run.learner.optimiser,
-            keep=run.settings.checkpoints.keep,
-        )
+    weights, first = _weights(run), run.devices.first
+    state = optimiser_state(run.learner.optimiser, run.adaptation.parameters(), keep=first)
+    if first:
+        keep = run.settings.checkpoints.keep
+        write_checkpoint(run.settings.output / "checkpoints", progress, weights, state, keep=keep)
     run.devices.wait()
+
+
+def _weights(run: Run) -> dict[str, Tensor]:
+    """Give all that is trained to the first process; every process must call it."""
+    return gathered(run.adaptation.parameters(), keep=run.devices.first)
+
+
+def _write_servable(run: Run, weights: Mapping[str, Tensor], name: str) -> Servable:
+    return write_servable(run.adaptation, weights, run.settings.method, run.base, run.settings.output / name)

@@ -17,6 +17,7 @@ from finetune.training.feed import Ready
 from finetune.training.forward import compile_layers
 from finetune.training.loss import Counts, Nll, head_nll, loss_parts, total, unwrap
 from finetune.training.schedule import rate
+from finetune.training.sharding import shard_layers
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ def make_learner(settings: RunSettings, devices: Devices, adaptation: Adaptation
     if settings.compile:
         compile_layers(csm)
         nll = torch.compile(head_nll, dynamic=True)
+    if devices.sharded:
+        shard_layers(csm, devices.device, count=devices.count, bf16=settings.precision == "bf16")
     fused = devices.device.type == "cuda"
     optimisation = optimiser(adaptation, weight_decay=settings.schedule.weight_decay, fused=fused)
     return Learner(settings, devices, adaptation, optimisation, nll)
@@ -57,8 +60,10 @@ def optimiser_step(learner: Learner, ready: Ready, *, step: int, codebooks: int)
     sums = torch.zeros(codebooks + 2, device=devices.device)
     for batch in ready.batches:
         sums += _backward(learner, batch, ready.counts)
+    if ready.idle is not None:
+        _backward(learner, ready.idle, ready.counts, weight=0.0)
     devices.sum_gradients(parameters)
-    norm = torch.nn.utils.clip_grad_norm_(parameters, settings.schedule.clip_norm)
+    norm = devices.clip(parameters, settings.schedule.clip_norm)
     factor = rate(step, settings.schedule)
     for group in learner.optimiser.param_groups:
         group["lr"] = group["peak"] * factor
@@ -82,11 +87,11 @@ def optimiser_step(learner: Learner, ready: Ready, *, step: int, codebooks: int)
     }
 
 
-def _backward(learner: Learner, batch: Batch, counts: Counts) -> Tensor:
+def _backward(learner: Learner, batch: Batch, counts: Counts, *, weight: float = 1.0) -> Tensor:
     """Add a batch's gradients; returns the sums by codebook, of the ends, and its part of the loss."""
     settings, device = learner.settings, learner.devices.device
     with torch.autocast(device.type, torch.bfloat16, enabled=learner.bf16):
         parts = loss_parts(learner.adaptation.model, batch.to(device), settings.loss, learner.nll)
         loss = total(parts, counts, settings.loss)
-    loss.backward()
+    (loss * weight).backward()
     return torch.cat((parts.codebooks, parts.ends[None], loss.detach()[None]))
