@@ -59,10 +59,10 @@ def bars(title: str, series: Sequence[tuple[str, Sequence[float]]], *, unit: str
     drawn: list[str] = []
     for place, (name, values) in enumerate(series):
         for number, value in enumerate(values):
-            height = 96 * value / tallest
+            height, said = 96 * value / tallest, f"{name} {number}: {value:.2f} {unit}"
             drawn.append(
                 f'<rect x="{width * number + 12 * place}" y="{100 - height:.1f}" width="11" height="{height:.1f}"'
-                f' fill="{colours[place % 2]}"><title>{escape(name)} {number}: {value:.2f} {escape(unit)}</title></rect>'
+                f' fill="{colours[place % 2]}"><title>{escape(said)}</title></rect>'
             )
     count = max((len(values) for _, values in series), default=0)
     return (

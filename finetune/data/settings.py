@@ -76,6 +76,10 @@ class PrepareSettings(Settings):
     """`keep` is what the bot sends; `lower` needs the server to do the same."""
     speaker: str = "0"
     """Whose the clips are that name no speaker."""
+    consent: str = ""
+    """Whose voices these are and what they agreed to; it goes into the model card."""
+    licence: str = ""
+    """Under what terms the recordings may be used; it goes into the model card."""
     workers: int = Field(default=0, ge=0)
     """Processes; 0 is one a core, 1 works in this process."""
     shard_clips: Count = 512

@@ -32,7 +32,22 @@ def write_page(folder: Path, evaluation: Evaluation) -> None:
     """Write `evaluation.html` beside the sounds."""
     rows = [[name, _value(name, value), _gate(name)] for name, value in evaluation.summary.items()]
     said = [[escape(one.text), f"{one.seed}", player(one.file), *_numbers(one)] for one in evaluation.measured]
-    header = ["text", "seed", "", "ended", "s", "of", "lead", "tail", "pause", "silent", "stuck", "error rate", "MOS", "voice"]
+    header = [
+        "text",
+        "seed",
+        "",
+        "ended",
+        "s",
+        "of",
+        "lead",
+        "tail",
+        "pause",
+        "silent",
+        "stuck",
+        "error rate",
+        "MOS",
+        "voice",
+    ]
     html = page(
         "Evaluation",
         table(["measure", "value", "gate"], rows),

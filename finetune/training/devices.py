@@ -65,7 +65,7 @@ class Devices:
         parts, wholes = ([part(p.grad) for p in own if p.grad is not None] for own in parted(kept))
         squares = self.sum(nn.utils.get_total_norm(parts) ** 2) + nn.utils.get_total_norm(wholes) ** 2
         norm = squares.sqrt()
-        torch._foreach_mul_([*parts, *wholes], (limit / (norm + 1e-6)).clamp(max=1.0))  # noqa: SLF001 - as torch's own
+        torch._foreach_mul_([*parts, *wholes], (limit / (norm + 1e-6)).clamp(max=1.0))
         return norm
 
     def wait(self) -> None:
@@ -75,5 +75,5 @@ class Devices:
     def _sum_bucket(self, bucket: list[nn.Parameter]) -> None:
         gradients = [parameter.grad for parameter in bucket if parameter.grad is not None]
         flat = self.sum(torch.cat([gradient.flatten() for gradient in gradients]))
-        for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
-            gradient.copy_(part.view_as(gradient))
+        for gradient, own in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(own.view_as(gradient))

@@ -76,7 +76,9 @@ def loss_parts(model: nn.Module, batch: Batch, settings: LossSettings, nll: Nll 
     first = fn.cross_entropy(csm.lm_head(before).float(), codes[:, 0], reduction="none")
     weights = 1.0 + (settings.end_weight - 1.0) * batch.end
     trained = codes[batch.depth]
-    depth = nll(depth_states(csm, before[batch.depth], trained), csm.depth_decoder.codebooks_head.weight, trained[:, 1:])
+    depth = nll(
+        depth_states(csm, before[batch.depth], trained), csm.depth_decoder.codebooks_head.weight, trained[:, 1:]
+    )
     by_codebook = torch.cat((first.sum()[None], depth.sum(0)))
     return LossParts((first * weights).sum(), depth.sum(), by_codebook.detach(), (first * batch.end).sum().detach())
 

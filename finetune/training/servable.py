@@ -47,4 +47,3 @@ def write_servable(
 def servable(method: Method, base: Path, path: Path) -> Servable:
     """Name what `write_servable` wrote."""
     return Servable(base, path) if isinstance(method, Lora) else Servable(path, None)
-

@@ -162,6 +162,7 @@ class Budget:
     limit_s: float
     clips: int = 48
     depth_share: float = 0.25
+    temperature: float = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,9 @@ class Outcome:
     steps: int
 
 
-def make_ready(folder: Path, texts: Sequence[str], *, hidden: int = 64, layers: int = 2, window_s: float = 15.0) -> Path:
+def make_ready(
+    folder: Path, texts: Sequence[str], *, hidden: int = 64, layers: int = 2, window_s: float = 15.0
+) -> Path:
     """Write corpora, base and what `prepare` makes of them; the sound goes beside the folder."""
     from rich.console import Console  # noqa: PLC0415 - the GPU host needs neither
 
@@ -280,7 +283,9 @@ def _judged(
     """Say the entries' texts: share that stopped, frames out for each expected, share of silent frames."""
     limit = round(budget.limit_s * 12.5)
     prompts = [voice.builder.build(entry.clip.text, speaker=0, reserve_frames=limit) for entry in entries]
-    spoken = voice.speak(prompts, [Sampling(seed=1000 * seed + n) for n in range(len(prompts))], frames_max=limit)
+    heat = budget.temperature
+    samplings = [Sampling(heat, heat, seed=1000 * seed + n) for n in range(len(prompts))]
+    spoken = voice.speak(prompts, samplings, frames_max=limit)
     frames = sum(len(one.codes) for one in spoken)
     quiet = sum(int(silent(one.codes, silence).sum()) for one in spoken)
     stopped = sum(one.stopped for one in spoken) / len(spoken)
@@ -311,7 +316,7 @@ def recorded(folder: Path, limit_s: float) -> dict[str, float]:
 def markdown(outcomes: Sequence[Outcome], recordings: dict[str, float]) -> str:
     """Lay the outcomes out as a table: the mean over the seeds, and the lowest and highest."""
     head = [
-        "| way | sentences | stops | frames out per expected | silent frames | in its clips | held-out loss | steps | s |",
+        "| way | sentences | stops | frames out per expected | silent | in its clips | held-out loss | steps | s |",
         "|---|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     rows: list[str] = []
@@ -324,7 +329,8 @@ def markdown(outcomes: Sequence[Outcome], recordings: dict[str, float]) -> str:
                     f"| {way} | {name} | {_spread([100 * o.stop_rate for o in own], 1)} % "
                     f"| {_spread([o.frames_per_expected for o in own], 2)} "
                     f"| {_spread([100 * o.silent_share for o in own], 1)} % | {100 * recordings[DATA[way]]:.0f} % "
-                    f"| {_spread([o.loss for o in own], 2)} | {min(o.steps for o in own)} | {fmean(o.seconds for o in own):.0f} |"
+                    f"| {_spread([o.loss for o in own], 2)} | {min(o.steps for o in own)} "
+                    f"| {fmean(o.seconds for o in own):.0f} |"
                 )
     return "\n".join([*head, *rows]) + "\n"
 

@@ -21,7 +21,7 @@ def corpus_folder(corpus: Path) -> Path:
     name, _, revision = str(corpus).partition("@")
     if folder.is_absolute() or name.count("/") != 1 or name.startswith("."):
         raise CorpusError(
-            f"{corpus} is no folder; `corpus` names the folder of the recordings, or a data set of the hub as owner/name"
+            f"{corpus} is no folder; `corpus` names the folder of the recordings, or a data set of the hub (owner/name)"
         )
     from huggingface_hub import snapshot_download  # noqa: PLC0415 - heavy, and of no use for a local folder
     from huggingface_hub.constants import HF_HUB_CACHE  # noqa: PLC0415 - as above
@@ -35,7 +35,7 @@ def corpus_folder(corpus: Path) -> Path:
         )
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise CorpusError(
-            f"{corpus} is no folder here, and cannot be fetched from the hub ({error}); accept its terms and log in, or "
-            "name a local folder"
+            f"{corpus} is no folder here, and cannot be fetched from the hub ({error}); accept its terms and log in, "
+            "or name a local folder"
         ) from error
     return Path(fetched)

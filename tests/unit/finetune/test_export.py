@@ -64,7 +64,7 @@ def run(request: pytest.FixtureRequest, base: Base, tmp_path: Path) -> tuple[Run
             "method": request.param.model_dump(),
         },
     )  # fmt: skip
-    return Run(settings, servable, read_prepared(data)), value
+    return Run(tmp_path, settings, servable, read_prepared(data)), value
 
 
 def test_the_exported_checkpoint_has_the_loss_that_training_had(base: Base, run: tuple[Run, float], tmp_path: Path):
@@ -136,6 +136,8 @@ def test_the_card_and_the_normaliser_go_with_the_voice(run: tuple[Run, float], t
     card = (tmp_path / "voice/README.md").read_text(encoding="utf-8")
     assert card.startswith("---\nbase_model:")
     assert "bot.language.speakable" in card
+    for section in ("Data", "Consent", "Figures", "Limits"):
+        assert f"\n## {section}\n" in card
     assert json.loads((tmp_path / "voice/text_norm.json").read_text(encoding="utf-8"))["case"] == "keep"
     with pytest.raises(ConfigError, match="already there"):
         export(run[0], tmp_path / "voice")

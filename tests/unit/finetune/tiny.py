@@ -80,7 +80,8 @@ def _config(ids: dict[str, int], hidden: int, layers: int) -> CsmConfig:
         codebook_size=CODES, upsample_groups=16,
     )  # fmt: skip
     return CsmConfig(
-        **{**sizes, "num_hidden_layers": layers}, hidden_size=hidden, intermediate_size=2 * hidden, num_codebooks=CODEBOOKS, vocab_size=CODES + 3,
+        **{**sizes, "num_hidden_layers": layers}, hidden_size=hidden,
+        intermediate_size=2 * hidden, num_codebooks=CODEBOOKS, vocab_size=CODES + 3,
         text_vocab_size=len(SPECIAL) + 256, codebook_pad_token_id=CODES + 2, max_position_embeddings=2048,
         pad_token_id=ids["<|AUDIO|>"], bos_token_id=ids["<|begin_of_text|>"], audio_token_id=ids["<|AUDIO|>"],
         audio_eos_token_id=ids["<|audio_eos|>"], codec_config=mimi.to_dict(),

@@ -122,9 +122,7 @@ def test_a_data_set_of_the_hub_is_fetched_and_read_like_a_folder(tmp_path: Path,
     (tmp_path / "snapshot/metadata.csv").write_text("a|Salam.\n", encoding="utf-8")
     asked: list[tuple[str, str, str | None]] = []
 
-    def fetch(
-        name: str, *, repo_type: str, revision: str | None, allow_patterns: list[str], local_dir: Path
-    ) -> str:
+    def fetch(name: str, *, repo_type: str, revision: str | None, allow_patterns: list[str], local_dir: Path) -> str:
         asked.append((name, repo_type, revision))
         if name == "owner/gone":
             raise OSError("404")
