@@ -47,7 +47,9 @@ def test_a_card_says_plainly_that_nothing_was_said_and_nothing_measured(settings
 
 
 def test_figures_are_those_of_the_evaluation_or_else_of_the_best_check(settings: RunSettings, tmp_path: Path):
-    checks = [{"kind": "check", "step": n, "loss": loss, "stop_rate": 0.5} for n, loss in ((1, 9.0), (2, 8.0), (3, 8.5))]
+    checks = [
+        {"kind": "check", "step": n, "loss": loss, "stop_rate": 0.5} for n, loss in ((1, 9.0), (2, 8.0), (3, 8.5))
+    ]
     (tmp_path / "metrics.jsonl").write_text("".join(f"{json.dumps(check)}\n" for check in checks), encoding="utf-8")
     assert "check at step 2: held-out loss 8.000" in card(settings, tmp_path)
     (tmp_path / "evaluation").mkdir()
