@@ -70,7 +70,8 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml requirements.lock
 	touch $@
 
 $(VENV)/.test: $(VENV)/bin/python pyproject.toml requirements.lock
-	$(PIP) --editable '.[bot,tts,espeak,finetune,dev]'
+	$(PIP) --editable '.[bot,tts,espeak,finetune,quality,dev]'
+	$(PIP) --no-deps resemblyzer==0.1.4 # for its weights: what the package itself needs is not used
 	touch $@ $(VENV)/.demo
 
 $(VENV)/.extras: $(VENV)/bin/python pyproject.toml requirements.lock ## Only what EXTRAS names (images)

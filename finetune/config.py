@@ -6,10 +6,10 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from finetune.errors import ConfigError
 
@@ -73,6 +73,8 @@ class LossSettings(Settings):
 
     depth_share: float = Field(default=0.25, gt=0.0, le=1.0)
     """Share of the frames whose codebooks 1 to 31 are trained, drawn anew each epoch; the end frame always is."""
+    ends: Literal["labelled", "unlabelled"] = "labelled"
+    """`unlabelled` is what transformers before 4.53 did, to show what comes of it: a voice that never stops."""
     end_weight: float = Field(default=1.0, gt=0.0)
     codebook0_weight: float = Field(default=1.0, ge=0.0)
     depth_weight: float = Field(default=1.0, ge=0.0)
@@ -104,6 +106,8 @@ class CheckSettings(Settings):
     every_steps: Count = 200
     sentences: int = Field(default=16, ge=0)
     """How many held-out sentences are spoken; 0 leaves the stop rate out."""
+    sounds: int = Field(default=4, ge=0)
+    """How many of them are kept to be listened to, in `samples/`."""
     limit_s: float = Field(default=20.0, gt=0.0)
     stop_rate_min: Share = 0.95
     patience: Count = 5
@@ -130,8 +134,19 @@ class RunSettings(Settings):
     checkpoints: CheckpointSettings = CheckpointSettings()
     precision: Literal["bf16", "fp32"] = "bf16"
     gradient_checkpointing: bool = False
+    compile: bool = False
+    """Have torch fuse the layers' small operations: a minute at the start, then faster steps. Needs a C compiler."""
+    sharding: Literal["none", "layers"] = "none"
+    """`layers`: with several processes, each holds a part of every layer (FSDP); for full training of models, or on
+    cards, where one cannot hold all."""
     tensorboard: bool = False
     seed: int = Field(default=0, ge=0, lt=2**31)
+
+    @model_validator(mode="after")
+    def _layers_are_parted_only_if_all_is_trained(self) -> Self:
+        if self.sharding == "layers" and self.method.type != "full":
+            raise ValueError("sharding is of full training; what LoRA trains is small enough for each device")
+        return self
 
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)

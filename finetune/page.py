@@ -52,6 +52,41 @@ def histogram(title: str, values: Sequence[float], *, unit: str, bins: int = 30)
     )
 
 
+def bars(title: str, series: Sequence[tuple[str, Sequence[float]]], *, unit: str) -> str:
+    """Draw one bar for each value, those of several series side by side."""
+    tallest = max((value for _, values in series for value in values), default=0.0) or 1.0
+    colours, width = ("#3b7dd8", "#d8853b"), 12 * len(series) + 4
+    drawn: list[str] = []
+    for place, (name, values) in enumerate(series):
+        for number, value in enumerate(values):
+            height, said = 96 * value / tallest, f"{name} {number}: {value:.2f} {unit}"
+            drawn.append(
+                f'<rect x="{width * number + 12 * place}" y="{100 - height:.1f}" width="11" height="{height:.1f}"'
+                f' fill="{colours[place % 2]}"><title>{escape(said)}</title></rect>'
+            )
+    count = max((len(values) for _, values in series), default=0)
+    return (
+        f"<figure><figcaption>{escape(title)}, up to {tallest:.1f} {escape(unit)}</figcaption>"
+        f'<svg width="{width * count}" height="104" role="img">{"".join(drawn)}</svg></figure>'
+    )
+
+
+def scatter(title: str, points: Sequence[tuple[float, float]], *, unit: str) -> str:
+    """Draw points over a square whose diagonal is equality."""
+    if not points:
+        return f"<p>{escape(title)}: none</p>"
+    top = max(max(x, y) for x, y in points) or 1.0
+    dots = "".join(
+        f'<circle cx="{200 * x / top:.1f}" cy="{200 - 200 * y / top:.1f}" r="3" fill="#3b7dd8">'
+        f"<title>{x:.2f}, {y:.2f} {escape(unit)}</title></circle>"
+        for x, y in points
+    )
+    return (
+        f"<figure><figcaption>{escape(title)}, up to {top:.1f} {escape(unit)}</figcaption>"
+        f'<svg width="204" height="204" role="img"><path d="M0 200L200 0" stroke="#8888"/>{dots}</svg></figure>'
+    )
+
+
 def _row(cells: Sequence[str]) -> str:
     return "<tr>" + "".join(f"<td{_number(cell)}>{cell}</td>" for cell in cells) + "</tr>"
 

@@ -6,11 +6,10 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-import yaml
 
+from finetune.card import model_card
 from finetune.config import RunSettings, read_settings
 from finetune.data.manifest import Prepared, read_prepared
 from finetune.errors import ConfigError, TrainingError
@@ -27,6 +26,7 @@ from tts_engine.model.weights import load_csm
 class Run:
     """A run's folder: its settings, what it left to serve, and the corpus it learnt from."""
 
+    folder: Path
     settings: RunSettings
     servable: Servable
     prepared: Prepared
@@ -38,13 +38,13 @@ def open_run(folder: Path, which: str = "best") -> Run:
     path = folder / which
     if not path.exists():
         raise ConfigError(f"{path} is not there yet; let the run come to a check, or take the other one", field="which")
-    return Run(settings, servable(settings.method, resolve(settings.base), path), read_prepared(settings.data))
+    return Run(folder, settings, servable(settings.method, resolve(settings.base), path), read_prepared(settings.data))
 
 
 def open_base(folder: Path) -> Run:
     """Open the base that a run began from, untrained, to compare with."""
     settings = read_settings(RunSettings, folder / "run.yaml")
-    return Run(settings, Servable(resolve(settings.base), None), read_prepared(settings.data))
+    return Run(folder, settings, Servable(resolve(settings.base), None), read_prepared(settings.data))
 
 
 def export(run: Run, output: Path, *, adapter_only: bool = False) -> None:
@@ -61,7 +61,8 @@ def export(run: Run, output: Path, *, adapter_only: bool = False) -> None:
         write_merged(Checkpoint(run.servable.folder, adapter=run.servable.adapter), partial)
         check_served(partial)
     _write_normaliser(run.prepared, partial)
-    (partial / "README.md").write_text(model_card(run, adapter_only=adapter_only), encoding="utf-8")
+    card = model_card(run.folder, run.settings, run.prepared, adapter_only=adapter_only)
+    (partial / "README.md").write_text(card, encoding="utf-8")
     output.parent.mkdir(parents=True, exist_ok=True)
     replace_folder(partial, output)
 
@@ -75,32 +76,7 @@ def check_served(folder: Path) -> None:
             raise TrainingError(f"{name} is not finite: export an earlier checkpoint")
 
 
-def model_card(run: Run, *, adapter_only: bool) -> str:
-    """Say what the voice is made of and how to serve it."""
-    settings, sums = run.settings, _sums(run.settings.data)
-    method = yaml.safe_dump(settings.method.model_dump(mode="json"), sort_keys=False)
-    voices = "\n".join(f"| {number} | {name} |" for name, number in sorted(run.prepared.voices.items()))
-    head = {"base_model": settings.base, "language": ["az"], "pipeline_tag": "text-to-speech"}
-    head |= {"library_name": "peft"} if adapter_only else {}
-    serve = "model = the base, adapter = this folder" if adapter_only else "model = this folder"
-    return (
-        f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n\n"
-        f"# Azerbaijani voice after {settings.base}\n\n"
-        f"It has learnt from {sums.get('clips', '?')} clips, "
-        f"{float(sums.get('seconds', 0)) / 60:.0f} minutes, "
-        f"in up to {settings.schedule.steps} steps. Whose voices these are, and what they agreed to, is for whoever "
-        "shares this folder to say here.\n\n"
-        f"## Voices\n\n| in the prompt | speaker |\n|---|---|\n{voices}\n\n"
-        f"## Use\n\nText must pass `{run.prepared.normaliser}` first (capitals: {run.prepared.text_case}), "
-        f"as in training. In the speech server: {serve}.\n\n"
-        f"## Method\n\n```yaml\n{method}```\n"
-    )
-
-
 def _write_normaliser(prepared: Prepared, folder: Path) -> None:
     said = {"normaliser": prepared.normaliser, "case": prepared.text_case}
     (folder / "text_norm.json").write_text(json.dumps(said, indent=1), encoding="utf-8")
 
-
-def _sums(data: Path) -> dict[str, Any]:
-    return json.loads((data / "prepared.json").read_text(encoding="utf-8")).get("sums", {})

@@ -13,10 +13,12 @@ from finetune.data.audio import RATE_HZ, Recording, Samples, bandwidth_hz, decod
 from finetune.data.clip import Clip, Rejection, Utterance, Word, file_name, letters
 from finetune.data.loudness import levelled
 from finetune.data.reasons import Reason, Rejected
-from finetune.data.settings import FilterSettings, PrepareSettings
+from finetune.data.settings import FilterSettings, PrepareSettings, TrimSettings
 from finetune.data.speech import Span, levels_db, speech_finder
 from finetune.data.text import spoken_form
 from finetune.data.trim import snr_db, trimmed
+from finetune.dnsmos import dnsmos, require_dnsmos
+from finetune.recognition import error_rate, open_recogniser
 
 Outcome = Clip | Rejection
 
@@ -104,17 +106,15 @@ def _clip(part: Part, utterance: Utterance, recording: Recording, settings: Prep
     filters = settings.filters
     if recording.clipped_share > filters.clipped_share_max:
         raise Rejected(Reason.AUDIO_CLIPPED, f"{100 * recording.clipped_share:.2f} % of the samples")
-    spans = speech_finder(settings.trim.vad)(part.samples)
-    if not spans:
-        raise Rejected(Reason.AUDIO_NO_SPEECH)
+    spans, samples = _trim(part.samples, settings.trim)
     snr = snr_db(part.samples, spans)
     _check_level(part.samples, spans, snr, filters)
-    samples = trimmed(part.samples, spans, settings.trim)
     seconds = len(samples) / RATE_HZ
     if seconds > filters.seconds_max:
         raise Rejected(Reason.CLIP_TOO_LONG, f"{seconds:.1f} s")
     _check_rate_of_speech(part.text, seconds, filters)
     samples = levelled(samples, lufs=settings.loudness_lufs, peak_dbfs=settings.peak_dbfs)
+    mos, errors = _judged(samples, part.text, filters)
     name = utterance.id if number == 0 else f"{utterance.id}-{number}"
     file, digest = write_clip(samples, settings.output, name)
     return Clip(
@@ -131,7 +131,34 @@ def _clip(part: Part, utterance: Utterance, recording: Recording, settings: Prep
         conversation=utterance.conversation,
         turn=utterance.turn,
         target=utterance.target,
+        mos=mos,
+        error_rate=errors,
     )
+
+
+def _judged(samples: Samples, text: str, filters: FilterSettings) -> tuple[float | None, float | None]:
+    """Ask the networks that the filters name: DNSMOS, and the recogniser's character error rate."""
+    mos = errors = None
+    if filters.dnsmos_min is not None:
+        mos = round(dnsmos(samples, require_dnsmos("filters.dnsmos_min")).overall, 2)
+        if mos < filters.dnsmos_min:
+            raise Rejected(Reason.AUDIO_POOR, f"DNSMOS {mos:.2f}")
+    if filters.recogniser:
+        heard = open_recogniser(filters.recogniser)(samples)
+        errors = round(error_rate(heard, text), 3)
+        if errors > filters.error_rate_max:
+            raise Rejected(Reason.TEXT_NOT_HEARD, f"{100 * errors:.0f} % otherwise: {heard[:200]}")
+    return mos, errors
+
+
+def _trim(samples: Samples, settings: TrimSettings) -> tuple[list[Span], Samples]:
+    """Give where speech is, and the samples without the silence around it."""
+    if settings.vad == "none":
+        return [(0, len(samples))], samples
+    spans = speech_finder(settings.vad)(samples)
+    if not spans:
+        raise Rejected(Reason.AUDIO_NO_SPEECH)
+    return spans, trimmed(samples, spans, settings)
 
 
 def joined(clips: list[Clip], settings: PrepareSettings) -> Clip:
@@ -151,6 +178,8 @@ def joined(clips: list[Clip], settings: PrepareSettings) -> Clip:
         seconds=round(len(whole) / RATE_HZ, 4),
         sound_hash=digest,
         snr_db=min(ratios, default=None),
+        mos=min((clip.mos for clip in clips if clip.mos is not None), default=None),
+        error_rate=max((clip.error_rate for clip in clips if clip.error_rate is not None), default=None),
         cut_s=round(sum(clip.cut_s for clip in clips), 3),
     )
 

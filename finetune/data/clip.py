@@ -54,6 +54,8 @@ class Clip:
     conversation: str | None = None
     turn: int = 0
     target: bool = True
+    mos: float | None = None
+    error_rate: float | None = None
 
     @property
     def letters_per_s(self) -> float:

@@ -33,7 +33,9 @@ from finetune.data.select import (
 )
 from finetune.data.settings import PrepareSettings
 from finetune.data.text import NORMALISER
+from finetune.dnsmos import require_dnsmos
 from finetune.errors import CorpusError
+from finetune.recognition import open_recogniser
 from tts_engine.model.checkpoint import resolve
 
 
@@ -48,6 +50,7 @@ class Summary:
 
 def prepare(settings: PrepareSettings, console: Console) -> Summary:
     """Do all of it; what an earlier run has done and nothing has changed is not done again."""
+    _check_networks(settings)
     settings.output.mkdir(parents=True, exist_ok=True)
     (settings.output / "prepared.json").unlink(missing_ok=True)
     utterances, rejections = _rows(settings)
@@ -73,6 +76,14 @@ def prepare(settings: PrepareSettings, console: Console) -> Summary:
     sums = {"clips": len(entries), "seconds": round(seconds, 1), "rejected": dict(reasons)}
     write_prepared(settings.output, prepared, settings.model_dump(mode="json"), sums)
     return Summary(len(entries), seconds, dict(reasons))
+
+
+def _check_networks(settings: PrepareSettings) -> None:
+    """Find out before the first clip, not in a worker, that a network is not there."""
+    if settings.filters.dnsmos_min is not None:
+        require_dnsmos("filters.dnsmos_min")
+    if settings.filters.recogniser:
+        open_recogniser(settings.filters.recogniser)
 
 
 def _rows(settings: PrepareSettings) -> tuple[list[Utterance], list[Rejection]]:

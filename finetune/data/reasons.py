@@ -28,6 +28,7 @@ class Reason(StrEnum):
     AUDIO_QUIET = "audio_quiet"
     AUDIO_CLIPPED = "audio_clipped"
     AUDIO_NOISY = "audio_noisy"
+    AUDIO_POOR = "audio_poor"
     AUDIO_DUPLICATE = "audio_duplicate"
     RECORDING_TOO_LONG = "recording_too_long"
     CLIP_TOO_SHORT = "clip_too_short"
@@ -39,6 +40,7 @@ class Reason(StrEnum):
     TEXT_MARKUP = "text_markup"
     TEXT_CHARSET = "text_charset"
     TEXT_NOT_WORDS = "text_not_words"
+    TEXT_NOT_HEARD = "text_not_heard"
     TEXT_REPEATED = "text_repeated"
     RATE_FAST = "rate_fast"
     RATE_SLOW = "rate_slow"
@@ -68,6 +70,7 @@ REMEDIES: dict[Reason, str] = {
     Reason.AUDIO_QUIET: "The speech is so quiet that raising it would raise the noise with it.",
     Reason.AUDIO_CLIPPED: "Peaks are cut off; record again with less gain.",
     Reason.AUDIO_NOISY: "The noise is too near to the speech; clean the recording or record again.",
+    Reason.AUDIO_POOR: "It would sound poor to people (DNSMOS); record again, or lower `filters.dnsmos_min`.",
     Reason.AUDIO_DUPLICATE: "Another clip has the same sound; the first one is kept.",
     Reason.RECORDING_TOO_LONG: "Cut the recording into sentences, or give start and end of each in the manifest.",
     Reason.CLIP_TOO_SHORT: "Too short by itself, and no neighbour of the speaker to join it to.",
@@ -79,6 +82,7 @@ REMEDIES: dict[Reason, str] = {
     Reason.TEXT_MARKUP: "The text holds tags; they would be read out.",
     Reason.TEXT_CHARSET: "The text holds characters that Azerbaijani does not have.",
     Reason.TEXT_NOT_WORDS: "Digits or signs are left that no rule puts in words.",
+    Reason.TEXT_NOT_HEARD: "The recogniser hears another text; listen, and mend the text or leave the clip out.",
     Reason.TEXT_REPEATED: "The speaker has said this text often enough.",
     Reason.RATE_FAST: "More text than can be said in the time: text and sound do not belong together.",
     Reason.RATE_SLOW: "Less text than the time asks for: words are missing in the text, or it is another's.",

@@ -40,6 +40,8 @@ def _spread(entries: Sequence[Entry]) -> str:
             histogram("Rate of speech", [clip.letters_per_s for clip in clips], unit="letters/s"),
             histogram("Silence cut off", [clip.cut_s for clip in clips], unit="s"),
             histogram("Speech over noise", [clip.snr_db for clip in clips if clip.snr_db is not None], unit="dB"),
+            histogram("DNSMOS", [clip.mos for clip in clips if clip.mos is not None], unit=""),
+            histogram("Heard otherwise", [c.error_rate for c in clips if c.error_rate is not None], unit="of letters"),
             histogram("Bandwidth", [clip.bandwidth_hz / 1000 for clip in clips], unit="kHz"),
         )
     )

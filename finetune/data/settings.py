@@ -15,7 +15,8 @@ Format = Literal["auto", "ljspeech", "audiofolder", "jsonl", "common_voice", "pa
 class TrimSettings(Settings):
     """How much silence stays. Untrimmed ends teach the voice to go on after the last word."""
 
-    vad: Literal["auto", "silero", "energy"] = "auto"
+    vad: Literal["auto", "silero", "energy", "none"] = "auto"
+    """`none` keeps recordings as they are, which is only of use to show what that does."""
     lead_ms: int = Field(default=80, ge=50, le=100)
     tail_ms: int = Field(default=150, ge=100, le=200)
     pause_max_ms: int = Field(default=600, ge=200)
@@ -33,6 +34,12 @@ class FilterSettings(Settings):
     letters_per_s_max: float = Field(default=22.0, gt=0.0)
     rate_z_max: float = Field(default=5.0, gt=0.0)
     """How far from the median of the speaker, in robust standard deviations."""
+    dnsmos_min: float | None = Field(default=None, ge=1.0, le=5.0)
+    """Least overall DNSMOS; 2.8 to 3.0 is usual. Needs the extra `quality`; none is not looked at."""
+    recogniser: str = ""
+    """`whisper:FOLDER` or `module:function`: who is asked whether the text is what is said; empty is nobody."""
+    error_rate_max: float = Field(default=0.15, gt=0.0)
+    """Greatest share of characters that the recogniser may hear otherwise."""
     repeats_max: Count = 3
     """How often a speaker may say the same text."""
 
@@ -54,6 +61,7 @@ class PrepareSettings(Settings):
     """The whole of a `prepare`; `output` is its one folder."""
 
     corpus: Path
+    """A folder of recordings, or a data set of the Hugging Face hub as `owner/name` or `owner/name@revision`."""
     output: Path
     codec: str
     """The folder or hub id of the base model, whose Mimi makes the codes."""
@@ -68,6 +76,10 @@ class PrepareSettings(Settings):
     """`keep` is what the bot sends; `lower` needs the server to do the same."""
     speaker: str = "0"
     """Whose the clips are that name no speaker."""
+    consent: str = ""
+    """Whose voices these are and what they agreed to; it goes into the model card."""
+    licence: str = ""
+    """Under what terms the recordings may be used; it goes into the model card."""
     workers: int = Field(default=0, ge=0)
     """Processes; 0 is one a core, 1 works in this process."""
     shard_clips: Count = 512

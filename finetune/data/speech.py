@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ import soxr
 
 from finetune.data.audio import RATE_HZ, Samples
 from finetune.errors import ConfigError
+from finetune.installed import file_in, onnx_session
 
 Span = tuple[int, int]
 """First sample and the one after the last."""
@@ -36,18 +37,16 @@ def speech_finder(vad: Literal["auto", "silero", "energy"]) -> FindSpeech:
 @cache
 def silero_path() -> Path | None:
     """Silero's ONNX file as pipecat-ai ships it; the package itself is not imported."""
-    package = importlib.util.find_spec("pipecat")
-    if package is None or package.origin is None or importlib.util.find_spec("onnxruntime") is None:
+    if importlib.util.find_spec("onnxruntime") is None:
         return None
-    path = Path(package.origin).parent / "audio/vad/data/silero_vad.onnx"
-    return path if path.exists() else None
+    return file_in("pipecat", "audio/vad/data/silero_vad.onnx")
 
 
 def silero_spans(samples: Samples, path: Path) -> list[Span]:
     """Spans of speech; the network sees 16 kHz in blocks of 32 ms and carries its state over them."""
     wide = soxr.resample(samples, RATE_HZ, _SILERO_RATE_HZ, quality="HQ").astype(np.float32)
     blocks = np.pad(wide, (0, -len(wide) % _SILERO_BLOCK)).reshape(-1, _SILERO_BLOCK)
-    session = _session(path)
+    session = onnx_session(path)
     state, context = np.zeros((2, 1, 128), np.float32), np.zeros((1, _SILERO_CONTEXT), np.float32)
     scores = np.empty(len(blocks))
     rate = np.array(_SILERO_RATE_HZ, np.int64)
@@ -75,15 +74,6 @@ def levels_db(samples: Samples, block: int) -> npt.NDArray[np.float64]:
     """RMS of each whole block in dBFS, -120 at the least."""
     whole = samples[: len(samples) // block * block].astype(np.float64).reshape(-1, block)
     return 10.0 * np.log10(np.maximum((whole**2).mean(axis=1), 1e-12))
-
-
-@cache
-def _session(path: Path) -> Any:  # noqa: ANN401 - onnxruntime has no types
-    import onnxruntime  # noqa: PLC0415 - heavy, and only Silero needs it
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def _hysteresis(scores: npt.NDArray[np.float64], high: float, low: float) -> npt.NDArray[np.bool_]:

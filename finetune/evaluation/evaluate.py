@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
@@ -17,8 +17,10 @@ from torch import nn
 from finetune.data.audio import RATE_HZ, Samples, read_clip
 from finetune.data.clip import letters
 from finetune.errors import ConfigError
+from finetune.evaluation.distortion import mel_cepstral_distortion
+from finetune.evaluation.ears import Ears, Heard, means, open_ears
 from finetune.evaluation.measures import Duration, fit_duration, longest_run, silence
-from finetune.evaluation.recognition import Recognise, error_rate
+from finetune.recognition import Recognise
 from finetune.training.check import FRAMES_PER_S, held_out
 from finetune.training.corpus import Item, TrainingCorpus, fitting
 from finetune.training.devices import Devices
@@ -28,6 +30,8 @@ from finetune.voice import Spoken, Voice
 from tts_engine.model.sampling import Sampling
 
 _SIDE_BY_SIDE = 16
+_HELD_OUT = 50
+_ENROLLED = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,9 @@ class Measured:
     inner_s: float
     silent_share: float
     stuck_frames: int
-    error_rate: float | None
+    error_rate: float | None = None
+    mos: float | None = None
+    speaker_similarity: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,7 @@ def evaluate(
     voice = Voice(servable.folder, adapter=servable.adapter, device=devices.device, dtype=dtype)
     corpus = TrainingCorpus(data, voice.builder, num_codebooks=voice.config.num_codebooks)
     duration = _duration(corpus)
+    ears = open_ears(plan.recognise, _recordings(corpus, data, plan.voice))
     asked = [(text, seed) for seed in range(plan.seeds) for text in plan.sentences]
     measured: list[Measured] = []
     for start in range(0, len(asked), _SIDE_BY_SIDE):
@@ -88,10 +95,10 @@ def evaluate(
         for (text, seed), one, samples in zip(part, spoken, sounds, strict=True):
             file = f"sounds/{len(measured):03d}.flac"
             soundfile.write(output / file, samples, RATE_HZ)
-            measured.append(_measured(text, seed, file, one, samples, duration, plan.recognise))
+            measured.append(_measured(text, seed, file, one, samples, duration, ears))
         tell(f"said {len(measured)} of {len(asked)}")
     validation = fitting(corpus.items("validation"), voice.config.backbone.max_positions)
-    floors = _floors(voice, corpus, validation, data, plan) if plan.recognise else {}
+    floors = _against_recordings(voice, corpus, validation, data, plan, ears)
     del voice
     perplexities = _perplexities(servable, corpus, validation, devices, dtype)
     evaluation = Evaluation({**_summary(measured), **floors}, perplexities, tuple(measured))
@@ -117,7 +124,7 @@ def _speak(voice: Voice, asked: Sequence[tuple[str, int]], plan: Plan) -> list[S
 
 
 def _measured(
-    text: str, seed: int, file: str, spoken: Spoken, samples: Samples, duration: Duration, recognise: Recognise | None
+    text: str, seed: int, file: str, spoken: Spoken, samples: Samples, duration: Duration, ears: Ears
 ) -> Measured:
     quiet, seconds = silence(samples), len(samples) / RATE_HZ
     return Measured(
@@ -132,7 +139,7 @@ def _measured(
         inner_s=quiet.inner_s,
         silent_share=round(quiet.total_s / max(seconds, 1e-3), 3),
         stuck_frames=longest_run(spoken.codes),
-        error_rate=error_rate(recognise(samples), text) if recognise else None,
+        **asdict(ears.hear(samples, text)),
     )
 
 
@@ -148,8 +155,7 @@ def _summary(measured: Sequence[Measured]) -> dict[str, float]:
         "silent_share": fmean(one.silent_share for one in measured),
         "stuck_frames": float(max(one.stuck_frames for one in measured)),
     }
-    rates = [one.error_rate for one in measured if one.error_rate is not None]
-    return {**summary, "error_rate": fmean(rates)} if rates else summary
+    return {**summary, **means(Heard(one.error_rate, one.mos, one.speaker_similarity) for one in measured)}
 
 
 def _duration(corpus: TrainingCorpus) -> Duration:
@@ -157,14 +163,36 @@ def _duration(corpus: TrainingCorpus) -> Duration:
     return fit_duration([letters(clip.text) for clip in clips], [clip.seconds for clip in clips])
 
 
-def _floors(voice: Voice, corpus: TrainingCorpus, items: Sequence[Item], data: Path, plan: Plan) -> dict[str, float]:
-    """Let the recogniser hear held-out recordings, and what the codec makes of them: no voice can do better."""
-    assert plan.recognise is not None
-    entries = [entry for item in items for entry in item.entries][:50]
-    recorded = [error_rate(plan.recognise(read_clip(data / e.clip.file)), e.clip.text) for e in entries]
-    resynthesised = voice.sound([corpus.codes(entry) for entry in entries])
-    coded = [error_rate(plan.recognise(s), e.clip.text) for s, e in zip(resynthesised, entries, strict=True)]
-    return {"error_rate_of_recordings": fmean(recorded), "error_rate_of_codec": fmean(coded)}
+def _recordings(corpus: TrainingCorpus, data: Path, voice: int) -> Iterator[Samples]:
+    """Give clips of the voice that training has heard, to know it by."""
+    own = [e for item in corpus.items("train") for e in item.entries if e.voice == voice]
+    paths = [data / entry.clip.file for entry in own[:_ENROLLED]]
+    return (read_clip(path) for path in paths if path.exists())
+
+
+def _against_recordings(
+    voice: Voice, corpus: TrainingCorpus, items: Sequence[Item], data: Path, plan: Plan, ears: Ears
+) -> dict[str, float]:
+    """Measure held-out recordings and what the codec makes of them: no voice can do better.
+
+    The voice says the same sentences, and its mel cepstral distortion is taken beside the codec's.
+    """
+    entries = [e for item in items for e in item.entries if (data / e.clip.file).exists()][:_HELD_OUT]
+    if not entries:
+        return {}
+    recorded = [read_clip(data / entry.clip.file) for entry in entries]
+    coded = voice.sound([corpus.codes(entry) for entry in entries])
+    texts = [entry.clip.text for entry in entries]
+    spoken = _speak(voice, [(text, 0) for text in texts[:_SIDE_BY_SIDE]], replace(plan, voice=entries[0].voice))
+    said = voice.sound([one.codes for one in spoken])
+    distances = [mel_cepstral_distortion(s, r) for s, r in zip(said, recorded, strict=False) if len(s)]
+    codec = [mel_cepstral_distortion(c, r) for c, r in zip(coded[:_SIDE_BY_SIDE], recorded, strict=False)]
+    return {
+        **means((ears.hear(s, text) for s, text in zip(recorded, texts, strict=True)), "_of_recordings"),
+        **means((ears.hear(s, text) for s, text in zip(coded, texts, strict=True)), "_of_codec"),
+        **({"mel_cepstral_distortion": fmean(distances)} if distances else {}),
+        "mel_cepstral_distortion_of_codec": fmean(codec),
+    }
 
 
 def _perplexities(

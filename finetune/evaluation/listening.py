@@ -8,7 +8,7 @@ from pathlib import Path
 
 from finetune.errors import ConfigError
 from finetune.evaluation.evaluate import Evaluation, Measured
-from finetune.page import page, player, table
+from finetune.page import bars, histogram, page, player, scatter, table
 
 GATES: dict[str, tuple[float, float]] = {
     "stop_rate": (0.99, 1.0),
@@ -31,13 +31,27 @@ def failed_gates(evaluation: Evaluation) -> list[str]:
 def write_page(folder: Path, evaluation: Evaluation) -> None:
     """Write `evaluation.html` beside the sounds."""
     rows = [[name, _value(name, value), _gate(name)] for name, value in evaluation.summary.items()]
-    perplexities = ", ".join(f"{value:.1f}" for value in evaluation.perplexities)
     said = [[escape(one.text), f"{one.seed}", player(one.file), *_numbers(one)] for one in evaluation.measured]
-    header = ["text", "seed", "", "ended", "s", "of", "lead", "tail", "pause", "silent", "stuck", "error rate"]
+    header = [
+        "text",
+        "seed",
+        "",
+        "ended",
+        "s",
+        "of",
+        "lead",
+        "tail",
+        "pause",
+        "silent",
+        "stuck",
+        "error rate",
+        "MOS",
+        "voice",
+    ]
     html = page(
         "Evaluation",
         table(["measure", "value", "gate"], rows),
-        f"<p>Perplexity of held-out clips by codebook: {perplexities}</p>",
+        _plots(evaluation),
         table(header, said),
     )
     (folder / "evaluation.html").write_text(html, encoding="utf-8")
@@ -66,15 +80,34 @@ def write_comparison(folder: Path, first: Path, left: Evaluation, second: Path, 
         ]
         for a, b in pairs
     ]
-    html = page("Comparison", table(["measure", "A", "B", "B - A"], sums), table(["text", "A", "B"], said))
+    plots = "".join(
+        (
+            bars("Perplexity by codebook", [("A", left.perplexities), ("B", right.perplexities)], unit=""),
+            histogram("Seconds of A", [a.seconds for a, _ in pairs], unit="s"),
+            histogram("Seconds of B", [b.seconds for _, b in pairs], unit="s"),
+        )
+    )
+    html = page("Comparison", table(["measure", "A", "B", "B - A"], sums), plots, table(["text", "A", "B"], said))
     (folder / "comparison.html").write_text(html, encoding="utf-8")
 
 
+def _plots(evaluation: Evaluation) -> str:
+    said = evaluation.measured
+    return "".join(
+        (
+            scatter("Seconds said over seconds expected", [(one.expected_s, one.seconds) for one in said], unit="s"),
+            histogram("Silent share", [one.silent_share for one in said], unit=""),
+            histogram("Longest pause", [one.inner_s for one in said], unit="s"),
+            bars("Perplexity of held-out clips by codebook", [("codebook", evaluation.perplexities)], unit=""),
+        )
+    )
+
+
 def _numbers(one: Measured) -> list[str]:
-    rate = "" if one.error_rate is None else f"{one.error_rate:.2f}"
+    heard = ("" if value is None else f"{value:.2f}" for value in (one.error_rate, one.mos, one.speaker_similarity))
     ended = "yes" if one.stopped else '<span class="bad">no</span>'
     times = (one.seconds, one.expected_s, one.lead_s, one.tail_s, one.inner_s, one.silent_share)
-    return [ended, *(f"{value:.2f}" for value in times), f"{one.stuck_frames}", rate]
+    return [ended, *(f"{value:.2f}" for value in times), f"{one.stuck_frames}", *heard]
 
 
 def _value(name: str, value: float) -> str:

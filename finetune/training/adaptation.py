@@ -8,11 +8,13 @@ from typing import assert_never
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.lora import LoraLayer
 from torch import nn
 from transformers import CsmForConditionalGeneration
 
 from finetune.config import Full, Lora, Method
 from finetune.errors import ConfigError
+from finetune.training.sharding import parted
 from tts_engine.model.tokenizer import TextTokenizer
 
 HEADS = ("lm_head", "codebooks_head")
@@ -80,9 +82,14 @@ def _lora(model: CsmForConditionalGeneration, method: Lora, rows: list[int]) -> 
         modules_to_save=list(HEADS) if method.heads == "trained" else None,
     )
     try:
-        return get_peft_model(model, config)  # type: ignore[return-value] - the mixed kind is not asked for
+        adapted: PeftModel = get_peft_model(model, config)  # type: ignore[assignment] - the mixed kind is not asked for
     except ValueError as error:
         raise ConfigError(str(error), field="method.targets") from error
+    for module in adapted.modules():
+        if isinstance(module, LoraLayer):
+            # else each layer's input goes to float32 and, under autocast, straight back: two copies of it for nothing
+            module.cast_input_dtype_enabled = False
+    return adapted
 
 
 def _groups(model: nn.Module, method: Method) -> tuple[Group, ...]:
@@ -110,17 +117,19 @@ def _groups(model: nn.Module, method: Method) -> tuple[Group, ...]:
 
 
 def optimiser(adaptation: Adaptation, *, weight_decay: float, fused: bool) -> torch.optim.AdamW:
-    """AdamW over the groups; each remembers its peak rate as `peak`."""
+    """AdamW over the groups, parted and whole weights apart; each remembers its peak rate as `peak`."""
     parameters = adaptation.parameters()
     return torch.optim.AdamW(
         [
             {
-                "params": [parameters[name] for name in group.names],
+                "params": own,
                 "lr": group.learning_rate,
                 "peak": group.learning_rate,
                 "weight_decay": weight_decay if group.decays else 0.0,
             }
             for group in adaptation.groups
+            for own in parted(parameters[name] for name in group.names)
+            if own
         ],
         betas=(0.9, 0.95),
         fused=fused,

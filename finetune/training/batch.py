@@ -1,10 +1,14 @@
-"""Samples side by side: padded on the right to the longest, as tensors."""
+"""Samples side by side: padded on the right to the longest, as tensors and places.
+
+Places are found here, on the processor: asked of the device, each would make the host wait for it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,42 +18,50 @@ from tts_engine.model.prompt import AUDIO
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """tokens [B, S] int64 (AUDIO for a frame), codes [B, S, codebooks] int64; the rest [B, S] bool.
+    """tokens [B, S] int64 with 0 for frames and padding; the F frames in it as codes [F, codebooks] int64.
 
-    `real` is False for padding, `target` marks the frames to predict, `depth` those of them whose codebooks from 1 on
-    are trained, `end` the end frames.
+    `places` [F] are their positions in the flattened batch. Of the T frames to predict, `target` [T] are places,
+    `predicted` [T] which of the F they are, `end` [T] bool which are end frames, and `depth` [D] which of the T have
+    their codebooks from 1 on trained. Right padding needs no mask: under causal attention nothing before sees it.
     """
 
     tokens: Tensor
     codes: Tensor
-    real: Tensor
+    places: Tensor
     target: Tensor
-    depth: Tensor
+    predicted: Tensor
     end: Tensor
+    depth: Tensor
 
     def to(self, device: torch.device) -> Batch:
-        """Move all of it; the copy does not wait for the device."""
-        moved = (getattr(self, name).to(device, non_blocking=True) for name in self.__slots__)
-        return Batch(*moved)
+        """Move all of it; from pinned memory the copy does not wait for the device."""
+        return Batch(*(getattr(self, name).to(device, non_blocking=True) for name in self.__slots__))
+
+    def pinned(self) -> Batch:
+        """Put all of it where a GPU can fetch it by itself."""
+        return Batch(*(getattr(self, name).pin_memory() for name in self.__slots__))
 
 
 def collate(samples: Sequence[Sample], depth: Sequence[Mask]) -> Batch:
     """Pad dynamically: a batch is as long as its longest sample, whatever the corpus has."""
     rows, width = len(samples), max(len(sample) for sample in samples)
-    tokens = torch.zeros(rows, width, dtype=torch.int64)
-    codes = torch.zeros(rows, width, samples[0].codes.shape[1], dtype=torch.int64)
-    real, target, chosen, end = (torch.zeros(rows, width, dtype=torch.bool) for _ in range(4))
+    tokens = np.zeros((rows, width), np.int64)
+    places, codes, target, end, chosen = ([] for _ in range(5))
     for row, (sample, mask) in enumerate(zip(samples, depth, strict=True)):
-        size = len(sample)
-        tokens[row, :size] = torch.from_numpy(sample.tokens)
-        codes[row, :size] = torch.from_numpy(sample.codes)
-        real[row, :size] = True
-        target[row, :size] = torch.from_numpy(sample.target)
-        chosen[row, :size] = torch.from_numpy(mask)
-        end[row, :size] = torch.from_numpy(sample.end)
-    return Batch(tokens, codes, real, target, chosen, end)
-
-
-def frames(batch: Batch) -> Tensor:
-    """[B, S] bool: positions that are frames."""
-    return (batch.tokens == AUDIO) & batch.real
+        frames = sample.tokens == AUDIO
+        tokens[row, : len(sample)] = np.where(frames, 0, sample.tokens)
+        places.append(np.flatnonzero(frames) + row * width)
+        codes.append(sample.codes[frames])
+        target.append(sample.target[frames])
+        end.append(sample.end[sample.target])
+        chosen.append(mask[sample.target])
+    wanted, where = np.concatenate(target), np.concatenate(places)
+    return Batch(
+        tokens=torch.from_numpy(tokens),
+        codes=torch.from_numpy(np.concatenate(codes).astype(np.int64)),
+        places=torch.from_numpy(where),
+        target=torch.from_numpy(where[wanted]),
+        predicted=torch.from_numpy(np.flatnonzero(wanted)),
+        end=torch.from_numpy(np.concatenate(end)),
+        depth=torch.from_numpy(np.flatnonzero(np.concatenate(chosen))),
+    )

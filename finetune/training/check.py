@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from finetune.config import BatchSettings, CheckSettings, LossSettings
+from finetune.data.audio import Samples
 from finetune.training.batch import collate
 from finetune.training.corpus import Item, TrainingCorpus
 from finetune.training.devices import Devices
@@ -40,11 +41,14 @@ class HeldOut:
         return tuple(math.exp(min(nll, 50.0)) for nll in self.codebooks)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def held_out(
     model: nn.Module, corpus: TrainingCorpus, items: Sequence[Item], devices: Devices, *, positions: int, bf16: bool
 ) -> HeldOut:
-    """Measure every frame of the items, without context; each process takes its share of the batches."""
+    """Measure every frame of the items, without context; each process takes its share of the batches.
+
+    Processes that hold parts of the layers all take every batch.
+    """
     settings = BatchSettings(positions_per_step=1, positions_per_batch=positions, context_share=0.0)
     training = model.training
     model.eval()
@@ -54,7 +58,7 @@ def held_out(
         for batch in step:
             for sample in batch:
                 counts = counts + items[sample.item].counts(1.0)
-            if number % devices.count != devices.rank:
+            if not devices.sharded and number % devices.count != devices.rank:
                 continue
             samples = [corpus.sample(items[sample.item]) for sample in batch]
             tensors = collate(samples, [sample.target for sample in samples]).to(devices.device)
@@ -65,21 +69,31 @@ def held_out(
     model.train(training)
     if sums is None:
         sums = torch.zeros(corpus.prepared.num_codebooks + 1, dtype=torch.float64, device=devices.device)
-    *codebooks, ends = (devices.sum(sums) / max(counts.frames, 1)).tolist()
+    whole = sums if devices.sharded else devices.sum(sums)
+    *codebooks, ends = (whole / max(counts.frames, 1)).tolist()
     known = len(codebooks) - 1
     return HeldOut(
         codebooks[0], sum(codebooks[1:]) / known, ends * counts.frames / max(counts.ends, 1), tuple(codebooks)
     )
 
 
-def stop_rate(servable: Servable, items: Sequence[Item], settings: CheckSettings, devices: Devices) -> float:
-    """Say the items' last texts as the server would; the share of them that ended before the limit."""
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Held-out sentences as the server would say them: the share that ended, and some to listen to at 24 kHz."""
+
+    stop_rate: float
+    texts: tuple[str, ...]
+    sounds: tuple[Samples, ...]
+
+
+def say(servable: Servable, items: Sequence[Item], settings: CheckSettings, devices: Devices) -> Said:
+    """Say the items' last texts as the server would."""
     dtype = torch.bfloat16 if devices.device.type == "cuda" else torch.float32
     voice = Voice(servable.folder, adapter=servable.adapter, device=devices.device, dtype=dtype)
     limit = round(settings.limit_s * FRAMES_PER_S)
-    prompts = [
-        voice.builder.build(item.entries[-1].clip.text, speaker=item.voice, reserve_frames=limit)
-        for item in items[: settings.sentences]
-    ]
+    chosen = [item.entries[-1] for item in items[: settings.sentences]]
+    prompts = [voice.builder.build(e.clip.text, speaker=e.voice, reserve_frames=limit) for e in chosen]
     spoken = voice.speak(prompts, [Sampling(seed=number) for number in range(len(prompts))], frames_max=limit)
-    return sum(one.stopped for one in spoken) / len(spoken)
+    sounds = voice.sound([one.codes for one in spoken[: settings.sounds]])
+    texts = tuple(entry.clip.text for entry in chosen[: settings.sounds])
+    return Said(sum(one.stopped for one in spoken) / len(spoken), texts, tuple(sounds))

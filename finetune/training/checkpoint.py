@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from finetune.errors import TrainingError
+from finetune.training.sharding import gathered, placed
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +48,21 @@ class Progress:
 def write_checkpoint(
     folder: Path,
     progress: Progress,
-    weights: Mapping[str, nn.Parameter],
-    optimiser: torch.optim.Optimizer,
+    weights: Mapping[str, Tensor],
+    state: Mapping[str, Mapping[str, Tensor]],
     *,
     keep: int,
 ) -> Path:
-    """Write `step_000123`, and drop all but the newest `keep`."""
+    """Write `step_000123` with whole weights and the optimiser's state by their names; drop all but the newest `keep`.
+
+    So a run may go on with another number of processes, whatever they hold.
+    """
     path = folder / f"step_{progress.step:06d}"
     partial = folder / f".{path.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    save_file(
-        {name: weight.detach().cpu().contiguous() for name, weight in weights.items()},
-        partial / "weights.safetensors",
-    )
-    torch.save(optimiser.state_dict(), partial / "optimiser.pt")
+    save_file(dict(weights), partial / "weights.safetensors")
+    torch.save({name: dict(own) for name, own in state.items()}, partial / "optimiser.pt")
     (partial / "progress.json").write_text(json.dumps(asdict(progress)), encoding="utf-8")
     replace_folder(partial, path)
     for old in checkpoints(folder)[:-keep]:
@@ -101,8 +102,27 @@ def restore(path: Path, weights: Mapping[str, nn.Parameter], optimiser: torch.op
     """Fill weights and optimiser; raises TrainingError if the checkpoint is another model's or method's."""
     stored = load_file(path / "weights.safetensors")
     fill(weights, stored, path)
-    optimiser.load_state_dict(torch.load(path / "optimiser.pt", weights_only=True))
+    _fill_optimiser(optimiser, weights, torch.load(path / "optimiser.pt", weights_only=True))
     return read_progress(path)
+
+
+def optimiser_state(
+    optimiser: torch.optim.Optimizer, weights: Mapping[str, nn.Parameter], *, keep: bool
+) -> dict[str, dict[str, Tensor]]:
+    """Give the whole state by the names of the weights; all processes must call it, as `gathered`."""
+    return {name: gathered(optimiser.state[weight], keep=keep) for name, weight in weights.items()}
+
+
+def _fill_optimiser(
+    optimiser: torch.optim.Optimizer, weights: Mapping[str, nn.Parameter], stored: Mapping[str, Mapping[str, Tensor]]
+) -> None:
+    names = {id(weight): name for name, weight in weights.items()}
+    order = [weight for group in optimiser.param_groups for weight in group["params"]]
+    state = {
+        index: {key: placed(value, weight) for key, value in stored[names[id(weight)]].items()}
+        for index, weight in enumerate(order)
+    }
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
 
 
 def fill(weights: Mapping[str, nn.Parameter], stored: Mapping[str, Tensor], path: Path) -> None:
@@ -111,4 +131,4 @@ def fill(weights: Mapping[str, nn.Parameter], stored: Mapping[str, Tensor], path
         raise TrainingError(f"{path} is of another base or method: {different[0]} is in one of the two only")
     with torch.no_grad():
         for name, weight in weights.items():
-            weight.copy_(stored[name])
+            weight.copy_(placed(stored[name], weight))

@@ -27,12 +27,11 @@ class Item:
     def voice(self) -> int:
         return self.entries[-1].voice
 
-    def counts(self, share: float) -> Counts:
-        """Count what a loss over it sums."""
+    def counts(self, share: float, *, ends: bool = True) -> Counts:
+        """Count what a loss over it sums; `ends` False is without end frames."""
         targets = [entry for entry in self.entries if entry.clip.target]
-        sound = sum(entry.frames for entry in targets)
-        depth = depth_count(sound=sound, ends=len(targets), share=share)
-        return Counts(sound + len(targets), len(targets), depth)
+        sound, stops = sum(entry.frames for entry in targets), len(targets) if ends else 0
+        return Counts(sound + stops, stops, depth_count(sound=sound, ends=stops, share=share))
 
 
 class TrainingCorpus:

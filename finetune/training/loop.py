@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from finetune.config import RunSettings, read_settings, write_settings
-from finetune.errors import ConfigError, TrainingError
-from finetune.training.adaptation import Adaptation, adapt, optimiser, text_rows
-from finetune.training.batch import collate
-from finetune.training.check import HeldOut, held_out, stop_rate
-from finetune.training.checkpoint import Best, Progress, checkpoints, restore, write_checkpoint
+from finetune.errors import ConfigError
+from finetune.training.adaptation import Adaptation, adapt, text_rows
+from finetune.training.check import HeldOut, held_out, say
+from finetune.training.checkpoint import Best, Progress, checkpoints, optimiser_state, restore, write_checkpoint
 from finetune.training.corpus import Item, TrainingCorpus, fitting
 from finetune.training.devices import Devices
-from finetune.training.loss import Counts, loss_parts, total
+from finetune.training.feed import Feed, ahead
 from finetune.training.model import load_csm_for_training
-from finetune.training.plan import Planned, Step, steps
 from finetune.training.record import Record
-from finetune.training.sample import depth_mask
-from finetune.training.schedule import rate
-from finetune.training.servable import write_servable
+from finetune.training.servable import Servable, write_servable
+from finetune.training.sharding import gathered
+from finetune.training.step import Learner, make_learner, optimiser_step
 from finetune.voice import prompt_builder
 from tts_engine.model.checkpoint import resolve
 from tts_engine.model.config import CsmConfig
@@ -48,17 +44,19 @@ class Run:
 
     settings: RunSettings
     base: Path
-    devices: Devices
     corpus: TrainingCorpus
-    items: Sequence[Item]
+    feed: Feed
     held_out: Sequence[Item]
-    adaptation: Adaptation
-    optimiser: torch.optim.Optimizer
+    learner: Learner
     record: Record | None
 
     @property
-    def bf16(self) -> bool:
-        return self.settings.precision == "bf16"
+    def devices(self) -> Devices:
+        return self.learner.devices
+
+    @property
+    def adaptation(self) -> Adaptation:
+        return self.learner.adaptation
 
 
 Tell = Callable[[str], None]
@@ -72,8 +70,9 @@ def train(settings: RunSettings, tell: Tell, interrupted: Callable[[], bool] = l
     finally:
         if run.record is not None:
             run.record.close()
+    weights = _weights(run)
     if run.devices.first:
-        write_servable(run.adaptation, settings.method, run.base, settings.output / "last")
+        _write_servable(run, weights, "last")
         report = {
             "reason": result.reason,
             "steps": result.steps,
@@ -87,7 +86,7 @@ def train(settings: RunSettings, tell: Tell, interrupted: Callable[[], bool] = l
 
 
 def _begin(settings: RunSettings, tell: Tell) -> tuple[Run, Progress]:
-    devices = Devices()
+    devices = Devices(sharded=settings.sharding == "layers")
     _claim(settings, devices)
     base = resolve(settings.base)
     torch.manual_seed(settings.seed)
@@ -98,20 +97,21 @@ def _begin(settings: RunSettings, tell: Tell) -> tuple[Run, Progress]:
     rows = text_rows(TextTokenizer.read(base), corpus.texts("train"), which)
     adaptation = adapt(model, settings.method, rows)
     adaptation.model.to(devices.device)
-    if settings.gradient_checkpointing:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    fused = devices.device.type == "cuda"
-    optimisation = optimiser(adaptation, weight_decay=settings.schedule.weight_decay, fused=fused)
+    learner = make_learner(settings, devices, adaptation)
     progress = Progress()
     if saved := checkpoints(settings.output / "checkpoints"):
-        progress = restore(saved[-1], adaptation.parameters(), optimisation)
+        progress = restore(saved[-1], adaptation.parameters(), learner.optimiser)
         tell(f"goes on from {saved[-1].name}")
     room = min(settings.batches.positions_max, config.backbone.max_positions)
     items, validation = (fitting(corpus.items(split), room) for split in ("train", "validation"))
+    feed = Feed(
+        corpus, items, settings.batches, settings.loss, settings.seed,
+        devices.rank, devices.count, pinned=devices.device.type == "cuda", in_step=devices.sharded,
+    )  # fmt: skip
     record = None
     if devices.first:
         record = Record(settings.output, step=progress.step, tensorboard=settings.tensorboard)
-    return Run(settings, base, devices, corpus, items, validation, adaptation, optimisation, record), progress
+    return Run(settings, base, corpus, feed, validation, learner, record), progress
 
 
 def _claim(settings: RunSettings, devices: Devices) -> None:
@@ -129,14 +129,12 @@ def _claim(settings: RunSettings, devices: Devices) -> None:
 
 def _steps(run: Run, progress: Progress, tell: Tell, interrupted: Callable[[], bool]) -> Result:
     settings, best = run.settings, progress.best
-    planned = _plan(run, progress.epoch)
-    while progress.step < settings.schedule.steps and progress.stale < settings.checks.patience:
-        if progress.step_in_epoch >= len(planned):
-            progress = replace(progress, epoch=progress.epoch + 1, step_in_epoch=0)
-            planned = _plan(run, progress.epoch)
-        started = time.perf_counter()
-        values = _step(run, planned[progress.step_in_epoch], progress)
-        progress = replace(progress, step=progress.step + 1, step_in_epoch=progress.step_in_epoch + 1)
+    if progress.step >= settings.schedule.steps or progress.stale >= settings.checks.patience:
+        return _result(run, progress)
+    started = time.perf_counter()
+    for ready in ahead(run.feed.steps(epoch=progress.epoch, place=progress.step_in_epoch)):
+        values = optimiser_step(run.learner, ready, step=progress.step, codebooks=run.corpus.prepared.num_codebooks)
+        progress = replace(progress, step=progress.step + 1, epoch=ready.epoch, step_in_epoch=ready.place + 1)
         last = progress.step == settings.schedule.steps
         if run.record is not None:
             run.record.add("step", progress.step, {**values, "seconds": round(time.perf_counter() - started, 4)})
@@ -149,67 +147,15 @@ def _steps(run: Run, progress: Progress, tell: Tell, interrupted: Callable[[], b
             _save(run, progress)
         if stop:
             return Result("interrupted", progress.step, best)
-    finished = progress.step == settings.schedule.steps
-    return Result("finished" if finished else "stale", progress.step, best)
+        if last or stale:
+            break
+        started = time.perf_counter()
+    return _result(run, progress)
 
 
-def _plan(run: Run, epoch: int) -> list[Step]:
-    return steps(run.items, run.settings.batches, seed=run.settings.seed, epoch=epoch)
-
-
-def _step(run: Run, step: Step, progress: Progress) -> dict[str, float]:
-    """One optimiser step; returns its numbers, the same on every process."""
-    settings, share = run.settings, run.settings.loss.depth_share
-    # dropout is a function of the step, so that a run that goes on draws what it would have drawn
-    torch.manual_seed(settings.seed * 1_000_003 + progress.step * 1_009 + run.devices.rank)
-    counts = sum((run.items[s.item].counts(share) for batch in step for s in batch), Counts(0, 0, 0))
-    parameters = list(run.adaptation.parameters().values())
-    run.optimiser.zero_grad(set_to_none=True)
-    sums = torch.zeros(run.corpus.prepared.num_codebooks + 2, device=run.devices.device)
-    for batch in step[run.devices.rank :: run.devices.count]:
-        sums += _backward(run, batch, counts, progress.epoch)
-    run.devices.sum_gradients(parameters)
-    norm = torch.nn.utils.clip_grad_norm_(parameters, settings.schedule.clip_norm)
-    factor = rate(progress.step, settings.schedule)
-    for group in run.optimiser.param_groups:
-        group["lr"] = group["peak"] * factor
-    numbers = run.devices.sum(sums).tolist()
-    if not all(math.isfinite(number) for number in (*numbers, float(norm))):
-        raise TrainingError(
-            f"step {progress.step + 1} has no finite loss: lower the learning rates, or go on with precision=fp32"
-        )
-    run.optimiser.step()
-    first, *depth, ends, loss = numbers
-    return {
-        "loss": loss,
-        "codebook0": first / counts.frames,
-        "depth": sum(depth) / max(counts.depth_frames * len(depth), 1),
-        "ends": ends / max(counts.ends, 1),
-        "gradient_norm": float(norm),
-        "rate": factor,
-        "positions": sum(sample.positions for batch in step for sample in batch),
-    }
-
-
-def _backward(run: Run, batch: Sequence[Planned], counts: Counts, epoch: int) -> Tensor:
-    """Add a batch's gradients; returns the sums by codebook, of the ends, and its part of the loss."""
-    settings = run.settings
-    contexts = [None if s.context is None else run.items[s.context] for s in batch]
-    samples = [run.corpus.sample(run.items[s.item], context) for s, context in zip(batch, contexts, strict=True)]
-    masks = [
-        depth_mask(
-            sample,
-            share=settings.loss.depth_share,
-            rng=np.random.default_rng([settings.seed, epoch, planned.item]),
-        )
-        for sample, planned in zip(samples, batch, strict=True)
-    ]
-    tensors = collate(samples, masks).to(run.devices.device)
-    with torch.autocast(run.devices.device.type, torch.bfloat16, enabled=run.bf16):
-        parts = loss_parts(run.adaptation.model, tensors, settings.loss)
-        loss = total(parts, counts, settings.loss)
-    loss.backward()
-    return torch.cat((parts.codebooks, parts.ends[None], loss.detach()[None]))
+def _result(run: Run, progress: Progress) -> Result:
+    finished = progress.step >= run.settings.schedule.steps
+    return Result("finished" if finished else "stale", progress.step, progress.best)
 
 
 def _check(run: Run, progress: Progress, tell: Tell) -> Progress:
@@ -217,14 +163,18 @@ def _check(run: Run, progress: Progress, tell: Tell) -> Progress:
     settings, checks = run.settings, run.settings.checks
     positions = settings.batches.positions_per_batch
     heard: HeldOut = held_out(
-        run.adaptation.model, run.corpus, run.held_out, run.devices, positions=positions, bf16=run.bf16
+        run.adaptation.model, run.corpus, run.held_out, run.devices, positions=positions, bf16=run.learner.bf16
     )
     rate_now = torch.ones(1, device=run.devices.device) / run.devices.count
+    weights = _weights(run)
     if checks.sentences:
         rate_now.zero_()
         if run.devices.first:
-            trial = write_servable(run.adaptation, settings.method, run.base, settings.output / "trial")
-            rate_now += stop_rate(trial, run.held_out, checks, run.devices)
+            trial = _write_servable(run, weights, "trial")
+            said = say(trial, run.held_out, checks, run.devices)
+            rate_now += said.stop_rate
+            assert run.record is not None
+            run.record.sounds(progress.step, said.texts, said.sounds)
     stops = float(run.devices.sum(rate_now))
     found = Best(progress.step, heard.loss, stops >= checks.stop_rate_min - 1e-6)
     better = progress.best is None or progress.best.worse_than(found)
@@ -235,19 +185,25 @@ def _check(run: Run, progress: Progress, tell: Tell) -> Progress:
         mark = ", best" if better else ""
         tell(f"check {progress.step}: held-out loss {heard.loss:.4f}, stop rate {stops:.2f}{mark}")
         if better:
-            write_servable(run.adaptation, settings.method, run.base, settings.output / "best")
+            _write_servable(run, weights, "best")
     if better:
         return replace(progress, best=found, stale=0)
     return replace(progress, stale=progress.stale + 1)
 
 
 def _save(run: Run, progress: Progress) -> None:
-    if run.devices.first:
-        write_checkpoint(
-            run.settings.output / "checkpoints",
-            progress,
-            run.adaptation.parameters(),
-            run.optimiser,
-            keep=run.settings.checkpoints.keep,
-        )
+    weights, first = _weights(run), run.devices.first
+    state = optimiser_state(run.learner.optimiser, run.adaptation.parameters(), keep=first)
+    if first:
+        keep = run.settings.checkpoints.keep
+        write_checkpoint(run.settings.output / "checkpoints", progress, weights, state, keep=keep)
     run.devices.wait()
+
+
+def _weights(run: Run) -> dict[str, Tensor]:
+    """Give all that is trained to the first process; every process must call it."""
+    return gathered(run.adaptation.parameters(), keep=run.devices.first)
+
+
+def _write_servable(run: Run, weights: Mapping[str, Tensor], name: str) -> Servable:
+    return write_servable(run.adaptation, weights, run.settings.method, run.base, run.settings.output / name)

@@ -11,6 +11,7 @@ Where nothing is masked and every frame is in the depth loss, both parts equal t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,10 @@ import torch.nn.functional as fn
 from torch import Tensor, nn
 
 from finetune.config import LossSettings
-from finetune.training.batch import Batch, frames
+from finetune.training.batch import Batch
+from finetune.training.forward import backbone_states, depth_states
+
+Nll = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +54,33 @@ class Counts:
 
 def count(batch: Batch) -> Counts:
     """Count a batch on its own."""
-    ends = int((batch.target & batch.end).sum())
-    return Counts(int(batch.target.sum()), ends, int(batch.depth.sum()))
+    return Counts(len(batch.target), int(batch.end.sum()), len(batch.depth))
 
 
-def loss_parts(model: nn.Module, batch: Batch, settings: LossSettings) -> LossParts:
-    """Run the model (a `CsmForConditionalGeneration`, or PEFT's wrapping of one) over a batch."""
+def head_nll(hidden: Tensor, heads: Tensor, codes: Tensor) -> Tensor:
+    """Negative log likelihood [N, K] of codes [N, K] by states [N, K, hidden] through a head [hidden, size] each."""
+    logits = torch.einsum("nkd,kdv->nkv", hidden, heads)
+    # flat, since classes that are not last take a slow kernel
+    return fn.cross_entropy(logits.flatten(0, 1).float(), codes.flatten(), reduction="none").view_as(codes)
+
+
+def loss_parts(model: nn.Module, batch: Batch, settings: LossSettings, nll: Nll = head_nll) -> LossParts:
+    """Run the model (a `CsmForConditionalGeneration`, or PEFT's wrapping of one) over a batch.
+
+    `nll` is `head_nll` or what torch has made of it.
+    """
     csm = unwrap(model)
-    rows, columns = batch.target.nonzero(as_tuple=True)
     # the state before a frame predicts it; position 0 is bos, so there always is one
-    before = _backbone(csm, batch)[rows, columns - 1]
-    codes, end = batch.codes[rows, columns], batch.end[rows, columns]
+    before = backbone_states(csm, batch)[batch.target - 1]
+    codes = batch.codes[batch.predicted]
     first = fn.cross_entropy(csm.lm_head(before).float(), codes[:, 0], reduction="none")
-    weights = 1.0 + (settings.end_weight - 1.0) * end
-    chosen = batch.depth[rows, columns]
-    depth = _depth(csm, before[chosen], codes[chosen])
+    weights = 1.0 + (settings.end_weight - 1.0) * batch.end
+    trained = codes[batch.depth]
+    depth = nll(
+        depth_states(csm, before[batch.depth], trained), csm.depth_decoder.codebooks_head.weight, trained[:, 1:]
+    )
     by_codebook = torch.cat((first.sum()[None], depth.sum(0)))
-    return LossParts((first * weights).sum(), depth.sum(), by_codebook.detach(), (first * end).sum().detach())
+    return LossParts((first * weights).sum(), depth.sum(), by_codebook.detach(), (first * batch.end).sum().detach())
 
 
 def total(parts: LossParts, counts: Counts, settings: LossSettings) -> Tensor:
@@ -80,25 +94,3 @@ def total(parts: LossParts, counts: Counts, settings: LossSettings) -> Tensor:
 def unwrap(model: nn.Module) -> Any:  # noqa: ANN401 - the library's module, whose parts have no types
     """Give the CSM inside PEFT's wrapping, or the model itself; adapters stay in place."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model  # type: ignore[operator] - PEFT's
-
-
-def _backbone(csm: Any, batch: Batch) -> Tensor:  # noqa: ANN401 - as above
-    text = csm.embed_text_tokens(batch.tokens.clamp(min=0))
-    sound = csm.backbone_model.embed_tokens(batch.codes)
-    embedded = torch.where(frames(batch)[..., None], sound, text)
-    return csm.backbone_model(inputs_embeds=embedded, attention_mask=batch.real.long(), use_cache=False)[0]
-
-
-def _depth(csm: Any, states: Tensor, codes: Tensor) -> Tensor:  # noqa: ANN401 - as above
-    """Negative log likelihood [N, K - 1] of codebooks 1.. of N frames."""
-    decoder = csm.depth_decoder
-    known = codes.shape[1] - 1
-    offsets = torch.arange(known, device=codes.device) * csm.config.vocab_size
-    embedded = decoder.model.embed_tokens(codes[:, :known] + offsets)
-    # a new tensor, not a write in place: that is what breaks under gradient checkpointing
-    inputs = torch.cat((states[:, None].to(embedded.dtype), embedded), dim=1)
-    # without a mask, transformers 5 fails when there are as many frames as codebooks (it takes one for the other)
-    mask = torch.ones(inputs.shape[:2], dtype=torch.int64, device=inputs.device)
-    hidden = decoder.model(inputs_embeds=inputs, attention_mask=mask, use_cache=False)[0][:, 1:]
-    logits = torch.einsum("nkd,kdv->nkv", hidden, decoder.codebooks_head.weight).float()
-    return fn.cross_entropy(logits.transpose(1, 2), codes[:, 1:], reduction="none")

@@ -16,6 +16,7 @@ from finetune.config import BatchSettings
 from finetune.training.corpus import Item
 
 _BUCKET = 256
+"""Samples that are sorted by length together, at the least; large batches want more, or they would be half padding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,9 @@ def steps(items: Sequence[Item], settings: BatchSettings, *, seed: int, epoch: i
     step: list[tuple[Planned, ...]] = []
     for index in order:
         step.append(batches[index])
-        if sum(sample.positions for batch in step for sample in batch) >= settings.positions_per_step:
+        # one more batch would be further from the aim than this is
+        half = sum(sample.positions for sample in step[-1]) / 2
+        if sum(sample.positions for batch in step for sample in batch) + half > settings.positions_per_step:
             planned.append(tuple(step))
             step = []
     return [*planned, tuple(step)] if step else planned
@@ -69,9 +72,11 @@ def _samples(items: Sequence[Item], settings: BatchSettings, rng: np.random.Gene
 
 def _batches(samples: Sequence[Planned], positions: int) -> Iterator[tuple[Planned, ...]]:
     """Cut buckets of like length into batches that take at most so many positions, padding included."""
-    for start in range(0, len(samples), _BUCKET):
+    mean = sum(sample.positions for sample in samples) / max(len(samples), 1)
+    bucket = max(_BUCKET, round(16 * positions / max(mean, 1.0)))
+    for start in range(0, len(samples), bucket):
         batch: list[Planned] = []
-        for sample in sorted(samples[start : start + _BUCKET], key=lambda s: s.positions):
+        for sample in sorted(samples[start : start + bucket], key=lambda s: s.positions):
             if batch and (len(batch) + 1) * sample.positions > positions:
                 yield tuple(batch)
                 batch = []

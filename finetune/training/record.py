@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import soundfile
+
+from finetune.data.audio import RATE_HZ, Samples
 from finetune.errors import ConfigError
 
 
@@ -14,6 +17,7 @@ class Record:
     """`metrics.jsonl`, and TensorBoard's files beside it if that is asked for."""
 
     def __init__(self, folder: Path, *, step: int, tensorboard: bool) -> None:
+        self._folder = folder
         path = folder / "metrics.jsonl"
         kept = [line for line in _lines(path) if json.loads(line)["step"] <= step]
         path.write_text("".join(kept), encoding="utf-8")
@@ -28,6 +32,17 @@ class Record:
             for name, value in values.items():
                 if isinstance(value, int | float):
                     self._board.add_scalar(f"{kind}/{name}", value, step)
+
+    def sounds(self, step: int, texts: Sequence[str], sounds: Sequence[Samples]) -> None:
+        """Keep what a check said, as files and for TensorBoard."""
+        folder = self._folder / f"samples/step_{step:06d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, (text, samples) in enumerate(zip(texts, sounds, strict=True)):
+            soundfile.write(folder / f"{number}.flac", samples, RATE_HZ)
+            (folder / f"{number}.txt").write_text(f"{text}\n", encoding="utf-8")
+            if self._board is not None and len(samples):
+                self._board.add_audio(f"said/{number}", samples[:, None], step, sample_rate=RATE_HZ)
+                self._board.add_text(f"said/{number}", text, step)
 
     def close(self) -> None:
         self._file.close()
@@ -44,7 +59,7 @@ def _lines(path: Path) -> list[str]:
 
 def _tensorboard(folder: Path) -> Any:  # noqa: ANN401 - the package is optional
     try:
-        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - optional
+        from tensorboardX import SummaryWriter  # noqa: PLC0415 - optional
     except ImportError:
-        raise ConfigError("needs the package: pip install tensorboard", field="tensorboard") from None
+        raise ConfigError("needs the package: pip install tensorboardX", field="tensorboard") from None
     return SummaryWriter(str(folder / "tensorboard"))

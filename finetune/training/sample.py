@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +47,11 @@ def build_sample(builder: PromptBuilder, turns: Sequence[TrainingTurn]) -> Sampl
     end = np.zeros(len(tokens), np.bool_)
     end[np.cumsum([len(t) for t, _ in parts])[[len(turn.codes) > 0 for turn in turns]] - 1] = True
     return Sample(tokens, np.concatenate([codes for _, codes in parts]), target, end)
+
+
+def without_ends(sample: Sample) -> Sample:
+    """Leave the ends out of what is predicted, as transformers before 4.53 did."""
+    return replace(sample, target=sample.target & ~sample.end)
 
 
 def depth_mask(sample: Sample, *, share: float, rng: np.random.Generator) -> Mask:

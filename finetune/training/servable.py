@@ -26,8 +26,10 @@ class Servable:
     adapter: Path | None
 
 
-def write_servable(adaptation: Adaptation, method: Method, base: Path, path: Path) -> Servable:
-    """Write the present state to `path`, whole or not at all."""
+def write_servable(
+    adaptation: Adaptation, weights: Mapping[str, Tensor], method: Method, base: Path, path: Path
+) -> Servable:
+    """Write the present state to `path`, whole or not at all; `weights` are all that is trained, whole."""
     partial = path.with_name(f".{path.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     match method:
@@ -35,7 +37,7 @@ def write_servable(adaptation: Adaptation, method: Method, base: Path, path: Pat
             assert isinstance(adaptation.model, PeftModel)
             adaptation.model.save_pretrained(str(partial), save_embedding_layers=False)
         case Full():
-            write_merged(Checkpoint(base), partial, changed=_cpu(adaptation.parameters()))
+            write_merged(Checkpoint(base), partial, changed=weights)
         case _:
             assert_never(method)
     replace_folder(partial, path)
@@ -45,7 +47,3 @@ def write_servable(adaptation: Adaptation, method: Method, base: Path, path: Pat
 def servable(method: Method, base: Path, path: Path) -> Servable:
     """Name what `write_servable` wrote."""
     return Servable(base, path) if isinstance(method, Lora) else Servable(path, None)
-
-
-def _cpu(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: weight.detach().cpu() for name, weight in weights.items()}

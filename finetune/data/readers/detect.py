@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from finetune.data.readers import audiofolder, common_voice, conversations, jsonl, ljspeech, parquet
+from finetune.data.readers.hub import corpus_folder
 from finetune.data.readers.rows import Row
 from finetune.data.settings import Format
 from finetune.errors import CorpusError
@@ -25,8 +26,7 @@ READERS: dict[str, Read] = {
 
 def open_corpus(folder: Path, corpus_format: Format, *, speaker: str) -> Iterator[Row]:
     """Give the rows of a corpus; raises CorpusError if the folder is none that a reader knows."""
-    if not folder.is_dir():
-        raise CorpusError(f"{folder} is no folder; `corpus` names the folder of the recordings")
+    folder = corpus_folder(folder)
     found = detect(folder) if corpus_format == "auto" else corpus_format
     rows = READERS[found](folder, speaker=speaker)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,16 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from finetune.config import RunSettings, parse_settings, write_settings
 from finetune.training.loop import train
 from tests.unit.finetune.prepared import write_prepared_folder
 from tests.unit.finetune.tiny import Base
+from tts_engine.model.checkpoint import Checkpoint
 
 ROOT = Path(__file__).parents[3]
 
 
-def settings(base: Base, folder: Path, name: str) -> RunSettings:
+def settings(base: Base, folder: Path, name: str, **change: Any) -> RunSettings:
     return parse_settings(
         RunSettings,
         {
@@ -29,6 +32,7 @@ def settings(base: Base, folder: Path, name: str) -> RunSettings:
             "method": {"type": "lora", "rank": 4, "alpha": 8, "dropout": 0.0, "learning_rate": 5e-3},
             "schedule": {"steps": 6}, "batches": {"positions_per_step": 160, "positions_per_batch": 60},
             "checks": {"every_steps": 3, "sentences": 2, "limit_s": 1}, "checkpoints": {"every_steps": 2},
+            **change,
         },
     )  # fmt: skip
 
@@ -63,25 +67,52 @@ def test_a_process_killed_in_the_middle_goes_on_with_the_same_losses(base: Base,
     assert record(killed) == record(whole)
 
 
-@pytest.mark.timeout(180)
-def test_two_processes_do_what_one_does(base: Base, tmp_path: Path):
-    write_prepared_folder(tmp_path / "data")
-    alone, together = settings(base, tmp_path, "alone"), settings(base, tmp_path, "together")
+def run_both(run: RunSettings, folder: Path) -> None:
+    """Start two processes that find each other, as `accelerate launch` does."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     processes = [
-        start(together, tmp_path, RANK=str(rank), LOCAL_RANK=str(rank), ACCELERATE_USE_CPU="true", **shared)
+        start(run, folder, RANK=str(rank), LOCAL_RANK=str(rank), ACCELERATE_USE_CPU="true", **shared)
         for rank in range(2)
     ]
     for process in processes:
         process.communicate()
         assert process.returncode == 0
+
+
+def assert_alike(one: RunSettings, other: RunSettings) -> None:
+    ones, others = record(one), record(other)
+    assert len(ones) == len(others) == 8
+    for left, right in zip(ones, others, strict=True):
+        assert right["loss"] == pytest.approx(left["loss"], rel=1e-4)
+        if left["kind"] == "step":
+            assert right["gradient_norm"] == pytest.approx(left["gradient_norm"], rel=1e-3)
+
+
+@pytest.mark.timeout(180)
+def test_two_processes_do_what_one_does(base: Base, tmp_path: Path):
+    write_prepared_folder(tmp_path / "data")
+    alone, together = settings(base, tmp_path, "alone"), settings(base, tmp_path, "together")
+    run_both(together, tmp_path)
     train(alone, lambda _: None)
-    ones, twos = record(alone), record(together)
-    assert len(ones) == len(twos) == 8
-    for one, two in zip(ones, twos, strict=True):
-        assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
-        if one["kind"] == "step":
-            assert two["gradient_norm"] == pytest.approx(one["gradient_norm"], rel=1e-3)
+    assert_alike(alone, together)
+
+
+@pytest.mark.timeout(180)
+def test_two_processes_with_half_of_every_layer_do_what_one_does_and_one_goes_on(base: Base, tmp_path: Path):
+    write_prepared_folder(tmp_path / "data")
+    change: dict[str, Any] = {"method": {"type": "full", "learning_rate": 1e-3}, "gradient_checkpointing": True}
+    alone = settings(base, tmp_path, "alone", **change)
+    halves = settings(base, tmp_path, "halves", sharding="layers", **change)
+    run_both(halves, tmp_path)
+    train(alone, lambda _: None)
+    assert_alike(alone, halves)
+    one, other = (Checkpoint(run.output / "last") for run in (alone, halves))
+    for name in one.names():
+        torch.testing.assert_close(other.tensor(name), one.tensor(name), rtol=1e-3, atol=1e-4)
+    # a single process goes on from what two have left, with whole weights and their state
+    shutil.rmtree(halves.output / "checkpoints/step_000006")
+    train(halves, lambda _: None)
+    assert_alike(alone, halves)

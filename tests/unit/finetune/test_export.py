@@ -55,7 +55,7 @@ def trained(base: Base, method: Method) -> tuple[Adaptation, float]:
 @pytest.fixture(params=[LORA, Full(type="full")], ids=["lora", "full"])
 def run(request: pytest.FixtureRequest, base: Base, tmp_path: Path) -> tuple[Run, float]:
     adaptation, value = trained(base, request.param)
-    servable = write_servable(adaptation, request.param, base.folder, tmp_path / "best")
+    servable = write_servable(adaptation, adaptation.parameters(), request.param, base.folder, tmp_path / "best")
     data = write_prepared_folder(tmp_path / "data")
     settings = parse_settings(
         RunSettings,
@@ -64,7 +64,7 @@ def run(request: pytest.FixtureRequest, base: Base, tmp_path: Path) -> tuple[Run
             "method": request.param.model_dump(),
         },
     )  # fmt: skip
-    return Run(settings, servable, read_prepared(data)), value
+    return Run(tmp_path, settings, servable, read_prepared(data)), value
 
 
 def test_the_exported_checkpoint_has_the_loss_that_training_had(base: Base, run: tuple[Run, float], tmp_path: Path):
@@ -92,7 +92,7 @@ def test_mimi_is_the_bases_to_the_bit_and_the_table_has_both_names(base: Base, r
 
 def test_the_merge_of_the_server_is_that_of_peft(base: Base, tmp_path: Path):
     adaptation, _ = trained(base, LORA)
-    write_servable(adaptation, LORA, base.folder, tmp_path / "adapter")
+    write_servable(adaptation, adaptation.parameters(), LORA, base.folder, tmp_path / "adapter")
     plain = load_csm_for_training(base.folder, dtype=torch.float32)
     theirs = PeftModel.from_pretrained(plain, str(tmp_path / "adapter")).merge_and_unload().state_dict()
     ours = Checkpoint(base.folder, adapter=tmp_path / "adapter")
@@ -136,6 +136,8 @@ def test_the_card_and_the_normaliser_go_with_the_voice(run: tuple[Run, float], t
     card = (tmp_path / "voice/README.md").read_text(encoding="utf-8")
     assert card.startswith("---\nbase_model:")
     assert "bot.language.speakable" in card
+    for section in ("Data", "Consent", "Figures", "Limits"):
+        assert f"\n## {section}\n" in card
     assert json.loads((tmp_path / "voice/text_norm.json").read_text(encoding="utf-8"))["case"] == "keep"
     with pytest.raises(ConfigError, match="already there"):
         export(run[0], tmp_path / "voice")
@@ -165,5 +167,5 @@ def test_a_run_that_has_nothing_to_serve_yet_says_so(base: Base, tmp_path: Path)
 
 def test_a_servable_names_its_base(base: Base, tmp_path: Path):
     adaptation, _ = trained(base, LORA)
-    made = write_servable(adaptation, LORA, base.folder, tmp_path / "adapter")
+    made = write_servable(adaptation, adaptation.parameters(), LORA, base.folder, tmp_path / "adapter")
     assert made == Servable(base.folder, tmp_path / "adapter")

@@ -56,7 +56,7 @@ def test_two_clips_learnt_by_heart_are_said_code_for_code_and_end_in_time(base: 
         optimisation.zero_grad()
         total(loss_parts(adaptation.model, batch, settings), count(batch), settings).backward()
         optimisation.step()
-    folder = write_servable(adaptation, method, base.folder, tmp_path / "voice").folder
+    folder = write_servable(adaptation, adaptation.parameters(), method, base.folder, tmp_path / "voice").folder
     trained = Voice(folder, adapter=None, device=torch.device("cpu"), dtype=torch.float32)
     prompts = [trained.builder.build(one.text, speaker=0, reserve_frames=40) for one in turns]
     for one, spoken in zip(turns, trained.speak(prompts, [GREEDY] * 2, frames_max=40), strict=True):

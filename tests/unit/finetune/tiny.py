@@ -48,14 +48,14 @@ def turn(frames: int, *, text: str = TEXTS[0], seed: int = 0, speaker: int = 0, 
     return TrainingTurn(speaker, text, codes, target)
 
 
-def write_base(folder: Path, *, hidden: int = 64, seed: int = 0) -> Base:
+def write_base(folder: Path, *, hidden: int = 64, layers: int = 2, seed: int = 0) -> Base:
     """Write config, weights and tokenizer in the Hugging Face layout."""
     folder.mkdir(parents=True, exist_ok=True)
     ids = write_tokenizer(folder)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     torch.manual_seed(seed)
-    model = CsmForConditionalGeneration(_config(ids, hidden))
+    model = CsmForConditionalGeneration(_config(ids, hidden, layers))
     with torch.no_grad():
         for name, buffer in model.named_buffers():
             if name.endswith("embed_sum"):  # zeros would code every sound as 0, which reads as the end
@@ -72,7 +72,7 @@ def write_base(folder: Path, *, hidden: int = 64, seed: int = 0) -> Base:
     return Base(folder, builder)
 
 
-def _config(ids: dict[str, int], hidden: int) -> CsmConfig:
+def _config(ids: dict[str, int], hidden: int, layers: int) -> CsmConfig:
     sizes = {"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
     mimi = MimiConfig(
         hidden_size=16, num_filters=2, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=2, head_dim=8,
@@ -80,7 +80,8 @@ def _config(ids: dict[str, int], hidden: int) -> CsmConfig:
         codebook_size=CODES, upsample_groups=16,
     )  # fmt: skip
     return CsmConfig(
-        **sizes, hidden_size=hidden, intermediate_size=2 * hidden, num_codebooks=CODEBOOKS, vocab_size=CODES + 3,
+        **{**sizes, "num_hidden_layers": layers}, hidden_size=hidden,
+        intermediate_size=2 * hidden, num_codebooks=CODEBOOKS, vocab_size=CODES + 3,
         text_vocab_size=len(SPECIAL) + 256, codebook_pad_token_id=CODES + 2, max_position_embeddings=2048,
         pad_token_id=ids["<|AUDIO|>"], bos_token_id=ids["<|begin_of_text|>"], audio_token_id=ids["<|AUDIO|>"],
         audio_eos_token_id=ids["<|audio_eos|>"], codec_config=mimi.to_dict(),

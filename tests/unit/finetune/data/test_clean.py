@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from finetune.data.audio import decode
 from finetune.data.clean import clean, joined, split_words
-from finetune.data.clip import Clip, Utterance, Word, file_name
+from finetune.data.clip import Clip, Rejection, Utterance, Word, file_name
 from finetune.data.reasons import Reason, Rejected
-from finetune.data.settings import PrepareSettings
+from finetune.data.settings import PrepareSettings, TrimSettings
 from finetune.data.text import spoken_form
+from finetune.dnsmos import Mos
 from tests.unit.finetune.data.sounds import noise, recording, speech, write
 
 
@@ -98,3 +99,41 @@ def test_capitals_are_lowered_as_azerbaijani_does():
 def test_file_names_are_safe_whatever_the_id():
     assert file_name("../a b/ə.wav") == "a_b_.wav"
     assert file_name("...") == "clip"
+
+
+def test_a_clip_whose_text_is_not_heard_is_rejected_with_what_was_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    said = {"text": "bu gün hava çox gözəldir"}
+    monkeypatch.setattr("finetune.data.clean.open_recogniser", lambda name: lambda samples: said["text"])
+    plain = settings(tmp_path)
+    asked = plain.model_copy(update={"filters": plain.filters.model_copy(update={"recogniser": "any:one"})})
+    utterance = Utterance("a", write(tmp_path / "a.wav", recording(2.5)), "Bu gün hava çox gözəldir.", "0")
+    (kept,) = clean(utterance, asked)
+    assert isinstance(kept, Clip)
+    assert kept.error_rate == 0.0
+    said["text"] = "sabah yağış yağacaq"
+    (out,) = clean(utterance, asked)
+    assert isinstance(out, Rejection)
+    assert out.reason is Reason.TEXT_NOT_HEARD
+    assert "sabah yağış" in out.detail
+
+
+def test_a_clip_that_would_sound_poor_is_rejected_with_its_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("finetune.data.clean.require_dnsmos", lambda field: tmp_path)
+    monkeypatch.setattr("finetune.data.clean.dnsmos", lambda samples, path: Mos(3.0, 3.0, 2.5))
+    plain = settings(tmp_path)
+    utterance = Utterance("a", write(tmp_path / "a.wav", recording(2.5)), "Bu gün hava çox gözəldir.", "0")
+    for least, kept in ((2.4, True), (2.6, False)):
+        filters = plain.filters.model_copy(update={"dnsmos_min": least})
+        (outcome,) = clean(utterance, plain.model_copy(update={"filters": filters}))
+        assert outcome.mos == 2.5 if isinstance(outcome, Clip) else outcome.reason is Reason.AUDIO_POOR
+        assert isinstance(outcome, Clip) is kept
+
+
+def test_without_voice_detection_a_recording_stays_as_it_is(tmp_path: Path):
+    sound = recording(2.5, lead=0.8, tail=1.2)
+    whole = settings(tmp_path).model_copy(update={"trim": TrimSettings(vad="none")})
+    (clip,) = clean(Utterance("a", write(tmp_path / "a.wav", sound), "Bu gün hava çox gözəldir.", "0"), whole)
+    assert isinstance(clip, Clip)
+    assert clip.seconds == pytest.approx(len(sound) / 24_000, abs=1e-3)

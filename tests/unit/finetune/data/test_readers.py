@@ -115,3 +115,23 @@ def test_a_folder_without_a_manifest_is_refused_with_what_was_looked_for(tmp_pat
     for corpus_format in ("ljspeech", "audiofolder", "common_voice"):
         with pytest.raises(CorpusError, match=f"format '{corpus_format}'"):
             rows(tmp_path, corpus_format)
+
+
+def test_a_data_set_of_the_hub_is_fetched_and_read_like_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write(tmp_path / "snapshot/wavs/a.wav", recording(1.0))
+    (tmp_path / "snapshot/metadata.csv").write_text("a|Salam.\n", encoding="utf-8")
+    asked: list[tuple[str, str, str | None]] = []
+
+    def fetch(name: str, *, repo_type: str, revision: str | None, allow_patterns: list[str], local_dir: Path) -> str:
+        asked.append((name, repo_type, revision))
+        if name == "owner/gone":
+            raise OSError("404")
+        return str(tmp_path / "snapshot")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
+    (row,) = rows(Path("owner/voices"))
+    assert row == Utterance("a", tmp_path / "snapshot/wavs/a.wav", "Salam.", "0")
+    assert rows(Path("owner/voices@refs/convert/parquet")) == [row]
+    assert asked == [("owner/voices", "dataset", None), ("owner/voices", "dataset", "refs/convert/parquet")]
+    with pytest.raises(CorpusError, match="cannot be fetched from the hub"):
+        rows(Path("owner/gone"))

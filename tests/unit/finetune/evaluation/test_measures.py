@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from finetune.data.audio import RATE_HZ
-from finetune.errors import RecogniserError
 from finetune.evaluation.measures import Silence, fit_duration, longest_run, silence
-from finetune.evaluation.recognition import distance, error_rate, open_recogniser
 from tests.unit.finetune.data.sounds import noise, speech
 
 
@@ -37,16 +35,3 @@ def test_how_long_a_text_takes_is_learnt_from_clips():
     assert fit_duration([10, 10], [1.0, 2.0]).expected_s(20) == pytest.approx(3.0)
     # longer texts that take less time say nothing about texts
     assert fit_duration([10, 20, 30], [3.0, 2.0, 1.0]).expected_s(10) == pytest.approx(1.0)
-
-
-def test_the_error_rate_is_of_words_alone():
-    assert error_rate("SALAM NECESEN", "Salam, necəsən?") == pytest.approx(2 / 13)
-    assert error_rate("saat 5", "Saat beş.") == 0
-    assert error_rate("", "bir") == 1
-    assert distance("kitab", "kitablar") == 3
-
-
-@pytest.mark.parametrize("name", ["whisper", "whisper:/nowhere", "no_such_module:x", "math:nothing", "math:pi"])
-def test_a_recogniser_that_cannot_be_opened_is_named(name: str):
-    with pytest.raises(RecogniserError):
-        open_recogniser(name)

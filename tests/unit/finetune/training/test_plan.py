@@ -30,7 +30,8 @@ def test_an_epoch_has_every_item_once_and_no_batch_is_over_its_size(lengths: lis
         assert len(batch) == 1 or len(batch) * max(s.positions for s in batch) <= 700
         assert all(s.positions <= 650 for s in batch)
     for step in planned[:-1]:
-        assert sum(s.positions for batch in step for s in batch) >= 900
+        last = sum(s.positions for s in step[-1])
+        assert 900 - last / 2 < sum(s.positions for batch in step for s in batch) < 900 + last
     assert steps(items(lengths), settings, seed=1, epoch=epoch) == planned
 
 
@@ -52,8 +53,8 @@ def test_epochs_differ():
 
 
 def test_batches_of_like_length_waste_little():
-    lengths = np.random.default_rng(0).integers(20, 250, 500).tolist()
-    settings = BatchSettings(positions_per_batch=4000, context_share=0.0)
+    lengths = np.random.default_rng(0).integers(20, 250, 1500).tolist()
+    settings = BatchSettings(positions_per_batch=8000, context_share=0.0)
     batches = [batch for step in steps(items(lengths), settings, seed=0, epoch=0) for batch in step]
     filled = sum(len(batch) * max(s.positions for s in batch) for batch in batches)
     assert sum(lengths) / filled > 0.9

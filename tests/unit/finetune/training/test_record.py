@@ -1,10 +1,12 @@
 from __future__ import annotations
 
-import importlib.util
 import json
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from finetune.errors import ConfigError
 from finetune.training.record import Record
@@ -22,7 +24,21 @@ def test_a_record_that_goes_on_forgets_what_came_after_its_checkpoint(tmp_path: 
     assert [(row["step"], row["loss"]) for row in rows] == [(1, 1.0), (2, 0.5), (3, 0.0)]
 
 
-@pytest.mark.skipif(importlib.util.find_spec("tensorboard") is not None, reason="the package is installed")
-def test_tensorboard_without_its_package_names_the_remedy(tmp_path: Path):
-    with pytest.raises(ConfigError, match="pip install tensorboard"):
+def test_tensorboard_gets_the_numbers_and_the_sounds(tmp_path: Path):
+    record = Record(tmp_path, step=0, tensorboard=True)
+    record.add("step", 1, {"loss": 1.5, "perplexities": [1.0]})
+    record.sounds(1, ["Salam."], [np.zeros(2400, np.float32)])
+    record.close()
+    (events,) = (tmp_path / "tensorboard").iterdir()
+    held = events.read_bytes()
+    assert b"step/loss" in held
+    assert b"said/0" in held
+    assert b"Salam." in held
+    assert soundfile.read(tmp_path / "samples/step_000001/0.flac")[0].shape == (2400,)
+    assert (tmp_path / "samples/step_000001/0.txt").read_text(encoding="utf-8") == "Salam.\n"
+
+
+def test_tensorboard_without_its_package_names_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    with pytest.raises(ConfigError, match="pip install tensorboardX"):
         Record(tmp_path, step=0, tensorboard=True)

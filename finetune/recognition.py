@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import cast
 
@@ -19,6 +20,7 @@ Recognise = Callable[[Samples], str]
 """24 kHz mono in -1..1 to text."""
 
 
+@cache
 def open_recogniser(name: str) -> Recognise:
     """Open `whisper:FOLDER` (faster-whisper) or `module:function`; raises RecogniserError with the remedy."""
     kind, _, rest = name.partition(":")
