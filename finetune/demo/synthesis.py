@@ -1,0 +1,111 @@
+"""espeak-ng says sentences: a process a core, each with an espeak-ng process of its own, since that one is GPL.
+
+The sound is levelled to one peak at 24 kHz and kept as int16, all clips of a language in one flat array with 200 ms of
+silence after each; crops for the codec need no more, and whole clips are slices of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import soxr
+
+from finetune.demo.sentences import SPEAKERS, Sentence
+from finetune.errors import CorpusError
+from tts_engine.backend import espeak_process
+from tts_engine.backend.espeak_process import AUDIO, END, READY, EspeakJob, read_frame
+
+RATE_HZ = 24_000
+PEAK = 0.6
+_TAIL = RATE_HZ // 5
+_PROJECT = Path(espeak_process.__file__).parents[2]
+
+Pcm = npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Sentences, and where each is in the flat sound: [start, end) in samples, the silence after it left out."""
+
+    sentences: list[Sentence]
+    places: npt.NDArray[np.int64]
+    sound: Pcm
+
+    def clip(self, index: int) -> Pcm:
+        start, end = self.places[index]
+        return self.sound[start:end]
+
+
+def synthesise(rows: Sequence[Sentence], *, processes: int) -> Corpus:
+    """Say all sentences; those that make no sound are left out."""
+    parts = [rows[n :: processes * 4] for n in range(processes * 4)]
+    with ProcessPoolExecutor(processes) as pool:
+        said = [pair for part in pool.map(_say_all, parts) for pair in part]
+    said.sort(key=lambda pair: pair[0].id)
+    said = [pair for pair in said if len(pair[1])]
+    if not said:
+        raise CorpusError("espeak-ng said nothing")
+    silence = np.zeros(_TAIL, np.int16)
+    starts = np.cumsum([0, *(len(pcm) + _TAIL for _, pcm in said)])[:-1]
+    places = np.stack((starts, starts + [len(pcm) for _, pcm in said]), 1)
+    return Corpus([row for row, _ in said], places, np.concatenate([x for _, pcm in said for x in (pcm, silence)]))
+
+
+def _say_all(rows: Sequence[Sentence]) -> list[tuple[Sentence, Pcm]]:
+    with _espeak() as process:
+        return [(row, _say(process, row)) for row in rows]
+
+
+@contextmanager
+def _espeak() -> Iterator[subprocess.Popen[bytes]]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_PROJECT), os.environ.get("PYTHONPATH", "")])}
+    command = [sys.executable, "-m", espeak_process.__name__]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None
+        hello = read_frame(process.stdout)
+        if hello is None or hello[0] != READY:
+            raise CorpusError(f"espeak-ng does not start: {hello}")
+        process.rate = json.loads(hello[1])["sample_rate_hz"]  # type: ignore[attr-defined]
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _say(process: subprocess.Popen[bytes], row: Sentence) -> Pcm:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    speaker = SPEAKERS[row.speaker]
+    voice = f"{row.language}+{speaker.variant}"
+    process.stdin.write(EspeakJob(voice, speaker.words_per_minute, speaker.pitch, row.text).frame())
+    process.stdin.flush()
+    sound = bytearray()
+    while (answer := read_frame(process.stdout)) is not None:
+        kind, payload = answer
+        if kind == AUDIO:
+            sound += payload
+        elif kind == END:
+            return _levelled(np.frombuffer(bytes(sound), np.int16), process.rate)  # type: ignore[attr-defined]
+        else:
+            raise CorpusError(f"espeak-ng cannot say {row.text!r}: {payload.decode()}")
+    raise CorpusError(f"espeak-ng ended at {row.text!r}")
+
+
+def _levelled(pcm: Pcm, rate_hz: int) -> Pcm:
+    loud = np.flatnonzero(np.abs(pcm) > 100)
+    if not len(loud):
+        return np.zeros(0, np.int16)
+    margin = rate_hz * 8 // 100
+    pcm = pcm[max(loud[0] - margin, 0) : loud[-1] + margin]
+    sound = soxr.resample(pcm.astype(np.float32), rate_hz, RATE_HZ)
+    return (sound * (PEAK * 32767 / np.abs(sound).max())).astype(np.int16)
