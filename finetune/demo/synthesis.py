@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from finetune.demo.sentences import SPEAKERS, Sentence
+from finetune.demo.sentences import SPEAKERS, Sentence, read_sentences, write_sentences
 from finetune.errors import CorpusError
 from tts_engine.backend import espeak_process
 from tts_engine.backend.espeak_process import AUDIO, END, READY, EspeakJob, read_frame
@@ -31,19 +31,29 @@ _TAIL = RATE_HZ // 5
 _PROJECT = Path(espeak_process.__file__).parents[2]
 
 Pcm = npt.NDArray[np.int16]
+Samples = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Sentences, and where each is in the flat sound: [start, end) in samples, the silence after it left out."""
+    """Sentences, and where each is in the flat sound: [start, end) in samples, the silence after it left out.
+
+    Those to train on come first, so that a crop of `training_sound` is never of one that is held out.
+    """
 
     sentences: list[Sentence]
     places: npt.NDArray[np.int64]
     sound: Pcm
 
-    def clip(self, index: int) -> Pcm:
+    @property
+    def training_sound(self) -> Pcm:
+        held_out = [n for n, row in enumerate(self.sentences) if row.split == "held_out"]
+        return self.sound[: self.places[held_out[0], 0]] if held_out else self.sound
+
+    def clip(self, index: int) -> Samples:
+        """Give a clip as samples in -1..1."""
         start, end = self.places[index]
-        return self.sound[start:end]
+        return self.sound[start:end].astype(np.float32) / np.float32(32768)
 
 
 def synthesise(rows: Sequence[Sentence], *, processes: int) -> Corpus:
@@ -51,14 +61,29 @@ def synthesise(rows: Sequence[Sentence], *, processes: int) -> Corpus:
     parts = [rows[n :: processes * 4] for n in range(processes * 4)]
     with ProcessPoolExecutor(processes) as pool:
         said = [pair for part in pool.map(_say_all, parts) for pair in part]
-    said.sort(key=lambda pair: pair[0].id)
-    said = [pair for pair in said if len(pair[1])]
+    said = sorted((pair for pair in said if len(pair[1])), key=lambda pair: (pair[0].split != "train", pair[0].id))
     if not said:
         raise CorpusError("espeak-ng said nothing")
     silence = np.zeros(_TAIL, np.int16)
     starts = np.cumsum([0, *(len(pcm) + _TAIL for _, pcm in said)])[:-1]
     places = np.stack((starts, starts + [len(pcm) for _, pcm in said]), 1)
     return Corpus([row for row, _ in said], places, np.concatenate([x for _, pcm in said for x in (pcm, silence)]))
+
+
+def write_corpus(folder: Path, corpus: Corpus) -> None:
+    """Write `sentences.jsonl`, `places.npy` and `sound.npy`; the sentences come last, so a folder with them is whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "sound.npy", corpus.sound)
+    np.save(folder / "places.npy", corpus.places)
+    write_sentences(folder / "sentences.jsonl", corpus.sentences)
+
+
+def read_corpus(folder: Path) -> Corpus:
+    """Open a corpus; the sound stays on disk until it is used."""
+    path = folder / "sentences.jsonl"
+    if not path.exists():
+        raise CorpusError(f"{path} is missing; `python -m finetune.demo corpus` makes it")
+    return Corpus(read_sentences(path), np.load(folder / "places.npy"), np.load(folder / "sound.npy", mmap_mode="r"))
 
 
 def _say_all(rows: Sequence[Sentence]) -> list[tuple[Sentence, Pcm]]:

@@ -1,0 +1,149 @@
+"""`python -m finetune.demo corpus | meter | codec | gate`: the stages of the demonstration voice, each from a folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from finetune.budget import Budget
+
+# Torch takes seconds to import and a stage that needs none of it should not wait: commands import what they need.
+app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
+
+Folder = Annotated[Path, typer.Argument(help="Where all stages read and write.")]
+Steps = Annotated[int | None, typer.Option(help="End after so many steps.")]
+Seconds = Annotated[float | None, typer.Option(help="End after so many seconds.")]
+Until = Annotated[float | None, typer.Option(help="End at this wall-clock time, in seconds of the epoch.")]
+
+
+@app.command()
+def corpus(
+    folder: Folder,
+    az: Annotated[int, typer.Option(help="Sentences to train on.")] = 10_000,
+    tr: int = 6_000,
+    en: int = 4_000,
+    held_out: Annotated[int, typer.Option(help="Sentences with held-out words, of each language.")] = 150,
+    seed: int = 0,
+    processes: int = os.cpu_count() or 1,
+) -> None:
+    """Write sentences and let espeak-ng say them."""
+    from finetune.demo.sentences import sentences  # noqa: PLC0415
+    from finetune.demo.synthesis import synthesise, write_corpus  # noqa: PLC0415
+
+    made = synthesise(list(sentences({"az": az, "tr": tr, "en": en}, held_out, seed=seed)), processes=processes)
+    write_corpus(folder, made)
+    _tell(f"corpus: {len(made.sentences)} clips, {len(made.sound) / 24_000 / 3600:.2f} h")
+
+
+@app.command()
+def meter(
+    folder: Folder, name: str, steps: Steps = None, seconds: Seconds = None, batch_s: float = 300.0
+) -> None:
+    """Train a meter: `guide`, which the codec hears while it is trained, or `judge`, of another shape, which it never hears."""
+    from finetune.demo.hearing import chosen, spoken  # noqa: PLC0415
+    from finetune.demo.synthesis import read_corpus  # noqa: PLC0415
+    from finetune.meter.meter import MeterConfig, write_meter  # noqa: PLC0415
+    from finetune.meter.training import measured, train_meter  # noqa: PLC0415
+
+    read = read_corpus(folder)
+    sound = _sound(read.sound)
+    config, seed = (MeterConfig(), 0) if name == "guide" else (MeterConfig(bands=80, width=112, blocks=9, kernel=15), 1)
+    trained = spoken(read, chosen(read, "train"), sound)
+    made = train_meter(config, trained, Budget(steps, seconds), _tell, batch_s=batch_s, seed=seed)
+    parameters = sum(parameter.numel() for parameter in made.parameters())
+    write_meter(made, folder / f"{name}.safetensors")
+    for language in ("az", "tr", "en"):
+        rate = measured(made, spoken(read, chosen(read, "held_out", language, 60), sound))
+        _tell(f"meter {name}: {parameters / 1e6:.2f} M parameters, CER {rate:.4f} on held-out {language}")
+
+
+@app.command()
+def codec(
+    folder: Folder,
+    steps: Steps = None,
+    seconds: Seconds = None,
+    until: Until = None,
+    settings: Annotated[str, typer.Option(help="Overrides of CodecTraining, as JSON.")] = "{}",
+    shape: Annotated[str, typer.Option(help="Overrides of CodecShape, as JSON.")] = "{}",
+) -> None:
+    """Train the codec, or go on with it; the guide is listened to from when it is there."""
+    import torch  # noqa: PLC0415
+
+    from finetune.codec.model import Codec, write_codec  # noqa: PLC0415
+    from finetune.codec.settings import CodecShape, CodecTraining  # noqa: PLC0415
+    from finetune.codec.training import train_codec  # noqa: PLC0415
+    from finetune.demo.synthesis import read_corpus  # noqa: PLC0415
+    from finetune.meter.meter import Meter, read_meter  # noqa: PLC0415
+
+    if until is not None:
+        seconds = until - time.time()
+    sound = _sound(read_corpus(folder).training_sound)
+    torch.backends.cudnn.benchmark = True  # all crops have one shape
+    torch.manual_seed(0)
+    made = Codec(CodecShape(**json.loads(shape)))
+    _tell(f"codec: {sum(parameter.numel() for parameter in made.parameters()) / 1e6:.2f} M parameters")
+
+    def guide() -> Meter | None:
+        path = folder / "guide.safetensors"
+        return read_meter(path).to(sound.device) if path.exists() else None
+
+    training = CodecTraining(**json.loads(settings))
+    progress = train_codec(made, training, sound, folder / "codec-run", Budget(steps, seconds), _tell, guide)
+    write_codec(made, folder / "codec", shard_bytes=15_000_000)
+    _tell(f"codec: {progress.step} steps in {progress.seconds:.0f} s")
+
+
+@app.command()
+def gate(folder: Folder, clips: int = 100, samples: int = 4) -> None:
+    """Measure how much of held-out sentences the meters understand, from the source and after the codec."""
+    import soundfile  # noqa: PLC0415
+
+    from finetune.codec.model import read_codec  # noqa: PLC0415
+    from finetune.demo.hearing import hear  # noqa: PLC0415
+    from finetune.demo.synthesis import read_corpus  # noqa: PLC0415
+    from finetune.meter.meter import read_meter  # noqa: PLC0415
+
+    read, made = read_corpus(folder), read_codec(folder / "codec").to(_device()).eval()
+    found = [path for name in ("guide", "judge") if (path := folder / f"{name}.safetensors").exists()]
+    meters = {path.stem: read_meter(path).to(_device()) for path in found}
+    rows = []
+    (folder / "samples").mkdir(exist_ok=True)
+    for language in ("az", "tr", "en"):
+        rates, sounds = hear(meters, made, read, language, clips)
+        rows += [asdict(rate) for rate in rates]
+        for rate in rates:
+            _tell(f"gate 1, {language} by the {rate.meter}: CER source {rate.source:.4f}, codec {rate.codec:.4f}")
+        for row, sound in sounds[:samples]:
+            soundfile.write(folder / f"samples/{language}-{row.id}.flac", sound, 24_000)
+            _tell(f"samples/{language}-{row.id}.flac: {row.text} | {next(reversed(meters.values())).read(sound)}")
+    (folder / "gate1.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
+
+
+def _device():  # noqa: ANN202 - torch's
+    import torch  # noqa: PLC0415
+
+    if torch.cuda.is_available():
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+        return torch.device("cuda")
+    return torch.device("cpu")
+
+
+def _sound(pcm):  # noqa: ANN001, ANN202 - as above
+    import numpy as np  # noqa: PLC0415
+    import torch  # noqa: PLC0415
+
+    return torch.from_numpy(np.array(pcm)).to(_device())
+
+
+def _tell(message: str) -> None:
+    print(message, flush=True)  # noqa: T201 - a log
+
+
+if __name__ == "__main__":
+    app()
