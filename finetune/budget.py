@@ -1,4 +1,4 @@
-"""How long a training of codec or meter may take: steps, to be repeated, or seconds, on a machine lent by the minute."""
+"""How long a training may take: steps, so that it can be repeated, or seconds, of a machine lent by the minute."""
 
 from __future__ import annotations
 

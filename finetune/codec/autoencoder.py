@@ -162,9 +162,7 @@ def _encoder(config: MimiConfig) -> list[nn.Module]:
     channels = config.num_filters
     layers: list[nn.Module] = [Conv(1, channels, config.kernel_size)]
     for ratio in reversed(config.upsampling_ratios):
-        layers += [
-            Residual(config, channels, config.dilation_growth**n) for n in range(config.num_residual_layers)
-        ]
+        layers += [Residual(config, channels, config.dilation_growth**n) for n in range(config.num_residual_layers)]
         layers += [nn.ELU(), Conv(channels, 2 * channels, 2 * ratio, stride=ratio)]
         channels *= 2
     return [*layers, nn.ELU(), Conv(channels, config.hidden_size, config.last_kernel_size)]
@@ -176,7 +174,5 @@ def _decoder(config: MimiConfig) -> list[nn.Module]:
     for ratio in config.upsampling_ratios:
         channels //= 2
         layers += [nn.ELU(), Upsample(2 * channels, channels, ratio)]
-        layers += [
-            Residual(config, channels, config.dilation_growth**n) for n in range(config.num_residual_layers)
-        ]
+        layers += [Residual(config, channels, config.dilation_growth**n) for n in range(config.num_residual_layers)]
     return [*layers, nn.ELU(), Conv(channels, 1, config.last_kernel_size)]

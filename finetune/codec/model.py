@@ -97,9 +97,6 @@ def read_codec(folder: Path) -> Codec:
     """Read what `write_codec` wrote, to train on or to listen to."""
     shape = CodecShape(**json.loads((folder / "config.json").read_text(encoding="utf-8"))["shape"])
     codec, checkpoint = Codec(shape), Checkpoint(folder)
-    inner = {
-        name: checkpoint.tensor(name.removeprefix("autoencoder."))
-        for name in codec.state_dict()
-    }
+    inner = {name: checkpoint.tensor(name.removeprefix("autoencoder.")) for name in codec.state_dict()}
     codec.load_state_dict(inner)
     return codec

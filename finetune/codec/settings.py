@@ -21,7 +21,7 @@ class CodecShape(Settings):
     codes: int = Field(default=1024, ge=2)
     code_dim: Count = 128
     window: Count = 32
-    """Positions (25 a second) that a transformer looks back on: no more than a crop has, or whole clips are news to it."""
+    """Positions (25 a second) that a transformer looks back on: no more than a crop has, or clips are news to it."""
 
     def config(self) -> dict[str, Any]:
         """Write it as `transformers` has it in a Mimi's `config.json`."""

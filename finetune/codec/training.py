@@ -27,11 +27,12 @@ Guide = Callable[[], Meter | None]
 """The meter to be guided by, once there is one."""
 
 _LATENT_BATCHES = 12
+_GAIN_DB = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Crops:
-    """Crops of flat int16 sound [N] on the device; which ones is a function of seed and step."""
+    """Crops of flat int16 sound [N] on the device, louder and softer; which ones is a function of seed and step."""
 
     sound: Tensor
     frames: int
@@ -44,7 +45,8 @@ class Crops:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         starts = torch.randint(len(self.sound) - length, (self.batch, 1), generator=generator)
         places = starts.to(self.sound.device, non_blocking=True) + torch.arange(length, device=self.sound.device)
-        return self.sound[places].float() / 32768.0
+        gains = 10 ** ((torch.rand(self.batch, 1, generator=generator) - 0.5) * _GAIN_DB / 20)
+        return self.sound[places].float() * (gains / 32768.0).to(self.sound.device)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""The demonstration voice, from nothing: synthetic corpus, small base, its adaptation. Not part of a user's own voice."""
+"""The demonstration voice from nothing: synthetic corpus, codec, small base, its adaptation. No part of a user's."""

@@ -1,4 +1,4 @@
-"""`python -m finetune.demo corpus | meter | codec | gate`: the stages of the demonstration voice, each from a folder."""
+"""`python -m finetune.demo corpus | meter | codec | gate`: the demonstration voice, stage by stage, in one folder."""
 
 from __future__ import annotations
 
@@ -42,10 +42,8 @@ def corpus(
 
 
 @app.command()
-def meter(
-    folder: Folder, name: str, steps: Steps = None, seconds: Seconds = None, batch_s: float = 300.0
-) -> None:
-    """Train a meter: `guide`, which the codec hears while it is trained, or `judge`, of another shape, which it never hears."""
+def meter(folder: Folder, name: str, steps: Steps = None, seconds: Seconds = None, batch_s: float = 300.0) -> None:
+    """Train a meter: `guide`, which the codec is trained with, or `judge`, of another shape, which it never hears."""
     from finetune.demo.hearing import chosen, spoken  # noqa: PLC0415
     from finetune.demo.synthesis import read_corpus  # noqa: PLC0415
     from finetune.meter.meter import MeterConfig, write_meter  # noqa: PLC0415
@@ -81,8 +79,6 @@ def codec(
     from finetune.demo.synthesis import read_corpus  # noqa: PLC0415
     from finetune.meter.meter import Meter, read_meter  # noqa: PLC0415
 
-    if until is not None:
-        seconds = until - time.time()
     sound = _sound(read_corpus(folder).training_sound)
     torch.backends.cudnn.benchmark = True  # all crops have one shape
     torch.manual_seed(0)
@@ -94,6 +90,8 @@ def codec(
         return read_meter(path).to(sound.device) if path.exists() else None
 
     training = CodecTraining(**json.loads(settings))
+    if until is not None:
+        seconds = max(until - time.time(), 1.0)
     progress = train_codec(made, training, sound, folder / "codec-run", Budget(steps, seconds), _tell, guide)
     write_codec(made, folder / "codec", shard_bytes=15_000_000)
     _tell(f"codec: {progress.step} steps in {progress.seconds:.0f} s")

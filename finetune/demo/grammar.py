@@ -19,7 +19,10 @@ from finetune.demo.numerals import say_number
 _SLOT = re.compile(r"\{(\w+)(?:\+(\w+))?\}")
 _MONEY = {"az": ("manat", "qəpik"), "tr": ("lira", "kuruş"), "en": ("pounds", "pence")}
 _CONSONANTS = {"az": "b d f h x k q l m n p r s ş t v y z c ç g j", "tr": "b d f h k l m n p r s ş t v y z c ç g"}
-_ENGLISH = ("bar del fin gor hal kem lin mar nor pel ran sel tor vin wex dan ber mol sto tri bra klo").split()
+_ENGLISH = (
+    *("bar", "del", "fin", "gor", "hal", "kem", "lin", "mar", "nor", "pel", "ran", "sel", "tor", "vin", "wex", "dan"),
+    *("ber", "mol", "sto", "tri", "bra", "klo"),
+)
 _LISTS = 0.04
 _SHORT = 0.03
 
@@ -70,7 +73,12 @@ class Grammar:
             case "digits":
                 return " ".join(self._say(rng.randint(0, 9)) for _ in range(4))
             case "phone":
-                groups = (rng.choice((50, 51, 55, 70, 77)), rng.randint(100, 999), rng.randint(10, 99), rng.randint(10, 99))
+                groups = (
+                    rng.choice((50, 51, 55, 70, 77)),
+                    rng.randint(100, 999),
+                    rng.randint(10, 99),
+                    rng.randint(10, 99),
+                )
                 return f"{self._say(0)} " + ", ".join(self._say(group) for group in groups)
             case "time":
                 minutes = rng.choice((0, 5, 10, 15, 20, 30, 40, 45, rng.randint(1, 59)))

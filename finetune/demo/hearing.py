@@ -71,7 +71,11 @@ def hear(
     meant = [spelling(corpus.sentences[n]) for n in indices]
     rates = [
         Heard(
-            name, language, len(clips), error_rate(meter.read_all(clips), meant), error_rate(meter.read_all(made), meant)
+            name,
+            language,
+            len(clips),
+            error_rate(meter.read_all(clips), meant),
+            error_rate(meter.read_all(made), meant),
         )
         for name, meter in meters.items()
     ]

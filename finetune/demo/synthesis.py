@@ -1,7 +1,7 @@
 """espeak-ng says sentences: a process a core, each with an espeak-ng process of its own, since that one is GPL.
 
-The sound is levelled to one peak at 24 kHz and kept as int16, all clips of a language in one flat array with 200 ms of
-silence after each; crops for the codec need no more, and whole clips are slices of it.
+Clips are trimmed and levelled as `zeng finetune prepare` does it, at 24 kHz, and lie as int16 in one flat array with
+200 ms of silence after each: crops for the codec need no more, and whole clips are slices of it.
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from finetune.data.loudness import levelled
+from finetune.data.settings import TrimSettings
 from finetune.demo.sentences import SPEAKERS, Sentence, read_sentences, write_sentences
 from finetune.errors import CorpusError
 from tts_engine.backend import espeak_process
 from tts_engine.backend.espeak_process import AUDIO, END, READY, EspeakJob, read_frame
 
 RATE_HZ = 24_000
-PEAK = 0.6
+_TRIM = TrimSettings()
+_LUFS = -23.0
 _TAIL = RATE_HZ // 5
 _PROJECT = Path(espeak_process.__file__).parents[2]
 
@@ -71,7 +74,7 @@ def synthesise(rows: Sequence[Sentence], *, processes: int) -> Corpus:
 
 
 def write_corpus(folder: Path, corpus: Corpus) -> None:
-    """Write `sentences.jsonl`, `places.npy` and `sound.npy`; the sentences come last, so a folder with them is whole."""
+    """Write `sentences.jsonl`, `places.npy` and `sound.npy`; sentences last: with them it is whole."""
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "sound.npy", corpus.sound)
     np.save(folder / "places.npy", corpus.places)
@@ -95,7 +98,8 @@ def _say_all(rows: Sequence[Sentence]) -> list[tuple[Sentence, Pcm]]:
 def _espeak() -> Iterator[subprocess.Popen[bytes]]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_PROJECT), os.environ.get("PYTHONPATH", "")])}
     command = [sys.executable, "-m", espeak_process.__name__]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment) as process:  # noqa: S603 - our own program
         assert process.stdout is not None
         hello = read_frame(process.stdout)
         if hello is None or hello[0] != READY:
@@ -130,7 +134,7 @@ def _levelled(pcm: Pcm, rate_hz: int) -> Pcm:
     loud = np.flatnonzero(np.abs(pcm) > 100)
     if not len(loud):
         return np.zeros(0, np.int16)
-    margin = rate_hz * 8 // 100
-    pcm = pcm[max(loud[0] - margin, 0) : loud[-1] + margin]
-    sound = soxr.resample(pcm.astype(np.float32), rate_hz, RATE_HZ)
-    return (sound * (PEAK * 32767 / np.abs(sound).max())).astype(np.int16)
+    lead, tail = (rate_hz * ms // 1000 for ms in (_TRIM.lead_ms, _TRIM.tail_ms))
+    pcm = pcm[max(loud[0] - lead, 0) : loud[-1] + tail]
+    sound = np.asarray(soxr.resample(pcm.astype(np.float32) / 32768, rate_hz, RATE_HZ), np.float32)
+    return (levelled(sound, lufs=_LUFS, peak_dbfs=-1.0) * 32767).astype(np.int16)

@@ -7,6 +7,9 @@ began=$(date +%s)
 end=$((began + ${BUDGET_S:-540}))
 work=${WORK:-/tmp/demo-voice}
 python=${PYTHON:-python3}
+training=${TRAINING:-} shape=${SHAPE:-}
+[ -n "$training" ] || training='{}'
+[ -n "$shape" ] || shape='{}'
 export PYTHONUNBUFFERED=1 OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 if [ -d .whl ] && [ -z "${NO_WHEELS:-}" ]; then
     $python -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --upgrade --target /tmp/site .whl/*.whl
@@ -23,7 +26,7 @@ since corpus
 } >"$OUT/meter.log" 2>&1 &
 meters=$!
 $python -m finetune.demo codec "$work" --until $((end - ${TAIL_S:-55})) \
-    --settings "${TRAINING:-{\}}" --shape "${SHAPE:-{\}}" >"$OUT/codec.log" 2>&1 || failed=$?
+    --settings "$training" --shape "$shape" >"$OUT/codec.log" 2>&1 || failed=$?
 tail -n 25 "$OUT/codec.log"
 since codec "${failed:-}"
 wait $meters || true
