@@ -1,13 +1,15 @@
-"""`python -m finetune.demo corpus | meter | codec | gate`: the demonstration voice, stage by stage, in one folder."""
+"""`python -m finetune.demo STAGE FOLDER`: the demonstration voice, stage by stage, in one folder."""
 
 from __future__ import annotations
 
 import json
 import os
+import random
+import shutil
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -121,6 +123,119 @@ def gate(folder: Folder, clips: int = 100, samples: int = 4) -> None:
             soundfile.write(folder / f"samples/{language}-{row.id}.flac", sound, 24_000)
             _tell(f"samples/{language}-{row.id}.flac: {row.text} | {next(reversed(meters.values())).read(sound)}")
     (folder / "gate1.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
+
+
+@app.command()
+def base(
+    folder: Folder,
+    codec: Annotated[Path, typer.Option(help="Folder with the trained codec.")],
+    begin: Annotated[Path | None, typer.Option(help="A base to go on with, instead of random weights.")] = None,
+    validation: int = 64,
+    shape: Annotated[str, typer.Option(help="Overrides of BaseShape, as JSON.")] = "{}",
+) -> None:
+    """Make a random base around the codec, and the corpus's Turkish and English as codes for it."""
+    from finetune.data.codes import Encoder  # noqa: PLC0415
+    from finetune.demo.base import BaseShape, write_base  # noqa: PLC0415
+    from finetune.demo.hearing import chosen  # noqa: PLC0415
+    from finetune.demo.prepared import write_prepared_corpus  # noqa: PLC0415
+    from finetune.demo.synthesis import read_corpus  # noqa: PLC0415
+
+    read = read_corpus(folder)
+    indices = [n for n in chosen(read, "train") if read.sentences[n].language != "az"]
+    random.Random(0).shuffle(indices)  # noqa: S311 - so that both languages are held out
+    texts = [read.sentences[n].text for n in indices]
+    if begin is None:
+        write_base(folder / "base", codec, texts, BaseShape(**json.loads(shape)))
+    else:
+        shutil.copytree(begin, folder / "base")
+    encoder = Encoder(folder / "base", device=_device())
+    count = write_prepared_corpus(folder / "base-data", read, indices, encoder, validation=validation)
+    _tell(f"base: {count} clips as codes")
+
+
+@app.command()
+def recordings(
+    folder: Folder, minutes: float = 60.0, speakers: Annotated[str, typer.Option(help="Their numbers.")] = "0,1"
+) -> None:
+    """Write Azerbaijani clips of some speakers as a user's recordings would be, for `zeng finetune prepare`."""
+    from finetune.demo.hearing import chosen  # noqa: PLC0415
+    from finetune.demo.prepared import write_recordings  # noqa: PLC0415
+    from finetune.demo.synthesis import RATE_HZ, read_corpus  # noqa: PLC0415
+
+    read, wanted = read_corpus(folder), {int(number) for number in speakers.split(",")}
+    left, indices = minutes * 60 * RATE_HZ, list[int]()
+    for n in chosen(read, "train", "az"):
+        if read.sentences[n].speaker in wanted and left > 0:
+            indices.append(n)
+            left -= int(read.places[n, 1] - read.places[n, 0])
+    write_recordings(folder / "recordings", read, indices)
+    _tell(f"recordings: {len(indices)} clips, {minutes - left / 60 / RATE_HZ:.1f} minutes")
+
+
+@app.command()
+def weights(voice: Annotated[Path, typer.Argument(help="A whole checkpoint.")], path: Path) -> None:
+    """Write a base's own weights in bfloat16, without the codec's and each table once."""
+    import torch  # noqa: PLC0415
+    from safetensors.torch import save_file  # noqa: PLC0415
+
+    from tts_engine.model.checkpoint import AUDIO_TABLES, Checkpoint  # noqa: PLC0415
+
+    checkpoint = Checkpoint(voice)
+    names = [n for n in checkpoint.names() if not n.startswith("codec_model.") and n != AUDIO_TABLES[1]]
+    save_file({name: checkpoint.tensor(name).to(torch.bfloat16).contiguous() for name in names}, path, {"format": "pt"})
+
+
+@app.command()
+def steps(run: Annotated[Path, typer.Argument(help="A run's folder.")], seconds: float, skip: int = 10) -> None:
+    """Print how many steps of a run fit into so many seconds, by those it has done."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    took = sorted(line["seconds"] for line in lines if "seconds" in line)[: -skip or None]
+    _tell(str(max(int(seconds / (sum(took) / len(took))), 1)))
+
+
+@app.command()
+def listen(  # noqa: PLR0913, PLR0917 - options
+    folder: Folder,
+    voice: Annotated[Path, typer.Option(help="Folder of the voice: a whole checkpoint.")],
+    name: Annotated[str, typer.Option(help="What the table calls it.")],
+    judge: Annotated[Path, typer.Option(help="The meter that writes down what it hears.")],
+    adapter: Annotated[Path | None, typer.Option(help="An adapter over it.")] = None,
+    language: str = "az",
+    speakers: str = "0",
+    count: int = 100,
+    temperature: float = 0.6,
+    limit_s: float = 15.0,
+    samples: int = 0,
+) -> None:
+    """Let a voice say held-out sentences, and measure whether it ends and is understood."""
+    import soundfile  # noqa: PLC0415
+    import torch  # noqa: PLC0415
+
+    from finetune.demo.hearing import chosen  # noqa: PLC0415
+    from finetune.demo.listening import judged, say  # noqa: PLC0415
+    from finetune.demo.synthesis import RATE_HZ, read_corpus  # noqa: PLC0415
+    from finetune.meter.meter import read_meter  # noqa: PLC0415
+    from finetune.voice import Voice  # noqa: PLC0415
+
+    read, wanted = read_corpus(folder), {int(number) for number in speakers.split(",")}
+    held_out = chosen(read, "held_out", cast("Any", language))
+    indices = [n for n in held_out if read.sentences[n].speaker in wanted][:count]
+    rows = [read.sentences[n] for n in indices]
+    if not rows:
+        raise typer.BadParameter(f"{folder} holds out no sentence of {language} by speakers {speakers}")
+    opened = Voice(voice, adapter=adapter, device=_device(), dtype=torch.float32)
+    heard = say(opened, rows, temperature=temperature, limit_s=limit_s)
+    meter = read_meter(judge).to(_device())
+    source_s = [float(read.places[n, 1] - read.places[n, 0]) / RATE_HZ for n in indices]
+    said = judged(heard, meter, source_s, temperature=temperature)
+    _tell(f"{name} in {language}: {json.dumps(asdict(said))}")
+    with (folder / "table.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"voice": name, "language": language, **asdict(said)}) + "\n")
+    (folder / "samples").mkdir(exist_ok=True)
+    for one in heard[:samples]:
+        path = folder / f"samples/{name}-{language}-{one.row.id}.flac"
+        soundfile.write(path, one.samples, RATE_HZ)
+        _tell(f"{path.name}: {one.row.text} | {meter.read(one.samples)}")
 
 
 def _device():  # noqa: ANN202 - torch's
