@@ -46,13 +46,14 @@ def corpus(
 @app.command()
 def meter(folder: Folder, name: str, steps: Steps = None, seconds: Seconds = None, batch_s: float = 300.0) -> None:
     """Train a meter: `guide`, which the codec is trained with, or `judge`, of another shape, which it never hears."""
+    from finetune.demo.device import on_device  # noqa: PLC0415
     from finetune.demo.hearing import chosen, spoken  # noqa: PLC0415
     from finetune.demo.synthesis import read_corpus  # noqa: PLC0415
     from finetune.meter.meter import MeterConfig, write_meter  # noqa: PLC0415
     from finetune.meter.training import measured, train_meter  # noqa: PLC0415
 
     read = read_corpus(folder)
-    sound = _sound(read.sound)
+    sound = on_device(read.sound)
     config, seed = (MeterConfig(), 0) if name == "guide" else (MeterConfig(bands=80, width=112, blocks=9, kernel=15), 1)
     trained = spoken(read, chosen(read, "train"), sound)
     made = train_meter(config, trained, Budget(steps, seconds), _tell, batch_s=batch_s, seed=seed)
@@ -78,10 +79,11 @@ def codec(
     from finetune.codec.model import Codec, write_codec  # noqa: PLC0415
     from finetune.codec.settings import CodecShape, CodecTraining  # noqa: PLC0415
     from finetune.codec.training import train_codec  # noqa: PLC0415
+    from finetune.demo.device import on_device  # noqa: PLC0415
     from finetune.demo.synthesis import read_corpus  # noqa: PLC0415
     from finetune.meter.meter import Meter, read_meter  # noqa: PLC0415
 
-    sound = _sound(read_corpus(folder).training_sound)
+    sound = on_device(read_corpus(folder).training_sound)
     torch.backends.cudnn.benchmark = True  # all crops have one shape
     torch.manual_seed(0)
     made = Codec(CodecShape(**json.loads(shape)))
@@ -105,13 +107,14 @@ def gate(folder: Folder, clips: int = 100, samples: int = 4) -> None:
     import soundfile  # noqa: PLC0415
 
     from finetune.codec.model import read_codec  # noqa: PLC0415
+    from finetune.demo.device import the_device  # noqa: PLC0415
     from finetune.demo.hearing import hear  # noqa: PLC0415
     from finetune.demo.synthesis import read_corpus  # noqa: PLC0415
     from finetune.meter.meter import read_meter  # noqa: PLC0415
 
-    read, made = read_corpus(folder), read_codec(folder / "codec").to(_device()).eval()
+    read, made = read_corpus(folder), read_codec(folder / "codec").to(the_device()).eval()
     found = [path for name in ("guide", "judge") if (path := folder / f"{name}.safetensors").exists()]
-    meters = {path.stem: read_meter(path).to(_device()) for path in found}
+    meters = {path.stem: read_meter(path).to(the_device()) for path in found}
     rows = []
     (folder / "samples").mkdir(exist_ok=True)
     for language in ("az", "tr", "en"):
@@ -136,6 +139,7 @@ def base(
     """Make a random base around the codec, and the corpus's Turkish and English as codes for it."""
     from finetune.data.codes import Encoder  # noqa: PLC0415
     from finetune.demo.base import BaseShape, write_base  # noqa: PLC0415
+    from finetune.demo.device import the_device  # noqa: PLC0415
     from finetune.demo.hearing import chosen  # noqa: PLC0415
     from finetune.demo.prepared import write_prepared_corpus  # noqa: PLC0415
     from finetune.demo.synthesis import read_corpus  # noqa: PLC0415
@@ -148,7 +152,7 @@ def base(
         write_base(folder / "base", codec, texts, BaseShape(**json.loads(shape)))
     else:
         shutil.copytree(begin, folder / "base")
-    encoder = Encoder(folder / "base", device=_device())
+    encoder = Encoder(folder / "base", device=the_device())
     count = write_prepared_corpus(folder / "base-data", read, indices, encoder, validation=validation)
     _tell(f"base: {count} clips as codes")
 
@@ -211,6 +215,7 @@ def listen(  # noqa: PLR0913, PLR0917 - options
     import soundfile  # noqa: PLC0415
     import torch  # noqa: PLC0415
 
+    from finetune.demo.device import the_device  # noqa: PLC0415
     from finetune.demo.hearing import chosen  # noqa: PLC0415
     from finetune.demo.listening import judged, say  # noqa: PLC0415
     from finetune.demo.synthesis import RATE_HZ, read_corpus  # noqa: PLC0415
@@ -223,9 +228,9 @@ def listen(  # noqa: PLR0913, PLR0917 - options
     rows = [read.sentences[n] for n in indices]
     if not rows:
         raise typer.BadParameter(f"{folder} holds out no sentence of {language} by speakers {speakers}")
-    opened = Voice(voice, adapter=adapter, device=_device(), dtype=torch.float32)
+    opened = Voice(voice, adapter=adapter, device=the_device(), dtype=torch.float32)
     heard = say(opened, rows, temperature=temperature, limit_s=limit_s)
-    meter = read_meter(judge).to(_device())
+    meter = read_meter(judge).to(the_device())
     source_s = [float(read.places[n, 1] - read.places[n, 0]) / RATE_HZ for n in indices]
     said = judged(heard, meter, source_s, temperature=temperature)
     _tell(f"{name} in {language}: {json.dumps(asdict(said))}")
@@ -236,22 +241,6 @@ def listen(  # noqa: PLR0913, PLR0917 - options
         path = folder / f"samples/{name}-{language}-{one.row.id}.flac"
         soundfile.write(path, one.samples, RATE_HZ)
         _tell(f"{path.name}: {one.row.text} | {meter.read(one.samples)}")
-
-
-def _device():  # noqa: ANN202 - torch's
-    import torch  # noqa: PLC0415
-
-    if torch.cuda.is_available():
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-        return torch.device("cuda")
-    return torch.device("cpu")
-
-
-def _sound(pcm):  # noqa: ANN001, ANN202 - as above
-    import numpy as np  # noqa: PLC0415
-    import torch  # noqa: PLC0415
-
-    return torch.from_numpy(np.array(pcm)).to(_device())
 
 
 def _tell(message: str) -> None:

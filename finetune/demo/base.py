@@ -69,7 +69,7 @@ def _write_tokenizer(folder: Path, texts: Iterable[str], size: int) -> dict[str,
     tokenizer.save(str(folder / "tokenizer.json"))
     names = {"bos_token": SPECIAL[0], "eos_token": SPECIAL[1], "tokenizer_class": "PreTrainedTokenizerFast"}
     (folder / "tokenizer_config.json").write_text(json.dumps(names), encoding="utf-8")
-    return {token: tokenizer.token_to_id(token) for token in SPECIAL}
+    return {token: tokenizer.encode(token).ids[0] for token in SPECIAL}
 
 
 def _config(shape: BaseShape, ids: dict[str, int], mimi: dict[str, object]) -> CsmConfig:

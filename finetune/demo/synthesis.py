@@ -10,11 +10,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -68,8 +68,9 @@ def synthesise(rows: Sequence[Sentence], *, processes: int) -> Corpus:
     if not said:
         raise CorpusError("espeak-ng said nothing")
     silence = np.zeros(_TAIL, np.int16)
-    starts = np.cumsum([0, *(len(pcm) + _TAIL for _, pcm in said)])[:-1]
-    places = np.stack((starts, starts + [len(pcm) for _, pcm in said]), 1)
+    lengths = np.array([len(pcm) for _, pcm in said], np.int64)
+    starts = np.concatenate(([0], np.cumsum(lengths + _TAIL)[:-1])).astype(np.int64)
+    places = np.stack((starts, starts + lengths), 1)
     return Corpus([row for row, _ in said], places, np.concatenate([x for _, pcm in said for x in (pcm, silence)]))
 
 
@@ -90,44 +91,53 @@ def read_corpus(folder: Path) -> Corpus:
 
 
 def _say_all(rows: Sequence[Sentence]) -> list[tuple[Sentence, Pcm]]:
-    with _espeak() as process:
-        return [(row, _say(process, row)) for row in rows]
+    espeak = _Espeak()
+    try:
+        return [(row, espeak.say(row)) for row in rows]
+    finally:
+        espeak.close()
 
 
-@contextmanager
-def _espeak() -> Iterator[subprocess.Popen[bytes]]:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_PROJECT), os.environ.get("PYTHONPATH", "")])}
-    command = [sys.executable, "-m", espeak_process.__name__]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment) as process:  # noqa: S603 - our own program
-        assert process.stdout is not None
-        hello = read_frame(process.stdout)
+class _Espeak:
+    """One espeak-ng process, spoken to over its pipes."""
+
+    def __init__(self) -> None:
+        path = os.pathsep.join([str(_PROJECT), os.environ.get("PYTHONPATH", "")])
+        self._process = subprocess.Popen(  # noqa: S603 - our own program
+            [sys.executable, "-m", espeak_process.__name__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._jobs, self._answers = self._process.stdin, cast("BinaryIO", self._process.stdout)
+        hello = read_frame(self._answers)
         if hello is None or hello[0] != READY:
+            self.close()
             raise CorpusError(f"espeak-ng does not start: {hello}")
-        process.rate = json.loads(hello[1])["sample_rate_hz"]  # type: ignore[attr-defined]
-        try:
-            yield process
-        finally:
-            process.kill()
+        self._rate_hz = int(json.loads(hello[1])["sample_rate_hz"])
 
+    def say(self, row: Sentence) -> Pcm:
+        speaker = SPEAKERS[row.speaker]
+        voice = f"{row.language}+{speaker.variant}"
+        self._jobs.write(EspeakJob(voice, speaker.words_per_minute, speaker.pitch, row.text).frame())
+        self._jobs.flush()
+        sound = bytearray()
+        while (answer := read_frame(self._answers)) is not None:
+            kind, payload = answer
+            if kind == AUDIO:
+                sound += payload
+            elif kind == END:
+                return _levelled(np.frombuffer(bytes(sound), np.int16), self._rate_hz)
+            else:
+                raise CorpusError(f"espeak-ng cannot say {row.text!r}: {payload.decode()}")
+        raise CorpusError(f"espeak-ng ended at {row.text!r}")
 
-def _say(process: subprocess.Popen[bytes], row: Sentence) -> Pcm:
-    assert process.stdin is not None
-    assert process.stdout is not None
-    speaker = SPEAKERS[row.speaker]
-    voice = f"{row.language}+{speaker.variant}"
-    process.stdin.write(EspeakJob(voice, speaker.words_per_minute, speaker.pitch, row.text).frame())
-    process.stdin.flush()
-    sound = bytearray()
-    while (answer := read_frame(process.stdout)) is not None:
-        kind, payload = answer
-        if kind == AUDIO:
-            sound += payload
-        elif kind == END:
-            return _levelled(np.frombuffer(bytes(sound), np.int16), process.rate)  # type: ignore[attr-defined]
-        else:
-            raise CorpusError(f"espeak-ng cannot say {row.text!r}: {payload.decode()}")
-    raise CorpusError(f"espeak-ng ended at {row.text!r}")
+    def close(self) -> None:
+        self._jobs.close()  # which ends it
+        self._answers.close()
+        self._process.wait()
 
 
 def _levelled(pcm: Pcm, rate_hz: int) -> Pcm:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,9 @@ def test_there_are_as_many_sentences_as_asked_for() -> None:
         counted[row.language, row.split] += 1
     assert counted == {
         **{(language, "held_out"): 30 for language in ("az", "tr", "en")},
-        **{("az", "train"): 600, ("tr", "train"): 200, ("en", "train"): 200},
+        ("az", "train"): 600,
+        ("tr", "train"): 200,
+        ("en", "train"): 200,
     }
 
 
@@ -43,8 +46,6 @@ def test_azerbaijani_sentences_are_as_the_voice_will_be_given_them() -> None:
 
 @pytest.mark.parametrize("language", ["az", "tr", "en"])
 def test_every_pattern_can_be_filled_and_spelt(language: Language) -> None:
-    import random
-
     grammar = Grammar.read(language)
     for template in grammar.templates:
         one = Grammar(language, grammar.lists, grammar.suffixes, [template], grammar.short)
