@@ -243,6 +243,20 @@ def listen(  # noqa: PLR0913, PLR0917 - options
         _tell(f"{path.name}: {one.row.text} | {meter.read(one.samples)}")
 
 
+@app.command()
+def pack(
+    voice: Annotated[Path, typer.Argument(help="The base.")],
+    output: Annotated[Path, typer.Argument(help="A folder that is not there yet.")],
+    adapter: Annotated[Path | None, typer.Option(help="What it was taught.")] = None,
+    table: Annotated[Path | None, typer.Option(help="table.jsonl of `listen`, for the card.")] = None,
+) -> None:
+    """Write the voice as it ships: merged, 16 bits, with its card."""
+    from finetune.demo.packing import pack as write  # noqa: PLC0415
+
+    measured = [json.loads(line) for line in table.read_text(encoding="utf-8").splitlines()] if table else []
+    _tell(f"{output}: {write(voice, output, adapter=adapter, measured=measured) / 1e6:.1f} MB")
+
+
 def _tell(message: str) -> None:
     print(message, flush=True)  # noqa: T201 - a log
 

@@ -10,7 +10,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import soundfile
 from safetensors.numpy import save_file
 
@@ -43,7 +42,7 @@ def write_prepared_corpus(
     held_out = set(kept[len(kept) - validation :])
     entries = [
         Entry(
-            _clip(corpus, n), "validation" if n in held_out else "train", corpus.sentences[n].speaker, _SHARD,
+            _clip(corpus, n, codes[str(n)]), "validation" if n in held_out else "train", corpus.sentences[n].speaker, _SHARD,
             len(codes[str(n)]),
         )
         for n in kept
@@ -69,10 +68,10 @@ def write_recordings(folder: Path, corpus: Corpus, indices: Sequence[int]) -> No
     (folder / "manifest.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
-def _clip(corpus: Corpus, index: int) -> Clip:
-    row, samples = corpus.sentences[index], corpus.clip(index)
-    digest = hashlib.sha256(np.ascontiguousarray(samples).tobytes()).hexdigest()[:16]
+def _clip(corpus: Corpus, index: int, codes: Codes) -> Clip:
+    row, seconds = corpus.sentences[index], float(corpus.places[index, 1] - corpus.places[index, 0]) / RATE_HZ
+    digest = hashlib.sha256(codes.tobytes()).hexdigest()[:16]
     return Clip(
-        id=str(index), file="", text=row.text, speaker=str(row.speaker), seconds=len(samples) / RATE_HZ,
+        id=str(index), file="", text=row.text, speaker=str(row.speaker), seconds=seconds,
         source=str(row.id), sound_hash=digest, snr_db=None, cut_s=0.0, bandwidth_hz=11_000.0,
     )  # fmt: skip

@@ -20,6 +20,7 @@ from finetune.data.manifest import read_manifest
 from finetune.demo.base import BaseShape, write_base
 from finetune.demo.hearing import chosen, hear
 from finetune.demo.listening import judged, say
+from finetune.demo.packing import pack
 from finetune.demo.prepared import write_prepared_corpus, write_recordings
 from finetune.demo.sentences import sentences
 from finetune.demo.synthesis import RATE_HZ, Corpus, read_corpus, synthesise, write_corpus
@@ -136,3 +137,18 @@ def test_the_base_has_a_row_of_codes_for_every_80_ms(base: Path) -> None:
     entries = list(read_manifest(base / "data"))
     assert sum(entry.split == "validation" for entry in entries) == 3
     assert all(entry.frames == -(-round(entry.clip.seconds * RATE_HZ) // 1920) for entry in entries)
+
+
+def test_a_packed_voice_is_half_as_large_and_says_the_same(base: Path, tmp_path: Path) -> None:
+    size = pack(base / "base", tmp_path / "voice", adapter=None, measured=[{"voice": "base", "CER": 0.9}])
+    assert size < 0.6 * sum(file.stat().st_size for file in (base / "base").iterdir())
+    whole, packed = (
+        Voice(folder, adapter=None, device=torch.device("cpu"), dtype=torch.float32)
+        for folder in (base / "base", tmp_path / "voice")
+    )
+    codes = np.random.default_rng(0).integers(0, SHAPE.codes, (12, SHAPE.codebooks)).astype(np.int16)
+    (sound,), small = whole.sound([codes]), packed.sound([codes])
+    assert np.abs(sound - small[0]).max() < 0.02 * np.abs(sound).max()
+    card = (tmp_path / "voice/README.md").read_text(encoding="utf-8")
+    assert "says nothing about CSM-1B's quality" in card
+    assert "| base | 0.9 |" in card
