@@ -24,10 +24,10 @@ CARD = """---
 
 Synthetic demonstration voice, says nothing about CSM-1B's quality.
 
-A CSM of {parameters:.1f} M parameters with a Mimi of its own, both trained from nothing: Turkish and English first, then
-Azerbaijani by the LoRA recipe of `zeng finetune`. Its teacher is espeak-ng 1.52, a formant synthesiser, so it sounds
-like one. It is there to show and test the path from recordings to a served voice without CSM-1B. It is no voice for
-callers, and what it hears (as context) passes a codec that was trained on synthetic voices only.
+A CSM of {parameters:.1f} M parameters with a Mimi of its own, both trained from nothing: Turkish and English first,
+then Azerbaijani by the LoRA recipe of `zeng finetune`. Its teacher is espeak-ng 1.52, a formant synthesiser, so it
+sounds like one. It is there to show and test the path from recordings to a served voice without CSM-1B. It is no voice
+for callers, and what it hears (as context) passes a codec that was trained on synthetic voices only.
 
 How it was made, with every figure: docs/demo-voice.md. Text must pass `bot.language.speakable` first.
 

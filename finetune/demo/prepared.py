@@ -40,13 +40,11 @@ def write_prepared_corpus(
         batch.append(index)
     kept = [n for n in indices if str(n) in codes]
     held_out = set(kept[len(kept) - validation :])
-    entries = [
-        Entry(
-            _clip(corpus, n, codes[str(n)]), "validation" if n in held_out else "train", corpus.sentences[n].speaker, _SHARD,
-            len(codes[str(n)]),
-        )
-        for n in kept
-    ]  # fmt: skip
+    entries: list[Entry] = []
+    for n in kept:
+        split = "validation" if n in held_out else "train"
+        frames = codes[str(n)]
+        entries.append(Entry(_clip(corpus, n, frames), split, corpus.sentences[n].speaker, _SHARD, len(frames)))
     (folder / "codes").mkdir(parents=True, exist_ok=True)
     save_file(codes, folder / f"codes/{_SHARD}.safetensors")
     write_manifest(folder, entries)
@@ -69,9 +67,9 @@ def write_recordings(folder: Path, corpus: Corpus, indices: Sequence[int]) -> No
 
 
 def _clip(corpus: Corpus, index: int, codes: Codes) -> Clip:
-    row, seconds = corpus.sentences[index], float(corpus.places[index, 1] - corpus.places[index, 0]) / RATE_HZ
+    row, (start, end) = corpus.sentences[index], corpus.places[index].tolist()
     digest = hashlib.sha256(codes.tobytes()).hexdigest()[:16]
     return Clip(
-        id=str(index), file="", text=row.text, speaker=str(row.speaker), seconds=seconds,
+        id=str(index), file="", text=row.text, speaker=str(row.speaker), seconds=(end - start) / RATE_HZ,
         source=str(row.id), sound_hash=digest, snr_db=None, cut_s=0.0, bandwidth_hz=11_000.0,
     )  # fmt: skip
