@@ -190,11 +190,20 @@ def weights(voice: Annotated[Path, typer.Argument(help="A whole checkpoint.")], 
 
 
 @app.command()
-def steps(run: Annotated[Path, typer.Argument(help="A run's folder.")], seconds: float, skip: int = 10) -> None:
-    """Print how many steps of a run fit into so many seconds, by those it has done."""
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    took = sorted(line["seconds"] for line in lines if "seconds" in line)[: -skip or None]
-    _tell(str(max(int(seconds / (sum(took) / len(took))), 1)))
+def learn(
+    recipe: Annotated[Path, typer.Argument(help="A run's YAML.")],
+    until: Annotated[float, typer.Option(help="Wall-clock time to be done by, in seconds of the epoch.")],
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="Override, as section.name=value.")] = None,
+    trial_steps: int = 60,
+    end_s: Annotated[float, typer.Option(help="What the last check and writing may take.")] = 10.0,
+) -> None:
+    """Do a run of `zeng finetune train` in as many steps as there is time for."""
+    from finetune.config import RunSettings, read_settings  # noqa: PLC0415
+    from finetune.demo.deadline import train_until  # noqa: PLC0415
+
+    settings = read_settings(RunSettings, recipe, overrides or [])
+    result = train_until(settings, lambda: until - time.time(), _tell, trial_steps=trial_steps, end_s=end_s)
+    _tell(f"{settings.output}: {result.reason} after {result.steps} steps")
 
 
 @app.command()
