@@ -190,6 +190,24 @@ def weights(voice: Annotated[Path, typer.Argument(help="A whole checkpoint.")], 
 
 
 @app.command()
+def whole(
+    output: Annotated[Path, typer.Argument(help="The checkpoint to be.")],
+    result: Annotated[Path, typer.Option(help="Folder with base.safetensors, config.json and the tokenizer.")],
+    codec: Annotated[Path, typer.Option(help="Folder with the codec.")],
+) -> None:
+    """Undo `weights`: make a whole checkpoint again."""
+    from safetensors.torch import load_file  # noqa: PLC0415
+
+    from finetune.demo.base import write_whole  # noqa: PLC0415
+
+    output.mkdir(parents=True)
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        shutil.copyfile(result / name, output / name)
+    own = load_file(result / "base.safetensors")
+    write_whole(output, {name: tensor.float() for name, tensor in own.items()}, codec)
+
+
+@app.command()
 def learn(
     recipe: Annotated[Path, typer.Argument(help="A run's YAML.")],
     until: Annotated[float, typer.Option(help="Wall-clock time to be done by, in seconds of the epoch.")],

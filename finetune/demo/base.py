@@ -13,6 +13,7 @@ import torch
 from pydantic import Field
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch import Tensor
 from transformers import CsmConfig, CsmForConditionalGeneration
 
 from finetune.config import Count, Settings
@@ -48,13 +49,17 @@ def write_base(folder: Path, codec: Path, texts: Iterable[str], shape: BaseShape
     torch.manual_seed(seed)
     model = CsmForConditionalGeneration(config)
     weights = {name: w for name, w in model.state_dict().items() if not name.startswith("codec_model.")}
-    table = weights[AUDIO_TABLES[0]]
-    weights |= {name: table.clone() for name in AUDIO_TABLES}
-    trained = Checkpoint(codec)
-    weights |= {f"codec_model.{name}": trained.tensor(name) for name in trained.names()}
-    save_file({name: w.contiguous() for name, w in weights.items()}, folder / "model.safetensors", {"format": "pt"})
+    write_whole(folder, weights, codec)
     written = {**config.to_dict(), "tie_word_embeddings": False, "codec_config": mimi}
     (folder / "config.json").write_text(json.dumps(written, indent=1), encoding="utf-8")
+
+
+def write_whole(folder: Path, weights: dict[str, Tensor], codec: Path) -> None:
+    """Write a base's own weights with the codec's, and the audio embedding under both of its names."""
+    whole = weights | {name: weights[AUDIO_TABLES[0]].clone() for name in AUDIO_TABLES}
+    trained = Checkpoint(codec)
+    whole |= {f"codec_model.{name}": trained.tensor(name) for name in trained.names()}
+    save_file({name: w.contiguous() for name, w in whole.items()}, folder / "model.safetensors", {"format": "pt"})
 
 
 def _write_tokenizer(folder: Path, texts: Iterable[str], size: int) -> dict[str, int]:

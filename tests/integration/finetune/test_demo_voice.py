@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from typer.testing import CliRunner
 
 from finetune.budget import Budget
 from finetune.codec.model import Codec, write_codec
@@ -17,6 +19,7 @@ from finetune.config import RunSettings, parse_settings
 from finetune.data.codes import Encoder
 from finetune.data.loudness import loudness_lufs
 from finetune.data.manifest import read_manifest
+from finetune.demo.__main__ import app
 from finetune.demo.base import BaseShape, write_base
 from finetune.demo.hearing import chosen, hear
 from finetune.demo.listening import judged, say
@@ -28,6 +31,7 @@ from finetune.meter.meter import Meter, MeterConfig
 from finetune.training.loop import train
 from finetune.voice import Voice
 from tests.unit.finetune.codec.small import SHAPE
+from tts_engine.model.checkpoint import Checkpoint
 
 SMALL_BASE = BaseShape(
     hidden=64, layers=2, heads=2, kv_heads=1, feed=128,
@@ -152,3 +156,18 @@ def test_a_packed_voice_is_half_as_large_and_says_the_same(base: Path, tmp_path:
     card = (tmp_path / "voice/README.md").read_text(encoding="utf-8")
     assert "says nothing about CSM-1B's quality" in card
     assert "| base | 0.9 |" in card
+
+
+def test_a_base_is_whole_again_from_its_own_weights(
+    base: Path, codec: tuple[Path, list[float]], tmp_path: Path
+) -> None:
+    cli = CliRunner()
+    assert cli.invoke(app, ["weights", str(base / "base"), str(tmp_path / "base.safetensors")]).exit_code == 0
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        shutil.copyfile(base / "base" / name, tmp_path / name)
+    arguments = ["whole", str(tmp_path / "whole"), "--result", str(tmp_path), "--codec", str(codec[0])]
+    assert cli.invoke(app, arguments).exit_code == 0
+    before, after = Checkpoint(base / "base"), Checkpoint(tmp_path / "whole")
+    assert set(before.names()) == set(after.names())
+    for name in before.names():
+        torch.testing.assert_close(after.tensor(name), before.tensor(name), atol=0.01, rtol=0.01)
