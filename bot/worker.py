@@ -43,7 +43,8 @@ class Place:
     count: int
     http_socket: Path
     sip_fd: int | None  # our end of the edge's socket pair
-    sip_port: int  # the public one, for Contact and Via
+    sip_port: int  # the public ones, for Contact and Via
+    sip_tls_port: int
 
 
 class Worker:
@@ -89,7 +90,7 @@ class Worker:
         stack.push_async_callback(carrier.close)
 
         agent = UserAgent(
-            user_agent_config(self._settings.sip, port=self._place.sip_port),
+            user_agent_config(self._settings.sip, port=self._place.sip_port, tls_port=self._place.sip_tls_port),
             new_token=new_token,
             admit=lambda: None if calls.free else 5,
         )
@@ -142,12 +143,13 @@ def main(
     count: int,
     http_socket: Path,
     sip_port: int = 0,
+    sip_tls_port: int = 0,
     sip_fd: Annotated[int, typer.Option(help="-1: no SIP")] = -1,
     log_level: str = "INFO",
 ) -> None:
     """Run one worker; the edge's business, not a person's."""
     set_up_logging(level=log_level, process=f"worker-{index}")
-    place = Place(index, count, http_socket, sip_fd if sip_fd >= 0 else None, sip_port)
+    place = Place(index, count, http_socket, sip_fd if sip_fd >= 0 else None, sip_port, sip_tls_port)
     try:
         settings = load_settings(None)
         sys.setswitchinterval(0.001)  # the media thread must not wait 5 ms for a busy bot

@@ -9,6 +9,16 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class SipTlsSettings(_Section):
+    """SIP over TLS: heard where there is a certificate; peers can be reached by it without one."""
+
+    port: int = Field(default=5061, ge=0, le=65535)  # 0: any free port
+    certificate: str = ""  # PEM file with our chain; empty: TLS is not heard
+    key: str = ""  # PEM file; empty: in the certificate's file
+    authorities: str = ""  # PEM file that peers' certificates are checked against; empty: the system's
+    client_certificates: bool = False  # demand one of whoever connects
+
+
 class SipSettings(_Section):
     """Where SIP is heard and how the user agent behaves."""
 
@@ -19,6 +29,7 @@ class SipSettings(_Section):
     domain: str = ""  # empty: the host
     tcp: bool = True
     digest_users: dict[str, str] = Field(default_factory=dict[str, str])  # empty: no challenge
+    tls: SipTlsSettings = SipTlsSettings()
 
 
 class RtpSettings(_Section):

@@ -7,33 +7,38 @@ from collections.abc import Callable
 
 from bot.edge.children import Inheritance
 from bot.errors import ServiceStartError
+from telephony.errors import TelephonyError
 from telephony.settings import SipSettings
 from telephony.sip.dispatch import SipDispatcher
 from telephony.sip.sockets import SipSockets
+from telephony.sip.tls import tls_contexts
 
 
 class EdgeSip:
     """Sockets, dispatcher, and a socket pair for every start of a worker."""
 
-    def __init__(self, sockets: SipSockets, dispatcher: SipDispatcher, port: int) -> None:
+    def __init__(self, sockets: SipSockets, dispatcher: SipDispatcher) -> None:
         self._sockets = sockets
         self._dispatcher = dispatcher
-        self.port = port
+        self.port = sockets.address[1]
 
     @classmethod
     async def open(
         cls, settings: SipSettings, *, pick: Callable[[], int | None], on_worker_lost: Callable[[int], None]
     ) -> EdgeSip:
         """Listen. Raises `ServiceStartError` when the address is in use."""
-        sockets = SipSockets()
         try:
-            _, port = await sockets.open(settings.host, settings.port, tcp=settings.tcp)
+            sockets = SipSockets(tls=tls_contexts(settings.tls))
+            await sockets.open(settings.host, settings.port, tcp=settings.tcp, tls_port=settings.tls.port)
+        except TelephonyError as error:
+            raise ServiceStartError(str(error)) from error
         except OSError as error:
             raise ServiceStartError(
-                f"cannot listen for SIP on {settings.host}:{settings.port} ({error.strerror}); set [sip] port"
+                f"cannot listen for SIP on {settings.host}:{settings.port} ({error.strerror}); set [sip] port, "
+                "or [sip.tls] port"
             ) from error
         dispatcher = SipDispatcher(sockets, pick_worker=pick, on_worker_lost=on_worker_lost)
-        return cls(sockets, dispatcher, port)
+        return cls(sockets, dispatcher)
 
     def inheritance(self, index: int) -> Inheritance:
         """Make a socket pair for a worker that is about to start; its older one, if any, is dropped."""
@@ -41,7 +46,8 @@ class EdgeSip:
         self._dispatcher.remove_worker(index)
         self._dispatcher.add_worker(index, ours)
         fd = theirs.fileno()
-        return Inheritance(("--sip-fd", str(fd), "--sip-port", str(self.port)), (fd,), theirs.close)
+        ports = ("--sip-port", str(self.port), "--sip-tls-port", str(self._sockets.tls_port))
+        return Inheritance(("--sip-fd", str(fd), *ports), (fd,), theirs.close)
 
     async def close(self) -> None:
         """Close all sockets."""

@@ -30,6 +30,7 @@ class CallContext:
     transactions: TransactionLayer
     new_token: Callable[[], str]  # 32 hex digits that nobody can guess
     emit: Callable[[CallOffered | CallEvent], None]
+    secure: bool = False  # the call was asked for by a sips: URI
 
     def fraction(self) -> float:
         """Pick a number from 0 to 1 that is different each time, for back-off."""
@@ -53,7 +54,7 @@ class CallContext:
     def dialog_headers(self, flow: Flow) -> Extra:
         """Give the headers of requests and responses that begin or refresh a dialog (section 12.1.1)."""
         supported = (("Supported", ", ".join(sorted(SUPPORTED))),) if SUPPORTED else ()
-        return (self.identity.contact(flow), ALLOW, *supported)
+        return (self.identity.contact(flow, secure=self.secure), ALLOW, *supported)
 
     def describe(self, body: bytes) -> Extra:
         """Give the headers that come with SDP."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import secrets
-import socket
 from collections.abc import Callable, Coroutine
 from typing import TypeAlias
 
@@ -33,14 +31,15 @@ from telephony.sip.leg import SipLeg
 from telephony.sip.offer_answer import Direction, LocalAudio
 from telephony.sip.outbound_call import Destination
 from telephony.sip.rate_limit import RateLimit
+from telephony.sip.resolution import addresses_of
 from telephony.sip.sockets import SipSockets
-from telephony.sip.uri import SipUri, parse_uri, unbracketed
+from telephony.sip.tls import tls_contexts
+from telephony.sip.uri import SipUri, parse_uri
 from telephony.sip.user_agent import UserAgent, UserAgentConfig
 
 OnCall: TypeAlias = Callable[[CallLeg], None]
 """Told of each call that comes in, not yet answered; must not block. If it raises, the call is refused."""
 
-_DEFAULT_PORT = 5060
 _CLOSING_RETRY_AFTER_S = 5
 _SHUTDOWN = "Q.850;cause=41"  # temporary failure
 
@@ -52,8 +51,8 @@ def new_token() -> str:
     return secrets.token_hex(16)
 
 
-def user_agent_config(settings: SipSettings, *, port: int) -> UserAgentConfig:
-    """Turn the `[sip]` section and the port that was bound into the user agent's configuration.
+def user_agent_config(settings: SipSettings, *, port: int, tls_port: int = 0) -> UserAgentConfig:
+    """Turn the `[sip]` section and the ports that were bound into the user agent's configuration.
 
     A host that is all addresses, without a domain, is named by the address that the default route leaves from;
     raises `LocalProtocolError` when there is none.
@@ -65,7 +64,7 @@ def user_agent_config(settings: SipSettings, *, port: int) -> UserAgentConfig:
             f"[sip] host is {settings.host} and there is no default route: set [sip] domain to what callers can reach"
         ) from error
     return UserAgentConfig(
-        Identity(host, port, settings.user),
+        Identity(host, port, settings.user, tls_port=tls_port),
         address_type="IP6" if ":" in settings.host else "IP4",
         realm=host,
         passwords=settings.digest_users,
@@ -150,9 +149,9 @@ class SipEndpoint:
         `CapacityError` when no RTP port is free.
         """
         uri = parse_uri(target)
-        if not isinstance(uri, SipUri) or uri.scheme != "sip":
-            raise SipParseError("only sip: URIs can be called")
-        flow = await self._resolve(uri)
+        if not isinstance(uri, SipUri):
+            raise SipParseError("only sip: and sips: URIs can be called")
+        flow = (await addresses_of(uri, family=self._user_agent.family))[0]
         media = await self._media.open()
         destination = Destination(uri, flow, caller, credentials)
         try:
@@ -168,17 +167,6 @@ class SipEndpoint:
         self._carrier.keep(sip_call_id)
         self._drain()
         return leg
-
-    async def _resolve(self, uri: SipUri) -> Flow:
-        """Find the address of a host; SRV and NAPTR records are not looked up."""
-        port = uri.port or _DEFAULT_PORT
-        transport = "tcp" if (uri.parameter("transport") or "").lower() == "tcp" else "udp"
-        try:
-            host = str(ipaddress.ip_address(unbracketed(uri.host)))
-        except ValueError:
-            found = await self._loop.getaddrinfo(uri.host, port, type=socket.SOCK_DGRAM)
-            host = str(found[0][4][0])
-        return Flow(transport, host, port)
 
     # Driving
 
@@ -281,9 +269,10 @@ async def serve_sip(
     """
     if not settings.enabled:
         raise LocalProtocolError("SIP is switched off: set [sip] enabled = true")
-    sockets = SipSockets()
-    _, port = await sockets.open(settings.host, settings.port, tcp=settings.tcp)
-    agent = UserAgent(adjust(user_agent_config(settings, port=port)), new_token=new_token, admit=admit)
+    sockets = SipSockets(tls=tls_contexts(settings.tls))
+    _, port = await sockets.open(settings.host, settings.port, tcp=settings.tcp, tls_port=settings.tls.port)
+    config = adjust(user_agent_config(settings, port=port, tls_port=sockets.tls_port))
+    agent = UserAgent(config, new_token=new_token, admit=admit)
     endpoint = SipEndpoint(agent, carrier=sockets, media=media, on_call=on_call)
     sockets.attach(endpoint)
     return endpoint, sockets

@@ -91,6 +91,11 @@ class UserAgent:
         self._output: deque[UserAgentOutput] = deque()
 
     @property
+    def family(self) -> AddressType:
+        """The family of our addresses, which that of a peer has to be."""
+        return self._config.address_type
+
+    @property
     def call_count(self) -> int:
         """How many calls are kept, those being closed included."""
         return len(self._calls)
@@ -179,7 +184,7 @@ class UserAgent:
 
     def place_call(self, destination: Destination, local: LocalAudio, *, now: float) -> str:
         """Send an INVITE; returns the handle that the events of the call carry."""
-        context = self._context()
+        context = self._context(secure=destination.target.scheme == "sips")
         self._calls[context.handle] = OutboundCall(context, destination, local, now=now)
         self._pump(now, context.handle)
         return context.handle
@@ -202,7 +207,7 @@ class UserAgent:
 
     # Between the layers
 
-    def _context(self) -> CallContext:
+    def _context(self, *, secure: bool) -> CallContext:
         return CallContext(
             self._new_token(),
             self._config.identity,
@@ -210,6 +215,7 @@ class UserAgent:
             self._transactions,
             self._new_token,
             self._output.append,
+            secure,
         )
 
     def _pump(self, now: float, touched: str | None = None) -> None:
@@ -262,7 +268,7 @@ class UserAgent:
     def _receive_request(self, key: ServerKey, request: Request, flow: Flow, now: float) -> str | None:
         """Act on a new request; returns the call that it touched."""
         try:
-            refusal = inspect_head(request)
+            refusal = inspect_head(request, transport=flow.transport)
             if refusal is not None:
                 self._refuse(key, request, refusal, now)
                 return None
@@ -322,7 +328,7 @@ class UserAgent:
         return self._begin(key, request, flow, now)
 
     def _begin(self, key: ServerKey, invite: Request, flow: Flow, now: float) -> str:
-        context = self._context()
+        context = self._context(secure=invite.uri.scheme == "sips")
         call = InboundCall(context, key, invite, flow, now=now)
         self._calls[context.handle] = call
         self._invites[key] = context.handle

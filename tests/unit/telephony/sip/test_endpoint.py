@@ -241,7 +241,7 @@ async def test_a_call_is_placed_over_tcp_with_credentials() -> None:
         await leg.hang_up()
 
 
-@pytest.mark.parametrize("target", ["tel:+994121234567", "sips:a@192.0.2.1", "nonsense"])
+@pytest.mark.parametrize("target", ["tel:+994121234567", "nonsense"])
 async def test_only_sip_can_be_called(target: str) -> None:
     async with house() as ours:
         with pytest.raises(SipParseError):

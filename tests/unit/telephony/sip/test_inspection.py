@@ -23,7 +23,12 @@ def test_a_method_that_we_have_not_is_told_which_we_have(method: str) -> None:
     assert inspect_head(request(method)) == Refusal(405, (ALLOW,))
 
 
-@pytest.mark.parametrize("uri", ["sips:bot@192.0.2.9", "http://example.com/", "urn:service:sos"])
+def test_sips_is_for_tls_alone() -> None:
+    assert inspect_head(request(uri="sips:bot@192.0.2.9")) == Refusal(416)
+    assert inspect_head(request(uri="sips:bot@192.0.2.9"), transport="tls") is None
+
+
+@pytest.mark.parametrize("uri", ["http://example.com/", "urn:service:sos"])
 def test_a_uri_that_is_neither_sip_nor_tel_is_not_understood(uri: str) -> None:
     assert inspect_head(request(uri=uri)) == Refusal(416)
 
