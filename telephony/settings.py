@@ -19,6 +19,22 @@ class SipTlsSettings(_Section):
     client_certificates: bool = False  # demand one of whoever connects
 
 
+class SipTrunkSettings(_Section):
+    """A provider or PBX that calls go out by; the edge registers with it where it asks for that."""
+
+    name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9_-]+$")
+    servers: tuple[str, ...] = Field(min_length=1)  # SIP URIs in the order to try them; so is every address of a name
+    domain: str = ""  # of our address of record; empty: the first server's host
+    username: str = ""  # user part of our address of record; empty: [sip] user
+    auth_username: str = ""  # for digest; empty: username
+    password_env: str = ""  # environment variable with the password; empty: no credentials
+    registers: bool = True
+    outbound: bool = False  # name our instance and flow (RFC 5626)
+    expires_s: int = Field(default=300, ge=30, le=86_400)  # asked for; the registrar may say otherwise
+    keep_alive_s: float = Field(default=25.0, ge=0)  # CRLF so often, for NATs; 0: never
+    options_s: float = Field(default=0.0, ge=0)  # OPTIONS so often; 0: never
+
+
 class SipSettings(_Section):
     """Where SIP is heard and how the user agent behaves."""
 
@@ -29,7 +45,9 @@ class SipSettings(_Section):
     domain: str = ""  # empty: the host
     tcp: bool = True
     digest_users: dict[str, str] = Field(default_factory=dict[str, str])  # empty: no challenge
+    digest_integrity: bool = False  # demand auth-int, so that nobody can change a body; few phones can do it
     tls: SipTlsSettings = SipTlsSettings()
+    trunks: tuple[SipTrunkSettings, ...] = ()
 
 
 class RtpSettings(_Section):

@@ -66,6 +66,8 @@ class Service:
         for index, name in enumerate(self._names):
             await self._children.start(self._worker(index, sockets[name], environment, links, sip))
         links.start()
+        if sip is not None:
+            sip.register()
         await self._start_web(links, self._sip_uri(sip), stack)
         return links
 

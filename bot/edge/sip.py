@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from bot.edge.children import Inheritance
 from bot.errors import ServiceStartError
 from telephony.errors import TelephonyError
 from telephony.settings import SipSettings
 from telephony.sip.dispatch import SipDispatcher
+from telephony.sip.endpoint import new_token, user_agent_config
 from telephony.sip.sockets import SipSockets
 from telephony.sip.tls import tls_contexts
+from telephony.sip.trunk_endpoint import TrunkEndpoint
 
 
 class EdgeSip:
     """Sockets, dispatcher, and a socket pair for every start of a worker."""
 
-    def __init__(self, sockets: SipSockets, dispatcher: SipDispatcher) -> None:
+    def __init__(self, sockets: SipSockets, dispatcher: SipDispatcher, trunks: TrunkEndpoint) -> None:
         self._sockets = sockets
         self._dispatcher = dispatcher
+        self._trunks = trunks
         self.port = sockets.address[1]
 
     @classmethod
@@ -38,7 +41,29 @@ class EdgeSip:
                 "or [sip.tls] port"
             ) from error
         dispatcher = SipDispatcher(sockets, pick_worker=pick, on_worker_lost=on_worker_lost)
-        return cls(sockets, dispatcher)
+        try:
+            agent = user_agent_config(settings, port=sockets.address[1], tls_port=sockets.tls_port)
+            trunks = TrunkEndpoint(
+                settings,
+                agent.identity,
+                transmit=sockets.transmit,
+                new_token=new_token,
+                family=agent.address_type,
+            )
+        except TelephonyError as error:
+            await dispatcher.close()
+            raise ServiceStartError(str(error)) from error
+        dispatcher.attach_trunks(trunks)
+        return cls(sockets, dispatcher, trunks)
+
+    def register(self) -> None:
+        """Begin to register with the trunks: calls may come in from now on."""
+        self._trunks.start()
+
+    @property
+    def trunks_up(self) -> Mapping[str, bool]:
+        """Which trunks can take calls, by their names."""
+        return self._trunks.up
 
     def inheritance(self, index: int) -> Inheritance:
         """Make a socket pair for a worker that is about to start; its older one, if any, is dropped."""
@@ -51,5 +76,6 @@ class EdgeSip:
 
     async def close(self) -> None:
         """Close all sockets."""
+        await self._trunks.close()
         await self._dispatcher.close()
         await self._sockets.close()

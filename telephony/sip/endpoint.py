@@ -68,6 +68,7 @@ def user_agent_config(settings: SipSettings, *, port: int, tls_port: int = 0) ->
         address_type="IP6" if ":" in settings.host else "IP4",
         realm=host,
         passwords=settings.digest_users,
+        digest_qualities=("auth-int",) if settings.digest_integrity else ("auth",),
     )
 
 

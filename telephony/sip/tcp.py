@@ -65,6 +65,8 @@ class _Connection(asyncio.Protocol):
                     if answer is not None:
                         self.write(answer)
                     self.close()
+        if self._framer.at_empty_line:
+            self._owner.receive(b"\r\n", self.flow)
         self._limit(self._owner.limits.message_s if self._framer.mid_message else None)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature

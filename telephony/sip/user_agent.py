@@ -14,7 +14,7 @@ from typing import TypeAlias, assert_never
 from telephony.errors import LegEndedError, LocalProtocolError, SipParseError
 from telephony.leg import EndCause
 from telephony.sip.admission import Admission, AdmissionControl, admit_all
-from telephony.sip.auth import ALGORITHMS, Algorithm, DigestServer
+from telephony.sip.auth import ALGORITHMS, Algorithm, DigestServer, Quality
 from telephony.sip.call_context import CallContext, Extra
 from telephony.sip.dialog import DialogId
 from telephony.sip.events import CallForgotten, MessageRefused, UserAgentOutput
@@ -59,6 +59,7 @@ class UserAgentConfig:
     realm: str = "zeng"
     passwords: Mapping[str, str] = field(default_factory=dict[str, str])  # empty: callers are not challenged
     digest_algorithms: tuple[Algorithm, ...] = ALGORITHMS  # some callers look at the first challenge only
+    digest_qualities: tuple[Quality, ...] = ("auth",)
     max_transactions: int = MAX_TRANSACTIONS
 
 
@@ -79,6 +80,7 @@ class UserAgent:
             passwords=config.passwords,
             secret=new_token().encode(),
             algorithms=config.digest_algorithms,
+            qualities=config.digest_qualities,
         )
         self._admission = AdmissionControl(
             digest=digest if config.passwords else None, admit=admit, address_type=config.address_type

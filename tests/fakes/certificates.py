@@ -27,7 +27,7 @@ class Certificates:
 def issue(folder: Path, *names: str) -> Certificates:
     """Sign one certificate for these DNS names, and for 127.0.0.1 and ::1."""
     folder.mkdir(parents=True, exist_ok=True)
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.UTC)
     root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     root_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test authority")])
     root = (

@@ -10,7 +10,7 @@ from telephony.sip.flow import Flow
 from telephony.sip.message import Request, Response
 from telephony.sip.uri import SipUri
 from telephony.sip.via import Via
-from tests.unit.telephony.sip.messages import PEER, PEER_TCP, PEER_TLS, request, response
+from tests.unit.telephony.sip.messages import PEER, PEER_TCP, request, response
 
 VIA = Via("UDP", "192.0.2.9", 5060, (("branch", "z9hG4bKours"),))
 
@@ -166,3 +166,10 @@ def test_an_ipv6_address_may_be_written_in_two_ways() -> None:
     written = invite.with_top_via(Via("UDP", "[2001:DB8:0::1]", 5060, invite.via.parameters))
 
     assert of_caller(written, flow).next_flow() == Flow("udp", "192.0.2.1", 5060)  # by its Contact, not its NAT
+
+
+def test_a_peer_that_names_itself_in_via_is_reached_by_the_way_it_came() -> None:
+    invite = request()
+    named = invite.with_top_via(Via("UDP", "pbx.example", 5060, invite.via.parameters))
+
+    assert of_caller(named, Flow("udp", "192.0.2.7", 5062)).next_flow() == Flow("udp", "192.0.2.7", 5062)

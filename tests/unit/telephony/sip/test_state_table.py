@@ -16,6 +16,7 @@ from telephony.sip import (
     non_invite_server,
     outbound_call,
     session,
+    trunk,
 )
 from telephony.sip.state_table import StateMachine
 
@@ -26,6 +27,7 @@ TABLES = {
     "non_invite_client": (non_invite_client.TABLE, "TRYING", "TERMINATED"),
     "inbound_call": (inbound_call.TABLE, "RINGING", "ENDED"),
     "outbound_call": (outbound_call.TABLE, "CALLING", "ENDED"),
+    "trunk": (trunk.TABLE, "RESOLVING", "CLOSED"),
     "session": (session.TABLE, "CONFIRMED", "CLOSED"),
 }
 
