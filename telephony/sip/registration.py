@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
 
 from telephony.errors import SipParseError
 from telephony.sip.address import NameAddr
@@ -17,62 +18,54 @@ from telephony.sip.uri import SipUri, bracketed
 _MAX_DELTA_S = 2**32 - 1
 
 
+@dataclass(frozen=True, slots=True)
+class TrunkRequest:
+    """What REGISTER and OPTIONS towards a trunk have in common."""
+
+    identity: Identity  # its user is that of our address of record
+    flow: Flow
+    domain: str
+    call_id: str
+    cseq: int
+    tag: str
+    branch: str
+
+    def head(self, method: str, *, to_user: bool) -> tuple[tuple[str, str], ...]:
+        """Write the headers that every request has; REGISTER is addressed to ourselves, OPTIONS to the domain."""
+        host = bracketed(self.domain)
+        ours = NameAddr(SipUri(host, self.identity.user))
+        return (
+            ("Via", str(self.identity.via(self.flow, branch=self.branch))),
+            ("Max-Forwards", "70"),
+            ("From", str(ours.with_tag(self.tag))),
+            ("To", str(ours if to_user else NameAddr(SipUri(host)))),
+            ("Call-ID", self.call_id),
+            ("CSeq", f"{self.cseq} {method}"),
+            ("User-Agent", self.identity.product),
+        )
+
+
 def build_register(
-    identity: Identity,
-    flow: Flow,
-    *,
-    domain: str,
-    call_id: str,
-    cseq: int,
-    tag: str,
-    branch: str,
-    expires_s: int,
-    outbound: bool,
-    extra: tuple[tuple[str, str], ...] = (),
+    asked: TrunkRequest, *, expires_s: int, outbound: bool, extra: tuple[tuple[str, str], ...] = ()
 ) -> Request:
     """Ask for a binding of our address of record to us; `expires_s` 0 takes it back."""
-    contact = NameAddr(identity.uri(flow), parameters=_outbound_parameters(identity, domain) if outbound else ())
+    parameters = _outbound_parameters(asked.identity, asked.domain) if outbound else ()
+    contact = NameAddr(asked.identity.uri(asked.flow), parameters=parameters)
     headers = (
-        *_head(identity, flow, domain, call_id, f"{cseq} REGISTER", tag, branch),
+        *asked.head("REGISTER", to_user=True),
         ("Contact", str(contact)),
         ("Expires", str(expires_s)),
         ALLOW,
         ("Supported", "path, outbound" if outbound else "path"),
         *extra,
     )
-    return Request("REGISTER", SipUri(bracketed(domain)), Headers(headers))
+    return Request("REGISTER", SipUri(bracketed(asked.domain)), Headers(headers))
 
 
-def build_options(
-    identity: Identity, flow: Flow, *, domain: str, call_id: str, cseq: int, tag: str, branch: str
-) -> Request:
+def build_options(asked: TrunkRequest) -> Request:
     """Ask whether somebody is there."""
-    headers = (*_head(identity, flow, domain, call_id, f"{cseq} OPTIONS", tag, branch, to_user=False), ACCEPT)
-    return Request("OPTIONS", SipUri(bracketed(domain)), Headers(headers))
-
-
-def _head(
-    identity: Identity,
-    flow: Flow,
-    domain: str,
-    call_id: str,
-    cseq: str,
-    tag: str,
-    branch: str,
-    *,
-    to_user: bool = True,
-) -> tuple[tuple[str, str], ...]:
-    ours = NameAddr(SipUri(bracketed(domain), identity.user))
-    to = ours if to_user else NameAddr(SipUri(bracketed(domain)))
-    return (
-        ("Via", str(identity.via(flow, branch=branch))),
-        ("Max-Forwards", "70"),
-        ("From", str(ours.with_tag(tag))),
-        ("To", str(to)),
-        ("Call-ID", call_id),
-        ("CSeq", cseq),
-        ("User-Agent", identity.product),
-    )
+    headers = (*asked.head("OPTIONS", to_user=False), ACCEPT)
+    return Request("OPTIONS", SipUri(bracketed(asked.domain)), Headers(headers))
 
 
 def _outbound_parameters(identity: Identity, domain: str) -> tuple[tuple[str, str], ...]:

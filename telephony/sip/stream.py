@@ -55,7 +55,7 @@ class StreamFramer:
     @property
     def at_empty_line(self) -> bool:
         """Whether one empty line came last: the answer to a keep-alive of ours, or half of one (RFC 5626 4.4.1)."""
-        return self._buffer == b"\r\n"
+        return bytes(self._buffer) == b"\r\n"
 
     def feed(self, data: bytes) -> None:
         """Take what came."""

@@ -17,7 +17,7 @@ from telephony.sip.auth import Credentials, authorization
 from telephony.sip.flow import Flow
 from telephony.sip.identity import Identity
 from telephony.sip.message import Request, Response, header_number
-from telephony.sip.registration import binding_expiry, build_options, build_register
+from telephony.sip.registration import TrunkRequest, binding_expiry, build_options, build_register
 from telephony.sip.state_table import StateMachine
 from telephony.sip.timers import Timer, TimerSet
 from telephony.sip.via import BRANCH_COOKIE
@@ -204,7 +204,7 @@ class Trunk:
                 case Timer.REFRESH:
                     self._machine.step(Cause.REFRESH)
                     self._tries = 0
-                    self._ask(now)
+                    self._ask()
                 case Timer.RETRY:
                     self._machine.step(Cause.RETRY)
                     self._output.append(ServersWanted(self._config.name))
@@ -232,47 +232,30 @@ class Trunk:
         self._tries = 0
         self._pongs = False
         if self._config.registers or self._config.options_s:
-            self._ask(now)
+            self._ask()
         else:
             self._come_up(now)
 
-    def _ask(self, now: float, extra: tuple[tuple[str, str], ...] = (), *, expires_s: int | None = None) -> None:
+    def _ask(self, extra: tuple[tuple[str, str], ...] = (), *, expires_s: int | None = None) -> None:
         self._tries += 1
         if self._config.registers:
-            self._cseq += 1
             self._asked = build_register(
-                self._config.identity,
-                self._flow,
-                domain=self._config.domain,
-                call_id=self._call_id,
-                cseq=self._cseq,
-                tag=self._tag,
-                branch=self._branch(),
+                self._next_request(),
                 expires_s=self._expires_s if expires_s is None else expires_s,
                 outbound=self._config.outbound,
                 extra=extra,
             )
         else:
-            self._asked = self._build_options()
+            self._asked = build_options(self._next_request())
         self._output.append(SendRequest(self._asked, self._flow))
 
-    def _branch(self) -> str:
-        return f"{BRANCH_COOKIE}{self._new_token()}"
-
-    def _build_options(self) -> Request:
+    def _next_request(self) -> TrunkRequest:
         self._cseq += 1
-        return build_options(
-            self._config.identity,
-            self._flow,
-            domain=self._config.domain,
-            call_id=self._call_id,
-            cseq=self._cseq,
-            tag=self._tag,
-            branch=self._branch(),
-        )
+        config, branch = self._config, f"{BRANCH_COOKIE}{self._new_token()}"
+        return TrunkRequest(config.identity, self._flow, config.domain, self._call_id, self._cseq, self._tag, branch)
 
     def _send_probe(self) -> None:
-        self._probe = self._build_options()
+        self._probe = build_options(self._next_request())
         self._output.append(SendRequest(self._probe, self._flow))
 
     def _keep_alive(self, now: float) -> None:
@@ -331,7 +314,7 @@ class Trunk:
             least_s = header_number(response, "Min-Expires", maximum=_MAX_DELTA_S) or self._expires_s
             self._expires_s = min(max(least_s, self._expires_s), 86_400)
             self._machine.step(Cause.ASK_AGAIN)
-            self._ask(now)
+            self._ask()
         elif status >= 500 or status == 408:
             self._next_server(f"REGISTER was answered {status}", now, response=response)
         else:
@@ -348,7 +331,7 @@ class Trunk:
         if answered is None:
             return False
         self._machine.step(Cause.ASK_AGAIN)
-        self._ask(now, (answered,), expires_s=0 if self.state is State.LEAVING else None)
+        self._ask((answered,), expires_s=0 if self.state is State.LEAVING else None)
         return True
 
     def request_failed(self, branch: str, *, now: float) -> None:
@@ -426,7 +409,7 @@ class Trunk:
         self._probe = None
         if bound:
             self._tries = 0
-            self._ask(now, expires_s=0)
+            self._ask(expires_s=0)
         else:
             self._machine.step(Cause.DROP)
 

@@ -8,7 +8,7 @@ from telephony.errors import SipParseError
 from telephony.sip.flow import Flow
 from telephony.sip.identity import Identity
 from telephony.sip.message import Request
-from telephony.sip.registration import binding_expiry, build_options, build_register
+from telephony.sip.registration import TrunkRequest, binding_expiry, build_options, build_register
 from tests.unit.telephony.sip.messages import response
 
 US = Identity("192.0.2.9", 5060, "aysel")
@@ -17,13 +17,7 @@ FLOW = Flow("tcp", "192.0.2.1", 5060)
 
 def register(*, outbound: bool = False) -> Request:
     return build_register(
-        US,
-        FLOW,
-        domain="pbx.example",
-        call_id="c",
-        cseq=7,
-        tag="t",
-        branch="z9hG4bKb",
+        TrunkRequest(US, FLOW, "pbx.example", "c", 7, "t", "z9hG4bKb"),
         expires_s=300,
         outbound=outbound,
         extra=(("Authorization", "x"),),
@@ -49,7 +43,7 @@ def test_an_outbound_registration_names_an_instance_that_stays_the_same() -> Non
 
 
 def test_a_probe_asks_the_domain() -> None:
-    asked = build_options(US, FLOW, domain="2001:db8::1", call_id="c", cseq=1, tag="t", branch="z9hG4bKb")
+    asked = build_options(TrunkRequest(US, FLOW, "2001:db8::1", "c", 1, "t", "z9hG4bKb"))
 
     assert (asked.method, str(asked.uri), str(asked.to)) == ("OPTIONS", "sip:[2001:db8::1]", "<sip:[2001:db8::1]>")
 
