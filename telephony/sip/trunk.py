@@ -8,18 +8,24 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TypeAlias
 
 from telephony.errors import SipParseError
-from telephony.sip.auth import Credentials, authorization
+from telephony.sip.auth import authorization
 from telephony.sip.flow import Flow
-from telephony.sip.identity import Identity
 from telephony.sip.message import Request, Response, header_number
 from telephony.sip.registration import TrunkRequest, binding_expiry, build_options, build_register
 from telephony.sip.state_table import StateMachine
 from telephony.sip.timers import Timer, TimerSet
+from telephony.sip.trunk_events import (
+    SendKeepAlive,
+    SendRequest,
+    ServersWanted,
+    TrunkChanged,
+    TrunkConfig,
+    TrunkOutput,
+    TrunkRoute,
+)
 from telephony.sip.via import BRANCH_COOKIE
 
 MAX_TRIES = 3
@@ -83,65 +89,6 @@ TABLE: Mapping[tuple[State, Cause], State] = {
     (State.LEAVING, Cause.LEFT): State.CLOSED,
 }
 _UP = (State.UP, State.REFRESHING)
-
-
-@dataclass(frozen=True, slots=True)
-class TrunkConfig:
-    """What one trunk is told."""
-
-    name: str
-    domain: str
-    identity: Identity  # its user is that of our address of record
-    credentials: Credentials | None = None
-    registers: bool = True
-    outbound: bool = False
-    expires_s: int = 300
-    keep_alive_s: float = 25.0
-    options_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class TrunkRoute:
-    """How a call goes out by a trunk that is up."""
-
-    flow: Flow
-    domain: str
-    user: str
-    service_route: tuple[str, ...] = ()  # RFC 3608
-
-
-@dataclass(frozen=True, slots=True)
-class SendRequest:
-    """A request that wants a transaction."""
-
-    request: Request
-    flow: Flow
-
-
-@dataclass(frozen=True, slots=True)
-class SendKeepAlive:
-    """A CRLF CRLF that wants none."""
-
-    flow: Flow
-
-
-@dataclass(frozen=True, slots=True)
-class ServersWanted:
-    """The addresses of the trunk's servers are needed."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class TrunkChanged:
-    """The trunk came up or went down; `detail` says why it is down."""
-
-    name: str
-    up: bool
-    detail: str = ""
-
-
-TrunkOutput: TypeAlias = SendRequest | SendKeepAlive | ServersWanted | TrunkChanged
 
 
 class Trunk:
@@ -296,7 +243,7 @@ class Trunk:
 
     def _take_answer(self, asked: Request, response: Response, now: float) -> None:
         status = response.status
-        if status in (401, 407) and self._authenticate(asked, response, now):
+        if status in (401, 407) and self._authenticate(asked, response):
             return
         if self.state is State.LEAVING:
             self._machine.step(Cause.LEFT)
@@ -323,7 +270,7 @@ class Trunk:
             self._untried = 0
             self._next_server(f"REGISTER was answered {status}", now)
 
-    def _authenticate(self, asked: Request, response: Response, now: float) -> bool:
+    def _authenticate(self, asked: Request, response: Response) -> bool:
         credentials = self._config.credentials
         if credentials is None or self._tries >= MAX_TRIES or asked.method != "REGISTER":
             return False
@@ -402,7 +349,7 @@ class Trunk:
 
     # Leaving
 
-    def leave(self, *, now: float) -> None:
+    def leave(self) -> None:
         """Take our binding back (section 10.2.2); the trunk is `CLOSED` once that is answered. Idempotent."""
         bound = self._config.registers and self._machine.step(Cause.LEAVE)
         self._timers.stop_all()

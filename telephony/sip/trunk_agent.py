@@ -11,16 +11,8 @@ from telephony.sip.flow import Flow, Transmit
 from telephony.sip.message import parse_message
 from telephony.sip.timers import Schedule, Timings
 from telephony.sip.transactions import RequestFailed, ResponseReceived, TransactionLayer
-from telephony.sip.trunk import (
-    SendKeepAlive,
-    SendRequest,
-    ServersWanted,
-    State,
-    Trunk,
-    TrunkChanged,
-    TrunkConfig,
-    TrunkRoute,
-)
+from telephony.sip.trunk import State, Trunk
+from telephony.sip.trunk_events import SendKeepAlive, SendRequest, ServersWanted, TrunkChanged, TrunkConfig, TrunkRoute
 
 TrunkAgentOutput: TypeAlias = Transmit | ServersWanted | TrunkChanged
 
@@ -101,7 +93,7 @@ class TrunkAgent:
     def leave(self, *, now: float) -> None:
         """Take every binding back."""
         for name, trunk in self._trunks.items():
-            trunk.leave(now=now)
+            trunk.leave()
             self._settle(name, now)
         self._pump(now)
 

@@ -15,8 +15,8 @@ from telephony.sip.identity import Identity
 from telephony.sip.resolution import addresses_of
 from telephony.sip.sdp import AddressType
 from telephony.sip.timers import Timings
-from telephony.sip.trunk import ServersWanted, TrunkChanged, TrunkConfig, TrunkRoute
 from telephony.sip.trunk_agent import TrunkAgent
+from telephony.sip.trunk_events import ServersWanted, TrunkChanged, TrunkConfig, TrunkRoute
 from telephony.sip.uri import SipUri, parse_uri, unbracketed
 
 _logger = logging.getLogger(__name__)

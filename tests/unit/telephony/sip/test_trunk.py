@@ -11,12 +11,11 @@ from telephony.sip.auth import Credentials
 from telephony.sip.flow import Flow
 from telephony.sip.identity import Identity
 from telephony.sip.message import Request
-from telephony.sip.trunk import (
+from telephony.sip.trunk import State, Trunk
+from telephony.sip.trunk_events import (
     SendKeepAlive,
     SendRequest,
     ServersWanted,
-    State,
-    Trunk,
     TrunkChanged,
     TrunkConfig,
     TrunkOutput,
@@ -242,7 +241,7 @@ def test_a_trunk_without_registration_is_up_at_once() -> None:
     line = Line(registers=False)
 
     assert line.changes() == [(True, "")]
-    line.trunk.leave(now=1.0)
+    line.trunk.leave()
     assert (line.trunk.state, line.drain()) == (State.CLOSED, [])
 
 
@@ -282,12 +281,12 @@ def test_answers_to_nothing_that_was_asked_are_dropped() -> None:
 def test_leaving_takes_the_binding_back_with_credentials_where_they_are_asked_for() -> None:
     line = Line()
     line.answer(200)
-    line.trunk.leave(now=1.0)
+    line.trunk.leave()
     line.answer(401, CHALLENGE.format("bye"))
     last, _ = line.asked()
 
     assert (last.headers.first("Expires"), line.trunk.state) == ("0", State.LEAVING)
-    line.trunk.leave(now=1.0)
+    line.trunk.leave()
     line.respond(last, 200)
     assert (line.trunk.state, line.trunk.timer_at()) == (State.CLOSED, None)
 
@@ -295,7 +294,7 @@ def test_leaving_takes_the_binding_back_with_credentials_where_they_are_asked_fo
 def test_leaving_does_not_wait_for_a_registrar_that_is_gone() -> None:
     line = Line()
     line.answer(200)
-    line.trunk.leave(now=1.0)
+    line.trunk.leave()
     line.silence(now=33.0)
 
     assert line.trunk.state is State.CLOSED
@@ -305,6 +304,6 @@ def test_a_trunk_that_waits_is_left_at_once() -> None:
     line = Line()
     line.answer(500)
     line.drain()
-    line.trunk.leave(now=1.0)
+    line.trunk.leave()
 
     assert (line.trunk.state, line.drain()) == (State.CLOSED, [])

@@ -9,8 +9,8 @@ import pytest
 from telephony.sip.flow import Flow, Transmit
 from telephony.sip.identity import Identity
 from telephony.sip.message import Request, parse_message
-from telephony.sip.trunk import ServersWanted, TrunkChanged, TrunkConfig
 from telephony.sip.trunk_agent import KEEP_ALIVE, TrunkAgent, TrunkAgentOutput
+from telephony.sip.trunk_events import ServersWanted, TrunkChanged, TrunkConfig
 from tests.unit.telephony.sip.messages import request_bytes, response_bytes
 
 UDP, TCP = Flow("udp", "192.0.2.1", 5060), Flow("tcp", "192.0.2.2", 5060)
