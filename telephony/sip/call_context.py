@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from telephony.sip.address import NameAddr
+from telephony.sip.call_limits import DEFAULT_LIMITS, CallLimits
 from telephony.sip.events import CallEvent, CallOffered
 from telephony.sip.flow import Flow
 from telephony.sip.identity import Identity
@@ -30,6 +31,7 @@ class CallContext:
     transactions: TransactionLayer
     new_token: Callable[[], str]  # 32 hex digits that nobody can guess
     emit: Callable[[CallOffered | CallEvent], None]
+    limits: CallLimits = DEFAULT_LIMITS
     secure: bool = False  # the call was asked for by a sips: URI
 
     def fraction(self) -> float:
@@ -53,8 +55,8 @@ class CallContext:
 
     def dialog_headers(self, flow: Flow) -> Extra:
         """Give the headers of requests and responses that begin or refresh a dialog (section 12.1.1)."""
-        supported = (("Supported", ", ".join(sorted(SUPPORTED))),) if SUPPORTED else ()
-        return (self.identity.contact(flow, secure=self.secure), ALLOW, *supported)
+        supported = ("Supported", ", ".join(sorted(SUPPORTED)))
+        return (self.identity.contact(flow, secure=self.secure), ALLOW, supported)
 
     def describe(self, body: bytes) -> Extra:
         """Give the headers that come with SDP."""

@@ -75,6 +75,13 @@ class Dialog:
         dialog._local_cseq = invite.cseq.number
         return dialog
 
+    def confirm(self, response: Response, *, flow: Flow) -> None:
+        """Take the 2xx that makes an early dialog a confirmed one: its route set counts (section 13.2.2.4)."""
+        self._routes = tuple(reversed(addresses(response, "Record-Route")))
+        self._remote = response.to
+        self.refresh_target(contact_of(response))
+        self.heard_on(flow)
+
     @property
     def target(self) -> SipUri:
         """Where the peer says that it is."""

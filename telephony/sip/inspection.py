@@ -12,10 +12,10 @@ from telephony.sip.message import Request, header_number
 from telephony.sip.offer_answer import read_audio
 from telephony.sip.sdp import AddressType, parse_sdp
 
-METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO")
+METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "PRACK", "UPDATE", "NOTIFY")
 ALLOW = ("Allow", ", ".join(METHODS))
 ACCEPT = ("Accept", f"{SDP}, {DTMF_RELAY}, {DTMF}")
-SUPPORTED: frozenset[str] = frozenset()
+SUPPORTED = frozenset({"100rel", "timer"})
 """Option tags that `Require` may name."""
 
 
@@ -29,7 +29,7 @@ class Refusal:
 
 def inspect_head(request: Request, *, transport: Transport = "udp") -> Refusal | None:
     """Look at what comes before authentication: method, Request-URI, hops."""
-    if request.method not in METHODS:
+    if request.method not in (*METHODS, "REFER"):  # which is understood, so that it can be declined
         return Refusal(405, (ALLOW,))
     # RFC 5630 section 3.1.3: what is asked for by sips: comes over TLS on every hop.
     if request.uri.scheme not in (("sip", "sips", "tel") if transport == "tls" else ("sip", "tel")):

@@ -15,7 +15,8 @@ from telephony.sip import (
     non_invite_client,
     non_invite_server,
     outbound_call,
-    session,
+    session_states,
+    transfer,
     trunk,
 )
 from telephony.sip.state_table import StateMachine
@@ -28,7 +29,8 @@ TABLES = {
     "inbound_call": (inbound_call.TABLE, "RINGING", "ENDED"),
     "outbound_call": (outbound_call.TABLE, "CALLING", "ENDED"),
     "trunk": (trunk.TABLE, "RESOLVING", "CLOSED"),
-    "session": (session.TABLE, "CONFIRMED", "CLOSED"),
+    "transfer": (transfer.TABLE, "REFERRING", "ENDED"),
+    "session_states": (session_states.TABLE, "CONFIRMED", "CLOSED"),
 }
 
 

@@ -86,7 +86,7 @@ def test_a_call_rings_is_answered_acknowledged_and_hung_up() -> None:
         pytest.param(request_bytes(uri="sips:bot@192.0.2.9"), 416, id="sips"),
         pytest.param(request_bytes().replace(b"Forwards: 70", b"Forwards: 0"), 483, id="loop"),
         pytest.param(request_bytes().replace(b"Forwards: 70", b"Forwards: x"), 400, id="Max-Forwards"),
-        pytest.param(request_bytes(extra="Require: 100rel\r\n"), 420, id="Require"),
+        pytest.param(request_bytes(extra="Require: precondition\r\n"), 420, id="Require"),
         pytest.param(request_bytes(body=b"x", extra="Content-Type: text/html\r\n"), 415, id="text"),
         pytest.param(request_bytes(body=b"v=0\r\n"), 400, id="wrong SDP"),
         pytest.param(request_bytes(body=OFFER.replace(b"0 8", b"9 18")), 488, id="no codec"),
