@@ -16,6 +16,7 @@ from telephony.sip.message import Request
 from telephony.sip.responses import response_to
 from telephony.sip.timers import Timings
 from telephony.sip.transactions import ClientKey, ServerKey, TransactionLayer
+from telephony.sip.uri import bracketed
 from telephony.sip.via import BRANCH_COOKIE, Via
 
 Extra: TypeAlias = tuple[tuple[str, str], ...]
@@ -62,6 +63,7 @@ class CallContext:
         """Give the headers that come with SDP."""
         return (("Content-Type", "application/sdp"),) if body else ()
 
-    def from_address(self, user: str, tag: str) -> NameAddr:
-        """Write ourselves as a caller."""
-        return NameAddr(replace(self.identity.uri(), userinfo=user or self.identity.user)).with_tag(tag)
+    def from_address(self, user: str, tag: str, *, domain: str = "") -> NameAddr:
+        """Write ourselves as a caller; a trunk knows us by its own domain."""
+        ours = replace(self.identity.uri(), userinfo=user or self.identity.user)
+        return NameAddr(replace(ours, host=bracketed(domain), port=None) if domain else ours).with_tag(tag)

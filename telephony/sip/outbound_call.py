@@ -100,6 +100,7 @@ class Destination:
     caller: str = ""  # user part of From; empty: our own
     credentials: Credentials | None = None
     extra: Extra = ()  # more headers for the INVITE
+    domain: str = ""  # host part of From; empty: our own
 
 
 class OutboundCall:
@@ -110,7 +111,7 @@ class OutboundCall:
         self._destination = destination
         self._flow = destination.flow
         self._call_id = f"{context.new_token()}@{context.identity.host}"
-        self._from = context.from_address(destination.caller, context.new_token()[:16])
+        self._from = context.from_address(destination.caller, context.new_token()[:16], domain=destination.domain)
         self._target = replace(destination.target, headers="")
         self._credentials = destination.credentials
         negotiation = Negotiation(local, session_id=int(context.new_token()[:8], 16))

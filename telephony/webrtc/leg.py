@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from telephony.audio.pacer import Pacer
-from telephony.errors import AudioFormatError, LegEndedError, LocalProtocolError
-from telephony.leg import OUTPUT_FRAME_BYTES, CallInfo, EndCause, LegEnded, LegEvent, LegStats, RejectReason
+from telephony.errors import AudioFormatError, LegEndedError, LocalProtocolError, TransferFailedError
+from telephony.leg import OUTPUT_FRAME_BYTES, CallInfo, CallLeg, EndCause, LegEnded, LegEvent, LegStats, RejectReason
 from telephony.settings import WebRtcSettings
 from telephony.webrtc.bell import Bell
 from telephony.webrtc.inbox import Inbox
@@ -112,6 +112,11 @@ class WebRtcLeg:
             raise LocalProtocolError(f"{''.join(sorted(unknown))!r} is on no telephone's keypad")
         for digit in digits:
             self.tell(digit_text(digit))
+
+    async def transfer(self, target: str, *, consult: CallLeg | None = None) -> None:  # noqa: ARG002 - the seam's
+        """Refuse: a page has no telephone line that could be handed over."""
+        self._check_alive()
+        raise TransferFailedError("a call from a page cannot be transferred", status=501)
 
     def tell(self, text: str) -> None:
         """Send a JSON text to the caller's page; kept (64 at most) until the data channel is open."""

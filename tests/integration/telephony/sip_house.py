@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from telephony.errors import LegEndedError
 from telephony.leg import CallLeg, LegEnded, LegEvent
 from telephony.settings import SipSettings, SipTlsSettings
 from telephony.sip.dispatch import SipDispatcher
 from telephony.sip.endpoint import SipEndpoint, new_token, serve_sip, user_agent_config
+from telephony.sip.outbound_policy import OutboundPolicy
 from telephony.sip.sockets import SipSockets
 from telephony.sip.timers import Timings
 from telephony.sip.tls import tls_contexts
@@ -105,6 +106,7 @@ async def house(
     users: dict[str, str] | None = None,
     host: str = "127.0.0.1",
     tls: SipTlsSettings | None = None,
+    **changes: Any,
 ) -> AsyncIterator[House]:
     """Serve on a free port of 127.0.0.1."""
     ours = House(bot)
@@ -113,7 +115,9 @@ async def house(
         # SIPp looks at the first challenge only, and knows nothing but MD5.
         return replace(config, timings=timings or config.timings, digest_algorithms=("MD5",))
 
-    settings = SipSettings(host=host, port=0, digest_users=users or {}, tls=tls or SipTlsSettings())
+    settings = SipSettings(
+        host=host, port=0, digest_users=users or {}, tls=tls or SipTlsSettings(), outbound_allowed=("*@*",), **changes
+    )
     for media in ours.media:
         media.host = host
     async with contextlib.AsyncExitStack() as stack:
@@ -146,6 +150,7 @@ async def _serve_dispatched(
     _, ours.port = await ours.sockets.open(settings.host, 0, tcp=True, tls_port=settings.tls.port)
     dispatcher = SipDispatcher(ours.sockets, pick_worker=pick, on_worker_lost=lambda worker: None)
     stack.push_async_callback(dispatcher.close)
+    anybody = OutboundPolicy(settings.outbound_allowed)
     for worker in range(WORKERS):
         edge_end, worker_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         dispatcher.add_worker(worker, edge_end)
@@ -153,7 +158,7 @@ async def _serve_dispatched(
         stack.push_async_callback(carrier.close)
         config = adjust(user_agent_config(settings, port=ours.port, tls_port=ours.sockets.tls_port))
         agent = UserAgent(config, new_token=new_token, admit=ours.admit)
-        endpoint = SipEndpoint(agent, carrier=carrier, media=ours.media[worker], on_call=ours.take)
+        endpoint = SipEndpoint(agent, carrier=carrier, media=ours.media[worker], on_call=ours.take, outbound=anybody)
         carrier.attach(endpoint)
         ours.endpoints.append(endpoint)
 

@@ -117,7 +117,7 @@ def test_a_request_gets_the_answer_that_it_deserves(message: bytes, status: int,
 def test_a_405_says_what_is_allowed_and_a_415_what_is_accepted() -> None:
     core = agent().core
 
-    (not_allowed,) = responses(send(core, request_bytes("REFER")))
+    (not_allowed,) = responses(send(core, request_bytes("SUBSCRIBE")))
     (unsupported,) = responses(send(core, request_bytes(body=b"x", extra="Content-Type: a/b\r\n")))
 
     assert "INVITE" in (not_allowed.headers.first("Allow") or "")
