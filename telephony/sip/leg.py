@@ -116,6 +116,11 @@ class SipLeg:
         return 0 if self._media is None else self._media.played_ms
 
     @property
+    def answered(self) -> bool:
+        """Whether the call was answered and media agreed on."""
+        return self._started and self._agreed.is_set()
+
+    @property
     def ended(self) -> bool:
         """Whether the call is over, though `LegEnded` may still wait in the queue."""
         return self._ended is not None

@@ -12,7 +12,14 @@ from urllib.parse import quote
 
 import pytest
 
-from telephony.errors import CapacityError, ForbiddenTargetError, LegEndedError, LocalProtocolError, SipParseError, TransferFailedError
+from telephony.errors import (
+    CapacityError,
+    ForbiddenTargetError,
+    LegEndedError,
+    LocalProtocolError,
+    SipParseError,
+    TransferFailedError,
+)
 from telephony.leg import CallLeg, EndCause, HoldChanged, LegEnded, LegEvent, RejectReason
 from telephony.settings import SipSettings
 from telephony.sip.admission import Admission, admit_all
@@ -69,7 +76,11 @@ class House:
         config = user_agent_config(SipSettings(host="192.0.2.9", user="bot"), port=5060)
         agent = UserAgent(replace(config, timings=timings), new_token=new_token, admit=admit)
         self.endpoint = SipEndpoint(
-            agent, carrier=self.carrier, media=self.media, on_call=on_call or self.legs.append, outbound=OutboundPolicy(allowed)
+            agent,
+            carrier=self.carrier,
+            media=self.media,
+            on_call=on_call or self.legs.append,
+            outbound=OutboundPolicy(allowed),
         )
 
     def receive(self, data: bytes, flow: Flow = PEER) -> None:
@@ -351,7 +362,10 @@ async def test_a_redirect_is_followed_only_to_whom_we_may_call() -> None:
         ours.receive(response_bytes(ours.carrier.requests("INVITE")[0], 302, contact="", extra=contacts))
         await until(lambda: len(ours.carrier.requests("INVITE")) == 2)
 
-        assert (str(ours.carrier.requests("INVITE")[1].uri), ours.carrier.sent[-1][1].port) == ("sip:b@192.0.2.5:5070", 5070)
+        assert (str(ours.carrier.requests("INVITE")[1].uri), ours.carrier.sent[-1][1].port) == (
+            "sip:b@192.0.2.5:5070",
+            5070,
+        )
         await leg.hang_up()
 
 
@@ -380,9 +394,7 @@ async def test_a_caller_is_handed_over_and_a_second_call_of_ours_may_take_it() -
         ours.receive(response_bytes(refer, 202))
         frag = b"SIP/2.0 200 OK\r\n"
         extra = "Event: refer\r\nSubscription-State: terminated;reason=noresource\r\nContent-Type: message/sipfrag\r\n"
-        ours.receive(
-            request_bytes("NOTIFY", branch="z9hG4bKn", cseq=2, to_tag=ours.tag(), extra=extra, body=frag)
-        )
+        ours.receive(request_bytes("NOTIFY", branch="z9hG4bKn", cseq=2, to_tag=ours.tag(), extra=extra, body=frag))
         await attended
 
         assert await ending(leg) == LegEnded(EndCause.TRANSFERRED)
