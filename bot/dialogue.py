@@ -91,7 +91,7 @@ class FlowServices(Protocol):
 class Dialogue(FrameProcessor):
     """One call's conversation."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what one conversation stands on
         self,
         *,
         flow: Flow,

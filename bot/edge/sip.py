@@ -14,6 +14,7 @@ from telephony.sip.endpoint import new_token, user_agent_config
 from telephony.sip.sockets import SipSockets
 from telephony.sip.tls import tls_contexts
 from telephony.sip.trunk_endpoint import TrunkEndpoint
+from telephony.sip.trunk_events import TrunkRoute
 
 
 class EdgeSip:
@@ -59,6 +60,14 @@ class EdgeSip:
     def register(self) -> None:
         """Begin to register with the trunks: calls may come in from now on."""
         self._trunks.start()
+
+    def route(self, trunk: str) -> TrunkRoute | None:
+        """How calls go out by a trunk; None while it is down. Raises `KeyError` for one that is not known."""
+        return self._trunks.route(trunk)
+
+    async def leave(self) -> None:
+        """Take our bindings back: the trunks send no more calls here."""
+        await self._trunks.close()
 
     @property
     def trunks_up(self) -> Mapping[str, bool]:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TypeVar
-
 from urllib.parse import quote
 
 import pytest
@@ -27,8 +26,8 @@ from telephony.sip.auth import Credentials
 from telephony.sip.endpoint import SipEndpoint, new_token, serve_sip, user_agent_config
 from telephony.sip.flow import Flow
 from telephony.sip.leg import SipLeg
-from telephony.sip.outbound_policy import OutboundPolicy
 from telephony.sip.message import Message, Request, Response, parse_message
+from telephony.sip.outbound_policy import OutboundPolicy
 from telephony.sip.timers import Timings
 from telephony.sip.trunk_events import TrunkRoute
 from telephony.sip.user_agent import UserAgent
