@@ -26,7 +26,7 @@ from telephony.sip.state_table import StateMachine
 from telephony.sip.timers import Timer, TimerSet
 from telephony.sip.transaction import Failure
 from telephony.sip.transactions import ClientKey, ServerKey
-from telephony.sip.transfer import Transfer
+from telephony.sip.transfer import Outcome, Transfer
 
 _NO_ANSWER = 'SIP;cause=488;text="no acceptable answer"'
 _OPEN = (State.CONFIRMED, State.AWAITING_ACK, State.OFFERING)
@@ -132,9 +132,9 @@ class Session:
         cause = EndCause.CALLER_HUNG_UP
         if self._transfer is not None:
             self._transfer.hung_up()
-            if (outcome := self._transfer.outcome) is not None and outcome.succeeded:
+            outcome = self._take_outcome()
+            if outcome is not None and outcome.succeeded:
                 cause = EndCause.TRANSFERRED
-            self._tell_transfer()
         self._end(cause, reason, q850_of(request))
 
     def _receive_info(self, key: ServerKey, request: Request, now: float) -> None:
@@ -275,15 +275,16 @@ class Session:
 
     def _settle_transfer(self, now: float) -> None:
         """A transfer that succeeded leaves nobody here to talk to (RFC 5589 section 6.1)."""
-        if self._transfer is not None and (outcome := self._transfer.outcome) is not None:
-            self._tell_transfer()
-            if outcome.succeeded:
-                self.hang_up(EndCause.TRANSFERRED, reason="Q.850;cause=16", now=now)
+        outcome = self._take_outcome()
+        if outcome is not None and outcome.succeeded:
+            self.hang_up(EndCause.TRANSFERRED, reason="Q.850;cause=16", now=now)
 
-    def _tell_transfer(self) -> None:
-        if self._transfer is not None and self._transfer.outcome is not None:
-            self._context.emit(TransferEnded(self._context.handle, self._transfer.outcome))
+    def _take_outcome(self) -> Outcome | None:
+        outcome = None if self._transfer is None else self._transfer.outcome
+        if outcome is not None:
             self._transfer = None
+            self._context.emit(TransferEnded(self._context.handle, outcome))
+        return outcome
 
     # What comes of it
 
@@ -346,6 +347,8 @@ class Session:
         if self.state is not State.CONFIRMED:
             return
         if response.status < 300:
+            self.noted(response)
+            self._agree_timer(response, now)
             self.take_answer(response, now=now)
             if self._next_offer is self._negotiation.wanted:
                 self._next_offer = None
