@@ -9,7 +9,7 @@ from dataclasses import replace
 from telephony.errors import SipParseError
 from telephony.sip.grammar import find_parameter
 from telephony.sip.message import Response, addresses
-from telephony.sip.uri import SipUri
+from telephony.sip.uri import SipUri, transport_of
 
 MAX_TARGETS = 5
 """How many other targets one call tries in all."""
@@ -46,8 +46,9 @@ class Redirection:
         return self._waiting.popleft()
 
 
-def _name(uri: SipUri) -> str:
-    return str(replace(uri, headers=""))
+def _name(uri: SipUri) -> tuple[str, str, int | None, str]:
+    """What tells targets apart (section 19.1.4), less the parameters that a circle could vary without end."""
+    return uri.userinfo, uri.host, uri.port, transport_of(uri)
 
 
 def _quality(text: str) -> float:

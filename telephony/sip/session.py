@@ -58,6 +58,7 @@ class Session:
         self._next_offer: Direction | None = None
         self._peer_takes_update = False
         self._transfer: Transfer | None = None
+        self._refer: Extra = ()  # of a REFER that waits
         self._bye_headers: Extra = ()
         self._ended = ended  # whether the user knows already that the call is over
 
@@ -220,6 +221,7 @@ class Session:
                 self.hang_up(EndCause.FAILED, str(error), reason=_NO_ANSWER, now=now)
                 return
             self._context.emit(MediaAgreed(self._context.handle, parameters))
+        self._send_refer(now)
         self._offer_next(now)
 
     # What we send
@@ -270,8 +272,14 @@ class Session:
             raise LocalProtocolError("a call that is not up, or being transferred already, cannot be transferred")
         self._transfer = Transfer(give_up_at=now + self._context.limits.transfer_s)
         referred_by = ("Referred-By", f"<{self._context.identity.uri()}>")
-        headers = (("Refer-To", refer_to), referred_by, *self._context.dialog_headers(self.dialog.next_flow()))
-        self._client.send("REFER", headers, now=now)
+        self._refer = (("Refer-To", refer_to), referred_by)
+        self._send_refer(now)
+
+    def _send_refer(self, now: float) -> None:
+        """Send the REFER that waits, once the peer has shown by its ACK that it knows of the call."""
+        if self._refer and self.state is not State.AWAITING_ACK:
+            headers, self._refer = self._refer, ()
+            self._client.send("REFER", (*headers, *self._context.dialog_headers(self.dialog.next_flow())), now=now)
 
     def _settle_transfer(self, now: float) -> None:
         """A transfer that succeeded leaves nobody here to talk to (RFC 5589 section 6.1)."""

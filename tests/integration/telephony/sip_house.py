@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 from telephony.errors import LegEndedError
 from telephony.leg import CallLeg, LegEnded, LegEvent
 from telephony.settings import SipSettings, SipTlsSettings
+from telephony.sip.call_limits import CallLimits
 from telephony.sip.dispatch import SipDispatcher
 from telephony.sip.endpoint import SipEndpoint, new_token, serve_sip, user_agent_config
 from telephony.sip.outbound_policy import OutboundPolicy
@@ -106,6 +107,7 @@ async def house(
     users: dict[str, str] | None = None,
     host: str = "127.0.0.1",
     tls: SipTlsSettings | None = None,
+    limits: CallLimits | None = None,
     **changes: Any,
 ) -> AsyncIterator[House]:
     """Serve on a free port of 127.0.0.1."""
@@ -113,7 +115,9 @@ async def house(
 
     def adjust(config: UserAgentConfig) -> UserAgentConfig:
         # SIPp looks at the first challenge only, and knows nothing but MD5.
-        return replace(config, timings=timings or config.timings, digest_algorithms=("MD5",))
+        return replace(
+            config, timings=timings or config.timings, limits=limits or config.limits, digest_algorithms=("MD5",)
+        )
 
     settings = SipSettings(
         host=host, port=0, digest_users=users or {}, tls=tls or SipTlsSettings(), outbound_allowed=("*@*",), **changes

@@ -27,7 +27,7 @@ def test_the_preferred_target_comes_first_and_none_may_write_headers_of_ours() -
 
 def test_a_circle_ends_and_a_redirect_of_a_redirect_comes_first() -> None:
     redirection = Redirection(SipUri("a", "x"))
-    moved(redirection, "<sip:x@a>, <sip:y@a>, <sip:z@a>, <sip:y@a>")
+    moved(redirection, "<sip:x@a>, <sip:y@a>, <sip:z@a>, <sip:y@a;transport=UDP;turn=2>")
     assert str(redirection.next()) == "sip:y@a"
     moved(redirection, "<sip:x@a>, <sip:y@a>, <sip:w@a>")
 

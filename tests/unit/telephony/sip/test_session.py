@@ -774,6 +774,16 @@ def test_a_transfer_is_asked_for_followed_and_ends_the_call() -> None:
     ]
 
 
+def test_a_transfer_waits_for_the_ack_of_our_200() -> None:
+    call = Call()
+    call.bench.take_sent()
+    call.session.transfer("<sip:op@pbx>", now=0.05)
+    assert call.bench.take_sent() == []
+    call.ack()
+
+    assert call.bench.take_request()[1].method == "REFER"
+
+
 @pytest.mark.parametrize("how", ["refused", "busy", "slow", "silent"])
 def test_a_transfer_that_fails_leaves_the_call_up_and_may_be_tried_again(how: str) -> None:
     call, refer = transferring()
