@@ -370,6 +370,7 @@ def test_only_an_answered_call_is_transferred() -> None:
     assert call.dialog is None
     bench.take_sent()
     call.answer(LOCAL, now=1.0)
+    call.receive_ack(request("ACK", cseq=1, to_tag=call.dialog_id.local_tag), now=1.0)
     bench.take_sent()
     call.transfer("<sip:op@pbx>", now=1.0)
 
