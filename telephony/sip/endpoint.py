@@ -41,6 +41,7 @@ from telephony.sip.tls import tls_contexts
 from telephony.sip.trunk_events import TrunkRoute
 from telephony.sip.uri import SipUri, parse_uri
 from telephony.sip.user_agent import UserAgent, UserAgentConfig
+from telephony.source_list import SourceList
 
 OnCall: TypeAlias = Callable[[CallLeg], None]
 """Told of each call that comes in, not yet answered; must not block. If it raises, the call is refused."""
@@ -49,6 +50,7 @@ _CLOSING_RETRY_AFTER_S = 5
 _SHUTDOWN = "Q.850;cause=41"  # temporary failure
 
 NOBODY = OutboundPolicy()
+NO_PEER = SourceList(())
 
 _logger = logging.getLogger(__name__)
 
@@ -91,7 +93,10 @@ class SipEndpoint:
         media: MediaFactory,
         on_call: OnCall,
         outbound: OutboundPolicy = NOBODY,
+        trusted: SourceList = NO_PEER,
     ) -> None:
+        """`outbound`: whom we may call; `trusted`: whose word on who calls is believed."""
+        self._trusted = trusted
         self._outbound = outbound
         self._user_agent = user_agent
         self._carrier = carrier
@@ -233,9 +238,10 @@ class SipEndpoint:
         match output:
             case Transmit(data, flow):
                 self._carrier.transmit(data, flow)
-            case CallOffered(handle, invite):
+            case CallOffered(handle, invite, flow):
                 self._carrier.keep(invite.call_id)
-                self._offer(SipLeg(call_info(handle, invite), self, self._media))
+                info = call_info(handle, invite, trusted=self._trusted.allows(flow.host))
+                self._offer(SipLeg(info, self, self._media))
             case CallRedirected(handle, target):
                 self.spawn(self._redirect(handle, target))
             case MessageRefused(flow, reason):
@@ -329,7 +335,13 @@ async def serve_sip(
     _, port = await sockets.open(settings.host, settings.port, tcp=settings.tcp, tls_port=settings.tls.port)
     config = adjust(user_agent_config(settings, port=port, tls_port=sockets.tls_port))
     agent = UserAgent(config, new_token=new_token, admit=admit)
-    policy = OutboundPolicy(settings.outbound_allowed)
-    endpoint = SipEndpoint(agent, carrier=sockets, media=media, on_call=on_call, outbound=policy)
+    endpoint = SipEndpoint(
+        agent,
+        carrier=sockets,
+        media=media,
+        on_call=on_call,
+        outbound=OutboundPolicy(settings.outbound_allowed),
+        trusted=SourceList(settings.trusted_peers),
+    )
     sockets.attach(endpoint)
     return endpoint, sockets

@@ -19,6 +19,7 @@ class CallOffered:
 
     handle: str  # our own name for the call, 32 hex digits
     invite: Request
+    flow: Flow  # where it came from
 
 
 @dataclass(frozen=True, slots=True)

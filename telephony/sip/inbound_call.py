@@ -78,7 +78,7 @@ class InboundCall:
         if expires_s:
             self._timers.start(Timer.EXPIRES, now + expires_s)
         self._ring(now)
-        context.emit(CallOffered(context.handle, invite))
+        context.emit(CallOffered(context.handle, invite, flow))
 
     @property
     def state(self) -> State:

@@ -34,9 +34,12 @@ class Redirection:
         ranked = sorted(contacts, key=lambda contact: -_quality(find_parameter(contact.parameters, "q") or "1"))
         # Headers in a URI would let the far end write our INVITE (RFC 3261 section 19.1.5).
         targets = [replace(c.uri, headers="") for c in ranked if isinstance(c.uri, SipUri)]
-        new = {_name(target): target for target in reversed(targets) if _name(target) not in self._seen}
-        self._seen.update(new)
-        self._waiting.extendleft(new.values())
+        new: list[SipUri] = []
+        for target in targets:
+            if _name(target) not in self._seen:
+                self._seen.add(_name(target))
+                new.append(target)
+        self._waiting.extendleft(reversed(new))
 
     def next(self) -> SipUri | None:
         """Take the next target; None when there is none, or the call has tried enough."""
