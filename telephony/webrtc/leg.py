@@ -143,13 +143,10 @@ class WebRtcLeg:
         assert self._decision is not None
         return self._decision
 
-    async def write_answer(self, offer: Description) -> str:
-        """Our SDP for an offer."""
-        return await run_in(self._media_loop, self._session.answer(offer))
-
-    async def write_offer(self) -> str:
-        """Our own offer."""
-        return await run_in(self._media_loop, self._session.offer())
+    async def describe(self, offer: Description | None = None) -> str:
+        """Our SDP: the answer to an offer, or with None our own offer."""
+        work = self._session.offer() if offer is None else self._session.answer(offer)
+        return await run_in(self._media_loop, work)
 
     def connect(self, remote: Description) -> None:
         """Begin to connect with the far side's description, once it has ours."""
