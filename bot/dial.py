@@ -14,6 +14,7 @@ import typer
 
 from bot.errors import BotError
 from bot.settings import Settings, load_settings
+from telephony.sip.uri import bracketed
 
 _POLL_S = 0.3
 
@@ -42,7 +43,7 @@ def dial(
         raise _fail(str(error)) from error
     given = {name: value for name, _, value in (item.partition("=") for item in variable or [])}
     body = {"target": target, "flow": flow, "trunk": trunk, "caller": caller, "variables": given}
-    base = url or f"http://{settings.web.host}:{settings.web.port}"
+    base = url or f"http://{bracketed(settings.web.host)}:{settings.web.port}"
     try:
         with httpx.Client(base_url=base, headers=_authorization(settings), timeout=10.0, trust_env=False) as client:
             call_id = _ask(client.post("/api/calls", json=body))["call_id"]

@@ -7,6 +7,7 @@ from bot.edge.sip import EdgeSip
 from bot.placed_calls import WorkerDial, WorkerRoute
 from bot.web.calls import Dial
 from telephony.sip.trunk_events import TrunkRoute
+from telephony.sip.uri import bracketed
 
 
 class Dialling:
@@ -31,7 +32,7 @@ class Dialling:
             route = self._sip.route(trunk)
             if route is None:
                 return OfferAnswer(503, {"detail": f"trunk {trunk} is down"})
-        target = dial.target if named or route is None else f"sip:{dial.target}@{_bracketed(route.domain)}"
+        target = dial.target if named or route is None else f"sip:{dial.target}@{bracketed(route.domain)}"
         request = WorkerDial(
             target=target,
             caller=dial.caller,
@@ -51,7 +52,3 @@ class Dialling:
         """End a call."""
         worker, _, number = call_id.partition(".")
         return await self._links.placed(worker, "DELETE", number)
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -30,6 +30,7 @@ from bot.flows import demo_service
 from bot.settings import Settings
 from bot.web.app import Info, WebParts, web_app
 from bot.web.calls import CallsParts
+from telephony.sip.uri import bracketed
 
 _log = structlog.get_logger("zeng.edge")
 
@@ -133,7 +134,7 @@ class Service:
 
     def _sip_uri(self, edge: EdgeSip | None) -> str:
         sip = self._settings.sip
-        return "" if edge is None else f"sip:{sip.user}@{sip.domain or sip.host}:{edge.port}"
+        return "" if edge is None else f"sip:{sip.user}@{bracketed(sip.domain or sip.host)}:{edge.port}"
 
     def _pick(self) -> int | None:
         name = None if self._draining else self._pool.pick()
@@ -160,7 +161,7 @@ class Service:
             await serving
 
         stack.push_async_callback(close)
-        print(banner(info, f"http://{web.host}:{listener.getsockname()[1]}"), flush=True)  # noqa: T201  # for the person
+        print(banner(info, f"http://{bracketed(web.host)}:{listener.getsockname()[1]}"), flush=True)  # noqa: T201  # for the person
 
     def _calls_parts(self, links: WorkerLinks, sip: EdgeSip | None) -> CallsParts | None:
         if sip is None:

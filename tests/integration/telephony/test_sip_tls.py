@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import pytest
 
 from telephony.errors import LegEndedError, LocalProtocolError
-from telephony.leg import EndCause, LegEnded
-from telephony.settings import SipTlsSettings
+from telephony.leg import OUTPUT_FRAME_BYTES, AudioReceived, CallLeg, EndCause, LegEnded
+from telephony.rtp.factory import RtpMediaFactory
+from telephony.settings import RtpSettings, SipSettings, SipTlsSettings
+from telephony.sip.endpoint import SipEndpoint, serve_sip
 from telephony.sip.tls import tls_contexts
 from tests.fakes.certificates import Certificates, issue
 from tests.integration.telephony.sip_house import Carriage, House, house
@@ -96,3 +99,39 @@ async def test_who_shows_no_certificate_is_turned_away_where_one_is_demanded(cer
 def test_certificates_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     with pytest.raises(LocalProtocolError, match=r"\[sip.tls\]"):
         tls_contexts(SipTlsSettings(certificate=str(tmp_path / "none.pem")))
+
+
+async def test_sound_crosses_ipv6() -> None:
+    heard: list[int] = []
+
+    async def listen(leg: CallLeg) -> None:
+        await leg.answer()
+        while len(heard) < 10:
+            event = await leg.receive()
+            if isinstance(event, AudioReceived) and any(event.pcm):
+                heard.append(event.media_time_ms)
+        await leg.hang_up()
+
+    settings = SipSettings(host="::1", port=0, outbound_allowed=("*@::1",))
+    async with contextlib.AsyncExitStack() as stack:
+        endpoints: list[SipEndpoint] = []
+        tasks: list[asyncio.Task[None]] = []
+        for low in (41_000, 41_100):
+            media = RtpMediaFactory(RtpSettings(host="::1", port_min=low, port_max=low + 9))
+            await media.start()
+            stack.push_async_callback(media.stop)
+            endpoint, sockets = await serve_sip(
+                settings, media=media, on_call=lambda leg: tasks.append(asyncio.create_task(listen(leg)))
+            )
+            stack.push_async_callback(sockets.close)
+            stack.push_async_callback(endpoint.close)
+            endpoints.append(endpoint)
+        leg = await endpoints[0].place_call(f"sip:bot@[::1]:{sockets.address[1]}")
+        await leg.answer()
+        async with asyncio.timeout(5.0):
+            with contextlib.suppress(LegEndedError):
+                while True:
+                    await leg.play(bytes([0x40, 0x20]) * (OUTPUT_FRAME_BYTES // 2))
+        await asyncio.gather(*tasks)
+
+    assert len(heard) == 10
