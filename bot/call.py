@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from bot.speech_detector import SpeechDetector, SpeechModel
 from bot.transport import CallInput, CallOutput
 from bot.turns import TurnMachine, TurnPolicy
 from bot.voice_activity import VoiceActivity
-from telephony.errors import LegEndedError
+from telephony.errors import LegEndedError, TelephonyError
 from telephony.leg import CallLeg, EndCause, LegEnded, LegEvent
 
 _log = structlog.get_logger("zeng.call")
@@ -68,6 +69,7 @@ class CallServices:
     turns: TurnSettings
     pause_judge: PauseJudge | None = None
     flow_version: Callable[[], str] = str  # of the flow that `new_flow` gives now
+    check_flow: Callable[[str], object] = str  # raises `BotError` for a name that leads to no flow
 
 
 class Call:
@@ -99,7 +101,8 @@ class Call:
             self._tell(CallStarted(call_id=self._leg.info.call_id, flow=self._services.flow_id))
             await self._converse()
         except LegEndedError:
-            self._log.info("caller gone before the answer")
+            self._ended = self._ended or await self._last_word()
+            self._log.info("call ended before the answer", detail=self._ended.detail)
         except Exception as error:  # noqa: BLE001  # one call's fault must not end the worker's others
             self._log.exception("call failed")
             self._ended = LegEnded(EndCause.FAILED, type(error).__name__)
@@ -109,8 +112,9 @@ class Call:
             await journal
         ended = self._ended or LegEnded(EndCause.BOT_HUNG_UP)
         stats = self._leg.stats()
-        self._services.metrics.call_ended(self._leg.info.transport, ended.cause, time.monotonic() - started, stats)
-        self._log.info("call ended", cause=ended.cause.value, seconds=round(time.monotonic() - started, 1))
+        self._services.metrics.call_ended(self._leg.info.transport, ended, time.monotonic() - started, stats)
+        seconds = round(time.monotonic() - started, 1)
+        self._log.info("call ended", cause=ended.cause.value, q850=ended.q850, seconds=seconds)
         return ended
 
     async def _converse(self) -> None:
@@ -125,6 +129,7 @@ class Call:
             ledger=ledger,
             played_ms=lambda: self._leg.played_ms,
             on_event=self._tell,
+            transfer=self._transfer,
             judge=self._judge,
             texts_add_up=services.other_recogniser is not None,
         )
@@ -166,6 +171,26 @@ class Call:
         finally:
             gone.cancel()
             running.cancel()
+
+    async def _last_word(self) -> LegEnded:
+        """Read how a call ended that was never answered."""
+        with contextlib.suppress(LegEndedError):
+            while not isinstance(event := await self._leg.receive(), LegEnded):
+                pass
+            return event
+        return LegEnded(EndCause.CANCELLED)
+
+    async def _transfer(self, target: str) -> bool:
+        """Hand the caller over; whether that worked. Where it did not, the conversation goes on."""
+        try:
+            await self._leg.transfer(target)
+        except LegEndedError:
+            return True  # nobody is left to be told anything
+        except TelephonyError as error:
+            self._log.warning("transfer failed", error=str(error), kind=type(error).__name__)
+            self._services.metrics.failure("transfer", error)
+            return False
+        return True
 
     def _input(self, dialogue: Dialogue) -> CallInput:
         turns = self._services.turns

@@ -11,6 +11,7 @@ import typer
 _COMMANDS = {
     "demo": ("bot.edge.cli", "demo", "serve the bot on this machine with all that it needs"),
     "serve": ("bot.edge.cli", "serve", "serve the bot with the settings of a file"),
+    "dial": ("bot.dial", "dial", "have the running service call somebody"),
     "chat": ("bot.commands", "chat", "the same conversation, typed"),
     "doctor": ("bot.commands", "doctor", "what is missing on this machine, and the remedy"),
     "finetune": ("finetune.cli", "app", "from recordings to a voice"),

@@ -95,7 +95,7 @@ class FlowServices(Protocol):
 class Dialogue(FrameProcessor):
     """One call's conversation."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what one conversation stands on
         self,
         *,
         flow: Flow,
@@ -104,10 +104,11 @@ class Dialogue(FrameProcessor):
         ledger: PlayoutLedger,
         played_ms: Callable[[], int],
         on_event: Callable[[CallEvent], None],
+        transfer: Callable[[str], Awaitable[bool]],
         judge: Callable[[], Awaitable[bool]] | None = None,
         texts_add_up: bool = False,
     ) -> None:
-        """`judge` tells whether the turn so far sounds finished.
+        """`judge` tells whether the turn so far sounds finished, `transfer` whether the caller was handed over.
 
         `texts_add_up`: a text is of the stretch since the last one (Pipecat's services), not of the whole turn.
         """
@@ -118,6 +119,9 @@ class Dialogue(FrameProcessor):
         self._ledger = ledger
         self._played_ms = played_ms
         self._on_event = on_event
+        self._transfer = transfer
+        self._quiet = asyncio.Event()  # nothing said is still to be heard
+        self._quiet.set()
         self._judge = judge
         self._texts_add_up = texts_add_up
         self._turn_text = ""
@@ -285,8 +289,8 @@ class Dialogue(FrameProcessor):
                 if self._asking is not None:
                     self._asking.cancel()  # about words that the caller has added to, or spoken over, since
                 self._asking = self._request(self._ask_llm(action))
-            case Transfer():
-                self._flow.transfer_failed(now=self._now())  # legs cannot transfer yet
+            case Transfer(to=to):
+                self._request(self._hand_over(to))
             case HangUp():
                 await self.push_frame(EndWorkerFrame(), FrameDirection.UPSTREAM)
             case StateEntered(state=state, why=why):
@@ -298,6 +302,7 @@ class Dialogue(FrameProcessor):
 
     async def _say(self, action: Say) -> None:
         now = self._now()
+        self._quiet.clear()
         turn_id = self._new_turn_id()
         clock, self._clock = self._clock, None
         if clock is not None:
@@ -316,6 +321,12 @@ class Dialogue(FrameProcessor):
         self._protection.said(action, self._last_mark)
         await self.push_frame(OutputTransportMessageFrame(message=self._last_mark))
 
+    async def _hand_over(self, to: str) -> None:
+        await self._quiet.wait()  # "I am connecting you" is heard to its end
+        if not await self._transfer(to):
+            self._flow.transfer_failed(now=self._now())
+            self._wake.set()
+
     async def _interrupt(self) -> None:
         await self.broadcast_interruption()
         self._settle()
@@ -329,6 +340,7 @@ class Dialogue(FrameProcessor):
                 BotTurnHeard(turn_id=heard.turn_id, heard_s=heard.heard_ms / 1000, duration_s=heard.produced_ms / 1000)
             )
         self._bot_turns.clear()
+        self._quiet.set()
         self._on_event(BotSpeaking(on=False))
         self._turns.bot_stopped(now=self._now())
         self._unmute()

@@ -11,7 +11,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 from bot.events import CallEvent, FlowState, TurnLatency
 from bot.flows.live import LiveFlow
-from telephony.leg import EndCause, LegStats
+from telephony.leg import LegEnded, LegStats
 
 _TURN_BUCKETS = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 5)
 
@@ -22,6 +22,7 @@ class CallMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._active = Gauge("zeng_calls_active", "Calls under way", ["transport"], registry=registry)
         self._calls = Counter("zeng_calls", "Calls ended", ["transport", "cause"], registry=registry)
+        self._q850 = Counter("zeng_call_q850", "Calls ended with a cause of the network", ["cause"], registry=registry)
         self._duration = Histogram(
             "zeng_call_duration_seconds",
             "From INVITE or offer to the end",
@@ -48,10 +49,12 @@ class CallMetrics:
         """A call came in."""
         self._active.labels(transport).inc()
 
-    def call_ended(self, transport: str, cause: EndCause, seconds: float, stats: LegStats) -> None:
+    def call_ended(self, transport: str, ended: LegEnded, seconds: float, stats: LegStats) -> None:
         """A call is over."""
         self._active.labels(transport).dec()
-        self._calls.labels(transport, cause.value).inc()
+        self._calls.labels(transport, ended.cause.value).inc()
+        if ended.q850 is not None:  # 0 to 127, so the label stays small
+            self._q850.labels(str(ended.q850)).inc()
         self._duration.observe(seconds)
         self._lost.labels(transport).inc(stats.lost)
         self._underruns.labels(transport).inc(stats.underruns)

@@ -32,6 +32,9 @@ class WebSettings(_Section):
 
     host: str = "127.0.0.1"
     port: int = Field(default=7860, ge=0, le=65535)  # 0: any free port
+    api_token_env: str = (
+        ""  # environment variable with the token that placing calls needs; empty: only this machine may
+    )
 
 
 class WorkerSettings(_Section):

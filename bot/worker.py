@@ -17,20 +17,28 @@ import typer
 import uvicorn
 from prometheus_client import CollectorRegistry, Gauge
 
-from bot.call import Call
+from bot.call import Call, CallServices
 from bot.calls import Calls
 from bot.errors import BotError
 from bot.flows.live import LiveFlow
 from bot.log import set_up_logging
 from bot.metrics import CallMetrics, FlowCollector, TaskCollector
+from bot.placed_calls import PlacedCalls, WorkerDial
 from bot.settings import Settings, load_settings
 from bot.worker_api import WorkerParts, WorkerStatus, worker_api
 from bot.worker_parts import call_services, flow_path
+from telephony.errors import CapacityError
+from telephony.leg import CallLeg, LegEnded
 from telephony.rtp.factory import RtpMediaFactory
 from telephony.settings import RtpSettings
 from telephony.sip.endpoint import SipEndpoint, new_token, user_agent_config
+from telephony.sip.leg import SipLeg
+from telephony.sip.outbound_policy import OutboundPolicy
+from telephony.sip.trunk_endpoint import trunk_config
+from telephony.sip.uri import SipUri, parse_uri, unbracketed
 from telephony.sip.user_agent import UserAgent
 from telephony.sip.worker_carrier import WorkerCarrier
+from telephony.source_list import SourceList
 from telephony.webrtc.endpoint import WebRtcEndpoint
 
 _log = structlog.get_logger("zeng.worker")
@@ -44,7 +52,8 @@ class Place:
     count: int
     http_socket: Path
     sip_fd: int | None  # our end of the edge's socket pair
-    sip_port: int  # the public one, for Contact and Via
+    sip_port: int  # the public ones, for Contact and Via
+    sip_tls_port: int
 
 
 class Worker:
@@ -55,6 +64,7 @@ class Worker:
         self._place = place
         self._stop = asyncio.Event()
         self._registry = CollectorRegistry()
+        self._placed: PlacedCalls | None = None
 
     async def run(self) -> None:
         """Serve until SIGTERM."""
@@ -64,9 +74,11 @@ class Worker:
             live = LiveFlow(flow_path(self._settings.flow.path))
             self._registry.register(FlowCollector(live))
             services = await call_services(self._settings, live, CallMetrics(self._registry), stack)
-            calls = Calls(capacity=self._settings.workers.calls, run=lambda leg: Call(leg, services).run())
+            calls = Calls(capacity=self._settings.workers.calls, run=lambda leg: self._converse(leg, services))
             self._registry.register(TaskCollector(loop))
-            await self._start_sip(calls, stack)
+            endpoint = await self._start_sip(calls, stack)
+            if endpoint is not None:
+                self._placed = self._place_calls(endpoint, calls, services)
             webrtc = self._start_webrtc(calls, stack)
             await self._start_api(calls, webrtc, live, stack)
             # What stands now stays: the collector need not walk it again in the middle of a call.
@@ -79,9 +91,33 @@ class Worker:
             if left:
                 _log.warning("calls cut at the end of the drain", calls=left)
 
-    async def _start_sip(self, calls: Calls, stack: contextlib.AsyncExitStack) -> None:
+    async def _converse(self, leg: CallLeg, services: CallServices) -> LegEnded:
+        ended = await Call(leg, services).run()
+        if self._placed is not None:
+            self._placed.ended(leg.info.call_id, ended)
+        return ended
+
+    def _place_calls(self, endpoint: SipEndpoint, calls: Calls, services: CallServices) -> PlacedCalls:
+        sip = self._settings.sip
+        identity = user_agent_config(sip, port=self._place.sip_port).identity
+        credentials = {trunk.name: trunk_config(trunk, identity).credentials for trunk in sip.trunks}
+
+        async def place(request: WorkerDial) -> SipLeg:
+            if not calls.free:
+                raise CapacityError("all places are taken")
+            return await endpoint.place_call(
+                request.target,
+                caller=request.caller,
+                credentials=credentials.get(request.trunk),
+                by=None if request.route is None else request.route.trunk_route(),
+                variables=request.variables,
+            )
+
+        return PlacedCalls(place=place, take=calls.take, check_flow=services.check_flow)
+
+    async def _start_sip(self, calls: Calls, stack: contextlib.AsyncExitStack) -> SipEndpoint | None:
         if self._place.sip_fd is None:
-            return
+            return None
         rtp = _own_ports(self._settings.rtp, self._place)
         media = RtpMediaFactory(rtp.model_copy(update={"host": rtp.host or self._settings.sip.host}))
         await media.start()
@@ -92,13 +128,21 @@ class Worker:
         stack.push_async_callback(carrier.close)
 
         agent = UserAgent(
-            user_agent_config(self._settings.sip, port=self._place.sip_port),
+            user_agent_config(self._settings.sip, port=self._place.sip_port, tls_port=self._place.sip_tls_port),
             new_token=new_token,
             admit=lambda: None if calls.free else 5,
         )
-        endpoint = SipEndpoint(agent, carrier=carrier, media=media, on_call=calls.take)
+        endpoint = SipEndpoint(
+            agent,
+            carrier=carrier,
+            media=media,
+            on_call=calls.take,
+            outbound=outbound_policy(self._settings),
+            trusted=SourceList(self._settings.sip.trusted_peers),
+        )
         carrier.attach(endpoint)
         stack.push_async_callback(endpoint.close)
+        return endpoint
 
     def _start_webrtc(self, calls: Calls, stack: contextlib.AsyncExitStack) -> WebRtcEndpoint | None:
         if not self._settings.webrtc.enabled:
@@ -122,6 +166,7 @@ class Worker:
             ),
             drain=calls.drain,
             registry=self._registry,
+            placed=self._placed,
         )
         self._place.http_socket.unlink(missing_ok=True)
         config = uvicorn.Config(
@@ -137,6 +182,14 @@ class Worker:
         stack.push_async_callback(close)
 
 
+def outbound_policy(settings: Settings) -> OutboundPolicy:
+    """Whom we may call: whom `[sip] outbound_allowed` names, and `[flow] operator`, which is named there already."""
+    operator = settings.flow.operator
+    uri = parse_uri(operator) if operator else None
+    named = (f"{uri.user}@{unbracketed(uri.host)}",) if isinstance(uri, SipUri) else ()
+    return OutboundPolicy((*settings.sip.outbound_allowed, *named))
+
+
 def _own_ports(rtp: RtpSettings, place: Place) -> RtpSettings:
     """The worker's share of the RTP range, so that workers never try each other's ports."""
     share = (rtp.port_max - rtp.port_min + 1) // place.count // 2 * 2
@@ -149,12 +202,13 @@ def main(
     count: int,
     http_socket: Path,
     sip_port: int = 0,
+    sip_tls_port: int = 0,
     sip_fd: Annotated[int, typer.Option(help="-1: no SIP")] = -1,
     log_level: str = "INFO",
 ) -> None:
     """Run one worker; the edge's business, not a person's."""
     set_up_logging(level=log_level, process=f"worker-{index}")
-    place = Place(index, count, http_socket, sip_fd if sip_fd >= 0 else None, sip_port)
+    place = Place(index, count, http_socket, sip_fd if sip_fd >= 0 else None, sip_port, sip_tls_port)
     try:
         settings = load_settings(None)
         sys.setswitchinterval(0.001)  # the media thread must not wait 5 ms for a busy bot

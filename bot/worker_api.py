@@ -10,7 +10,9 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry, generate_latest
 from pydantic import BaseModel, ConfigDict, Field
 
-from telephony.errors import CapacityError, LegEndedError, SdpError
+from bot.errors import BotError
+from bot.placed_calls import PlacedCalls, WorkerDial
+from telephony.errors import CapacityError, ForbiddenTargetError, LegEndedError, SdpError, SipParseError
 
 
 class WorkerOffer(BaseModel):
@@ -36,6 +38,7 @@ class WorkerParts:
     status: Callable[[], WorkerStatus]
     drain: Callable[[], None]
     registry: CollectorRegistry
+    placed: PlacedCalls | None = None  # None: no SIP
 
 
 def worker_api(parts: WorkerParts) -> FastAPI:
@@ -54,6 +57,9 @@ def worker_api(parts: WorkerParts) -> FastAPI:
             return JSONResponse({"detail": str(error)}, error.status)
         return JSONResponse({"sdp": sdp, "type": "answer", "call_id": call_id})
 
+    if parts.placed is not None:
+        _add_placed_calls(app, parts.placed)
+
     @app.get("/status")
     async def status() -> WorkerStatus:  # pyright: ignore[reportUnusedFunction]
         return parts.status()
@@ -68,3 +74,30 @@ def worker_api(parts: WorkerParts) -> FastAPI:
         return Response(generate_latest(parts.registry), media_type="text/plain; version=0.0.4")
 
     return app
+
+
+def _add_placed_calls(app: FastAPI, placed: PlacedCalls) -> None:
+    @app.post("/calls")
+    async def dial(body: WorkerDial) -> Response:  # pyright: ignore[reportUnusedFunction]
+        try:
+            call_id = await placed.dial(body)
+        except ForbiddenTargetError as error:
+            return JSONResponse({"detail": str(error)}, 403)
+        except (BotError, SipParseError) as error:
+            return JSONResponse({"detail": str(error)}, 422)
+        except CapacityError as error:
+            return JSONResponse({"detail": str(error)}, 503, {"Retry-After": str(error.retry_after_s)})
+        except OSError as error:
+            return JSONResponse({"detail": f"the target cannot be found: {error}"}, 502)
+        return JSONResponse({"call_id": call_id}, 201)
+
+    @app.get("/calls/{call_id}")
+    async def status(call_id: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        found = placed.status(call_id)
+        if found is None:
+            return JSONResponse({"detail": "no such call"}, 404)
+        return JSONResponse(found.model_dump())
+
+    @app.delete("/calls/{call_id}")
+    async def hang_up(call_id: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        return Response(status_code=204 if await placed.hang_up(call_id) else 404)

@@ -16,6 +16,7 @@ from bot.call import CallFlow, CallServices
 from bot.context.redis_store import RedisConversationStore, connect
 from bot.dialogue import FlowServices
 from bot.errors import SettingsError
+from bot.flow_choice import VARIABLE, FlowChoice
 from bot.flow_services import WorldServices
 from bot.flows.actions import CallTool, ToolAnswered
 from bot.flows.engine import FlowEngine
@@ -67,8 +68,10 @@ async def call_services(
     stack.callback(watching.cancel)
     llm = _language_model(settings, live.current(), stack)
 
+    choice = FlowChoice(flow_path(settings.flow.path), live)
+
     def new_flow(variables: Mapping[str, str]) -> tuple[CallFlow, FlowServices]:
-        flow = live.current()
+        flow = choice.of(variables)
         own = {**variables, "operator": settings.flow.operator}
         engine = FlowEngine(
             flow,
@@ -84,6 +87,7 @@ async def call_services(
         flow_id=live.current().id,
         flow_version=lambda: live.version,
         new_flow=new_flow,
+        check_flow=lambda name: choice.of({VARIABLE: name}),
         recogniser=OpenAiRecogniser(http, settings.recogniser),
         other_recogniser=pipecat_service(settings.recogniser),
         speech=speech,

@@ -8,6 +8,8 @@ TelephonyError
 │   ├── SipParseError    carries the status to answer with
 │   ├── SdpError         an offer or answer that we cannot take
 │   └── RtpParseError    a datagram that is not RTP or RTCP
+├── TransferFailedError  the far end would not or could not; the call goes on  (theirs; tell the caller)
+├── ForbiddenTargetError a destination that [sip] outbound_allowed does not name (our settings, do not retry)
 └── CapacityError        out of ports or calls                           (retry later)
 """
 
@@ -54,6 +56,18 @@ class SdpError(RemoteProtocolError):
 
 class RtpParseError(RemoteProtocolError):
     """A datagram that is neither RTP nor RTCP."""
+
+
+class TransferFailedError(TelephonyError):
+    """The caller could not be handed over, and is still here; `status` is the SIP status, 0 where there is none."""
+
+    def __init__(self, message: str, *, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ForbiddenTargetError(TelephonyError):
+    """A destination that the settings do not name."""
 
 
 class CapacityError(TelephonyError):

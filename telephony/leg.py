@@ -95,6 +95,7 @@ class LegEnded:
 
     cause: EndCause
     detail: str = ""
+    q850: int | None = field(default=None, compare=False)  # the network's own cause, where there is one
 
 
 LegEvent: TypeAlias = AudioReceived | DigitReceived | HoldChanged | MessageReceived | FramesDropped | LegEnded
@@ -158,6 +159,14 @@ class CallLeg(Protocol):
 
     async def send_digits(self, digits: str) -> None:
         """Send key presses (RFC 4733 where negotiated)."""
+        ...
+
+    async def transfer(self, target: str, *, consult: CallLeg | None = None) -> None:
+        """Hand the caller over to a SIP address; returns once that has answered, and `LegEnded(TRANSFERRED)` follows.
+
+        With `consult`, a call of ours to whoever is to take over, the caller goes on with its far end; `target` may
+        be empty then. Raises `TransferFailedError`, after which the call goes on, and `LegEndedError`.
+        """
         ...
 
     def tell(self, text: str) -> None:

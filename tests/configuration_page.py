@@ -6,6 +6,7 @@ import inspect
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 from pydantic import BaseModel, SecretStr
 
@@ -39,10 +40,22 @@ def _section(title: str, model: type[BaseModel], prefix: str = "") -> list[str]:
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             nested += _section(f"{title}.{name}", field.annotation, f"{prefix}{name}.")
             continue
+        if (table := _table_of(field.annotation)) is not None:
+            nested += _section(f"[{title}.{name}]", table, f"{prefix}{name}.")
+            continue
+        if field.is_required():
+            lines.append(f"| `{prefix}{name}` | must be set | {comments.get(name, '')} |")
+            continue
         default = field.get_default(call_default_factory=True)
         shown = default.get_secret_value() if isinstance(default, SecretStr) else default
         lines.append(f"| `{prefix}{name}` | `{json.dumps(shown, default=str)}` | {comments.get(name, '')} |")
     return [*lines, "", *nested]
+
+
+def _table_of(annotation: object) -> type[BaseModel] | None:
+    """Give the model of an array of tables; None for any other setting."""
+    inner = next(iter(get_args(annotation)), None)
+    return inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None
 
 
 def _comments(model: type[BaseModel]) -> dict[str, str]:

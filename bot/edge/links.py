@@ -75,6 +75,30 @@ class WorkerLinks:
         retry_after = response.headers.get("retry-after")
         return OfferAnswer(response.status_code, response.json(), int(retry_after) if retry_after else None)
 
+    async def dial(self, request: dict[str, Any]) -> OfferAnswer:
+        """Have the worker with the most places call somebody; the id that comes back names the worker too."""
+        name = self._pool.pick()
+        if name is None:
+            return OfferAnswer(503, {"detail": "all lines are busy"}, retry_after_s=5)
+        answer = await self._ask(name, "POST", "/calls", request)
+        if answer.status == 201:
+            return OfferAnswer(201, {"call_id": f"{name}.{answer.body['call_id']}"})
+        return answer
+
+    async def placed(self, name: str, method: str, call_id: str) -> OfferAnswer:
+        """Ask the worker of a placed call about it."""
+        if name not in self._clients or not call_id.isalnum():
+            return OfferAnswer(404, {"detail": "no such call"})
+        return await self._ask(name, method, f"/calls/{call_id}")
+
+    async def _ask(self, name: str, method: str, path: str, body: dict[str, Any] | None = None) -> OfferAnswer:
+        try:
+            response = await self._clients[name].request(method, path, json=body)
+        except httpx.HTTPError:
+            self._pool.lost(name)
+            return OfferAnswer(503, {"detail": "the line broke"}, retry_after_s=1)
+        return OfferAnswer(response.status_code, response.json() if response.content else {})
+
     async def drain(self) -> None:
         """Ask every worker to take no more calls."""
         for name, client in self._clients.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -29,4 +29,14 @@ def join_expositions(pages: Mapping[str, str]) -> bytes:
                 joined.samples.append(sample._replace(labels={**sample.labels, "worker": worker}))
     registry = CollectorRegistry()
     registry.register(_Joined(families.values()))  # type: ignore[arg-type]  # duck-typed collector
+    return generate_latest(registry)
+
+
+def trunk_exposition(up: Mapping[str, bool]) -> bytes:
+    """Write which trunks can take calls; nothing where there are none."""
+    registry = CollectorRegistry()
+    if up:
+        gauge = Gauge("zeng_trunk_up", "Whether calls can go out by a trunk", ["trunk"], registry=registry)
+        for name, is_up in up.items():
+            gauge.labels(name).set(is_up)
     return generate_latest(registry)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import sys
 import tempfile
@@ -17,9 +18,10 @@ import uvicorn
 
 from bot.edge.banner import banner
 from bot.edge.children import Children, ChildSpec, Inheritance
+from bot.edge.dialling import Dialling
 from bot.edge.fetching import fetch_missing
 from bot.edge.links import WorkerLinks
-from bot.edge.metrics import join_expositions
+from bot.edge.metrics import join_expositions, trunk_exposition
 from bot.edge.redis_server import free_port, redis_child
 from bot.edge.sip import EdgeSip
 from bot.edge.workers import WorkerPool
@@ -27,6 +29,8 @@ from bot.errors import ServiceStartError
 from bot.flows import demo_service
 from bot.settings import Settings
 from bot.web.app import Info, WebParts, web_app
+from bot.web.calls import CallsParts
+from telephony.sip.uri import bracketed
 
 _log = structlog.get_logger("zeng.edge")
 
@@ -43,6 +47,7 @@ class Service:
         self._names = tuple(f"worker-{n}" for n in range(settings.workers.count))
         self._pool = WorkerPool(self._names)
         self._draining = False
+        self._sip: EdgeSip | None = None
 
     async def run(self) -> None:
         """Serve until SIGINT or SIGTERM. Raises `ServiceStartError` when something does not come up."""
@@ -66,7 +71,10 @@ class Service:
         for index, name in enumerate(self._names):
             await self._children.start(self._worker(index, sockets[name], environment, links, sip))
         links.start()
-        await self._start_web(links, self._sip_uri(sip), stack)
+        if sip is not None:
+            sip.register()
+        self._sip = sip
+        await self._start_web(links, sip, stack)
         return links
 
     async def _start_parts(self, directory: Path) -> dict[str, str]:
@@ -126,20 +134,22 @@ class Service:
 
     def _sip_uri(self, edge: EdgeSip | None) -> str:
         sip = self._settings.sip
-        return "" if edge is None else f"sip:{sip.user}@{sip.domain or sip.host}:{edge.port}"
+        return "" if edge is None else f"sip:{sip.user}@{bracketed(sip.domain or sip.host)}:{edge.port}"
 
     def _pick(self) -> int | None:
         name = None if self._draining else self._pool.pick()
         return None if name is None else self._names.index(name)
 
-    async def _start_web(self, links: WorkerLinks, sip_uri: str, stack: contextlib.AsyncExitStack) -> None:
+    async def _start_web(self, links: WorkerLinks, sip: EdgeSip | None, stack: contextlib.AsyncExitStack) -> None:
         web = self._settings.web
-        info = self._info(sip_uri)
+        info = self._info(self._sip_uri(sip))
+        trunks = {} if sip is None else sip.trunks_up
 
         async def metrics() -> bytes:
-            return join_expositions(await links.metrics())
+            return join_expositions(await links.metrics()) + trunk_exposition(trunks)
 
-        app = web_app(WebParts(info, links.offer, self._not_ready, metrics, lambda: links.flow_refused))
+        calls = self._calls_parts(links, sip)
+        app = web_app(WebParts(info, links.offer, self._not_ready, metrics, lambda: links.flow_refused, calls))
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none", lifespan="off"))
         try:
             listener = uvicorn.Config(app, host=web.host, port=web.port, log_config=None).bind_socket()
@@ -152,7 +162,15 @@ class Service:
             await serving
 
         stack.push_async_callback(close)
-        print(banner(info, f"http://{web.host}:{listener.getsockname()[1]}"), flush=True)  # noqa: T201  # for the person
+        print(banner(info, f"http://{bracketed(web.host)}:{listener.getsockname()[1]}"), flush=True)  # noqa: T201  # for the person
+
+    def _calls_parts(self, links: WorkerLinks, sip: EdgeSip | None) -> CallsParts | None:
+        if sip is None:
+            return None
+        dialling, name = Dialling(sip, links), self._settings.web.api_token_env
+        if name and not os.environ.get(name):
+            raise ServiceStartError(f"[web] api_token_env names {name}, which is not in the environment")
+        return CallsParts(dialling.dial, dialling.status, dialling.hang_up, os.environ.get(name, "") if name else "")
 
     def _info(self, sip_uri: str) -> Info:
         settings = self._settings
@@ -179,6 +197,8 @@ class Service:
     async def _drain(self, links: WorkerLinks) -> None:
         """Take no new calls and wait for those under way, at most `[workers] drain_s` or until a second Ctrl-C."""
         self._draining = True
+        if self._sip is not None:
+            await self._sip.leave()
         await links.drain()
         if not self._pool.active:
             return

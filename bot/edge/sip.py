@@ -3,37 +3,76 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from bot.edge.children import Inheritance
 from bot.errors import ServiceStartError
+from telephony.errors import TelephonyError
 from telephony.settings import SipSettings
 from telephony.sip.dispatch import SipDispatcher
+from telephony.sip.endpoint import new_token, user_agent_config
 from telephony.sip.sockets import SipSockets
+from telephony.sip.tls import tls_contexts
+from telephony.sip.trunk_endpoint import TrunkEndpoint
+from telephony.sip.trunk_events import TrunkRoute
 
 
 class EdgeSip:
     """Sockets, dispatcher, and a socket pair for every start of a worker."""
 
-    def __init__(self, sockets: SipSockets, dispatcher: SipDispatcher, port: int) -> None:
+    def __init__(self, sockets: SipSockets, dispatcher: SipDispatcher, trunks: TrunkEndpoint) -> None:
         self._sockets = sockets
         self._dispatcher = dispatcher
-        self.port = port
+        self._trunks = trunks
+        self.port = sockets.address[1]
 
     @classmethod
     async def open(
         cls, settings: SipSettings, *, pick: Callable[[], int | None], on_worker_lost: Callable[[int], None]
     ) -> EdgeSip:
         """Listen. Raises `ServiceStartError` when the address is in use."""
-        sockets = SipSockets()
         try:
-            _, port = await sockets.open(settings.host, settings.port, tcp=settings.tcp)
+            sockets = SipSockets(tls=tls_contexts(settings.tls))
+            await sockets.open(settings.host, settings.port, tcp=settings.tcp, tls_port=settings.tls.port)
+        except TelephonyError as error:
+            raise ServiceStartError(str(error)) from error
         except OSError as error:
             raise ServiceStartError(
-                f"cannot listen for SIP on {settings.host}:{settings.port} ({error.strerror}); set [sip] port"
+                f"cannot listen for SIP on {settings.host}:{settings.port} ({error.strerror}); set [sip] port, "
+                "or [sip.tls] port"
             ) from error
         dispatcher = SipDispatcher(sockets, pick_worker=pick, on_worker_lost=on_worker_lost)
-        return cls(sockets, dispatcher, port)
+        try:
+            agent = user_agent_config(settings, port=sockets.address[1], tls_port=sockets.tls_port)
+            trunks = TrunkEndpoint(
+                settings,
+                agent.identity,
+                transmit=sockets.transmit,
+                new_token=new_token,
+                family=agent.address_type,
+            )
+        except TelephonyError as error:
+            await dispatcher.close()
+            raise ServiceStartError(str(error)) from error
+        dispatcher.attach_trunks(trunks)
+        return cls(sockets, dispatcher, trunks)
+
+    def register(self) -> None:
+        """Begin to register with the trunks: calls may come in from now on."""
+        self._trunks.start()
+
+    def route(self, trunk: str) -> TrunkRoute | None:
+        """How calls go out by a trunk; None while it is down. Raises `KeyError` for one that is not known."""
+        return self._trunks.route(trunk)
+
+    async def leave(self) -> None:
+        """Take our bindings back: the trunks send no more calls here."""
+        await self._trunks.close()
+
+    @property
+    def trunks_up(self) -> Mapping[str, bool]:
+        """Which trunks can take calls, by their names."""
+        return self._trunks.up
 
     def inheritance(self, index: int) -> Inheritance:
         """Make a socket pair for a worker that is about to start; its older one, if any, is dropped."""
@@ -41,9 +80,11 @@ class EdgeSip:
         self._dispatcher.remove_worker(index)
         self._dispatcher.add_worker(index, ours)
         fd = theirs.fileno()
-        return Inheritance(("--sip-fd", str(fd), "--sip-port", str(self.port)), (fd,), theirs.close)
+        ports = ("--sip-port", str(self.port), "--sip-tls-port", str(self._sockets.tls_port))
+        return Inheritance(("--sip-fd", str(fd), *ports), (fd,), theirs.close)
 
     async def close(self) -> None:
         """Close all sockets."""
+        await self._trunks.close()
         await self._dispatcher.close()
         await self._sockets.close()

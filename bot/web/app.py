@@ -12,6 +12,8 @@ from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, Field
 
+from bot.web.calls import CallsParts, calls_router
+
 _STATIC = Path(__file__).parent / "static"
 _MAX_SDP_BYTES = 64_000
 
@@ -54,6 +56,7 @@ class WebParts:
     ready: Callable[[], str | None]  # None: ready; else what is missing
     metrics: Callable[[], Awaitable[bytes]]
     flow_refused: Callable[[], str | None] = lambda: None  # why the flow file as it is now is not served
+    calls: CallsParts | None = None  # None: no SIP
 
 
 def web_app(parts: WebParts) -> FastAPI:
@@ -65,6 +68,9 @@ def web_app(parts: WebParts) -> FastAPI:
         answer = await parts.offer(body.sdp)
         headers = {"Retry-After": str(answer.retry_after_s)} if answer.retry_after_s is not None else {}
         return JSONResponse(answer.body, status_code=answer.status, headers=headers)
+
+    if parts.calls is not None:
+        app.include_router(calls_router(parts.calls))
 
     @app.get("/api/info")
     async def info() -> Info:  # pyright: ignore[reportUnusedFunction]

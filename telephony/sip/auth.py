@@ -1,4 +1,4 @@
-"""Digest authentication (RFC 3261 section 22, RFC 7616, RFC 8760), MD5 and SHA-256, qop=auth; both sides."""
+"""Digest authentication (RFC 3261 section 22, RFC 7616, RFC 8760), MD5 and SHA-256, auth and auth-int; both sides."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from telephony.sip.grammar import quote, split_list, unquote
 from telephony.sip.message import Request, Response
 
 Algorithm: TypeAlias = Literal["SHA-256", "MD5"]
+Quality: TypeAlias = Literal["auth", "auth-int"]
+"""Quality of protection: of the request line, or of the body too."""
 
 NONCE_LIFE_S = 300.0
 MAX_NONCES = 10_000
@@ -36,6 +38,15 @@ class Credentials:
 
     username: str
     password: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What of a request the digest covers; the body by auth-int only."""
+
+    method: str
+    uri: str
+    body: bytes = b""
 
 
 class Verdict(Enum):
@@ -60,15 +71,16 @@ def parse_digest(value: str) -> dict[str, str]:
     return fields
 
 
-def _digest(algorithm: Algorithm, method: str, fields: Mapping[str, str], credentials: Credentials) -> str:
-    """RFC 7616 section 3.4.1; without qop, as RFC 2069 had it."""
+def _digest(algorithm: Algorithm, asked: Asked, fields: Mapping[str, str], credentials: Credentials) -> str:
+    """RFC 7616 sections 3.4.1 to 3.4.3; without qop, as RFC 2069 had it."""
     hashed = _HASHES[algorithm]
 
     def h(*parts: str) -> str:
         return hashed(":".join(parts).encode("utf-8", "surrogateescape"))
 
     secret = h(credentials.username, fields["realm"], credentials.password)
-    request = h(method, fields["uri"])
+    integrity = (hashed(asked.body),) if fields.get("qop") == "auth-int" else ()
+    request = h(asked.method, asked.uri, *integrity)
     if "qop" not in fields:
         return h(secret, fields["nonce"], request)
     return h(secret, fields["nonce"], fields["nc"], fields["cnonce"], fields["qop"], request)
@@ -93,9 +105,12 @@ class DigestServer:
         passwords: Mapping[str, str],
         secret: bytes,
         algorithms: Sequence[Algorithm] = ALGORITHMS,
+        qualities: Sequence[Quality] = ("auth",),
     ) -> None:
+        """`qualities` of ("auth-int",) lets nobody change a body on its way; few phones can do that."""
         self._realm = realm
         self._algorithms = algorithms
+        self._qualities = qualities
         self._passwords = passwords
         self._secret = secret
         self._issued = 0
@@ -107,8 +122,9 @@ class DigestServer:
         stamp = f"{int(now * 1000):x}.{self._issued:x}"
         nonce = f"{stamp}.{self._seal(stamp)}"
         flag = ", stale=true" if stale else ""
+        qop = ",".join(self._qualities)
         return tuple(
-            f'Digest realm={quote(self._realm)}, nonce="{nonce}", algorithm={algorithm}, qop="auth"{flag}'
+            f'Digest realm={quote(self._realm)}, nonce="{nonce}", algorithm={algorithm}, qop="{qop}"{flag}'
             for algorithm in self._algorithms
         )
 
@@ -123,23 +139,24 @@ class DigestServer:
             except SipParseError:
                 continue
             if fields.get("realm") == self._realm:
-                return self._judge(request.method, fields, now=now)
+                return self._judge(request, fields, now=now)
         return Verdict.MISSING
 
-    def _judge(self, method: str, fields: Mapping[str, str], *, now: float) -> Verdict:
+    def _judge(self, request: Request, fields: Mapping[str, str], *, now: float) -> Verdict:
         algorithm = _algorithm_of(fields)
         needed = {"username", "nonce", "uri", "response"} | ({"nc", "cnonce"} if "qop" in fields else set())
         if (
             algorithm is None
             or algorithm not in self._algorithms
             or not needed <= fields.keys()
-            or fields.get("qop", "auth") != "auth"
+            or fields.get("qop", "auth") not in self._qualities
         ):
             return Verdict.MISSING
         username = fields["username"]
         # An unknown user costs as much time as a known one with a wrong password.
         password = self._passwords.get(username, "")
-        expected = _digest(algorithm, method, fields, Credentials(username, password))
+        asked = Asked(request.method, fields["uri"], request.body)
+        expected = _digest(algorithm, asked, fields, Credentials(username, password))
         right = hmac.compare_digest(expected.encode(), fields["response"].lower().encode("utf-8", "surrogateescape"))
         if not right or username not in self._passwords:
             return Verdict.MISSING
@@ -170,13 +187,12 @@ def authorization(
         else ("Proxy-Authenticate", "Proxy-Authorization")
     )
     challenges = response.headers.all(asks)
-    value = answer_challenge(challenges, credentials, method=request.method, uri=str(request.uri), cnonce=cnonce)
+    asked = Asked(request.method, str(request.uri), request.body)
+    value = answer_challenge(challenges, credentials, asked, cnonce=cnonce)
     return None if value is None else (answers, value)
 
 
-def answer_challenge(
-    challenges: Sequence[str], credentials: Credentials, *, method: str, uri: str, cnonce: str
-) -> str | None:
+def answer_challenge(challenges: Sequence[str], credentials: Credentials, asked: Asked, *, cnonce: str) -> str | None:
     """Answer the best challenge that we can; None when there is none. A nonce is used once."""
     readable: list[dict[str, str]] = []
     for value in challenges:
@@ -187,7 +203,7 @@ def answer_challenge(
     for algorithm in ALGORITHMS:
         for challenge in readable:
             if _algorithm_of(challenge) == algorithm and {"realm", "nonce"} <= challenge.keys():
-                return _answer(challenge, algorithm, credentials, method=method, uri=uri, cnonce=cnonce)
+                return _answer(challenge, algorithm, credentials, asked, cnonce=cnonce)
     return None
 
 
@@ -195,16 +211,17 @@ def _answer(
     challenge: Mapping[str, str],
     algorithm: Algorithm,
     credentials: Credentials,
+    asked: Asked,
     *,
-    method: str,
-    uri: str,
     cnonce: str,
 ) -> str:
-    fields = {"realm": challenge["realm"], "nonce": challenge["nonce"], "uri": uri}
+    fields = {"realm": challenge["realm"], "nonce": challenge["nonce"], "uri": asked.uri}
     offered = {option.strip().lower() for option in challenge.get("qop", "").split(",")}
-    if "auth" in offered:
-        fields |= {"qop": "auth", "nc": "00000001", "cnonce": cnonce}
-    response = _digest(algorithm, method, fields, credentials)
+    # What is passed on by proxies may have its body changed, so auth-int is chosen where nothing else is offered.
+    chosen = next((qop for qop in ("auth", "auth-int") if qop in offered), None)
+    if chosen is not None:
+        fields |= {"qop": chosen, "nc": "00000001", "cnonce": cnonce}
+    response = _digest(algorithm, asked, fields, credentials)
     quoted = {"username": credentials.username, **{name: fields[name] for name in ("realm", "nonce", "uri")}}
     quoted["response"] = response
     if "cnonce" in fields:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from telephony.sip.address import NameAddr
+from telephony.sip.call_limits import DEFAULT_LIMITS, CallLimits
 from telephony.sip.events import CallEvent, CallOffered
 from telephony.sip.flow import Flow
 from telephony.sip.identity import Identity
@@ -15,6 +16,7 @@ from telephony.sip.message import Request
 from telephony.sip.responses import response_to
 from telephony.sip.timers import Timings
 from telephony.sip.transactions import ClientKey, ServerKey, TransactionLayer
+from telephony.sip.uri import bracketed
 from telephony.sip.via import BRANCH_COOKIE, Via
 
 Extra: TypeAlias = tuple[tuple[str, str], ...]
@@ -30,6 +32,8 @@ class CallContext:
     transactions: TransactionLayer
     new_token: Callable[[], str]  # 32 hex digits that nobody can guess
     emit: Callable[[CallOffered | CallEvent], None]
+    limits: CallLimits = DEFAULT_LIMITS
+    secure: bool = False  # the call was asked for by a sips: URI
 
     def fraction(self) -> float:
         """Pick a number from 0 to 1 that is different each time, for back-off."""
@@ -52,13 +56,14 @@ class CallContext:
 
     def dialog_headers(self, flow: Flow) -> Extra:
         """Give the headers of requests and responses that begin or refresh a dialog (section 12.1.1)."""
-        supported = (("Supported", ", ".join(sorted(SUPPORTED))),) if SUPPORTED else ()
-        return (self.identity.contact(flow), ALLOW, *supported)
+        supported = ("Supported", ", ".join(sorted(SUPPORTED)))
+        return (self.identity.contact(flow, secure=self.secure), ALLOW, supported)
 
     def describe(self, body: bytes) -> Extra:
         """Give the headers that come with SDP."""
         return (("Content-Type", "application/sdp"),) if body else ()
 
-    def from_address(self, user: str, tag: str) -> NameAddr:
-        """Write ourselves as a caller."""
-        return NameAddr(replace(self.identity.uri(), userinfo=user or self.identity.user)).with_tag(tag)
+    def from_address(self, user: str, tag: str, *, domain: str = "") -> NameAddr:
+        """Write ourselves as a caller; a trunk knows us by its own domain."""
+        ours = replace(self.identity.uri(), userinfo=user or self.identity.user)
+        return NameAddr(replace(ours, host=bracketed(domain), port=None) if domain else ours).with_tag(tag)

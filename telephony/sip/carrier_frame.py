@@ -1,7 +1,8 @@
 """What passes between the edge and a worker, one datagram each: SIP messages with their flow, and notes on calls.
 
-A frame is a kind (1 byte), then for a message or flow: transport (1 byte, 0 UDP, 1 TCP), port (2), connection (8),
-length of the host (1), the host, and the message; for a note on a call: the Call-ID. Numbers are big-endian.
+A frame is a kind (1 byte), then for a message or flow: transport (1 byte: 0 UDP, 1 TCP, 2 TLS), port (2), connection
+(8), lengths of the host and of the server name (1 each), both of them, and the message; for a note on a call: the
+Call-ID. Numbers are big-endian.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from telephony.errors import LocalProtocolError
-from telephony.sip.flow import Flow
+from telephony.sip.flow import Flow, Transport
 
-_FLOW = struct.Struct("!BHQB")
+_FLOW = struct.Struct("!BHQBB")
+_TRANSPORTS: tuple[Transport, ...] = ("udp", "tcp", "tls")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +64,9 @@ def pack(frame: CarrierFrame) -> bytes:
 
 
 def _pack_flow(flow: Flow) -> bytes:
-    host = flow.host.encode()
-    return _FLOW.pack(flow.reliable, flow.port, flow.connection, len(host)) + host
+    host, name = flow.host.encode(), flow.server_name.encode()
+    transport = _TRANSPORTS.index(flow.transport)
+    return _FLOW.pack(transport, flow.port, flow.connection, len(host), len(name)) + host + name
 
 
 def unpack(datagram: bytes) -> CarrierFrame:
@@ -75,9 +78,15 @@ def unpack(datagram: bytes) -> CarrierFrame:
         case b"R":
             return ReleaseFrame(content.decode("utf-8", "surrogateescape"))
         case b"M" | b"L" if len(content) >= _FLOW.size:
-            reliable, port, connection, length = _FLOW.unpack_from(content)
-            host = content[_FLOW.size : _FLOW.size + length].decode("utf-8", "replace")
-            flow = Flow("tcp" if reliable else "udp", host, port, connection)
-            return MessageFrame(content[_FLOW.size + length :], flow) if kind == b"M" else FlowLostFrame(flow)
+            flow, data = _unpack_flow(content)
+            return MessageFrame(data, flow) if kind == b"M" else FlowLostFrame(flow)
         case _:
             raise LocalProtocolError("a datagram that is no carrier frame")
+
+
+def _unpack_flow(content: bytes) -> tuple[Flow, bytes]:
+    transport, port, connection, host_bytes, name_bytes = _FLOW.unpack_from(content)
+    host_end = _FLOW.size + host_bytes
+    name_end = host_end + name_bytes
+    host, name = content[_FLOW.size : host_end].decode(), content[host_end:name_end].decode()
+    return Flow(_TRANSPORTS[transport], host, port, connection, name), content[name_end:]

@@ -7,13 +7,11 @@ from dataclasses import dataclass, replace
 
 from telephony.errors import SipParseError
 from telephony.sip.address import NameAddr
-from telephony.sip.flow import Flow
+from telephony.sip.flow import DEFAULT_PORT, Flow
 from telephony.sip.headers import Headers
 from telephony.sip.message import Message, Request, Response, addresses
-from telephony.sip.uri import SipUri, Uri, unbracketed
+from telephony.sip.uri import SipUri, Uri, transport_of, unbracketed
 from telephony.sip.via import Via
-
-_DEFAULT_PORT = 5060
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +75,13 @@ class Dialog:
         dialog._local_cseq = invite.cseq.number
         return dialog
 
+    def confirm(self, response: Response, *, flow: Flow) -> None:
+        """Take the 2xx that makes an early dialog a confirmed one: its route set counts (section 13.2.2.4)."""
+        self._routes = tuple(reversed(addresses(response, "Record-Route")))
+        self._remote = response.to
+        self.refresh_target(contact_of(response))
+        self.heard_on(flow)
+
     @property
     def target(self) -> SipUri:
         """Where the peer says that it is."""
@@ -117,8 +122,10 @@ class Dialog:
             host = str(ipaddress.ip_address(unbracketed(hop.host)))
         except ValueError:
             return self._flow
-        transport = "tcp" if (hop.parameter("transport") or self._flow.transport).lower() == "tcp" else "udp"
-        return Flow(transport, host, hop.port or _DEFAULT_PORT)
+        transport = transport_of(hop, self._flow.transport)
+        # A certificate was checked against the name that was dialled, not against the address it led to.
+        name = self._flow.server_name if transport == self._flow.transport else ""
+        return Flow(transport, host, hop.port or DEFAULT_PORT[transport], server_name=name)
 
     def request(self, method: str, *, via: Via, extra: tuple[tuple[str, str], ...] = (), body: bytes = b"") -> Request:
         """Build the next request of ours."""
@@ -174,5 +181,8 @@ def _needed_contact(message: Message) -> SipUri:
 
 def _is_translated(via: Via, flow: Flow) -> bool:
     """Whether the sender does not know its own address: what it wrote in Via is not where it sent from."""
-    moved = unbracketed(via.host) != flow.host
-    return moved or (via.wants_rport and (via.port or _DEFAULT_PORT) != flow.port)
+    try:
+        moved = ipaddress.ip_address(unbracketed(via.host)) != ipaddress.ip_address(flow.host)
+    except ValueError:
+        moved = True
+    return moved or (via.wants_rport and (via.port or DEFAULT_PORT[flow.transport]) != flow.port)

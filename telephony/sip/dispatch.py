@@ -20,11 +20,12 @@ from telephony.sip.carrier_frame import (
 )
 from telephony.sip.datagram_channel import DatagramChannel
 from telephony.sip.flow import Flow
-from telephony.sip.message import Request, build_message, parse_message
+from telephony.sip.message import Request, Response, build_message, parse_message
 from telephony.sip.rate_limit import RateLimit
 from telephony.sip.responses import refuse_malformed, stateless_response
 from telephony.sip.sockets import SipSockets
 from telephony.sip.transactions import response_flow
+from telephony.sip.trunk_endpoint import TrunkEndpoint
 
 _logger = logging.getLogger(__name__)
 
@@ -49,9 +50,14 @@ class SipDispatcher:
         self._loop = asyncio.get_running_loop()
         self._workers: dict[int, DatagramChannel] = {}
         self._refusal_log = RateLimit(period_s=1.0)
+        self._trunks: TrunkEndpoint | None = None
         self.refused_messages = 0
         self.refused_calls = 0
         sockets.attach(self)
+
+    def attach_trunks(self, trunks: TrunkEndpoint) -> None:
+        """Say who takes the answers to what the edge itself sends: registrations and probes."""
+        self._trunks = trunks
 
     def add_worker(self, worker: int, sock: socket.socket) -> None:
         """Take our end of a worker's Unix socket pair (SOCK_SEQPACKET, or SOCK_DGRAM); it is ours to close."""
@@ -77,7 +83,9 @@ class SipDispatcher:
     def receive(self, data: bytes, flow: Flow) -> None:
         """Take one message from the public sockets."""
         if not data.strip(b"\r\n\x00 "):
-            return  # a keep-alive
+            if self._trunks is not None:
+                self._trunks.receive(data, flow)  # a keep-alive, or a trunk's answer to ours
+            return
         try:
             message = parse_message(data)
         except SipParseError as error:
@@ -85,6 +93,9 @@ class SipDispatcher:
             answer = refuse_malformed(data, error)
             if answer is not None:
                 self._sockets.transmit(answer, flow)
+            return
+        if self._trunks is not None and isinstance(message, Response) and self._trunks.owns(message.call_id):
+            self._trunks.receive(data, flow)
             return
         match route(message, self._table, self._pick_worker, now=self._loop.time()):
             case Forward(worker) if worker in self._workers:
@@ -111,6 +122,8 @@ class SipDispatcher:
         """Tell every worker: which of them has calls on that connection is theirs to know."""
         for channel in self._workers.values():
             channel.send(pack(FlowLostFrame(flow)))
+        if self._trunks is not None:
+            self._trunks.flow_lost(flow)
 
     # From the workers
 

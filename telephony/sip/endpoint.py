@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
+import contextlib
 import logging
 import secrets
-import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TypeAlias
 
-from telephony.errors import LocalProtocolError, SipParseError
+from telephony.errors import ForbiddenTargetError, LocalProtocolError, SipParseError
 from telephony.leg import CallInfo, CallLeg, EndCause
 from telephony.local_address import reachable_address
 from telephony.media import MediaFactory
@@ -18,12 +17,14 @@ from telephony.settings import SipSettings
 from telephony.sip.admission import Admission, admit_all
 from telephony.sip.auth import Credentials
 from telephony.sip.call_info import call_info, party
+from telephony.sip.call_limits import CallLimits
 from telephony.sip.carrier import Carrier
 from telephony.sip.events import (
     CallEnded,
     CallEvent,
     CallForgotten,
     CallOffered,
+    CallRedirected,
     MessageRefused,
     UserAgentOutput,
 )
@@ -32,17 +33,24 @@ from telephony.sip.identity import Identity
 from telephony.sip.leg import SipLeg
 from telephony.sip.offer_answer import Direction, LocalAudio
 from telephony.sip.outbound_call import Destination
+from telephony.sip.outbound_policy import OutboundPolicy
 from telephony.sip.rate_limit import RateLimit
+from telephony.sip.resolution import addresses_of
 from telephony.sip.sockets import SipSockets
-from telephony.sip.uri import SipUri, parse_uri, unbracketed
+from telephony.sip.tls import tls_contexts
+from telephony.sip.trunk_events import TrunkRoute
+from telephony.sip.uri import SipUri, parse_uri
 from telephony.sip.user_agent import UserAgent, UserAgentConfig
+from telephony.source_list import SourceList
 
 OnCall: TypeAlias = Callable[[CallLeg], None]
 """Told of each call that comes in, not yet answered; must not block. If it raises, the call is refused."""
 
-_DEFAULT_PORT = 5060
 _CLOSING_RETRY_AFTER_S = 5
 _SHUTDOWN = "Q.850;cause=41"  # temporary failure
+
+NOBODY = OutboundPolicy()
+NO_PEER = SourceList(())
 
 _logger = logging.getLogger(__name__)
 
@@ -52,8 +60,8 @@ def new_token() -> str:
     return secrets.token_hex(16)
 
 
-def user_agent_config(settings: SipSettings, *, port: int) -> UserAgentConfig:
-    """Turn the `[sip]` section and the port that was bound into the user agent's configuration.
+def user_agent_config(settings: SipSettings, *, port: int, tls_port: int = 0) -> UserAgentConfig:
+    """Turn the `[sip]` section and the ports that were bound into the user agent's configuration.
 
     A host that is all addresses, without a domain, is named by the address that the default route leaves from;
     raises `LocalProtocolError` when there is none.
@@ -65,17 +73,31 @@ def user_agent_config(settings: SipSettings, *, port: int) -> UserAgentConfig:
             f"[sip] host is {settings.host} and there is no default route: set [sip] domain to what callers can reach"
         ) from error
     return UserAgentConfig(
-        Identity(host, port, settings.user),
+        Identity(host, port, settings.user, tls_port=tls_port),
         address_type="IP6" if ":" in settings.host else "IP4",
         realm=host,
         passwords=settings.digest_users,
+        limits=CallLimits(settings.session_expires_s, settings.session_min_s, settings.transfer_timeout_s),
+        digest_qualities=("auth-int",) if settings.digest_integrity else ("auth",),
     )
 
 
 class SipEndpoint:
     """Drives a user agent: mutate, drain, sleep until its timer. All methods are called from one loop."""
 
-    def __init__(self, user_agent: UserAgent, *, carrier: Carrier, media: MediaFactory, on_call: OnCall) -> None:
+    def __init__(
+        self,
+        user_agent: UserAgent,
+        *,
+        carrier: Carrier,
+        media: MediaFactory,
+        on_call: OnCall,
+        outbound: OutboundPolicy = NOBODY,
+        trusted: SourceList = NO_PEER,
+    ) -> None:
+        """`outbound`: whom we may call; `trusted`: whose word on who calls is believed."""
+        self._trusted = trusted
+        self._outbound = outbound
         self._user_agent = user_agent
         self._carrier = carrier
         self._media = media
@@ -134,6 +156,23 @@ class SipEndpoint:
         self._user_agent.reoffer(handle, direction, now=self.now())
         self._drain()
 
+    def transfer(self, handle: str, target: str, *, consult: str | None = None) -> None:
+        """Ask the far end to call `target` (empty: where the far end of the call `consult` is).
+
+        Raises `SipParseError` for a malformed target and `ForbiddenTargetError` for one that may not be called.
+        """
+        uri = self._destination(target) if target or consult is None else None
+        self._user_agent.transfer(handle, uri, consult=consult, now=self.now())
+        self._drain()
+
+    def _destination(self, target: str) -> SipUri:
+        uri = parse_uri(target)
+        if not isinstance(uri, SipUri):
+            raise SipParseError("only sip: and sips: URIs can be called")
+        if not self._outbound.allows(uri):
+            raise ForbiddenTargetError("[sip] outbound_allowed does not name this destination")
+        return uri
+
     def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Run a task that `close()` waits for."""
         task = self._loop.create_task(work)
@@ -143,18 +182,28 @@ class SipEndpoint:
 
     # Placing calls
 
-    async def place_call(self, target: str, *, caller: str = "", credentials: Credentials | None = None) -> SipLeg:
-        """Send an INVITE to a sip: URI. `answer()` of the leg waits for the far end; `hang_up()` gives up.
+    async def place_call(
+        self,
+        target: str,
+        *,
+        caller: str = "",
+        credentials: Credentials | None = None,
+        by: TrunkRoute | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> SipLeg:
+        """Send an INVITE to a sip: or sips: URI. `answer()` of the leg waits for the far end; `hang_up()` gives up.
 
-        Raises `SipParseError` for a malformed target, `OSError` when its host cannot be resolved and
-        `CapacityError` when no RTP port is free.
+        `by` is the trunk that the call goes out by; without it the target's own host is asked. Raises `SipParseError`
+        for a malformed target, `ForbiddenTargetError` for one that may not be called, `OSError` when its host cannot
+        be resolved and `CapacityError` when no RTP port is free.
         """
-        uri = parse_uri(target)
-        if not isinstance(uri, SipUri) or uri.scheme != "sip":
-            raise SipParseError("only sip: URIs can be called")
-        flow = await self._resolve(uri)
+        uri = self._destination(target)
+        flow = by.flow if by is not None else (await addresses_of(uri, family=self._user_agent.family))[0]
         media = await self._media.open()
-        destination = Destination(uri, flow, caller, credentials)
+        routes = () if by is None else tuple(("Route", route) for route in by.service_route)
+        domain = "" if by is None else by.domain
+        caller = caller or ("" if by is None else by.user)
+        destination = Destination(uri, flow, caller, credentials, routes, domain)
         try:
             handle = self._user_agent.place_call(
                 destination, LocalAudio(media.local_host, media.local_port), now=self.now()
@@ -163,22 +212,20 @@ class SipEndpoint:
             await media.close()
             raise
         sip_call_id = self._user_agent.sip_call_id(handle)
-        info = CallInfo(handle, "sip", caller, party(uri), {"sip_call_id": sip_call_id})
+        info = CallInfo(handle, "sip", caller, party(uri), {**(variables or {}), "sip_call_id": sip_call_id})
         leg = self._legs[handle] = SipLeg(info, self, self._media, media=media)
         self._carrier.keep(sip_call_id)
         self._drain()
         return leg
 
-    async def _resolve(self, uri: SipUri) -> Flow:
-        """Find the address of a host; SRV and NAPTR records are not looked up."""
-        port = uri.port or _DEFAULT_PORT
-        transport = "tcp" if (uri.parameter("transport") or "").lower() == "tcp" else "udp"
-        try:
-            host = str(ipaddress.ip_address(unbracketed(uri.host)))
-        except ValueError:
-            found = await self._loop.getaddrinfo(uri.host, port, type=socket.SOCK_DGRAM)
-            host = str(found[0][4][0])
-        return Flow(transport, host, port)
+    async def _redirect(self, handle: str, target: SipUri) -> None:
+        """Follow a redirect to whom we may call."""
+        flow: Flow | None = None
+        if self._outbound.allows(target):
+            with contextlib.suppress(OSError):
+                flow = (await addresses_of(target, family=self._user_agent.family))[0]
+        self._user_agent.follow(handle, flow, now=self.now())
+        self._drain()
 
     # Driving
 
@@ -191,9 +238,12 @@ class SipEndpoint:
         match output:
             case Transmit(data, flow):
                 self._carrier.transmit(data, flow)
-            case CallOffered(handle, invite):
+            case CallOffered(handle, invite, flow):
                 self._carrier.keep(invite.call_id)
-                self._offer(SipLeg(call_info(handle, invite), self, self._media))
+                info = call_info(handle, invite, trusted=self._trusted.allows(flow.host))
+                self._offer(SipLeg(info, self, self._media))
+            case CallRedirected(handle, target):
+                self.spawn(self._redirect(handle, target))
             case MessageRefused(flow, reason):
                 self._note_refusal(flow, reason)
             case CallForgotten(_, sip_call_id):
@@ -281,9 +331,17 @@ async def serve_sip(
     """
     if not settings.enabled:
         raise LocalProtocolError("SIP is switched off: set [sip] enabled = true")
-    sockets = SipSockets()
-    _, port = await sockets.open(settings.host, settings.port, tcp=settings.tcp)
-    agent = UserAgent(adjust(user_agent_config(settings, port=port)), new_token=new_token, admit=admit)
-    endpoint = SipEndpoint(agent, carrier=sockets, media=media, on_call=on_call)
+    sockets = SipSockets(tls=tls_contexts(settings.tls))
+    _, port = await sockets.open(settings.host, settings.port, tcp=settings.tcp, tls_port=settings.tls.port)
+    config = adjust(user_agent_config(settings, port=port, tls_port=sockets.tls_port))
+    agent = UserAgent(config, new_token=new_token, admit=admit)
+    endpoint = SipEndpoint(
+        agent,
+        carrier=sockets,
+        media=media,
+        on_call=on_call,
+        outbound=OutboundPolicy(settings.outbound_allowed),
+        trusted=SourceList(settings.trusted_peers),
+    )
     sockets.attach(endpoint)
     return endpoint, sockets

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from telephony.leg import DigitReceived, EndCause
 from telephony.media import MediaParameters
 from telephony.sip.flow import Flow, Transmit
 from telephony.sip.message import Request
+from telephony.sip.transfer import Outcome
+from telephony.sip.uri import SipUri
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,7 @@ class CallOffered:
 
     handle: str  # our own name for the call, 32 hex digits
     invite: Request
+    flow: Flow  # where it came from
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +31,28 @@ class CallRinging:
 
 
 @dataclass(frozen=True, slots=True)
+class CallRedirected:
+    """The far end of a call that we placed is elsewhere: `follow` it, or say that it is not to be followed."""
+
+    handle: str
+    target: SipUri
+
+
+@dataclass(frozen=True, slots=True)
 class MediaAgreed:
     """An offer/answer exchange is complete: the first one starts media, later ones change it."""
 
     handle: str
     parameters: MediaParameters
+    early: bool = False  # before the answer: a tone, an announcement (RFC 3960)
+
+
+@dataclass(frozen=True, slots=True)
+class TransferEnded:
+    """A transfer that we asked for came to its end; where it succeeded `CallEnded` follows."""
+
+    handle: str
+    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +70,7 @@ class CallEnded:
     handle: str
     cause: EndCause
     detail: str = ""
+    q850: int | None = field(default=None, compare=False)  # what the far end gave, or its status stands for
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,5 +89,7 @@ class MessageRefused:
     reason: str
 
 
-CallEvent: TypeAlias = CallRinging | MediaAgreed | DigitPressed | CallEnded | CallForgotten
+CallEvent: TypeAlias = (
+    CallRinging | CallRedirected | MediaAgreed | DigitPressed | TransferEnded | CallEnded | CallForgotten
+)
 UserAgentOutput: TypeAlias = Transmit | CallOffered | CallEvent | MessageRefused

@@ -7,6 +7,7 @@ from enum import Enum, auto
 
 from telephony.errors import LocalProtocolError, SdpError
 from telephony.leg import EndCause
+from telephony.sip.accepted_invite import Due
 from telephony.sip.body import session_description
 from telephony.sip.call_context import CallContext, Extra
 from telephony.sip.dialog import Dialog, DialogId
@@ -16,8 +17,10 @@ from telephony.sip.inspection import warning
 from telephony.sip.message import Request, header_number
 from telephony.sip.negotiation import Negotiation
 from telephony.sip.offer_answer import Direction, LocalAudio
+from telephony.sip.reliable_provisional import ReliableProvisional, requires_reliability
+from telephony.sip.responses import response_to
 from telephony.sip.session import Session
-from telephony.sip.session import State as SessionState
+from telephony.sip.session_states import State as SessionState
 from telephony.sip.state_table import StateMachine
 from telephony.sip.timers import Timer, TimerSet
 from telephony.sip.transaction import Failure
@@ -43,7 +46,7 @@ class Cause(Enum):
     ANSWER = auto()
     REJECT = auto()  # we answer 300-699
     CANCEL = auto()  # or a BYE before the answer
-    EXPIRE = auto()  # the caller's Expires ran out
+    EXPIRE = auto()  # the caller's Expires ran out, or its PRACK never came
     SESSION_CLOSED = auto()
 
 
@@ -69,11 +72,13 @@ class InboundCall:
         self._machine = StateMachine(TABLE, State.RINGING)
         self._timers = TimerSet()
         self._session: Session | None = None
+        self._ringing: ReliableProvisional | None = None
+        self._numbers = int(context.new_token()[:6], 16)  # of reliable responses (RFC 3262 section 3)
         expires_s = header_number(invite, "Expires", maximum=_MAX_EXPIRES_S)
         if expires_s:
             self._timers.start(Timer.EXPIRES, now + expires_s)
         self._ring(now)
-        context.emit(CallOffered(context.handle, invite))
+        context.emit(CallOffered(context.handle, invite, flow))
 
     @property
     def state(self) -> State:
@@ -91,13 +96,21 @@ class InboundCall:
         return self._dialog.id
 
     @property
+    def dialog(self) -> Dialog | None:
+        """The dialog of an answered call; None before the answer."""
+        return None if self._session is None else self._session.dialog
+
+    @property
     def finished(self) -> bool:
         """Whether nothing more will come of it."""
         return self.state is State.ENDED
 
     def timer_at(self) -> float | None:
         """When `handle_timer` is due."""
-        return self._timers.next_at() if self._session is None else self._session.timer_at()
+        if self._session is not None:
+            return self._session.timer_at()
+        times = (self._timers.next_at(), None if self._ringing is None else self._ringing.timer_at())
+        return min((at for at in times if at is not None), default=None)
 
     def handle_timer(self, *, now: float) -> None:
         """Let time pass."""
@@ -105,6 +118,12 @@ class InboundCall:
             self._session.handle_timer(now=now)
             self._watch(self._session)
             return
+        while self._ringing is not None and (due := self._ringing.pop_due(now=now)) is not None:
+            if due is Due.RESEND:
+                self._context.transactions.respond(self._ringing.key, self._ringing.response, now=now)
+            else:
+                # RFC 3262 section 3: a caller that does not hear us is refused by a 5xx.
+                self._refuse(Cause.EXPIRE, 504, EndCause.FAILED, "the caller never acknowledged our 180", now=now)
         while (timer := self._timers.pop_due(now)) is not None:
             if timer is Timer.RINGING:
                 self._ring(now)
@@ -114,9 +133,29 @@ class InboundCall:
     def _ring(self, now: float) -> None:
         self._timers.start(Timer.RINGING, now + RINGING_EVERY_S)
         extra = (*self._record_route, *self._context.dialog_headers(self._flow))
-        self._respond(180, now, extra)
+        if not requires_reliability(self._invite):
+            self._respond(180, now, extra)
+        elif self._invite.body and (self._ringing is None or not self._ringing.waiting):
+            # To a caller that offered nothing, a reliable 180 would have to hold our offer (RFC 3262 section 5).
+            self._ring_reliably(now, extra)
+
+    def _ring_reliably(self, now: float, extra: Extra) -> None:
+        self._numbers += 1
+        headers = (
+            *extra,
+            ("Require", "100rel"),
+            ("RSeq", str(self._numbers)),
+            ("Server", self._context.identity.product),
+        )
+        response = response_to(self._invite, 180, to_tag=self._dialog.id.local_tag, extra=headers)
+        self._context.transactions.respond(self.key, response, now=now)
+        self._ringing = ReliableProvisional(
+            self.key, response, number=self._numbers, timings=self._context.timings, now=now
+        )
 
     def _respond(self, status: int, now: float, extra: Extra = ()) -> None:
+        if self._ringing is not None and status >= 200:
+            self._ringing.stop()
         tag = self._dialog.id.local_tag
         self._context.respond(self.key, self._invite, status, now=now, to_tag=tag, extra=extra)
 
@@ -136,6 +175,8 @@ class InboundCall:
             self._respond(error.status, now, warning(error))
             self._context.emit(CallEnded(self._context.handle, EndCause.FAILED, str(error)))
             return
+        if self._ringing is not None:
+            self._ringing.stop()
         self._session = Session(self._context, self._dialog, negotiation, placed_here=False)
         self._session.accept(self.key, self._invite, self._flow, body=body, extra=self._record_route, now=now)
         if parameters is not None:
@@ -170,6 +211,12 @@ class InboundCall:
             raise LocalProtocolError("cannot offer anew before the answer")
         self._session.reoffer(direction, now=now)
 
+    def transfer(self, refer_to: str, *, now: float) -> None:
+        """See `Session.transfer`; raises `LocalProtocolError` before the answer."""
+        if self._session is None:
+            raise LocalProtocolError("cannot transfer before the answer")
+        self._session.transfer(refer_to, now=now)
+
     # What the peer sends
 
     def cancel(self, *, now: float) -> None:
@@ -178,7 +225,11 @@ class InboundCall:
 
     def receive_request(self, key: ServerKey, request: Request, flow: Flow, *, now: float) -> None:
         """Take a request within the dialog; raises `SipParseError` before it was answered."""
-        if self._session is not None:
+        if request.method == "PRACK" and self._ringing is not None:
+            self._dialog.take_cseq(request)
+            status = 200 if self._ringing.acknowledge(request) else 481
+            self._context.respond(key, request, status, now=now)
+        elif self._session is not None:
             self._session.receive_request(key, request, flow, now=now)
             self._watch(self._session)
         elif request.method == "BYE":

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from telephony.errors import SdpError, SipParseError
 from telephony.sip.body import SDP, session_description
 from telephony.sip.dtmf import DTMF, DTMF_RELAY
+from telephony.sip.flow import Transport
 from telephony.sip.message import Request, header_number
 from telephony.sip.offer_answer import read_audio
 from telephony.sip.sdp import AddressType, parse_sdp
 
-METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO")
+METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "PRACK", "UPDATE", "NOTIFY")
 ALLOW = ("Allow", ", ".join(METHODS))
 ACCEPT = ("Accept", f"{SDP}, {DTMF_RELAY}, {DTMF}")
-SUPPORTED: frozenset[str] = frozenset()
+SUPPORTED = frozenset({"100rel", "timer"})
 """Option tags that `Require` may name."""
 
 
@@ -26,11 +27,12 @@ class Refusal:
     extra: tuple[tuple[str, str], ...] = ()
 
 
-def inspect_head(request: Request) -> Refusal | None:
+def inspect_head(request: Request, *, transport: Transport = "udp") -> Refusal | None:
     """Look at what comes before authentication: method, Request-URI, hops."""
-    if request.method not in METHODS:
+    if request.method not in (*METHODS, "REFER"):  # which is understood, so that it can be declined
         return Refusal(405, (ALLOW,))
-    if request.uri.scheme not in ("sip", "tel"):
+    # RFC 5630 section 3.1.3: what is asked for by sips: comes over TLS on every hop.
+    if request.uri.scheme not in (("sip", "sips", "tel") if transport == "tls" else ("sip", "tel")):
         return Refusal(416)
     # Section 16.3 asks this of proxies only; a bot that calls out can be part of a loop as well (RFC 7332).
     if not request.to.tag and header_number(request, "Max-Forwards", maximum=255) == 0:

@@ -9,9 +9,11 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Protocol
 
-from telephony.errors import CapacityError, LegEndedError, LocalProtocolError
+from telephony.errors import CapacityError, LegEndedError, LocalProtocolError, TransferFailedError
 from telephony.leg import (
+    AudioReceived,
     CallInfo,
+    CallLeg,
     DigitReceived,
     EndCause,
     HoldChanged,
@@ -22,8 +24,9 @@ from telephony.leg import (
 )
 from telephony.media import Media, MediaFactory, MediaParameters, MediaTimedOut
 from telephony.sip.dtmf import DigitMerger, DigitSource
-from telephony.sip.events import CallEnded, CallEvent, DigitPressed, MediaAgreed
+from telephony.sip.events import CallEnded, CallEvent, CallRinging, DigitPressed, MediaAgreed, TransferEnded
 from telephony.sip.offer_answer import Direction, LocalAudio
+from telephony.sip.transfer import Outcome
 
 _STATUS = {
     RejectReason.BUSY: 486,
@@ -65,6 +68,10 @@ class CallControl(Protocol):
         """See `UserAgent.reoffer`."""
         ...
 
+    def transfer(self, handle: str, target: str, *, consult: str | None) -> None:
+        """See `SipEndpoint.transfer`."""
+        ...
+
     def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Run a task that `close()` of the endpoint waits for."""
         ...
@@ -84,6 +91,10 @@ class SipLeg:
         self._answering = False
         self._agreed = asyncio.Event()  # media runs, or never will
         self._started = False
+        self._early = False  # media runs, and the far end has not answered yet
+        self._early_timed_out = False
+        self._transferring: asyncio.Future[Outcome] | None = None
+        self.ringing_status = 0  # of the last 101 to 199 to a call that we placed
         self._held = False
         self._merger = DigitMerger()
         self._events: deque[LegEvent] = deque()
@@ -103,6 +114,11 @@ class SipLeg:
     def played_ms(self) -> int:
         """Bot audio that has left towards the caller, in ms."""
         return 0 if self._media is None else self._media.played_ms
+
+    @property
+    def answered(self) -> bool:
+        """Whether the call was answered and media agreed on."""
+        return self._started and self._agreed.is_set()
 
     @property
     def ended(self) -> bool:
@@ -162,6 +178,23 @@ class SipLeg:
         self._need_alive()
         self._control.reoffer(self._info.call_id, Direction.SENDONLY if on_hold else Direction.SENDRECV)
 
+    async def transfer(self, target: str, *, consult: CallLeg | None = None) -> None:
+        """Hand the caller over by REFER, and wait for what becomes of it."""
+        self._running()
+        if self._transferring is not None:
+            raise LocalProtocolError("the call is being transferred already")
+        outcome = self._transferring = asyncio.get_running_loop().create_future()
+        try:
+            self._control.transfer(
+                self._info.call_id, target, consult=None if consult is None else consult.info.call_id
+            )
+            result = await outcome
+        finally:
+            self._transferring = None
+        if not result.succeeded:
+            self._need_alive()
+            raise TransferFailedError(f"{result.status} {result.detail}".strip(), status=result.status)
+
     def _need_alive(self) -> None:
         if self._ended is not None:
             raise LegEndedError(f"the call is over: {self._ended.cause.value}")
@@ -184,12 +217,17 @@ class SipLeg:
     def signal(self, event: CallEvent) -> None:
         """Take what the user agent says of this call."""
         match event:
-            case MediaAgreed(parameters=parameters):
-                self._apply(parameters)
+            case MediaAgreed(parameters=parameters, early=early):
+                self._apply(parameters, early=early)
+            case CallRinging(status=status):
+                self.ringing_status = status
+            case TransferEnded(outcome=outcome):
+                if self._transferring is not None and not self._transferring.done():
+                    self._transferring.set_result(outcome)
             case DigitPressed(digit=digit):
                 self._press(digit, "info")
-            case CallEnded(cause=cause, detail=detail):
-                self._finish(LegEnded(cause, detail))
+            case CallEnded(cause=cause, detail=detail, q850=q850):
+                self._finish(LegEnded(cause, detail, q850))
             case _:
                 pass
 
@@ -203,16 +241,27 @@ class SipLeg:
         if self._merger.accept(digit.digit, source, now=self._control.now()):
             self._put(digit)
 
-    def _apply(self, parameters: MediaParameters) -> None:
+    def _apply(self, parameters: MediaParameters, *, early: bool) -> None:
         media = self._media
         if media is None or self._ended is not None:
             return
         held = not parameters.send
+        if self._early and not early and self._early_timed_out:
+            media.apply(replace(parameters, receive=False))  # so that the silence is counted from now on
+        self._early = early
         # Music on hold is not speech, and its absence is not a broken call.
         media.apply(replace(parameters, receive=parameters.receive and not held))
         if not self._started:
             self._started = True
             self._pump = self._control.spawn(self._pump_media(media))
+        if early:
+            return
+        if not self._agreed.is_set():
+            # A tone or an announcement that nobody took is no beginning for a conversation.
+            kept = [event for event in self._events if not isinstance(event, AudioReceived)]
+            self._events.clear()
+            self._events.extend(kept)
+            self._room.set()
             self._agreed.set()
         if held != self._held:
             self._held = held
@@ -223,6 +272,11 @@ class SipLeg:
             while True:
                 event = await media.receive()
                 match event:
+                    case MediaTimedOut() if self._early:
+                        self._early_timed_out = True  # a far end that rings need not send anything
+                    case AudioReceived() if self._early:
+                        self._put_early(event)
+                        continue
                     case MediaTimedOut():
                         detail = "no RTP came"
                         self._control.hang_up(self._info.call_id, EndCause.MEDIA_TIMEOUT, detail, reason=_NO_MEDIA)
@@ -238,6 +292,12 @@ class SipLeg:
             _logger.exception("the media of call %s failed", self._info.call_id)
             self._control.hang_up(self._info.call_id, EndCause.FAILED, f"media: {error}")
 
+    def _put_early(self, event: AudioReceived) -> None:
+        """Keep the newest: before the answer there may be nobody who takes it."""
+        if len(self._events) >= _QUEUED_EVENTS and isinstance(self._events[0], AudioReceived):
+            self._events.popleft()
+        self._put(event)
+
     async def _make_room(self) -> None:
         while len(self._events) >= _QUEUED_EVENTS:
             self._room.clear()
@@ -247,6 +307,8 @@ class SipLeg:
         if self._ended is not None:
             return
         self._ended = event
+        if self._transferring is not None and not self._transferring.done():
+            self._transferring.set_result(Outcome(event.cause is EndCause.TRANSFERRED, detail="the call ended"))
         self._events.append(event)
         self._arrived.set()
         self._agreed.set()

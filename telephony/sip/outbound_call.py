@@ -1,4 +1,4 @@
-"""`OutboundCall`: an INVITE of ours, to its final response and beyond (RFC 3261 sections 9.1, 13.2, 22)."""
+"""`OutboundCall`: an INVITE of ours, to its final response and beyond (RFC 3261 sections 8.1.3.4, 9.1, 13.2, 22)."""
 
 from __future__ import annotations
 
@@ -12,22 +12,26 @@ from telephony.sip.address import NameAddr
 from telephony.sip.auth import Credentials, authorization
 from telephony.sip.call_context import CallContext, Extra
 from telephony.sip.dialog import Dialog, DialogId
-from telephony.sip.events import CallEnded, CallRinging
+from telephony.sip.dialog_client import MAX_AUTHENTICATIONS
+from telephony.sip.early_dialogs import EarlyDialogs
+from telephony.sip.events import CallEnded, CallRedirected, CallRinging, MediaAgreed
 from telephony.sip.flow import Flow
+from telephony.sip.forks import Forks
 from telephony.sip.grammar import printable
 from telephony.sip.headers import Headers
 from telephony.sip.message import CSeq, Request, Response
 from telephony.sip.negotiation import Negotiation
 from telephony.sip.offer_answer import Direction, LocalAudio
-from telephony.sip.session import MAX_AUTHENTICATIONS, Session
-from telephony.sip.session import State as SessionState
+from telephony.sip.reason import q850_of
+from telephony.sip.redirection import Redirection
+from telephony.sip.session import Session
+from telephony.sip.session_states import State as SessionState
+from telephony.sip.session_timer import SessionTimer
 from telephony.sip.state_table import StateMachine
 from telephony.sip.timers import Timer, TimerSet
 from telephony.sip.transaction import Failure
 from telephony.sip.transactions import ClientKey, ResponseReceived, ServerKey
 from telephony.sip.uri import SipUri
-
-_MAX_FORKS = 16
 
 
 class State(Enum):
@@ -37,6 +41,7 @@ class State(Enum):
     PROCEEDING = auto()
     CANCEL_WANTED = auto()  # section 9.1: CANCEL waits for the first provisional response
     CANCELLING = auto()
+    REDIRECTED = auto()  # the user is asked whether the next target may be called
     ANSWERED = auto()  # its session has a machine of its own
     ENDED = auto()
 
@@ -45,7 +50,9 @@ class Cause(Enum):
     """What moves the machine."""
 
     PROVISIONAL = auto()
-    CHALLENGE = auto()  # 401 or 407 that we can answer
+    CHALLENGE = auto()  # 401 or 407 that we can answer, 422 that we can heed
+    REDIRECT = auto()  # 300, 301 or 302, or the target before did not want the call
+    FOLLOW = auto()
     ACCEPT = auto()
     REJECT = auto()
     FAIL = auto()  # no final response
@@ -57,15 +64,21 @@ class Cause(Enum):
 TABLE: Mapping[tuple[State, Cause], State] = {
     (State.CALLING, Cause.PROVISIONAL): State.PROCEEDING,
     (State.CALLING, Cause.CHALLENGE): State.CALLING,
+    (State.CALLING, Cause.REDIRECT): State.REDIRECTED,
     (State.CALLING, Cause.ACCEPT): State.ANSWERED,
     (State.CALLING, Cause.REJECT): State.ENDED,
     (State.CALLING, Cause.FAIL): State.ENDED,
     (State.CALLING, Cause.HANG_UP): State.CANCEL_WANTED,
     (State.PROCEEDING, Cause.PROVISIONAL): State.PROCEEDING,
     (State.PROCEEDING, Cause.CHALLENGE): State.CALLING,
+    (State.PROCEEDING, Cause.REDIRECT): State.REDIRECTED,
     (State.PROCEEDING, Cause.ACCEPT): State.ANSWERED,
     (State.PROCEEDING, Cause.REJECT): State.ENDED,
     (State.PROCEEDING, Cause.HANG_UP): State.CANCELLING,
+    (State.REDIRECTED, Cause.REDIRECT): State.REDIRECTED,
+    (State.REDIRECTED, Cause.FOLLOW): State.CALLING,
+    (State.REDIRECTED, Cause.REJECT): State.ENDED,
+    (State.REDIRECTED, Cause.HANG_UP): State.ENDED,
     (State.CANCEL_WANTED, Cause.PROVISIONAL): State.CANCELLING,
     (State.CANCEL_WANTED, Cause.ACCEPT): State.ANSWERED,
     (State.CANCEL_WANTED, Cause.REJECT): State.ENDED,
@@ -87,6 +100,7 @@ class Destination:
     caller: str = ""  # user part of From; empty: our own
     credentials: Credentials | None = None
     extra: Extra = ()  # more headers for the INVITE
+    domain: str = ""  # host part of From; empty: our own
 
 
 class OutboundCall:
@@ -97,16 +111,23 @@ class OutboundCall:
         self._destination = destination
         self._flow = destination.flow
         self._call_id = f"{context.new_token()}@{context.identity.host}"
-        self._from = context.from_address(destination.caller, context.new_token()[:16])
-        self._negotiation = Negotiation(local, session_id=int(context.new_token()[:8], 16))
-        self._offer = self._negotiation.offer()
-        self._early: Response | None = None  # the last provisional response with a body
+        self._from = context.from_address(destination.caller, context.new_token()[:16], domain=destination.domain)
+        self._target = replace(destination.target, headers="")
+        self._credentials = destination.credentials
+        negotiation = Negotiation(local, session_id=int(context.new_token()[:8], 16))
+        self._offer = negotiation.offer()
+        self._early = EarlyDialogs(context, negotiation)
+        self._negotiation = negotiation
+        self._redirection = Redirection(self._target)
+        self._session_timer = SessionTimer(context.limits)
         self._machine = StateMachine(TABLE, State.CALLING)
         self._timers = TimerSet()
         self._session: Session | None = None
-        self._forks: dict[str, Request] = {}  # ACKs to 2xx of other branches, by their tag
+        self._forks = Forks(context)
         self._authentications = 0
         self._end_as: tuple[EndCause, str] | None = None
+        self._redirected_to: SipUri | None = None
+        self._q850: int | None = None
         self._invite = self._build_invite(1, ())
         self._key = context.send(self._invite, self._flow, now=now)
 
@@ -120,12 +141,13 @@ class OutboundCall:
             ("Call-ID", self._call_id),
             ("CSeq", str(CSeq(number, "INVITE"))),
             *context.dialog_headers(self._flow),
+            *self._session_timer.ask(),
             ("User-Agent", context.identity.product),
             *context.describe(self._offer),
             *self._destination.extra,
             *extra,
         )
-        return Request("INVITE", replace(self._destination.target, headers=""), Headers(headers), self._offer)
+        return Request("INVITE", self._target, Headers(headers), self._offer)
 
     @property
     def state(self) -> State:
@@ -138,9 +160,19 @@ class OutboundCall:
         return self._call_id
 
     @property
+    def dialog_ids(self) -> tuple[DialogId, ...]:
+        """What requests within the call are found by: the branches that rang reliably, later the one that answered."""
+        return self._early.ids if self._session is None else (*self._early.ids, self._session.dialog.id)
+
+    @property
     def dialog_id(self) -> DialogId | None:
-        """What requests within the call are found by; None before the 2xx."""
+        """The dialog that was answered; None before the 2xx."""
         return None if self._session is None else self._session.dialog.id
+
+    @property
+    def dialog(self) -> Dialog | None:
+        """The dialog of an answered call; None before the answer."""
+        return None if self._session is None else self._session.dialog
 
     @property
     def finished(self) -> bool:
@@ -179,6 +211,27 @@ class OutboundCall:
             raise LocalProtocolError("cannot offer anew before the answer")
         self._session.reoffer(direction, now=now)
 
+    def transfer(self, refer_to: str, *, now: float) -> None:
+        """See `Session.transfer`; raises `LocalProtocolError` before the answer."""
+        if self._session is None:
+            raise LocalProtocolError("cannot transfer before the answer")
+        self._session.transfer(refer_to, now=now)
+        self._watch(self._session)
+
+    def follow(self, flow: Flow | None, *, now: float) -> None:
+        """Call the target of the last `CallRedirected` by this way; None when it may not be called, or is not found."""
+        if self.state is not State.REDIRECTED:
+            return
+        target = self._redirected_to
+        if flow is None or target is None:
+            self._redirect(f"redirected to {printable(str(target))}, which may not be called")
+            return
+        if target.host != self._destination.target.host:
+            self._credentials = None  # a password is for whom it was given for
+        self._target, self._flow = target, flow
+        self._machine.step(Cause.FOLLOW)
+        self._invite_again((), now)
+
     def _send_cancel(self, now: float) -> None:
         """Section 9.1: the INVITE's own Request-URI, Via, From, To, Call-ID, CSeq number and Route."""
         same = {"Via", "From", "To", "Call-ID", "Route", "Max-Forwards"}
@@ -191,14 +244,16 @@ class OutboundCall:
 
     def receive_request(self, key: ServerKey, request: Request, flow: Flow, *, now: float) -> None:
         """Take a request within the dialog; raises `SipParseError` before it was answered."""
-        assert self._session is not None  # only a session has a dialog to find us by
+        if self._session is None or request.from_.tag != self._session.dialog.id.remote_tag:
+            self._early.receive_request(key, request, now=now)
+            return
         self._session.receive_request(key, request, flow, now=now)
         self._watch(self._session)
 
     def receive_ack(self, ack: Request, *, now: float) -> None:
         """Take the ACK for our 2xx to a re-INVITE."""
-        assert self._session is not None  # as above
-        self._session.receive_ack(ack, now=now)
+        if self._session is not None:
+            self._session.receive_ack(ack, now=now)
 
     def receive_response(self, received: ResponseReceived, *, now: float) -> None:
         """Take a response to a request of ours."""
@@ -207,47 +262,77 @@ class OutboundCall:
             if self._session is not None:
                 self._session.receive_response(received.key, response, now=now)
         elif response.status < 200:
-            self._receive_provisional(response, now)
+            self._receive_provisional(response, received.flow, now)
         elif response.status < 300:
             self._receive_success(response, received.flow, now)
-        elif response.status not in (401, 407) or not self._authenticate(response, now):
-            detail = f"{response.status} {printable(response.reason)}".strip()
-            self._finish(Cause.REJECT, EndCause.FAILED, detail)
+        elif not self._ask_again(response, now):
+            self._receive_failure(response)
         if self._session is not None:
             self._watch(self._session)
 
-    def _receive_provisional(self, response: Response, now: float) -> None:
+    def _receive_provisional(self, response: Response, flow: Flow, now: float) -> None:
         before = self.state
         self._machine.step(Cause.PROVISIONAL)
         if before is State.CANCEL_WANTED:
             self._send_cancel(now)
         elif self.state is State.PROCEEDING and response.status > 100:
-            self._early = response if response.body else self._early
             self._context.emit(CallRinging(self._context.handle, response.status))
+            self._early.receive(self._invite, response, flow, now=now)
 
-    def _authenticate(self, response: Response, now: float) -> bool:
-        """Section 22.2: the same INVITE again, with credentials and the next CSeq."""
-        credentials = self._destination.credentials
-        if credentials is None or self._authentications >= MAX_AUTHENTICATIONS:
+    def _ask_again(self, response: Response, now: float) -> bool:
+        """Send the same INVITE with what it lacked: credentials (section 22.2), or patience (RFC 4028 section 7.3)."""
+        extra: Extra = ()
+        if response.status in (401, 407):
+            if self._credentials is None or self._authentications >= MAX_AUTHENTICATIONS:
+                return False
+            cnonce = self._context.new_token()
+            answered = authorization(self._credentials, self._invite, response, cnonce=cnonce)
+            if answered is None:
+                return False
+            extra = (answered,)
+        elif response.status != 422 or not self._session_timer.take_refusal(response):
             return False
-        cnonce = self._context.new_token()
-        answered = authorization(credentials, self._invite, response, cnonce=cnonce)
-        if answered is None or not self._machine.step(Cause.CHALLENGE):
+        if not self._machine.step(Cause.CHALLENGE):
             return False
-        self._authentications += 1
-        self._invite = self._build_invite(self._invite.cseq.number + 1, (answered,))
-        self._key = self._context.send(self._invite, self._flow, now=now)
+        self._authentications += bool(extra)
+        self._invite_again(extra, now)
         return True
 
+    def _invite_again(self, extra: Extra, now: float) -> None:
+        self._early = EarlyDialogs(self._context, self._negotiation)
+        self._invite = self._build_invite(self._invite.cseq.number + 1, extra)
+        self._key = self._context.send(self._invite, self._flow, now=now)
+
+    def _receive_failure(self, response: Response) -> None:
+        self._q850 = q850_of(response)
+        if response.status in (300, 301, 302):
+            self._redirection.add(response)
+        if response.status < 600:
+            self._redirect(f"{response.status} {printable(response.reason)}".strip())
+        else:
+            self._finish(Cause.REJECT, EndCause.FAILED, f"{response.status} {printable(response.reason)}".strip())
+
+    def _redirect(self, detail: str) -> None:
+        """Ask for leave to call the next target, or end the call with what became of the last one."""
+        target = self._redirection.next() if self._end_as is None else None
+        if target is None or not self._machine.step(Cause.REDIRECT):
+            self._finish(Cause.REJECT, EndCause.FAILED, detail)
+            return
+        self._redirected_to = target
+        self._context.emit(CallRedirected(self._context.handle, target))
+
     def _receive_success(self, response: Response, flow: Flow, now: float) -> None:
+        branch = self._early.branch(response.to.tag)
         if self._session is not None:
             if response.to.tag == self._session.dialog.id.remote_tag:
                 self._session.receive_response(self._key, response, now=now)
             else:
-                self._close_fork(response, flow, now)
+                self._forks.close(self._invite, response, flow, early=branch.dialog, now=now)
             return
         try:
-            dialog = Dialog.of_callee(self._invite, response, flow=flow)
+            if branch.dialog is not None:
+                branch.dialog.confirm(response, flow=flow)
+            dialog = branch.dialog or Dialog.of_callee(self._invite, response, flow=flow)
         except SipParseError as error:
             # Without a Contact there is nobody to send ACK or BYE to.
             self._finish(Cause.REJECT, EndCause.FAILED, str(error))
@@ -257,34 +342,21 @@ class OutboundCall:
         session = self._session = Session(
             self._context,
             dialog,
-            self._negotiation,
+            branch.negotiation,
             placed_here=True,
-            credentials=self._destination.credentials,
+            credentials=self._credentials,
+            timer=self._session_timer,
             ended=self._end_as is not None,
         )
-        session.acknowledge(self._key, self._invite)
+        session.begin(self._key, self._invite, response, now=now)
         if self._end_as is not None:
             session.hang_up(*self._end_as, now=now)
+        elif branch.agreed is not None:
+            # RFC 3262 section 5: the answer came reliably; what the 2xx repeats of it changes nothing.
+            self._context.emit(MediaAgreed(self._context.handle, branch.agreed))
         else:
             # Section 13.2.1: the answer may have come in a provisional response already.
-            session.take_answer(response, early=self._early, now=now)
-
-    def _close_fork(self, response: Response, flow: Flow, now: float) -> None:
-        """Section 13.2.2.4: a proxy forked the INVITE and two answered; the second is hung up at once."""
-        tag = response.to.tag
-        if tag in self._forks:
-            self._context.transactions.send_stateless(self._forks[tag], flow)
-            return
-        if len(self._forks) >= _MAX_FORKS:
-            return
-        try:
-            dialog = Dialog.of_callee(self._invite, response, flow=flow)
-        except SipParseError:
-            return
-        way = dialog.next_flow()
-        ack = self._forks[tag] = dialog.ack(self._invite, via=self._context.via(way))
-        self._context.transactions.send_stateless(ack, way)
-        self._context.send(dialog.request("BYE", via=self._context.via(way)), way, now=now)
+            session.take_answer(response, early=branch.described, now=now)
 
     def request_failed(self, key: ClientKey, failure: Failure, *, now: float) -> None:
         """Note that a request of ours got no final response."""
@@ -292,6 +364,7 @@ class OutboundCall:
             self._session.request_failed(key, failure, now=now)
             self._watch(self._session)
         elif key == self._key:
+            self._q850 = None
             self._finish(Cause.FAIL, EndCause.FAILED, f"no answer to INVITE: {failure.name.lower()}")
 
     def flow_lost(self, flow: Flow) -> None:
@@ -303,7 +376,7 @@ class OutboundCall:
         if self._machine.step(step):
             self._timers.stop_all()
             if self._end_as is None:
-                self._context.emit(CallEnded(self._context.handle, cause, detail))
+                self._context.emit(CallEnded(self._context.handle, cause, detail, self._q850))
 
     def _watch(self, session: Session) -> None:
         if session.state is SessionState.CLOSED:

@@ -23,6 +23,7 @@ REASON_PHRASES = {
     415: "Unsupported Media Type",
     416: "Unsupported URI Scheme",
     420: "Bad Extension",
+    422: "Session Interval Too Small",
     480: "Temporarily Unavailable",
     481: "Call/Transaction Does Not Exist",
     482: "Loop Detected",
@@ -30,11 +31,14 @@ REASON_PHRASES = {
     486: "Busy Here",
     487: "Request Terminated",
     488: "Not Acceptable Here",
+    489: "Bad Event",
     491: "Request Pending",
     500: "Server Internal Error",
     503: "Service Unavailable",
+    504: "Server Time-out",
     505: "Version Not Supported",
     513: "Message Too Large",
+    603: "Decline",
 }
 
 _ANSWERABLE = re.compile(r"(?!ACK |SIP/)[A-Z]+ .*")

@@ -2,91 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import Enum, auto
-
-from telephony.errors import RemoteProtocolError, SdpError, SipParseError
+from telephony.errors import LocalProtocolError, RemoteProtocolError, SdpError, SipParseError
 from telephony.leg import EndCause
 from telephony.sip.accepted_invite import AcceptedInvite, Due
-from telephony.sip.auth import Credentials, authorization
+from telephony.sip.auth import Credentials
 from telephony.sip.body import media_type, session_description
 from telephony.sip.call_context import CallContext, Extra
 from telephony.sip.dialog import Dialog, contact_of
+from telephony.sip.dialog_client import DialogClient
 from telephony.sip.dtmf import DTMF, DTMF_RELAY, read_digit
-from telephony.sip.events import CallEnded, DigitPressed, MediaAgreed
+from telephony.sip.events import CallEnded, DigitPressed, MediaAgreed, TransferEnded
 from telephony.sip.flow import Flow
 from telephony.sip.grammar import printable
 from telephony.sip.inspection import ACCEPT, ALLOW, refusal_of, warning
 from telephony.sip.message import Request, Response
 from telephony.sip.negotiation import Negotiation
 from telephony.sip.offer_answer import Direction
+from telephony.sip.reason import q850_of
 from telephony.sip.responses import response_to
+from telephony.sip.session_states import TABLE, Cause, State
+from telephony.sip.session_timer import SessionDue, SessionTimer, refuse_brief
 from telephony.sip.state_table import StateMachine
 from telephony.sip.timers import Timer, TimerSet
 from telephony.sip.transaction import Failure
 from telephony.sip.transactions import ClientKey, ServerKey
+from telephony.sip.transfer import Outcome, Transfer
 
-MAX_AUTHENTICATIONS = 2
-"""Answers to one request's challenges: the first, and one more after a stale nonce."""
-
-_MAX_KEPT_ACKS = 4
-
-
-class State(Enum):
-    """States of the machine."""
-
-    CONFIRMED = auto()  # no INVITE is in progress
-    AWAITING_ACK = auto()  # we answered an INVITE with 2xx
-    OFFERING = auto()  # our re-INVITE has no final response
-    CLOSING_UNACKED = auto()  # we hang up once the ACK is here: section 15 forbids BYE before it
-    CLOSING = auto()  # our BYE has no final response
-    CLOSED = auto()
-
-
-class Cause(Enum):
-    """What moves the machine."""
-
-    ACCEPTED = auto()  # we answer an INVITE with 2xx
-    ACKED = auto()
-    ACK_TIMEOUT = auto()
-    OFFERED = auto()  # we send a re-INVITE
-    OFFER_ANSWERED = auto()  # it has a final response
-    HANG_UP = auto()
-    BYE_RECEIVED = auto()
-    BYE_ANSWERED = auto()  # or given up
-
-
-TABLE: Mapping[tuple[State, Cause], State] = {
-    (State.CONFIRMED, Cause.ACCEPTED): State.AWAITING_ACK,
-    (State.CONFIRMED, Cause.OFFERED): State.OFFERING,
-    (State.CONFIRMED, Cause.HANG_UP): State.CLOSING,
-    (State.CONFIRMED, Cause.BYE_RECEIVED): State.CLOSED,
-    (State.AWAITING_ACK, Cause.ACCEPTED): State.AWAITING_ACK,  # a new INVITE shows that the 2xx arrived
-    (State.AWAITING_ACK, Cause.ACKED): State.CONFIRMED,
-    (State.AWAITING_ACK, Cause.ACK_TIMEOUT): State.CLOSING,
-    (State.AWAITING_ACK, Cause.HANG_UP): State.CLOSING_UNACKED,
-    (State.AWAITING_ACK, Cause.BYE_RECEIVED): State.CLOSED,
-    (State.OFFERING, Cause.OFFER_ANSWERED): State.CONFIRMED,
-    (State.OFFERING, Cause.HANG_UP): State.CLOSING,
-    (State.OFFERING, Cause.BYE_RECEIVED): State.CLOSED,
-    (State.CLOSING_UNACKED, Cause.ACKED): State.CLOSING,
-    (State.CLOSING_UNACKED, Cause.ACK_TIMEOUT): State.CLOSING,
-    (State.CLOSING_UNACKED, Cause.BYE_RECEIVED): State.CLOSED,
-    (State.CLOSING, Cause.BYE_RECEIVED): State.CLOSED,
-    (State.CLOSING, Cause.BYE_ANSWERED): State.CLOSED,
-}
+_NO_ANSWER = 'SIP;cause=488;text="no acceptable answer"'
 _OPEN = (State.CONFIRMED, State.AWAITING_ACK, State.OFFERING)
-
-
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    """A request of ours without a final response."""
-
-    request: Request
-    extra: Extra
-    flow: Flow
-    authentications: int = 0
 
 
 class Session:
@@ -100,19 +43,22 @@ class Session:
         *,
         placed_here: bool,
         credentials: Credentials | None = None,
+        timer: SessionTimer | None = None,
         ended: bool = False,
     ) -> None:
         self.dialog = dialog
+        self._timer = timer or SessionTimer(context.limits)
         self._context = context
         self._negotiation = negotiation
         self._placed_here = placed_here
-        self._credentials = credentials
+        self._client = DialogClient(context, dialog, credentials=credentials)
         self._machine = StateMachine(TABLE, State.CONFIRMED)
         self._timers = TimerSet()
         self._unacked: AcceptedInvite | None = None
-        self._sent: dict[ClientKey, _Sent] = {}
-        self._acks: dict[ClientKey, tuple[Request, Flow]] = {}
         self._next_offer: Direction | None = None
+        self._peer_takes_update = False
+        self._transfer: Transfer | None = None
+        self._refer: Extra = ()  # of a REFER that waits
         self._bye_headers: Extra = ()
         self._ended = ended  # whether the user knows already that the call is over
 
@@ -123,7 +69,8 @@ class Session:
 
     def timer_at(self) -> float | None:
         """When `handle_timer` is due."""
-        times = (self._timers.next_at(), None if self._unacked is None else self._unacked.timer_at())
+        parts = (self._timer, self._unacked, self._transfer)
+        times = (self._timers.next_at(), *(part.timer_at() for part in parts if part is not None))
         return min((at for at in times if at is not None), default=None)
 
     def handle_timer(self, *, now: float) -> None:
@@ -135,6 +82,20 @@ class Session:
                 self._context.transactions.respond(unacked.key, unacked.response, now=now)
             else:
                 self._give_up_on_ack(now)
+        if self._transfer is not None:
+            self._transfer.handle_timer(now=now)
+            self._settle_transfer(now)
+        while (session_due := self._timer.pop_due(now=now)) is not None:
+            if session_due is SessionDue.REFRESH:
+                self._refresh(now)
+            else:
+                reason = 'SIP;cause=408;text="session timer expired"'
+                self.hang_up(EndCause.FAILED, "nobody refreshed the session", reason=reason, now=now)
+
+    def noted(self, message: Request | Response) -> None:
+        """Read what the peer says of itself in a message that begins or refreshes the dialog."""
+        if message.headers.all("Allow"):
+            self._peer_takes_update = "UPDATE" in {method.upper() for method in message.headers.listed("Allow")}
 
     # What the peer sends
 
@@ -148,19 +109,34 @@ class Session:
             self._receive_bye(key, request, now)
         elif self.state not in _OPEN:
             self._context.respond(key, request, 481, now=now)
-        elif request.method == "INVITE":
-            self._receive_invite(key, request, flow, now)
+        elif request.method in ("INVITE", "UPDATE"):
+            self._receive_offer(key, request, flow, now)
         elif request.method == "INFO":
             self._receive_info(key, request, now)
+        elif request.method == "NOTIFY" and self._transfer is not None:
+            self._context.respond(key, request, self._transfer.notified(request), now=now)
+            self._settle_transfer(now)
+        elif request.method in ("NOTIFY", "PRACK"):
+            self._context.respond(key, request, 481, now=now)
+        elif request.method == "REFER":
+            # Whom a bot talks to is not for its caller to choose.
+            self._context.respond(key, request, 603, now=now)
         else:
             self._context.respond(key, request, 200, now=now, extra=(ALLOW, ACCEPT))
 
     def _receive_bye(self, key: ServerKey, request: Request, now: float) -> None:
         self._context.respond(key, request, 200, now=now)
         self._machine.step(Cause.BYE_RECEIVED)
-        self._timers.stop_all()
+        self._stop_timers()
         self._unacked = None
-        self._end(EndCause.CALLER_HUNG_UP, printable(request.headers.first("Reason") or "")[:200])
+        reason = printable(request.headers.first("Reason") or "")[:200]
+        cause = EndCause.CALLER_HUNG_UP
+        if self._transfer is not None:
+            self._transfer.hung_up()
+            outcome = self._take_outcome()
+            if outcome is not None and outcome.succeeded:
+                cause = EndCause.TRANSFERRED
+        self._end(cause, reason, q850_of(request))
 
     def _receive_info(self, key: ServerKey, request: Request, now: float) -> None:
         kind, _ = media_type(request.headers)
@@ -173,16 +149,22 @@ class Session:
         else:
             self._context.respond(key, request, 200, now=now)
 
-    def _receive_invite(self, key: ServerKey, request: Request, flow: Flow, now: float) -> None:
-        if self.state is State.OFFERING or self._negotiation.offer_pending:
-            self._context.respond(key, request, 491, now=now)  # section 14.2
-            return
+    def _receive_offer(self, key: ServerKey, request: Request, flow: Flow, now: float) -> None:
+        """Take a re-INVITE (RFC 3261 section 14.2) or an UPDATE (RFC 3311 section 5.2)."""
+        is_invite = request.method == "INVITE"
         try:
+            if (brief := refuse_brief(request, self._context.limits)) is not None:
+                self._context.respond(key, request, brief.status, now=now, extra=brief.extra)
+                return
             offer, target = session_description(request), contact_of(request)
-            if offer is None:
-                body, parameters = self._negotiation.offer(), None
-            else:
+            if (is_invite or offer is not None) and (self.state is State.OFFERING or self._negotiation.offer_pending):
+                self._context.respond(key, request, 491, now=now)
+                return
+            body, parameters = b"", None
+            if offer is not None:
                 body, parameters = self._negotiation.answer(offer)
+            elif is_invite:
+                body = self._negotiation.offer()
         except SipParseError as error:
             refusal = refusal_of(error)
             self._context.respond(key, request, refusal.status, now=now, extra=refusal.extra)
@@ -190,7 +172,11 @@ class Session:
             self._context.respond(key, request, error.status, now=now, extra=warning(error))
         else:
             self.dialog.refresh_target(target)
-            self.accept(key, request, flow, body=body, now=now)
+            if is_invite:
+                self.accept(key, request, flow, body=body, now=now)
+            else:
+                self.noted(request)
+                self._context.transactions.respond(key, self._success(request, flow, body, now), now=now)
             if parameters is not None:
                 self._context.emit(MediaAgreed(self._context.handle, parameters))
 
@@ -199,12 +185,18 @@ class Session:
     ) -> None:
         """Answer an INVITE with 200, and repeat that until its ACK is here."""
         context = self._context
-        server = ("Server", context.identity.product)
-        headers = (*extra, *context.dialog_headers(flow), server, *context.describe(body))
-        response = response_to(invite, 200, to_tag=self.dialog.id.local_tag, extra=headers, body=body)
+        self.noted(invite)
+        response = self._success(invite, flow, body, now, extra)
         context.transactions.respond(key, response, now=now)
         self._machine.step(Cause.ACCEPTED)
         self._unacked = AcceptedInvite(key, response, timings=context.timings, now=now)
+
+    def _success(self, request: Request, flow: Flow, body: bytes, now: float, extra: Extra = ()) -> Response:
+        context = self._context
+        server = ("Server", context.identity.product)
+        timer = self._timer.answer(request, now=now)
+        headers = (*extra, *context.dialog_headers(flow), *timer, server, *context.describe(body))
+        return response_to(request, 200, to_tag=self.dialog.id.local_tag, extra=headers, body=body)
 
     def _give_up_on_ack(self, now: float) -> None:
         self._unacked = None
@@ -226,9 +218,10 @@ class Session:
             try:
                 parameters = self._negotiation.take_answer(session_description(ack))
             except RemoteProtocolError as error:
-                self.hang_up(EndCause.FAILED, str(error), reason='SIP;cause=488;text="no acceptable answer"', now=now)
+                self.hang_up(EndCause.FAILED, str(error), reason=_NO_ANSWER, now=now)
                 return
             self._context.emit(MediaAgreed(self._context.handle, parameters))
+        self._send_refer(now)
         self._offer_next(now)
 
     # What we send
@@ -238,13 +231,19 @@ class Session:
         if not self._machine.step(Cause.HANG_UP):
             return
         self._timers.stop(Timer.REOFFER)
+        self._timer.stop()
         self._bye_headers = (("Reason", reason),) if reason else ()
         self._end(cause, detail)
         if self.state is State.CLOSING:
             self._send_bye(now)
 
     def _send_bye(self, now: float) -> None:
-        self._send("BYE", self._bye_headers, b"", now=now)
+        self._stop_timers()
+        self._client.send("BYE", self._bye_headers, now=now)
+
+    def _stop_timers(self) -> None:
+        self._timers.stop_all()
+        self._timer.stop()
 
     def reoffer(self, direction: Direction, *, now: float) -> None:
         """Send a re-INVITE with this direction: `SENDONLY` or `INACTIVE` holds the peer, `SENDRECV` resumes."""
@@ -256,81 +255,130 @@ class Session:
         if self._next_offer is None or not self._machine.step(Cause.OFFERED):
             return
         body = self._negotiation.offer(self._next_offer)
-        flow = self.dialog.next_flow()
-        extra = (*self._context.dialog_headers(flow), *self._context.describe(body))
-        self._send("INVITE", extra, body, now=now)
+        headers = self._context.dialog_headers(self.dialog.next_flow())
+        self._client.send("INVITE", (*headers, *self._timer.ask(), *self._context.describe(body)), body, now=now)
 
-    def _send(self, method: str, extra: Extra, body: bytes, *, now: float, authentications: int = 0) -> None:
-        flow = self.dialog.next_flow()
-        agent = ("User-Agent", self._context.identity.product)
-        request = self.dialog.request(method, via=self._context.via(flow), extra=(*extra, agent), body=body)
-        key = self._context.send(request, flow, now=now)
-        self._sent[key] = _Sent(request, extra, flow, authentications)
+    def _refresh(self, now: float) -> None:
+        """Show that we live (RFC 4028 section 7.4); a re-INVITE that is under way does so too."""
+        if self._peer_takes_update:
+            headers = self._context.dialog_headers(self.dialog.next_flow())
+            self._client.send("UPDATE", (*headers, *self._timer.ask()), now=now)
+        elif self._next_offer is None:
+            self.reoffer(self._negotiation.wanted, now=now)
+
+    def transfer(self, refer_to: str, *, now: float) -> None:
+        """Ask the peer to call somebody else; raises `LocalProtocolError` unless the call is up and no other runs."""
+        if self.state not in _OPEN or (self._transfer is not None and self._transfer.outcome is None):
+            raise LocalProtocolError("a call that is not up, or being transferred already, cannot be transferred")
+        self._transfer = Transfer(give_up_at=now + self._context.limits.transfer_s)
+        referred_by = ("Referred-By", f"<{self._context.identity.uri()}>")
+        self._refer = (("Refer-To", refer_to), referred_by)
+        self._send_refer(now)
+
+    def _send_refer(self, now: float) -> None:
+        """Send the REFER that waits, once the peer has shown by its ACK that it knows of the call."""
+        if self._refer and self.state is not State.AWAITING_ACK:
+            headers, self._refer = self._refer, ()
+            self._client.send("REFER", (*headers, *self._context.dialog_headers(self.dialog.next_flow())), now=now)
+
+    def _settle_transfer(self, now: float) -> None:
+        """A transfer that succeeded leaves nobody here to talk to (RFC 5589 section 6.1)."""
+        outcome = self._take_outcome()
+        if outcome is not None and outcome.succeeded:
+            self.hang_up(EndCause.TRANSFERRED, reason="Q.850;cause=16", now=now)
+
+    def _take_outcome(self) -> Outcome | None:
+        outcome = None if self._transfer is None else self._transfer.outcome
+        if outcome is not None:
+            self._transfer = None
+            self._context.emit(TransferEnded(self._context.handle, outcome))
+        return outcome
 
     # What comes of it
 
     def receive_response(self, key: ClientKey, response: Response, *, now: float) -> None:
         """Take a response to a request of ours."""
-        if key in self._acks and response.status < 300:
-            self._context.transactions.send_stateless(*self._acks[key])
+        again = key.method != "INVITE" or self.state is State.OFFERING
+        request = self._client.receive(key, response, now=now, again=again)
+        if request is None:
             return
-        if response.status < 200 or (sent := self._sent.pop(key, None)) is None:
-            return
-        if response.status in (401, 407) and self._authenticate(sent, response, now):
-            return
-        if sent.request.method == "BYE":
-            self._machine.step(Cause.BYE_ANSWERED)
-        else:
-            self._finish_offer(key, sent, response, now)
+        match request.method:
+            case "BYE":
+                self._machine.step(Cause.BYE_ANSWERED)
+            case "INVITE":
+                self._finish_offer(key, request, response, now)
+            case "UPDATE":
+                self._finish_refresh(response, now)
+            case _ if self._transfer is not None:
+                self._transfer.answered(response)
+                self._settle_transfer(now)
+            case _:
+                pass  # the transfer was decided by a NOTIFY before
 
     def request_failed(self, key: ClientKey, failure: Failure, *, now: float) -> None:
         """Note that a request of ours got no final response."""
-        sent = self._sent.pop(key, None)
-        if sent is None:
+        again = key.method != "INVITE" or self.state is State.OFFERING
+        request = self._client.fail(key, failure, now=now, again=again)
+        if request is None:
             return
-        method = sent.request.method
-        wanted = method == "BYE" or self.state is State.OFFERING
-        if wanted and failure is Failure.TRANSPORT and self.dialog.next_flow() != sent.flow:
-            # Its connection was gone; there is another way to the peer.
-            self._send(method, sent.extra, sent.request.body, now=now)
-        elif method == "BYE":
-            self._machine.step(Cause.BYE_ANSWERED)
-        else:
-            self._negotiation.drop_offer()
-            self.hang_up(EndCause.FAILED, "the re-INVITE was not answered", now=now)
+        match request.method:
+            case "BYE":
+                self._machine.step(Cause.BYE_ANSWERED)
+            case "REFER":
+                if self._transfer is not None:
+                    self._transfer.unanswered()
+                    self._settle_transfer(now)
+            case method:
+                self._negotiation.drop_offer()
+                name = "re-INVITE" if method == "INVITE" else method
+                self.hang_up(EndCause.FAILED, f"the {name} was not answered", now=now)
 
-    def _authenticate(self, sent: _Sent, response: Response, now: float) -> bool:
-        if self._credentials is None or sent.authentications >= MAX_AUTHENTICATIONS:
-            return False
-        answered = authorization(self._credentials, sent.request, response, cnonce=self._context.new_token())
-        if answered is None or (sent.request.method == "INVITE" and self.state is not State.OFFERING):
-            return False
-        extra = (*(item for item in sent.extra if item[0] != answered[0]), answered)
-        self._send(sent.request.method, extra, sent.request.body, now=now, authentications=sent.authentications + 1)
-        return True
-
-    def _finish_offer(self, key: ClientKey, sent: _Sent, response: Response, now: float) -> None:
+    def _finish_refresh(self, response: Response, now: float) -> None:
         if response.status < 300:
-            self.acknowledge(key, sent.request)
+            self._agree_timer(response, now)
+        elif response.status in (408, 481):
+            self.hang_up(EndCause.FAILED, f"the UPDATE was answered {response.status}", now=now)
+        elif response.status in (405, 501):
+            self._peer_takes_update = False
+            self._refresh(now)
+
+    def _agree_timer(self, response: Response, now: float) -> None:
+        try:
+            self._timer.agreed(response, now=now)
+        except SipParseError:
+            self._timer.stop()
+
+    def _finish_offer(self, key: ClientKey, request: Request, response: Response, now: float) -> None:
+        if response.status < 300:
+            self._client.acknowledge(key, request)
         self._machine.step(Cause.OFFER_ANSWERED)
         if self.state is not State.CONFIRMED:
             return
         if response.status < 300:
+            self.noted(response)
+            self._agree_timer(response, now)
             self.take_answer(response, now=now)
             if self._next_offer is self._negotiation.wanted:
                 self._next_offer = None
             self._offer_next(now)
-        elif response.status == 491:
+            return
+        self._negotiation.drop_offer()
+        if response.status == 491:
             # Section 14.1: whoever made the Call-ID waits longer, so that the two do not meet again.
-            self._negotiation.drop_offer()
             wait_s = 2.1 + 1.9 * self._context.fraction() if self._placed_here else 2.0 * self._context.fraction()
             self._timers.start(Timer.REOFFER, now + wait_s)
         elif response.status in (408, 481):
-            self._negotiation.drop_offer()
             self.hang_up(EndCause.FAILED, f"the re-INVITE was answered {response.status}", now=now)
+        elif response.status == 422 and self._timer.take_refusal(response):
+            self._offer_next(now)
         else:
-            self._negotiation.drop_offer()
             self._next_offer = None  # section 14.1: the session goes on as it was
+
+    def begin(self, key: ClientKey, invite: Request, response: Response, *, now: float) -> None:
+        """Acknowledge the 2xx to the INVITE that placed the call, and learn from it."""
+        self._client.acknowledge(key, invite)
+        self.noted(response)
+        self._agree_timer(response, now)
 
     def take_answer(self, response: Response, *, early: Response | None = None, now: float) -> None:
         """Take the SDP of a 2xx to our INVITE, or of a response before it; the call ends when it does not fit."""
@@ -340,22 +388,11 @@ class Session:
             parameters = self._negotiation.take_answer(session_description(described))
         except RemoteProtocolError as error:
             self._negotiation.drop_offer()
-            self.hang_up(EndCause.FAILED, str(error), reason='SIP;cause=488;text="no acceptable answer"', now=now)
+            self.hang_up(EndCause.FAILED, str(error), reason=_NO_ANSWER, now=now)
         else:
             self._context.emit(MediaAgreed(self._context.handle, parameters))
 
-    def acknowledge(self, key: ClientKey, invite: Request) -> None:
-        """Send the ACK for a 2xx, and keep it for the 2xx's retransmissions (section 13.2.2.4)."""
-        flow = self.dialog.next_flow()
-        # Section 22.3: with the credentials that the INVITE had.
-        kept = tuple(item for item in invite.headers.items if item[0] in ("Authorization", "Proxy-Authorization"))
-        ack = self.dialog.ack(invite, via=self._context.via(flow), extra=kept)
-        self._acks[key] = (ack, flow)
-        if len(self._acks) > _MAX_KEPT_ACKS:
-            del self._acks[next(iter(self._acks))]
-        self._context.transactions.send_stateless(ack, flow)
-
-    def _end(self, cause: EndCause, detail: str) -> None:
+    def _end(self, cause: EndCause, detail: str, q850: int | None = None) -> None:
         if not self._ended:
             self._ended = True
-            self._context.emit(CallEnded(self._context.handle, cause, detail))
+            self._context.emit(CallEnded(self._context.handle, cause, detail, q850))

@@ -1,4 +1,4 @@
-"""`SipSockets`: one public SIP address, UDP and TCP; a `Carrier` for whoever sits behind it."""
+"""`SipSockets`: one public SIP address, UDP, TCP and TLS; a `Carrier` for whoever sits behind it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import cast
 from telephony.sip.carrier import Receiver
 from telephony.sip.flow import Flow
 from telephony.sip.tcp import TcpConnections, TcpLimits
+from telephony.sip.tls import TlsContexts
 
 RECEIVE_BUFFER_BYTES = 1_048_576
 """Asked of the kernel, which may give less: room for a burst of a thousand INVITEs."""
@@ -27,13 +28,19 @@ class _Udp(asyncio.DatagramProtocol):
 
 
 class SipSockets:
-    """Owns the sockets. What arrives before `attach` is dropped."""
+    """Owns the sockets. What arrives before `attach` is dropped; without `tls` nobody is reached by it."""
 
-    def __init__(self, *, tcp_limits: TcpLimits | None = None) -> None:
+    def __init__(self, *, tcp_limits: TcpLimits | None = None, tls: TlsContexts | None = None) -> None:
         self._receiver: Receiver | None = None
         self._udp: asyncio.DatagramTransport | None = None
-        self._tcp = TcpConnections(lambda: self._receiver, limits=tcp_limits or TcpLimits())
+        limits = tcp_limits or TcpLimits()
+        self._tcp = TcpConnections(lambda: self._receiver, limits=limits)
+        self._contexts = tls
+        self._tls = (
+            None if tls is None else TcpConnections(lambda: self._receiver, limits=limits, client_tls=tls.client)
+        )
         self._address = ("", 0)
+        self._tls_port = 0
         self.dropped = 0  # datagrams that the kernel would not take in time
 
     @property
@@ -41,8 +48,16 @@ class SipSockets:
         """Where it listens, once it is open."""
         return self._address
 
-    async def open(self, host: str, port: int, *, tcp: bool) -> tuple[str, int]:
-        """Bind UDP, and TCP on the same port; port 0 takes a free one. Raises `OSError`."""
+    @property
+    def tls_port(self) -> int:
+        """Where it listens for TLS; 0: nowhere."""
+        return self._tls_port
+
+    async def open(self, host: str, port: int, *, tcp: bool, tls_port: int = 0) -> tuple[str, int]:
+        """Bind UDP, TCP on the same port, and TLS where there is a certificate; port 0 takes a free one.
+
+        Raises `OSError`.
+        """
         for attempt in range(_PORT_TRIES):
             await self._open_udp(host, port)
             try:
@@ -55,6 +70,12 @@ class SipSockets:
                     raise
             else:
                 break
+        if self._tls is not None and self._contexts is not None and self._contexts.server is not None:
+            try:
+                self._tls_port = await self._tls.listen(host, tls_port, tls=self._contexts.server)
+            except OSError:
+                await self.close()
+                raise
         return self._address
 
     async def _open_udp(self, host: str, port: int) -> None:
@@ -76,12 +97,20 @@ class SipSockets:
 
     def transmit(self, data: bytes, flow: Flow) -> None:
         """Send one message."""
-        if flow.reliable:
+        if flow.transport == "tls":
+            self._transmit_tls(data, flow)
+        elif flow.reliable:
             self._tcp.transmit(data, flow)
         elif self._udp is None or _buffered_bytes(self._udp) > MAX_SEND_BUFFER_BYTES:
             self.dropped += 1
         else:
             self._udp.sendto(data, (flow.host, flow.port))
+
+    def _transmit_tls(self, data: bytes, flow: Flow) -> None:
+        if self._tls is not None:
+            self._tls.transmit(data, flow)
+        elif self._receiver is not None:
+            asyncio.get_running_loop().call_soon(self._receiver.flow_lost, flow)
 
     def keep(self, sip_call_id: str) -> None:
         """Nothing to note: everything comes here."""
@@ -95,6 +124,8 @@ class SipSockets:
             self._udp.close()
             self._udp = None
         await self._tcp.close()
+        if self._tls is not None:
+            await self._tls.close()
 
 
 def _buffered_bytes(transport: asyncio.DatagramTransport) -> int:

@@ -50,7 +50,12 @@ class StreamFramer:
     @property
     def mid_message(self) -> bool:
         """Whether a message has begun and not ended."""
-        return bool(self._buffer) and not self._broken
+        return bool(self._buffer.lstrip(b"\r\n")) and not self._broken
+
+    @property
+    def at_empty_line(self) -> bool:
+        """Whether one empty line came last: the answer to a keep-alive of ours, or half of one (RFC 5626 4.4.1)."""
+        return bytes(self._buffer) == b"\r\n"
 
     def feed(self, data: bytes) -> None:
         """Take what came."""

@@ -1,17 +1,21 @@
-"""SIP over TCP (RFC 3261 section 18): connections that come in and those that we open."""
+"""SIP over TCP, bare or under TLS (RFC 3261 sections 18, 26.2): connections that come in and those that we open."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import ssl
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import cast
 
 from telephony.errors import SipParseError
 from telephony.sip.carrier import Receiver
-from telephony.sip.flow import Flow
+from telephony.sip.flow import Flow, Transport
 from telephony.sip.responses import refuse_malformed
 from telephony.sip.stream import Broken, Framed, Ping, StreamFramer
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,7 @@ class TcpLimits:
     connections: int = 1024
     first_message_s: float = 30.0  # a connection that says nothing for so long is closed
     message_s: float = 30.0  # a message that has begun must end in so long
-    connect_s: float = 10.0
+    connect_s: float = 10.0  # the TLS handshake included
     write_buffer_bytes: int = 1_048_576  # a peer that does not read is cut off
     pending_messages: int = 64  # kept for a connection that is being opened
 
@@ -34,14 +38,15 @@ class _Connection(asyncio.Protocol):
         self._framer = StreamFramer()
         self._transport: asyncio.Transport | None = None
         self._deadline: asyncio.TimerHandle | None = None
-        self.flow = dialled or Flow("tcp", "", 0, number)
+        self.flow = dialled or Flow(owner.transport, "", 0, number)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are none of asyncio's by class.
         self._transport = stream = cast("asyncio.Transport", transport)
         # A peer that has gone already has no name any more; connection_lost follows.
         host, port = (stream.get_extra_info("peername") or ("", 0))[:2]
-        self.flow = Flow("tcp", host, port, self._number)
+        name = "" if self._dialled is None else self._dialled.server_name
+        self.flow = Flow(self._owner.transport, host, port, self._number, name)
         if self._dialled is None and not self._owner.accept(self._number, self):
             stream.abort()
         elif self._dialled is None:
@@ -60,6 +65,8 @@ class _Connection(asyncio.Protocol):
                     if answer is not None:
                         self.write(answer)
                     self.close()
+        if self._framer.at_empty_line:
+            self._owner.receive(b"\r\n", self.flow)
         self._limit(self._owner.limits.message_s if self._framer.mid_message else None)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
@@ -93,21 +100,31 @@ class _Dialling:
 
 
 class TcpConnections:
-    """Every TCP connection of one listening address."""
+    """Every connection of one listening address. With `client_tls`, those that we open are under TLS."""
 
-    def __init__(self, receiver: Callable[[], Receiver | None], *, limits: TcpLimits) -> None:
+    def __init__(
+        self, receiver: Callable[[], Receiver | None], *, limits: TcpLimits, client_tls: ssl.SSLContext | None = None
+    ) -> None:
         self.limits = limits
+        self.transport: Transport = "tcp" if client_tls is None else "tls"
+        self._client_tls = client_tls
         self._receiver = receiver
         self._server: asyncio.Server | None = None
         self._numbers = 0
         self._open: dict[int, _Connection] = {}
-        self._dialled: dict[tuple[str, int], int] = {}
-        self._dialling: dict[tuple[str, int], _Dialling] = {}
+        self._dialled: dict[Flow, int] = {}
+        self._dialling: dict[Flow, _Dialling] = {}
 
-    async def listen(self, host: str, port: int) -> None:
-        """Take connections on this address; raises `OSError` when it is in use."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Connection(self, self._next_number()), host, port)
+    async def listen(self, host: str, port: int, *, tls: ssl.SSLContext | None = None) -> int:
+        """Take connections on this address and return the port; raises `OSError` when it is in use."""
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: _Connection(self, self._next_number()),
+            host,
+            port,
+            ssl=tls,
+            ssl_handshake_timeout=None if tls is None else self.limits.connect_s,
+        )
+        return int(self._server.sockets[0].getsockname()[1])
 
     def _next_number(self) -> int:
         self._numbers += 1
@@ -131,7 +148,7 @@ class TcpConnections:
         self._open.pop(number, None)
         self._report(flow)
         if dialled is not None:
-            self._dialled.pop((dialled.host, dialled.port), None)
+            self._dialled.pop(dialled, None)
             self._report(dialled)
 
     def _report(self, flow: Flow) -> None:
@@ -141,8 +158,7 @@ class TcpConnections:
 
     def transmit(self, data: bytes, flow: Flow) -> None:
         """Write to a connection; with number 0, to the one that we opened to this address, or open it."""
-        address = (flow.host, flow.port)
-        number = flow.connection or self._dialled.get(address, 0)
+        number = flow.connection or self._dialled.get(flow, 0)
         connection = self._open.get(number)
         if connection is not None:
             connection.write(data)
@@ -150,30 +166,35 @@ class TcpConnections:
             # Not from within this call: the user agent is still at its output.
             asyncio.get_running_loop().call_soon(self._report, flow)
         else:
-            self._dial(data, flow, address)
+            self._dial(data, flow)
 
-    def _dial(self, data: bytes, flow: Flow, address: tuple[str, int]) -> None:
-        dialling = self._dialling.get(address)
+    def _dial(self, data: bytes, flow: Flow) -> None:
+        dialling = self._dialling.get(flow)
         if dialling is None:
-            task = asyncio.get_running_loop().create_task(self._open_connection(flow, address))
-            dialling = self._dialling[address] = _Dialling(task)
+            task = asyncio.get_running_loop().create_task(self._open_connection(flow))
+            dialling = self._dialling[flow] = _Dialling(task)
         if len(dialling.waiting) < self.limits.pending_messages:
             dialling.waiting.append(data)
 
-    async def _open_connection(self, flow: Flow, address: tuple[str, int]) -> None:
+    async def _open_connection(self, dialled: Flow) -> None:
         number = self._next_number()
-        dialled = replace(flow, connection=0)
         connection = _Connection(self, number, dialled)
+        # RFC 5922 section 7.3: the certificate is to name whom we meant to reach, which SNI tells the peer too.
+        name = None if self._client_tls is None else dialled.server_name or dialled.host
         try:
             async with asyncio.timeout(self.limits.connect_s):
-                await asyncio.get_running_loop().create_connection(lambda: connection, *address)
-        except (OSError, TimeoutError):
-            del self._dialling[address]
+                await asyncio.get_running_loop().create_connection(
+                    lambda: connection, dialled.host, dialled.port, ssl=self._client_tls, server_hostname=name
+                )
+        except (OSError, TimeoutError) as error:
+            if isinstance(error, ssl.SSLError):
+                _logger.warning("TLS to %s port %d failed: %s", name, dialled.port, error)
+            del self._dialling[dialled]
             self._report(dialled)
             return
         self._open[number] = connection
-        self._dialled[address] = number
-        for data in self._dialling.pop(address).waiting:
+        self._dialled[dialled] = number
+        for data in self._dialling.pop(dialled).waiting:
             connection.write(data)
 
     async def close(self) -> None:

@@ -45,6 +45,12 @@ class Timer(Enum):
     RINGING = auto()  # a provisional response every minute, section 13.3.1.1
     EXPIRES = auto()  # the caller's own limit, section 13.3.1
     CANCEL_WAIT = auto()  # no final response after CANCEL, section 9.1
+    REFRESH = auto()  # a registration before it expires, section 10.2.4; a session, RFC 4028
+    SESSION_END = auto()  # nobody refreshed the session, RFC 4028 section 10
+    RETRY = auto()  # a registrar after it refused, RFC 5626 section 4.5
+    KEEP_ALIVE = auto()  # CRLF towards a trunk, RFC 5626 section 4.4
+    PONG = auto()  # no answer to it, RFC 5626 section 4.4.1
+    PROBE = auto()  # OPTIONS towards a trunk
     REOFFER = auto()  # try a re-INVITE again after 491, section 14.1
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from telephony.sip import invite_client, invite_server, non_invite_client, non_invite_server
-from telephony.sip.flow import Flow, Transmit
+from telephony.sip.flow import DEFAULT_PORT, Flow, Transmit
 from telephony.sip.invite_client import InviteClientTransaction
 from telephony.sip.invite_server import InviteServerTransaction
 from telephony.sip.message import Message, Request, Response, build_message
@@ -21,7 +21,6 @@ from telephony.sip.via import BRANCH_COOKIE
 MAX_TRANSACTIONS = 20_000
 OVERLOAD_RETRY_AFTER_S = 32
 
-_DEFAULT_PORT = 5060
 _TERMINATED = frozenset(
     {
         invite_server.State.TERMINATED,
@@ -97,7 +96,7 @@ def server_key(request: Request, method: str | None = None) -> ServerKey:
         # An RFC 2543 peer: what it repeats is told apart by everything but the To tag, which ACK adds.
         branch = f"{request.uri} {request.from_.tag} {request.call_id} {request.cseq.number} {branch}"
     wanted = method or ("INVITE" if request.method == "ACK" else request.method)
-    return ServerKey(branch, f"{via.host}:{via.port or _DEFAULT_PORT}", wanted)
+    return ServerKey(branch, f"{via.host}:{via.port or DEFAULT_PORT['udp']}", wanted)
 
 
 def response_flow(request: Request, source: Flow) -> Flow:
@@ -107,7 +106,7 @@ def response_flow(request: Request, source: Flow) -> Flow:
     """
     if source.reliable or request.via.wants_rport:
         return source
-    return Flow(source.transport, source.host, request.via.port or _DEFAULT_PORT)
+    return Flow(source.transport, source.host, request.via.port or DEFAULT_PORT[source.transport])
 
 
 class TransactionLayer:
@@ -196,8 +195,8 @@ class TransactionLayer:
         self._servers[key] = kind(flow, timings=self._timings)
         if source.reliable:
             # Section 18.2.2: should the connection break, answers go to the sent-by port.
-            port = request.via.port or _DEFAULT_PORT
-            self._fallbacks[key] = Flow(source.transport, source.host, port)
+            port = request.via.port or DEFAULT_PORT[source.transport]
+            self._fallbacks[key] = Flow(source.transport, source.host, port, server_name=source.server_name)
         if not request.to.tag:
             merge_key = (request.from_.tag, request.call_id, request.cseq.number, request.method)
             if self._merges.setdefault(merge_key, key) == key:

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 from urllib.parse import unquote as percent_decode
 
 from telephony.errors import SipParseError
+from telephony.sip.flow import Transport
 from telephony.sip.grammar import (
     HOST,
     HOST_PATTERN,
@@ -62,6 +63,17 @@ class OtherUri:
 
 
 Uri: TypeAlias = SipUri | OtherUri
+
+
+def transport_of(uri: SipUri, default: Transport = "udp") -> Transport:
+    """Choose the transport that a URI asks for (RFC 3263 section 4.1, without NAPTR); sips: is TLS always."""
+    if uri.scheme == "sips":
+        return "tls"
+    match (uri.parameter("transport") or default).lower():
+        case ("tcp" | "tls") as stream:
+            return stream
+        case _:
+            return "udp"
 
 
 def parse_uri(text: str) -> Uri:

@@ -14,8 +14,9 @@ from typing import TypeAlias, assert_never
 from telephony.errors import LegEndedError, LocalProtocolError, SipParseError
 from telephony.leg import EndCause
 from telephony.sip.admission import Admission, AdmissionControl, admit_all
-from telephony.sip.auth import ALGORITHMS, Algorithm, DigestServer
+from telephony.sip.auth import ALGORITHMS, Algorithm, DigestServer, Quality
 from telephony.sip.call_context import CallContext, Extra
+from telephony.sip.call_limits import DEFAULT_LIMITS, CallLimits
 from telephony.sip.dialog import DialogId
 from telephony.sip.events import CallForgotten, MessageRefused, UserAgentOutput
 from telephony.sip.flow import Flow, Transmit
@@ -34,6 +35,7 @@ from telephony.sip.offer_answer import Direction, LocalAudio
 from telephony.sip.outbound_call import Destination, OutboundCall
 from telephony.sip.responses import refuse_malformed, response_to
 from telephony.sip.sdp import AddressType
+from telephony.sip.session_timer import refuse_brief
 from telephony.sip.timers import Schedule, Timings
 from telephony.sip.transactions import (
     MAX_TRANSACTIONS,
@@ -45,6 +47,8 @@ from telephony.sip.transactions import (
     TransactionLayer,
     server_key,
 )
+from telephony.sip.transfer import refer_to
+from telephony.sip.uri import SipUri
 
 _Call: TypeAlias = InboundCall | OutboundCall
 
@@ -59,6 +63,8 @@ class UserAgentConfig:
     realm: str = "zeng"
     passwords: Mapping[str, str] = field(default_factory=dict[str, str])  # empty: callers are not challenged
     digest_algorithms: tuple[Algorithm, ...] = ALGORITHMS  # some callers look at the first challenge only
+    limits: CallLimits = DEFAULT_LIMITS
+    digest_qualities: tuple[Quality, ...] = ("auth",)
     max_transactions: int = MAX_TRANSACTIONS
 
 
@@ -79,6 +85,7 @@ class UserAgent:
             passwords=config.passwords,
             secret=new_token().encode(),
             algorithms=config.digest_algorithms,
+            qualities=config.digest_qualities,
         )
         self._admission = AdmissionControl(
             digest=digest if config.passwords else None, admit=admit, address_type=config.address_type
@@ -89,6 +96,11 @@ class UserAgent:
         self._dialogs: dict[DialogId, str] = {}
         self._schedule: Schedule[str] = Schedule()
         self._output: deque[UserAgentOutput] = deque()
+
+    @property
+    def family(self) -> AddressType:
+        """The family of our addresses, which that of a peer has to be."""
+        return self._config.address_type
 
     @property
     def call_count(self) -> int:
@@ -177,9 +189,34 @@ class UserAgent:
         self._call(handle).reoffer(direction, now=now)
         self._pump(now, handle)
 
+    def transfer(self, handle: str, target: SipUri | None, *, consult: str | None = None, now: float) -> None:
+        """Ask the far end to call somebody else (REFER); `TransferEnded` says what became of it.
+
+        With `consult`, the handle of another call, it is to talk to that call's far end in our place, and `target`
+        may be None: where that far end is. Raises `LegEndedError` when a call is over, `LocalProtocolError` when it
+        is not up.
+        """
+        call, replaces = self._call(handle), None
+        if consult is not None:
+            dialog = self._call(consult).dialog
+            if dialog is None:
+                raise LocalProtocolError("the other call is not answered yet")
+            target, replaces = target or dialog.target, dialog.id
+        if target is None:
+            raise LocalProtocolError("a transfer needs a target")
+        call.transfer(refer_to(target, replaces=replaces), now=now)
+        self._pump(now, handle)
+
+    def follow(self, handle: str, flow: Flow | None, *, now: float) -> None:
+        """Call the target of `CallRedirected` by this way; None when it is not to be called."""
+        call = self._calls.get(handle)
+        if isinstance(call, OutboundCall):
+            call.follow(flow, now=now)
+            self._pump(now, handle)
+
     def place_call(self, destination: Destination, local: LocalAudio, *, now: float) -> str:
         """Send an INVITE; returns the handle that the events of the call carry."""
-        context = self._context()
+        context = self._context(secure=destination.target.scheme == "sips")
         self._calls[context.handle] = OutboundCall(context, destination, local, now=now)
         self._pump(now, context.handle)
         return context.handle
@@ -202,7 +239,7 @@ class UserAgent:
 
     # Between the layers
 
-    def _context(self) -> CallContext:
+    def _context(self, *, secure: bool) -> CallContext:
         return CallContext(
             self._new_token(),
             self._config.identity,
@@ -210,6 +247,8 @@ class UserAgent:
             self._transactions,
             self._new_token,
             self._output.append,
+            self._config.limits,
+            secure,
         )
 
     def _pump(self, now: float, touched: str | None = None) -> None:
@@ -240,8 +279,8 @@ class UserAgent:
         call = None if handle is None else self._calls.get(handle)
         if handle is None or call is None:
             return
-        if isinstance(call, OutboundCall) and call.dialog_id is not None:
-            self._dialogs[call.dialog_id] = handle
+        if isinstance(call, OutboundCall):
+            self._dialogs.update(dict.fromkeys(call.dialog_ids, handle))
         if not call.finished:
             self._schedule.set(handle, call.timer_at())
             return
@@ -249,8 +288,9 @@ class UserAgent:
         del self._calls[handle]
         if isinstance(call, InboundCall):
             self._invites.pop(call.key, None)
-        if call.dialog_id is not None:
             self._dialogs.pop(call.dialog_id, None)
+        for dialog_id in call.dialog_ids if isinstance(call, OutboundCall) else ():
+            self._dialogs.pop(dialog_id, None)
         self._output.append(CallForgotten(handle, call.call_id))
 
     def _receive_ack(self, ack: Request, now: float) -> str | None:
@@ -262,7 +302,7 @@ class UserAgent:
     def _receive_request(self, key: ServerKey, request: Request, flow: Flow, now: float) -> str | None:
         """Act on a new request; returns the call that it touched."""
         try:
-            refusal = inspect_head(request)
+            refusal = inspect_head(request, transport=flow.transport)
             if refusal is not None:
                 self._refuse(key, request, refusal, now)
                 return None
@@ -311,10 +351,16 @@ class UserAgent:
         return handle
 
     def _receive_outside_dialog(self, key: ServerKey, request: Request, flow: Flow, now: float) -> str | None:
+        if request.method == "REFER":
+            self._respond(key, request, 403, now)  # nobody makes us call by asking
+            return None
         merged = self._transactions.is_merged(key, request)
         refusal = self._admission.examine(request, merged=merged, now=now)
         if refusal is not None:
             self._refuse(key, request, refusal, now)
+            return None
+        if request.method == "INVITE" and (brief := refuse_brief(request, self._config.limits)) is not None:
+            self._refuse(key, request, brief, now)
             return None
         if request.method == "OPTIONS":
             self._respond(key, request, 200, now, (ALLOW, ACCEPT))
@@ -322,7 +368,7 @@ class UserAgent:
         return self._begin(key, request, flow, now)
 
     def _begin(self, key: ServerKey, invite: Request, flow: Flow, now: float) -> str:
-        context = self._context()
+        context = self._context(secure=invite.uri.scheme == "sips")
         call = InboundCall(context, key, invite, flow, now=now)
         self._calls[context.handle] = call
         self._invites[key] = context.handle

@@ -81,7 +81,7 @@ class WebRtcEndpoint:
         self._watchers.add(watcher)
         watcher.add_done_callback(self._watchers.discard)
         try:
-            answer = await leg.write_answer(description)
+            answer = await leg.describe(description)
             self._on_call(leg)
             await self._wait_for_the_bot(leg)
         except asyncio.CancelledError:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from telephony.audio.pacer import Pacer
-from telephony.errors import AudioFormatError, LegEndedError, LocalProtocolError
-from telephony.leg import OUTPUT_FRAME_BYTES, CallInfo, EndCause, LegEnded, LegEvent, LegStats, RejectReason
+from telephony.errors import AudioFormatError, LegEndedError, LocalProtocolError, TransferFailedError
+from telephony.leg import OUTPUT_FRAME_BYTES, CallInfo, CallLeg, EndCause, LegEnded, LegEvent, LegStats, RejectReason
 from telephony.settings import WebRtcSettings
 from telephony.webrtc.bell import Bell
 from telephony.webrtc.inbox import Inbox
@@ -113,6 +113,11 @@ class WebRtcLeg:
         for digit in digits:
             self.tell(digit_text(digit))
 
+    async def transfer(self, target: str, *, consult: CallLeg | None = None) -> None:  # noqa: ARG002 - the seam's
+        """Refuse: a page has no telephone line that could be handed over."""
+        self._check_alive()
+        raise TransferFailedError("a call from a page cannot be transferred", status=501)
+
     def tell(self, text: str) -> None:
         """Send a JSON text to the caller's page; kept (64 at most) until the data channel is open."""
         if self._inbox.ended is None:
@@ -138,13 +143,10 @@ class WebRtcLeg:
         assert self._decision is not None
         return self._decision
 
-    async def write_answer(self, offer: Description) -> str:
-        """Our SDP for an offer."""
-        return await run_in(self._media_loop, self._session.answer(offer))
-
-    async def write_offer(self) -> str:
-        """Our own offer."""
-        return await run_in(self._media_loop, self._session.offer())
+    async def describe(self, offer: Description | None = None) -> str:
+        """Our SDP: the answer to an offer, or with None our own offer."""
+        work = self._session.offer() if offer is None else self._session.answer(offer)
+        return await run_in(self._media_loop, work)
 
     def connect(self, remote: Description) -> None:
         """Begin to connect with the far side's description, once it has ours."""

@@ -86,7 +86,9 @@ class Baresip:
 
 
 @asynccontextmanager
-async def baresip(folder: Path, *, wav: Path, transport: str = "udp") -> AsyncIterator[Baresip]:
+async def baresip(
+    folder: Path, *, wav: Path, transport: str = "udp", authority: Path | None = None
+) -> AsyncIterator[Baresip]:
     """Run baresip with `wav` as its voice; ends it and its calls on exit."""
     control = _free_port(socket.SOCK_STREAM)
     rtp = 40_000 + _free_port(socket.SOCK_DGRAM) % 5_000 * 4
@@ -100,6 +102,8 @@ async def baresip(folder: Path, *, wav: Path, transport: str = "udp") -> AsyncIt
         control=control,
         folder=folder,
     )
+    if authority is not None:  # whose certificates it believes
+        config += f"sip_cafile {authority}\nsip_verify_server yes\n"
     (folder / "config").write_text(config)
     (folder / "contacts").write_text("")
     account = f"<sip:caller@127.0.0.1;transport={transport}>;regint=0;audio_codecs=pcmu,pcma\n"

@@ -19,7 +19,9 @@ CLIPS = Path(__file__).parents[1] / "data" / "speech"
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """`zeng demo` with two workers, for all tests of a run; it must end cleanly."""
-    with running_service(tmp_path_factory.mktemp("service"), ZENG_WORKERS__COUNT="2") as running:
+    with running_service(
+        tmp_path_factory.mktemp("service"), ZENG_WORKERS__COUNT="2", ZENG_SIP__OUTBOUND_ALLOWED='["*@127.0.0.1"]'
+    ) as running:
         yield running
 
 
@@ -49,7 +51,9 @@ class Phones:
 async def open_phones(target: str) -> AsyncIterator[Phones]:
     media = RtpMediaFactory(RtpSettings(port_min=32000, port_max=32199))
     await media.start()
-    endpoint, sockets = await serve_sip(SipSettings(port=0), media=media, on_call=lambda leg: None)
+    endpoint, sockets = await serve_sip(
+        SipSettings(port=0, outbound_allowed=("*@127.0.0.1",)), media=media, on_call=lambda leg: None
+    )
     try:
         yield Phones(endpoint, target)
     finally:

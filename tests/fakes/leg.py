@@ -28,9 +28,12 @@ class FakeLeg:
         self.info = CallInfo(call_id, "sip", "sip:caller@test", "sip:bot@test")
         self.told: list[str] = []
         self.sent = bytearray()  # what the caller heard
+        self.answers = True  # False: the far end of a call that was placed does not
         self.answered = False
         self.rejected: RejectReason | None = None
         self.hung_up = False
+        self.transferred: list[tuple[str, int]] = []  # to whom, and how much had been played by then
+        self.transfer_fails: Exception | None = None
         self._paced = paced
         self._played_ms = 0
         self._queued: list[bytes] = []
@@ -71,7 +74,7 @@ class FakeLeg:
         return self._played_ms
 
     async def answer(self) -> None:
-        if self._over:
+        if self._over or not self.answers:
             raise LegEndedError("gone")
         self.answered = True
 
@@ -109,6 +112,12 @@ class FakeLeg:
 
     async def send_digits(self, digits: str) -> None:
         self.told.append(f"digits:{digits}")
+
+    async def transfer(self, target: str, *, consult: object = None) -> None:
+        self.transferred.append((target, self._played_ms))
+        if self.transfer_fails is not None:
+            raise self.transfer_fails
+        self.end(EndCause.TRANSFERRED)
 
     def tell(self, text: str) -> None:
         self.told.append(text)

@@ -25,13 +25,15 @@ from bot.flows.actions import (
     LlmAnswered,
     Say,
     ToolAnswered,
+    Transfer,
     Understand,
     Understood,
 )
 from bot.metrics import CallMetrics
 from bot.services.prompt_cache import PromptCache
 from bot.settings import TurnSettings
-from telephony.leg import EndCause
+from telephony.errors import LegEndedError, TransferFailedError
+from telephony.leg import EndCause, LegEnded
 from tests.fakes.leg import FakeLeg
 from tts_engine.protocol import ConversationTurn, SpeechRequest
 
@@ -58,7 +60,7 @@ class ScriptedFlow:
     def _next(self) -> None:
         while self.lines:
             self._out.append(self.lines.popleft())
-            if not (self.lines and isinstance(self.lines[0], HangUp)):
+            if not (self.lines and isinstance(self.lines[0], HangUp | Transfer)):
                 return
 
     def start(self, *, now: float) -> None:
@@ -94,7 +96,10 @@ class ScriptedFlow:
     def is_personal(self, text: str) -> bool:
         return text == "gizli"
 
-    def transfer_failed(self, *, now: float) -> None: ...
+    def transfer_failed(self, *, now: float) -> None:
+        self.log.append("transfer failed")
+        self._next()
+
     def timer_at(self) -> float | None:
         return None
 
@@ -499,3 +504,42 @@ async def test_clauses_go_to_the_flow_at_once_and_an_older_question_is_cancelled
     s.leg.end()
     await running
     assert services.cancelled == 2
+
+
+async def test_a_caller_is_handed_over_once_it_has_heard_so() -> None:
+    s = stage(Say("Sizi operatora qoşuram"), Transfer("sip:200@pbx.example"))
+    ended = await asyncio.wait_for(s.call.run(), 5)
+
+    ((target, played_ms),) = s.leg.transferred
+    assert (target, ended.cause) == ("sip:200@pbx.example", EndCause.TRANSFERRED)
+    assert played_ms >= 1000
+
+
+async def test_a_transfer_that_fails_goes_back_to_the_flow_and_the_caller_is_told() -> None:
+    s = stage(Transfer("sip:200@pbx.example"), Say("Operator məşğuldur"), HangUp())
+    s.leg.transfer_fails = TransferFailedError("486 Busy Here", status=486)
+    ended = await asyncio.wait_for(s.call.run(), 5)
+
+    assert "transfer failed" in s.flow.log
+    assert [r.text for r in s.speech.requests] == ["Operator məşğuldur"]
+    assert ended.cause is EndCause.BOT_HUNG_UP
+
+
+async def test_a_caller_that_goes_while_it_is_handed_over_is_told_nothing() -> None:
+    s = stage(Transfer("sip:200@pbx.example"), Say("Operator məşğuldur"))
+    s.leg.transfer_fails = LegEndedError("gone")
+    running = asyncio.create_task(s.call.run())
+    await s.until(lambda: s.leg.transferred)
+    s.leg.end()
+
+    assert (await running).cause is EndCause.CALLER_HUNG_UP
+    assert s.speech.requests == []
+
+
+async def test_why_a_call_was_never_answered_is_known() -> None:
+    s = stage()
+    s.leg.answers = False
+    s.leg.feed(LegEnded(EndCause.FAILED, "486 Busy Here", 17))
+
+    ended = await s.call.run()
+    assert (ended.cause, ended.q850) == (EndCause.FAILED, 17)

@@ -9,15 +9,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from telephony.errors import LegEndedError
 from telephony.leg import CallLeg, LegEnded, LegEvent
-from telephony.settings import SipSettings
+from telephony.settings import SipSettings, SipTlsSettings
+from telephony.sip.call_limits import CallLimits
 from telephony.sip.dispatch import SipDispatcher
 from telephony.sip.endpoint import SipEndpoint, new_token, serve_sip, user_agent_config
+from telephony.sip.outbound_policy import OutboundPolicy
 from telephony.sip.sockets import SipSockets
 from telephony.sip.timers import Timings
+from telephony.sip.tls import tls_contexts
 from telephony.sip.user_agent import UserAgent, UserAgentConfig
 from telephony.sip.worker_carrier import WorkerCarrier
 from tests.fakes.media import FakeMediaFactory
@@ -84,6 +87,13 @@ class House:
             while self._tasks or any(endpoint.call_count for endpoint in self.endpoints) or self.ports_in_use:
                 await asyncio.sleep(0.02)
 
+    def uri(self, transport: str = "udp", *, scheme: str = "sip") -> str:
+        """Where it is called."""
+        host, port = self.sockets.address
+        port = self.sockets.tls_port if transport == "tls" else port
+        host = f"[{host}]" if ":" in host else host
+        return f"{scheme}:bot@{host}:{port};transport={transport}"
+
     def ends(self) -> list[LegEvent]:
         return [events[-1] for events in self.told]
 
@@ -95,15 +105,25 @@ async def house(
     carriage: Carriage = "straight",
     timings: Timings | None = None,
     users: dict[str, str] | None = None,
+    host: str = "127.0.0.1",
+    tls: SipTlsSettings | None = None,
+    limits: CallLimits | None = None,
+    **changes: Any,
 ) -> AsyncIterator[House]:
     """Serve on a free port of 127.0.0.1."""
     ours = House(bot)
 
     def adjust(config: UserAgentConfig) -> UserAgentConfig:
         # SIPp looks at the first challenge only, and knows nothing but MD5.
-        return replace(config, timings=timings or config.timings, digest_algorithms=("MD5",))
+        return replace(
+            config, timings=timings or config.timings, limits=limits or config.limits, digest_algorithms=("MD5",)
+        )
 
-    settings = SipSettings(port=0, digest_users=users or {})
+    settings = SipSettings(
+        host=host, port=0, digest_users=users or {}, tls=tls or SipTlsSettings(), outbound_allowed=("*@*",), **changes
+    )
+    for media in ours.media:
+        media.host = host
     async with contextlib.AsyncExitStack() as stack:
         if carriage == "straight":
             endpoint, ours.sockets = await serve_sip(
@@ -130,17 +150,19 @@ async def _serve_dispatched(
         calls = [endpoint.call_count for endpoint in ours.endpoints]
         return calls.index(min(calls)) if ours.has_room else None
 
-    _, ours.port = await ours.sockets.open(settings.host, 0, tcp=True)
+    ours.sockets = SipSockets(tls=tls_contexts(settings.tls))
+    _, ours.port = await ours.sockets.open(settings.host, 0, tcp=True, tls_port=settings.tls.port)
     dispatcher = SipDispatcher(ours.sockets, pick_worker=pick, on_worker_lost=lambda worker: None)
     stack.push_async_callback(dispatcher.close)
+    anybody = OutboundPolicy(settings.outbound_allowed)
     for worker in range(WORKERS):
         edge_end, worker_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         dispatcher.add_worker(worker, edge_end)
         carrier = WorkerCarrier(worker_end, on_edge_lost=lambda: None)
         stack.push_async_callback(carrier.close)
-        config = adjust(user_agent_config(settings, port=ours.port))
+        config = adjust(user_agent_config(settings, port=ours.port, tls_port=ours.sockets.tls_port))
         agent = UserAgent(config, new_token=new_token, admit=ours.admit)
-        endpoint = SipEndpoint(agent, carrier=carrier, media=ours.media[worker], on_call=ours.take)
+        endpoint = SipEndpoint(agent, carrier=carrier, media=ours.media[worker], on_call=ours.take, outbound=anybody)
         carrier.attach(endpoint)
         ours.endpoints.append(endpoint)
 

@@ -15,7 +15,7 @@ from itertools import pairwise
 import pytest
 import uvloop
 
-from telephony.errors import AudioFormatError, LocalProtocolError
+from telephony.errors import AudioFormatError, LocalProtocolError, TransferFailedError
 from telephony.leg import CallLeg, DigitReceived, MessageReceived
 from telephony.webrtc.leg import WebRtcLeg
 from tests.fakes.webrtc import Call, call, loudness, pitch, play, tone
@@ -221,6 +221,8 @@ async def test_texts_go_both_ways_and_key_presses_are_digits(connected: Call) ->
 async def test_a_digit_of_no_keypad_is_refused(connected: Call) -> None:
     with pytest.raises(LocalProtocolError, match="'x'"):
         await connected.bot.send_digits("1x")
+    with pytest.raises(TransferFailedError):
+        await connected.bot.transfer("sip:200@pbx.example")
 
 
 async def test_texts_told_before_the_channel_is_open_arrive_in_order_and_no_more_than_64() -> None:

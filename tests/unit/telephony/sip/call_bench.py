@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from telephony.sip.call_context import CallContext
+from telephony.sip.call_limits import DEFAULT_LIMITS, CallLimits
 from telephony.sip.events import CallEvent, CallOffered
 from telephony.sip.flow import Flow, Transmit
 from telephony.sip.identity import Identity
@@ -39,6 +40,8 @@ class Bench:
     sent: list[tuple[Message, Flow]] = field(default_factory=list[tuple[Message, Flow]])
     failures: list[RequestFailed] = field(default_factory=list[RequestFailed])
 
+    limits: CallLimits = DEFAULT_LIMITS
+
     def __post_init__(self) -> None:
         tokens = itertools.count(1)
         self.context = CallContext(
@@ -48,6 +51,7 @@ class Bench:
             self.layer,
             lambda: f"{next(tokens):08x}{'0' * 24}",
             self.events.append,
+            self.limits,
         )
 
     def pump(self) -> list[LayerOutput]:

@@ -7,6 +7,7 @@ from telephony.sip.message import Request, Response, parse_message
 
 PEER = Flow("udp", "192.0.2.1", 5060)
 PEER_TCP = Flow("tcp", "192.0.2.1", 40_000, 7)
+PEER_TLS = Flow("tls", "192.0.2.1", 40_001, 8)
 US = Flow("udp", "192.0.2.9", 5060)
 
 OFFER = (

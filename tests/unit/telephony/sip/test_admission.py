@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from telephony.sip.admission import AdmissionControl, admit_all
-from telephony.sip.auth import Credentials, DigestServer, answer_challenge
+from telephony.sip.auth import Asked, Credentials, DigestServer, answer_challenge
 from telephony.sip.inspection import Refusal
 from telephony.sip.message import Request
 from tests.unit.telephony.sip.messages import OFFER, request
@@ -55,7 +55,7 @@ def test_an_invite_is_challenged_and_let_in_with_its_answer() -> None:
     refusal = ours.examine(request(), merged=False, now=0.0)
     assert refusal is not None
     challenges = [value for _, value in refusal.extra]
-    answer = answer_challenge(challenges, Credentials("aysel", "gizli"), method="INVITE", uri="sip:a", cnonce="c")
+    answer = answer_challenge(challenges, Credentials("aysel", "gizli"), Asked("INVITE", "sip:a"), cnonce="c")
     again = request(cseq=2, extra=f"Authorization: {answer}\r\n")
 
     assert [name for name, _ in refusal.extra] == ["WWW-Authenticate", "WWW-Authenticate"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from telephony.sip import auth
-from telephony.sip.auth import Credentials, DigestServer, Verdict, answer_challenge, authorization, parse_digest
+from telephony.sip.auth import Asked, Credentials, DigestServer, Verdict, answer_challenge, authorization, parse_digest
 from tests.unit.telephony.sip.messages import request, response
 
 AYSEL = Credentials("aysel", "gizli")
@@ -16,7 +16,7 @@ def server() -> DigestServer:
 
 
 def answered(challenges: tuple[str, ...], credentials: Credentials = AYSEL, method: str = "INVITE") -> str:
-    answer = answer_challenge(challenges, credentials, method=method, uri="sip:bot@192.0.2.9", cnonce="c0ffee")
+    answer = answer_challenge(challenges, credentials, Asked(method, "sip:bot@192.0.2.9"), cnonce="c0ffee")
     assert answer is not None
     return answer
 
@@ -60,7 +60,7 @@ def test_a_digest_is_the_one_of_the_rfc() -> None:
     cnonce = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ"
 
     answers = [
-        answer_challenge((fields.format(algorithm),), mufasa, method="GET", uri="/dir/index.html", cnonce=cnonce)
+        answer_challenge((fields.format(algorithm),), mufasa, Asked("GET", "/dir/index.html"), cnonce=cnonce)
         for algorithm in ("MD5", "SHA-256")
     ]
 
@@ -150,7 +150,7 @@ def test_a_nonce_count_that_is_no_number_is_stale() -> None:
     digest = server()
     challenge = parse_digest(digest.challenges(now=0.0)[0])
     fields = {**challenge, "uri": "sip:a", "nc": "zzzzzzzz", "cnonce": "c"}
-    digested = auth._digest("SHA-256", "INVITE", fields, AYSEL)
+    digested = auth._digest("SHA-256", Asked("INVITE", "sip:a"), fields, AYSEL)
     answer = ", ".join(f'{name}="{value}"' for name, value in {**fields, "response": digested}.items())
 
     assert check(digest, f'Digest username="aysel", {answer}') is Verdict.STALE
@@ -168,7 +168,7 @@ def test_the_memory_of_used_nonces_is_bounded(monkeypatch: pytest.MonkeyPatch) -
 def test_a_challenge_that_we_cannot_answer_is_left() -> None:
     challenges = ("Basic realm=x", 'Digest realm="a", nonce="b", algorithm=SHA-512', 'Digest realm="a"')
 
-    assert answer_challenge(challenges, AYSEL, method="INVITE", uri="sip:a", cnonce="c") is None
+    assert answer_challenge(challenges, AYSEL, Asked("INVITE", "sip:a"), cnonce="c") is None
 
 
 @pytest.mark.parametrize(
@@ -184,3 +184,17 @@ def test_a_challenge_is_answered_in_the_header_that_belongs_to_it(status: int, a
     assert header is not None
     assert header[0] == answers
     assert authorization(AYSEL, sent, response(sent, status), cnonce="c") is None
+
+
+def test_a_body_that_was_changed_on_its_way_is_noticed_with_auth_int() -> None:
+    digest = DigestServer(realm="zeng", passwords={"aysel": "gizli"}, secret=b"seal", qualities=("auth-int",))
+    challenges = digest.challenges(now=0.0)
+    asked = Asked("INVITE", "sip:bot@192.0.2.9", b"v=0")
+    answer = answer_challenge(challenges, AYSEL, asked, cnonce="c") or ""
+    extra = f"Authorization: {answer}\r\n"
+
+    assert 'qop="auth-int"' in challenges[0]
+    assert "qop=auth-int" in answer
+    assert digest.check(request(extra=extra, body=b"v=1"), now=1.0) is Verdict.MISSING
+    assert digest.check(request(extra=extra, body=b"v=0"), now=1.0) is Verdict.ACCEPTED
+    assert check(digest, answered((challenges[0].replace("auth-int", "auth"),))) is Verdict.MISSING

@@ -41,7 +41,7 @@ def test_a_dialog_is_begun_with_a_contact_on_its_transport() -> None:
 
     assert dict(context.dialog_headers(PEER_TCP))["Contact"] == "<sip:bot@192.0.2.9:5060;transport=tcp>"
     assert "INVITE" in dict(context.dialog_headers(PEER))["Allow"]
-    assert "Supported" not in dict(context.dialog_headers(PEER))
+    assert dict(context.dialog_headers(PEER))["Supported"] == "100rel, timer"
 
 
 def test_a_body_is_described_where_there_is_one() -> None:

@@ -28,15 +28,42 @@ def test_a_call_is_described_by_its_invite() -> None:
         "Diversion: <sip:+994502222222@op.example>;reason=unconditional\r\n"
     )
 
-    info = call_info("0" * 32, request(extra=extra))
+    info = call_info("0" * 32, request(extra=extra), trusted=True)
 
     assert (info.call_id, info.transport, info.caller, info.callee) == ("0" * 32, "sip", "caller", "bot")
     assert info.variables == {
         "sip_call_id": "call-1",
         "pai": '"A" <sip:+994501111111@op.example>, <tel:+994501111111>',
         "diversion": "<sip:+994502222222@op.example>;reason=unconditional",
+        "asserted_caller": "+994501111111",
+        "diverted_from": "+994502222222",
     }
 
 
 def test_what_is_not_there_is_not_named() -> None:
-    assert set(call_info("0" * 32, request()).variables) == {"sip_call_id"}
+    assert set(call_info("0" * 32, request(), trusted=True).variables) == {"sip_call_id"}
+
+
+def variables(extra: str, *, trusted: bool = True) -> dict[str, str]:
+    return dict(call_info("0" * 32, request(extra=extra), trusted=trusted).variables)
+
+
+def test_a_stranger_is_not_believed_about_who_it_is() -> None:
+    extra = "P-Asserted-Identity: <sip:+994501111111@op>\r\nDiversion: <sip:1@a>\r\nHistory-Info: <sip:1@a>;index=1\r\n"
+
+    assert set(variables(extra, trusted=False)) == {"sip_call_id"}
+
+
+@pytest.mark.parametrize(
+    ("extra", "diverted"),
+    [
+        ("Diversion: <sip:third@a>, <sip:second@a>\r\nDiversion: <sip:first@a>\r\n", "first"),
+        ("History-Info: <sip:first@a>;index=1, <sip:second@a?Reason=x>;index=1.1\r\n", "first"),
+        ("History-Info: <sip:bot@a>;index=1\r\n", None),
+        ('Diversion: "not closed\r\n', None),
+        ("Diversion: <sip:\r\n", None),
+        ("Diversion: nonsense\r\nP-Asserted-Identity: nonsense, <tel:+9941>\r\n", None),
+    ],
+)
+def test_whose_telephone_was_called_first_is_found(extra: str, diverted: str | None) -> None:
+    assert variables(extra).get("diverted_from") == diverted

@@ -20,10 +20,11 @@ from telephony.sip.flow import Flow
 
 FLOWS = st.builds(
     Flow,
-    st.sampled_from(["udp", "tcp"]),
+    st.sampled_from(["udp", "tcp", "tls"]),
     st.sampled_from(["127.0.0.1", "2001:db8::1", ""]),
     st.integers(0, 65_535),
     st.integers(0, 2**64 - 1),
+    st.sampled_from(["", "sip.example.com"]),
 )
 CALL_IDS = st.binary(max_size=50).map(lambda raw: raw.decode("utf-8", "surrogateescape"))
 FRAMES = st.one_of(

@@ -146,3 +146,30 @@ def test_a_response_without_a_contact_begins_no_dialog() -> None:
 
     with pytest.raises(SipParseError):
         Dialog.of_callee(invite, ok, flow=PEER)
+
+
+def test_a_peer_whose_tls_connection_is_lost_is_dialled_by_the_name_that_was_checked() -> None:
+    lost = Flow("tls", "192.0.2.1", 40_001, 8, "sip.example.com")
+    dialog = of_callee(lost, contact="<sip:callee@192.0.2.1;transport=tls>")
+
+    dialog.flow_lost(lost)
+
+    assert dialog.next_flow() == Flow("tls", "192.0.2.1", 5061, 0, "sip.example.com")
+    moved = of_callee(lost, contact="<sip:callee@192.0.2.1;transport=tcp>")
+    moved.flow_lost(lost)
+    assert moved.next_flow() == Flow("tcp", "192.0.2.1", 5060)
+
+
+def test_an_ipv6_address_may_be_written_in_two_ways() -> None:
+    flow = Flow("udp", "2001:db8::1", 5060)
+    invite = request()
+    written = invite.with_top_via(Via("UDP", "[2001:DB8:0::1]", 5060, invite.via.parameters))
+
+    assert of_caller(written, flow).next_flow() == Flow("udp", "192.0.2.1", 5060)  # by its Contact, not its NAT
+
+
+def test_a_peer_that_names_itself_in_via_is_reached_by_the_way_it_came() -> None:
+    invite = request()
+    named = invite.with_top_via(Via("UDP", "pbx.example", 5060, invite.via.parameters))
+
+    assert of_caller(named, Flow("udp", "192.0.2.7", 5062)).next_flow() == Flow("udp", "192.0.2.7", 5062)

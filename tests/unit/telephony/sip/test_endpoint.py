@@ -7,10 +7,18 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TypeVar
+from urllib.parse import quote
 
 import pytest
 
-from telephony.errors import CapacityError, LegEndedError, LocalProtocolError, SipParseError
+from telephony.errors import (
+    CapacityError,
+    ForbiddenTargetError,
+    LegEndedError,
+    LocalProtocolError,
+    SipParseError,
+    TransferFailedError,
+)
 from telephony.leg import CallLeg, EndCause, HoldChanged, LegEnded, LegEvent, RejectReason
 from telephony.settings import SipSettings
 from telephony.sip.admission import Admission, admit_all
@@ -19,7 +27,9 @@ from telephony.sip.endpoint import SipEndpoint, new_token, serve_sip, user_agent
 from telephony.sip.flow import Flow
 from telephony.sip.leg import SipLeg
 from telephony.sip.message import Message, Request, Response, parse_message
+from telephony.sip.outbound_policy import OutboundPolicy
 from telephony.sip.timers import Timings
+from telephony.sip.trunk_events import TrunkRoute
 from telephony.sip.user_agent import UserAgent
 from tests.fakes.media import FakeMediaFactory
 from tests.unit.telephony.sip.messages import OFFER, PEER, PEER_TCP, offer, request_bytes, response_bytes
@@ -61,9 +71,16 @@ class House:
         self.legs: list[CallLeg] = []
         self.carrier = FakeCarrier()
         self.media = FakeMediaFactory(sessions=sessions)
+        allowed = ("*@192.0.2.*", "!900*@*")
         config = user_agent_config(SipSettings(host="192.0.2.9", user="bot"), port=5060)
         agent = UserAgent(replace(config, timings=timings), new_token=new_token, admit=admit)
-        self.endpoint = SipEndpoint(agent, carrier=self.carrier, media=self.media, on_call=on_call or self.legs.append)
+        self.endpoint = SipEndpoint(
+            agent,
+            carrier=self.carrier,
+            media=self.media,
+            on_call=on_call or self.legs.append,
+            outbound=OutboundPolicy(allowed),
+        )
 
     def receive(self, data: bytes, flow: Flow = PEER) -> None:
         self.endpoint.receive(data, flow)
@@ -241,7 +258,7 @@ async def test_a_call_is_placed_over_tcp_with_credentials() -> None:
         await leg.hang_up()
 
 
-@pytest.mark.parametrize("target", ["tel:+994121234567", "sips:a@192.0.2.1", "nonsense"])
+@pytest.mark.parametrize("target", ["tel:+994121234567", "nonsense"])
 async def test_only_sip_can_be_called(target: str) -> None:
     async with house() as ours:
         with pytest.raises(SipParseError):
@@ -308,3 +325,76 @@ def test_settings_become_configuration() -> None:
 async def test_sip_that_is_switched_off_is_not_served() -> None:
     with pytest.raises(LocalProtocolError, match="enabled"):
         await serve_sip(SipSettings(enabled=False), media=FakeMediaFactory(), on_call=lambda leg: None)
+
+
+@pytest.mark.parametrize("target", ["sip:bot@203.0.113.1", "sip:900@192.0.2.1"])
+async def test_nobody_is_called_whom_the_settings_do_not_name(target: str) -> None:
+    async with house() as ours:
+        with pytest.raises(ForbiddenTargetError):
+            await ours.endpoint.place_call(target)
+        leg = await ours.answered()
+        with pytest.raises(ForbiddenTargetError):
+            await leg.transfer(target)
+
+        assert not ours.carrier.requests("REFER")
+        assert ours.media.in_use == 1
+
+
+async def test_a_call_goes_out_by_a_trunk_as_the_trunk_knows_us() -> None:
+    async with house() as ours:
+        flow = Flow("tcp", "192.0.2.7", 5060)
+        by = TrunkRoute(flow, "pbx.example", "aysel", ("<sip:edge.example;lr>",))
+        leg = await ours.endpoint.place_call("sip:+99412@192.0.2.1", by=by, variables={"campaign": "x"})
+        invite, way = ours.carrier.sent[0]
+
+        assert isinstance(invite, Request)
+        assert (way, invite.headers.first("Route")) == (flow, "<sip:edge.example;lr>")
+        assert str(invite.from_).startswith("<sip:aysel@pbx.example>;tag=")
+        assert (leg.info.caller, leg.info.variables["campaign"]) == ("aysel", "x")
+        await leg.hang_up()
+
+
+async def test_a_redirect_is_followed_only_to_whom_we_may_call() -> None:
+    async with house(timings=Timings()) as ours:
+        leg = await ours.endpoint.place_call("sip:callee@192.0.2.1")
+        contacts = "Contact: <sip:900@192.0.2.1>, <sip:b@nowhere.invalid>, <sip:b@192.0.2.5:5070>\r\n"
+        ours.receive(response_bytes(ours.carrier.requests("INVITE")[0], 302, contact="", extra=contacts))
+        await until(lambda: len(ours.carrier.requests("INVITE")) == 2)
+
+        assert (str(ours.carrier.requests("INVITE")[1].uri), ours.carrier.sent[-1][1].port) == (
+            "sip:b@192.0.2.5:5070",
+            5070,
+        )
+        await leg.hang_up()
+
+
+async def test_a_caller_is_handed_over_and_a_second_call_of_ours_may_take_it() -> None:
+    async with house(timings=Timings()) as ours:
+        leg = await ours.answered()
+        blind = asyncio.ensure_future(leg.transfer("sip:operator@192.0.2.5"))
+        await until(lambda: bool(ours.carrier.requests("REFER")))
+        (refer,) = ours.carrier.requests("REFER")
+        assert refer.headers.first("Refer-To") == "<sip:operator@192.0.2.5>"
+        ours.receive(response_bytes(refer, 603))
+        with pytest.raises(TransferFailedError) as failure:
+            await blind
+        assert failure.value.status == 603
+
+        second = await ours.endpoint.place_call("sip:operator@192.0.2.5")
+        invite = ours.carrier.requests("INVITE")[-1]
+        with pytest.raises(LocalProtocolError):
+            await leg.transfer("", consult=second)
+        ours.receive(response_bytes(invite, 200, body=OFFER, to_tag="operator"))
+        attended = asyncio.ensure_future(leg.transfer("", consult=second))
+        await until(lambda: len(ours.carrier.requests("REFER")) == 2)
+        refer = ours.carrier.requests("REFER")[-1]
+        replaces = f"{invite.call_id};to-tag=operator;from-tag={invite.from_.tag}"
+        assert refer.headers.first("Refer-To") == f"<sip:callee@192.0.2.1:5060?Replaces={quote(replaces, safe='')}>"
+        ours.receive(response_bytes(refer, 202))
+        frag = b"SIP/2.0 200 OK\r\n"
+        extra = "Event: refer\r\nSubscription-State: terminated;reason=noresource\r\nContent-Type: message/sipfrag\r\n"
+        ours.receive(request_bytes("NOTIFY", branch="z9hG4bKn", cseq=2, to_tag=ours.tag(), extra=extra, body=frag))
+        await attended
+
+        assert await ending(leg) == LegEnded(EndCause.TRANSFERRED)
+        await second.hang_up()

@@ -289,3 +289,89 @@ def test_a_call_whose_connection_is_lost_hangs_up_another_way() -> None:
 def test_an_invite_that_cannot_begin_a_dialog_is_an_error(options: dict[str, str]) -> None:
     with pytest.raises(SipParseError):
         ringing(Bench(), **options)
+
+
+# 100rel: RFC 3262
+
+RELIABLE = "Require: 100rel\r\n"
+
+
+def prack(bench: Bench, call: InboundCall, rack: str, *, cseq: int = 2) -> None:
+    tag = call.dialog_id.local_tag
+    asked = request("PRACK", branch=f"z9hG4bKp{cseq}", cseq=cseq, to_tag=tag, extra=f"RAck: {rack}\r\n")
+    key, received = bench.incoming(asked)
+    call.receive_request(key, received, PEER, now=2.0)
+
+
+def test_a_caller_that_requires_it_is_rung_reliably() -> None:
+    bench = Bench()
+    call = ringing(bench, extra=RELIABLE)
+    ring = bench.take_response()
+    number = ring.headers.first("RSeq")
+    assert (ring.status, ring.headers.first("Require"), call.timer_at()) == (180, "100rel", 0.5)
+    call.handle_timer(now=0.5)
+    assert bench.take_response() == ring
+
+    prack(bench, call, f"{number} 1 INVITE")
+    assert bench.take_statuses() == [200]
+    assert call.timer_at() == RINGING_EVERY_S
+    prack(bench, call, "99 1 INVITE", cseq=3)
+    assert bench.take_statuses() == [481]
+    call.handle_timer(now=RINGING_EVERY_S)
+    assert bench.take_response().headers.first("RSeq") == str(int(number or 0) + 1)
+
+
+def test_a_caller_that_never_acknowledges_our_180_is_refused() -> None:
+    bench = Bench()
+    call = ringing(bench, extra=RELIABLE)
+    bench.take_events()
+    while (at := call.timer_at()) is not None:
+        call.handle_timer(now=at)
+
+    assert bench.take_statuses()[-1] == 504
+    assert bench.take_event(CallEnded).cause is EndCause.FAILED
+
+
+def test_a_180_that_waits_for_its_prack_is_not_followed_by_another() -> None:
+    bench = Bench()
+    call = ringing(bench, extra=RELIABLE)
+    bench.take_sent()
+    call._ring(1.0)
+
+    assert bench.take_sent() == []
+
+
+def test_a_reliable_180_is_repeated_no_more_once_the_call_has_its_answer() -> None:
+    bench, other = Bench(), Bench()
+    call, refused = ringing(bench, extra=RELIABLE), ringing(other, extra=RELIABLE)
+    number = bench.take_response().headers.first("RSeq")
+    other.take_sent()
+    call.answer(LOCAL, now=0.1)
+    refused.reject(486, now=0.1)
+
+    assert [message.status for message in bench.take_sent() if not isinstance(message, Request)] == [200]
+    assert refused.timer_at() is None
+    prack(bench, call, f"{number} 1 INVITE")
+    assert bench.take_statuses() == [200]
+
+
+def test_a_caller_without_an_offer_is_not_rung_reliably() -> None:
+    bench = Bench()
+    ringing(bench, extra=RELIABLE, body=b"")
+
+    assert bench.take_sent() == []
+
+
+def test_only_an_answered_call_is_transferred() -> None:
+    bench = Bench()
+    call = ringing(bench)
+    with pytest.raises(LocalProtocolError):
+        call.transfer("<sip:op@pbx>", now=1.0)
+    assert call.dialog is None
+    bench.take_sent()
+    call.answer(LOCAL, now=1.0)
+    call.receive_ack(request("ACK", cseq=1, to_tag=call.dialog_id.local_tag), now=1.0)
+    bench.take_sent()
+    call.transfer("<sip:op@pbx>", now=1.0)
+
+    assert (bench.take_request()[1].method, call.dialog is not None) == ("REFER", True)

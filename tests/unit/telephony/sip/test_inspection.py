@@ -18,12 +18,17 @@ from telephony.sip.inspection import (
 from tests.unit.telephony.sip.messages import OFFER, request
 
 
-@pytest.mark.parametrize("method", ["REGISTER", "SUBSCRIBE", "MESSAGE", "UPDATE", "PRACK", "REFER", "NOTIFY", "FOO"])
+@pytest.mark.parametrize("method", ["REGISTER", "SUBSCRIBE", "MESSAGE", "PUBLISH", "FOO"])
 def test_a_method_that_we_have_not_is_told_which_we_have(method: str) -> None:
     assert inspect_head(request(method)) == Refusal(405, (ALLOW,))
 
 
-@pytest.mark.parametrize("uri", ["sips:bot@192.0.2.9", "http://example.com/", "urn:service:sos"])
+def test_sips_is_for_tls_alone() -> None:
+    assert inspect_head(request(uri="sips:bot@192.0.2.9")) == Refusal(416)
+    assert inspect_head(request(uri="sips:bot@192.0.2.9"), transport="tls") is None
+
+
+@pytest.mark.parametrize("uri", ["http://example.com/", "urn:service:sos"])
 def test_a_uri_that_is_neither_sip_nor_tel_is_not_understood(uri: str) -> None:
     assert inspect_head(request(uri=uri)) == Refusal(416)
 
@@ -56,9 +61,9 @@ def test_max_forwards_that_makes_no_sense_is_an_error(value: str) -> None:
 
 
 def test_an_extension_that_we_have_not_is_named() -> None:
-    asked = request(extra="Require: 100rel, timer\r\nRequire: foo\r\n")
+    asked = request(extra="Require: precondition, timer\r\nRequire: foo\r\n")
 
-    assert inspect_extensions(asked) == Refusal(420, (("Unsupported", "100rel, timer, foo"),))
+    assert inspect_extensions(asked) == Refusal(420, (("Unsupported", "precondition, foo"),))
     assert inspect_extensions(request(extra="Supported: 100rel\r\n")) is None
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from telephony.errors import AudioFormatError, CapacityError, LegEndedError, LocalProtocolError
+from telephony.errors import AudioFormatError, CapacityError, LegEndedError, LocalProtocolError, TransferFailedError
 from telephony.leg import (
     INPUT_FRAME_BYTES,
     OUTPUT_FRAME_BYTES,
@@ -25,9 +25,10 @@ from telephony.leg import (
     RejectReason,
 )
 from telephony.media import MediaParameters, MediaTimedOut
-from telephony.sip.events import CallEnded, CallRinging, DigitPressed, MediaAgreed
+from telephony.sip.events import CallEnded, CallEvent, CallRinging, DigitPressed, MediaAgreed, TransferEnded
 from telephony.sip.leg import SipLeg
 from telephony.sip.offer_answer import Direction, LocalAudio
+from telephony.sip.transfer import Outcome
 from tests.fakes.media import FIRST_PORT, FakeMediaFactory
 
 AGREED = MediaParameters("192.0.2.1", 4000, "PCMU", 0, 101)
@@ -49,6 +50,7 @@ class FakeControl:
     rejected: list[tuple[int, int | None, EndCause]] = field(default_factory=list[tuple[int, int | None, EndCause]])
     hung_up: list[tuple[EndCause, str]] = field(default_factory=list[tuple[EndCause, str]])
     offered: list[Direction] = field(default_factory=list[Direction])
+    transferred: list[tuple[str, str | None]] = field(default_factory=list[tuple[str, str | None]])
     time: float = 0.0
     leg: SipLeg | None = None
     tasks: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
@@ -73,11 +75,14 @@ class FakeControl:
     def reoffer(self, handle: str, direction: Direction) -> None:
         self.offered.append(direction)
 
+    def transfer(self, handle: str, target: str, *, consult: str | None) -> None:
+        self.transferred.append((target, consult))
+
     def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         self.tasks.append(asyncio.get_running_loop().create_task(work))
         return self.tasks[-1]
 
-    def tell(self, event: MediaAgreed | CallEnded | DigitPressed | CallRinging) -> None:
+    def tell(self, event: CallEvent) -> None:
         assert self.leg is not None
         self.leg.signal(event)
 
@@ -412,3 +417,87 @@ async def test_news_after_the_end_changes_nothing() -> None:
     bench.control.tell(DigitPressed(INFO.call_id, DigitReceived("1", 100)))
 
     assert await bench.until_ended() == [LegEnded(EndCause.CALLER_HUNG_UP)]
+
+
+async def test_early_media_is_heard_and_what_nobody_took_is_gone_at_the_answer() -> None:
+    bench = await outbound()
+    media = bench.factory.opened[0]
+    answered = await starts(bench.leg.answer())
+    bench.control.tell(CallRinging(INFO.call_id, 183))
+    bench.control.tell(MediaAgreed(INFO.call_id, AGREED, early=True))
+    media.hear(*(audio(number) for number in range(20)))
+    await starts(asyncio.sleep(0))
+
+    assert (bench.leg.ringing_status, answered.done()) == (183, False)
+    assert await bench.leg.receive() == audio(12)  # the newest eight are kept
+    bench.control.tell(MediaAgreed(INFO.call_id, AGREED))
+    await answered
+    media.hear(audio(99))
+    assert await bench.leg.receive() == audio(99)
+    assert media.applied == [AGREED, AGREED]
+    bench.control.end()
+    await bench.until_ended()
+
+
+async def test_a_far_end_that_rings_long_and_silently_is_not_hung_up() -> None:
+    bench = await outbound()
+    media = bench.factory.opened[0]
+    bench.control.tell(MediaAgreed(INFO.call_id, AGREED, early=True))
+    media.hear(MediaTimedOut())
+    await starts(asyncio.sleep(0))
+    assert bench.control.hung_up == []
+
+    bench.control.tell(MediaAgreed(INFO.call_id, AGREED))
+    assert [parameters.receive for parameters in media.applied] == [True, False, True]  # the silence counts anew
+    bench.control.end()
+    await bench.until_ended()
+
+
+async def test_a_transfer_waits_for_its_end() -> None:
+    bench = await started()
+    moving = await starts(bench.leg.transfer("sip:op@pbx"))
+    with pytest.raises(LocalProtocolError):
+        await bench.leg.transfer("sip:other@pbx")
+    bench.control.tell(TransferEnded(INFO.call_id, Outcome(True, 200)))
+    bench.control.tell(TransferEnded(INFO.call_id, Outcome(False)))
+    await moving
+
+    assert bench.control.transferred == [("sip:op@pbx", None)]
+    bench.control.tell(TransferEnded(INFO.call_id, Outcome(False)))
+    bench.control.end(EndCause.TRANSFERRED)
+    await bench.until_ended()
+
+
+async def test_a_transfer_that_fails_leaves_the_call_up() -> None:
+    bench = await started()
+    moving = await starts(bench.leg.transfer("sip:op@pbx", consult=bench.leg))
+    bench.control.tell(TransferEnded(INFO.call_id, Outcome(False, 486, "Busy Here")))
+
+    with pytest.raises(TransferFailedError, match="486 Busy Here"):
+        await moving
+    assert (bench.leg.ended, bench.control.transferred) == (False, [("sip:op@pbx", INFO.call_id)])
+    bench.control.end()
+    await bench.until_ended()
+
+
+@pytest.mark.parametrize(("cause", "succeeded"), [(EndCause.TRANSFERRED, True), (EndCause.CALLER_HUNG_UP, False)])
+async def test_a_call_that_ends_in_the_middle_of_its_transfer(cause: EndCause, succeeded: bool) -> None:
+    bench = await started()
+    moving = await starts(bench.leg.transfer("sip:op@pbx"))
+    bench.control.end(cause)
+
+    if succeeded:
+        await moving
+    else:
+        with pytest.raises(LegEndedError):
+            await moving
+    await bench.until_ended()
+
+
+async def test_why_the_network_ended_a_call_is_told() -> None:
+    bench = await started()
+    bench.control.tell(CallEnded(INFO.call_id, EndCause.CALLER_HUNG_UP, "Q.850;cause=16", 16))
+
+    (end,) = await bench.until_ended()
+    assert isinstance(end, LegEnded)
+    assert end.q850 == 16

@@ -7,7 +7,8 @@ import pytest
 from telephony.errors import LocalProtocolError
 from telephony.leg import EndCause
 from telephony.sip.auth import Credentials
-from telephony.sip.events import CallEnded, CallRinging, MediaAgreed
+from telephony.sip.call_limits import DEFAULT_LIMITS, CallLimits
+from telephony.sip.events import CallEnded, CallRedirected, CallRinging, MediaAgreed
 from telephony.sip.flow import Flow
 from telephony.sip.message import Request
 from telephony.sip.offer_answer import Direction
@@ -24,8 +25,10 @@ CHALLENGE = '{}: Digest realm="pbx", nonce="{}", algorithm=MD5, qop="auth"\r\n'
 class Placed:
     """One placed call on a bench; `invite` is the latest INVITE."""
 
-    def __init__(self, *, flow: Flow = PEER, credentials: Credentials | None = None) -> None:
-        self.bench = Bench()
+    def __init__(
+        self, *, flow: Flow = PEER, credentials: Credentials | None = None, limits: CallLimits = DEFAULT_LIMITS
+    ) -> None:
+        self.bench = Bench(limits=limits)
         target = SipUri("192.0.2.1", "callee", headers="Subject=x")
         destination = Destination(target, flow, "+994121234567", credentials, (("X-Own", "1"),))
         self.call = OutboundCall(self.bench.context, destination, LOCAL, now=0.0)
@@ -339,3 +342,249 @@ def test_a_connection_that_is_lost_is_not_used_again() -> None:
 
     ((_, flow),) = placed.bench.sent
     assert flow == Flow("tcp", "192.0.2.1", 5060)
+
+
+def test_what_the_network_says_of_a_failure_is_told() -> None:
+    placed = Placed()
+    placed.respond(480, extra="Reason: Q.850;cause=20\r\n")
+
+    assert placed.bench.take_event(CallEnded).q850 == 20
+
+
+def test_a_far_end_that_wants_fewer_refreshes_is_asked_again() -> None:
+    placed = Placed(limits=CallLimits(session_s=1800))
+    assert placed.invite.headers.first("Session-Expires") == "1800"
+    placed.respond(422, extra="Min-SE: 7200\r\n")
+    _, again = [message for message in placed.bench.take_sent() if isinstance(message, Request)]
+    assert (again.headers.first("Session-Expires"), again.cseq.number) == ("7200", 2)
+    placed.invite = again
+    placed.call._key = ClientKey(again.via.branch, "INVITE")
+    placed.respond(200, body=OFFER, extra="x: 7200;refresher=uac\r\n", now=1.0)
+
+    assert placed.call.timer_at() == 3601.0
+
+
+# Redirects: RFC 3261 section 8.1.3.4
+
+
+def redirected(placed: Placed, contacts: str, status: int = 302) -> SipUri:
+    placed.respond(status, contact="", extra=f"Contact: {contacts}\r\n")
+    placed.bench.take_sent()
+    return placed.bench.take_event(CallRedirected).target
+
+
+def follow(placed: Placed, flow: Flow | None = PEER) -> None:
+    placed.call.follow(flow, now=2.0)
+    if flow is not None:
+        placed.key, placed.invite = placed.bench.take_request()
+
+
+def test_a_redirect_is_followed_within_the_same_call() -> None:
+    placed = Placed()
+    first = placed.invite
+    assert redirected(placed, "<sip:other@192.0.2.7>") == SipUri("192.0.2.7", "other")
+    assert placed.call.state is State.REDIRECTED
+    follow(placed, Flow("tcp", "192.0.2.7", 5060))
+
+    assert (str(placed.invite.uri), str(placed.invite.to)) == ("sip:other@192.0.2.7", str(first.to))
+    assert (placed.invite.call_id, placed.invite.cseq.number) == (first.call_id, 2)
+    placed.respond(200, body=OFFER)
+    assert placed.call.state is State.ANSWERED
+
+
+def test_a_target_that_may_not_be_called_makes_room_for_the_next_and_then_the_call_ends() -> None:
+    placed = Placed()
+    redirected(placed, "<sip:a@192.0.2.7>, <sip:b@192.0.2.7>")
+    follow(placed, None)
+    assert placed.bench.take_event(CallRedirected).target.user == "b"
+    follow(placed)
+    placed.respond(486)
+    placed.bench.take_sent()
+
+    assert placed.bench.take_event(CallEnded).detail == "486 Reason"
+    placed.call.follow(PEER, now=3.0)
+    assert placed.bench.take_sent() == []
+
+
+def test_a_call_whose_only_target_may_not_be_called_says_so() -> None:
+    placed = Placed()
+    redirected(placed, "<sip:a@192.0.2.7>")
+    follow(placed, None)
+
+    assert "may not be called" in placed.bench.take_event(CallEnded).detail
+
+
+def test_a_target_that_is_busy_makes_room_for_the_next_but_a_global_failure_does_not() -> None:
+    placed = Placed()
+    redirected(placed, "<sip:a@192.0.2.7>, <sip:b@192.0.2.7>, <sip:c@192.0.2.7>")
+    follow(placed)
+    placed.respond(486)
+    placed.bench.take_sent()
+    assert placed.bench.take_event(CallRedirected).target.user == "b"
+    follow(placed)
+    placed.respond(603)
+
+    assert placed.bench.take_event(CallEnded).detail == "603 Reason"
+
+
+def test_a_call_that_is_redirected_can_be_hung_up() -> None:
+    placed = Placed()
+    redirected(placed, "<sip:a@192.0.2.7>")
+    placed.call.hang_up(EndCause.BOT_HUNG_UP, now=2.0)
+
+    assert (placed.call.finished, placed.methods()) == (True, [])
+
+
+def test_a_redirect_after_we_hung_up_is_the_end() -> None:
+    placed = Placed()
+    placed.respond(180)
+    placed.call.hang_up(EndCause.BOT_HUNG_UP, now=1.0)
+    placed.bench.take_events()
+    placed.respond(302, contact="", extra="Contact: <sip:a@192.0.2.7>\r\n")
+
+    assert (placed.call.finished, placed.bench.take_events()) == (True, [])
+
+
+def test_a_password_is_not_given_to_whom_a_call_is_redirected_to() -> None:
+    placed = Placed(credentials=Credentials("aysel", "gizli"))
+    redirected(placed, "<sip:a@192.0.2.7>")
+    follow(placed)
+    placed.respond(401, extra=CHALLENGE.format("WWW-Authenticate", "n"))
+
+    assert placed.bench.take_event(CallEnded).detail == "401 Reason"
+    same = Placed(credentials=Credentials("aysel", "gizli"))
+    redirected(same, "<sip:a@192.0.2.1>")
+    follow(same)
+    same.respond(401, extra=CHALLENGE.format("WWW-Authenticate", "n"))
+    assert "INVITE" in same.methods()
+
+
+def test_only_an_answered_call_of_ours_is_transferred() -> None:
+    placed = Placed()
+    with pytest.raises(LocalProtocolError):
+        placed.call.transfer("<sip:op@pbx>", now=1.0)
+    placed.answered().call.transfer("<sip:op@pbx>", now=1.0)
+
+    assert placed.methods() == ["REFER"]
+
+
+# Early dialogs: RFC 3262, RFC 3960, RFC 3311
+
+RELIABLY = "Require: 100rel\r\nRSeq: {}\r\n"
+
+
+def test_early_media_is_told_as_such_and_the_answer_in_the_200_stands() -> None:
+    placed = Placed()
+    placed.respond(183, body=offer(port=4500))
+    _, early = placed.bench.take_events()
+    placed.respond(200, body=offer(port=4600))
+
+    assert isinstance(early, MediaAgreed)
+    assert (early.early, early.parameters.remote_port) == (True, 4500)
+    agreed = placed.bench.take_event(MediaAgreed)
+    assert (agreed.early, agreed.parameters.remote_port) == (False, 4600)
+
+
+def test_a_reliable_183_is_acknowledged_once_and_its_answer_stands() -> None:
+    placed = Placed()
+    placed.respond(183, body=offer(port=4500), extra=RELIABLY.format(7) + "Record-Route: <sip:192.0.2.1;lr>\r\n")
+    key, prack = placed.bench.take_request()
+    assert (prack.method, prack.headers.first("RAck"), prack.cseq.number) == ("PRACK", "7 1 INVITE", 2)
+    assert prack.headers.first("Route") == "<sip:192.0.2.1;lr>"
+    for number in (7, 9):
+        placed.respond(180, extra=RELIABLY.format(number))  # a repetition, and one that came too early
+    assert placed.methods() == []
+    placed.respond(180, extra=RELIABLY.format(8), body=offer(port=4999))
+    assert placed.methods() == ["PRACK"]
+    placed.call.request_failed(key, Failure.TIMEOUT, now=2.0)
+    placed.bench.take_events()
+
+    placed.respond(200, body=offer(port=4999))
+    agreed = placed.bench.take_event(MediaAgreed)
+    assert (agreed.early, agreed.parameters.remote_port) == (False, 4500)
+    placed.bench.take_sent()
+    placed.call.hang_up(EndCause.BOT_HUNG_UP, now=3.0)
+    assert placed.bench.take_request()[1].cseq.number == 4
+
+
+def test_provisional_responses_that_make_no_sense_are_passed_over() -> None:
+    placed = Placed()
+    placed.respond(183, extra="Require: 100rel\r\n")
+    placed.respond(183, extra=RELIABLY.format("x"))
+    placed.respond(183, extra=RELIABLY.format(1), contact="")
+    placed.respond(183, body=b"nonsense")
+
+    assert (placed.methods(), placed.call.dialog_ids) == ([], ())
+    assert all(isinstance(event, CallRinging) for event in placed.bench.take_events())
+
+
+def early_request(placed: Placed, method: str, *, cseq: int = 1, to: str = "callee", **options: object) -> None:
+    asked = request(
+        method, branch=f"z9hG4bK{method}{cseq}{len(options)}", cseq=cseq, call_id=placed.call.call_id,
+        to_tag=placed.invite.from_.tag, from_tag=to, **options,
+    )  # fmt: skip
+    key, received = placed.bench.incoming(asked)
+    placed.call.receive_request(key, received, PEER, now=2.0)
+
+
+def test_a_far_end_that_rings_reliably_may_change_the_early_media() -> None:
+    placed = Placed()
+    placed.respond(183, body=offer(port=4500), extra=RELIABLY.format(7))
+    placed.bench.take_sent()
+    placed.bench.take_events()
+    early_request(placed, "UPDATE", body=offer(port=4700, version=2))
+    assert placed.bench.take_response().body.startswith(b"v=0")
+    assert placed.bench.take_event(MediaAgreed).parameters.remote_port == 4700
+    early_request(placed, "UPDATE", cseq=2)
+    early_request(placed, "UPDATE", cseq=2, extra="X: y\r\n")
+    early_request(placed, "UPDATE", cseq=3, body=OFFER.replace(b"0 8", b"9 18"))
+    early_request(placed, "UPDATE", cseq=4, body=b"x", extra="Content-Type: a/b\r\n")
+    early_request(placed, "INFO", cseq=5)
+    early_request(placed, "UPDATE", cseq=6, to="stranger")
+    assert placed.bench.take_statuses() == [200, 500, 488, 415, 481, 481]
+    placed.call.receive_ack(request("ACK"), now=2.0)
+
+    placed.respond(200)
+    assert placed.bench.take_event(MediaAgreed).parameters.remote_port == 4700
+    early_request(placed, "OPTIONS", cseq=7)
+    assert placed.bench.take_statuses() == [200]
+
+
+def test_an_update_before_the_answer_to_our_offer_is_too_early() -> None:
+    placed = Placed()
+    placed.respond(180, extra=RELIABLY.format(7))
+    placed.bench.take_sent()
+    early_request(placed, "UPDATE", body=OFFER)
+
+    assert placed.bench.take_statuses() == [491]
+
+
+def test_a_request_that_goes_back_in_an_early_dialog_is_refused() -> None:
+    placed = Placed()
+    placed.respond(180, extra=RELIABLY.format(7))
+    placed.bench.take_sent()
+    early_request(placed, "UPDATE", cseq=5)
+    early_request(placed, "UPDATE", cseq=4)
+
+    assert placed.bench.take_statuses() == [200, 500]
+
+
+def test_branches_without_end_are_not_all_followed() -> None:
+    placed = Placed()
+    for number in range(20):
+        placed.respond(180, to_tag=f"branch{number}", extra=RELIABLY.format(7))
+
+    assert len(placed.call.dialog_ids) == 16
+
+
+def test_a_branch_that_rang_reliably_and_answers_second_is_hung_up() -> None:
+    placed = Placed()
+    placed.respond(180, to_tag="late", extra=RELIABLY.format(7))
+    placed.respond(200, body=OFFER)
+    placed.bench.take_sent()
+    placed.respond(200, to_tag="late", body=OFFER)
+
+    ack, bye = placed.bench.take_sent()
+    assert isinstance(ack, Request)
+    assert isinstance(bye, Request)
+    assert (ack.method, ack.to.tag, bye.method, bye.cseq.number) == ("ACK", "late", "BYE", 3)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from telephony.errors import SipParseError
+from telephony.errors import LocalProtocolError, SipParseError
 from telephony.leg import DigitReceived, EndCause
 from telephony.sip.auth import Credentials
+from telephony.sip.call_limits import DEFAULT_LIMITS, CallLimits
 from telephony.sip.dialog import Dialog
-from telephony.sip.events import CallEnded, DigitPressed, MediaAgreed
+from telephony.sip.events import CallEnded, DigitPressed, MediaAgreed, TransferEnded
 from telephony.sip.flow import Flow
 from telephony.sip.message import Request, Response
 from telephony.sip.negotiation import Negotiation
 from telephony.sip.offer_answer import Direction
 from telephony.sip.sdp import parse_sdp
-from telephony.sip.session import Session, State
+from telephony.sip.session import Session
+from telephony.sip.session_states import State
+from telephony.sip.transaction import Failure
+from telephony.sip.transactions import ClientKey
+from telephony.sip.transfer import Outcome
 from tests.unit.telephony.sip.call_bench import LOCAL, Bench
 from tests.unit.telephony.sip.messages import OFFER, PEER, PEER_TCP, offer, request, response
 
@@ -32,10 +37,12 @@ class Call:
         flow: Flow = PEER,
         placed_here: bool = False,
         credentials: Credentials | None = None,
+        limits: CallLimits = DEFAULT_LIMITS,
+        extra: str = "",
     ) -> None:
-        self.bench = Bench()
+        self.bench = Bench(limits=limits)
         self.cseq = 1
-        key, invite = self.bench.incoming(request(body=body), flow)
+        key, invite = self.bench.incoming(request(body=body, extra=extra), flow)
         negotiation = Negotiation(LOCAL, session_id=7)
         answer = negotiation.answer(body)[0] if body else negotiation.offer()
         self.session = Session(
@@ -602,3 +609,237 @@ def test_an_answer_may_have_come_before_the_200() -> None:
     call.session.take_answer(response(invite, 200), early=response(invite, 183, body=offer("recvonly")), now=1.0)
 
     assert call.bench.take_event(MediaAgreed).parameters.receive is False
+
+
+# UPDATE: RFC 3311
+
+
+def test_an_update_may_hold_the_call_and_needs_no_ack() -> None:
+    call = Call().confirmed()
+    call.ask("UPDATE", body=offer("inactive"), contact="<sip:moved@192.0.2.1>")
+
+    ok = call.bench.take_response()
+    assert (ok.status, parse_sdp(ok.body).media[0].attribute("inactive")) == (200, "")
+    assert call.bench.take_event(MediaAgreed).parameters.receive is False
+    assert (call.session.state, str(call.session.dialog.target)) == (State.CONFIRMED, "sip:moved@192.0.2.1")
+
+
+def test_an_update_without_an_offer_changes_nothing_and_may_cross_an_invite_of_ours() -> None:
+    call = Call().confirmed()
+    call.session.reoffer(Direction.SENDONLY, now=1.0)
+    call.bench.take_sent()
+    call.ask("UPDATE")
+    ok = call.bench.take_response()
+    call.ask("UPDATE", body=offer())
+
+    assert (ok.status, ok.body, call.bench.take_events()) == (200, b"", [])
+    assert call.bench.take_statuses() == [491]
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "status"),
+    [
+        ("UPDATE", {"body": OFFER.replace(b"0 8", b"9 18")}, 488),
+        ("UPDATE", {"body": b"x", "extra": "Content-Type: text/html\r\n"}, 415),
+        ("UPDATE", {"extra": "Supported: timer\r\nSession-Expires: 30\r\n"}, 422),
+        ("INVITE", {"extra": "Supported: timer\r\nSession-Expires: 30\r\n", "body": OFFER}, 422),
+        ("NOTIFY", {"extra": "Event: refer\r\n"}, 481),
+        ("PRACK", {"extra": "RAck: 1 1 INVITE\r\n"}, 481),
+        ("REFER", {"extra": "Refer-To: <sip:+990@evil.example>\r\n"}, 603),
+        ("OPTIONS", {}, 200),
+    ],
+)
+def test_a_request_within_a_call_gets_the_answer_that_it_deserves(
+    method: str, options: dict[str, object], status: int
+) -> None:
+    call = Call().confirmed()
+    call.ask(method, **options)
+
+    assert (call.bench.take_statuses(), call.session.state) == ([status], State.CONFIRMED)
+
+
+# Session timers: RFC 4028
+
+TIMED = CallLimits(session_s=1800)
+UPDATES = "Allow: INVITE, ACK, BYE, Update\r\n"
+
+
+def test_a_session_is_refreshed_by_update_where_the_peer_takes_it() -> None:
+    call = Call(limits=TIMED, extra=UPDATES)
+    assert call.bench.take_response().headers.first("Session-Expires") == "1800;refresher=uas"
+    call.ack()
+    ((at, update),) = call.play(until=900.0)
+
+    assert isinstance(update, Request)
+    assert (at, update.method, update.body) == (900.0, "UPDATE", b"")
+    assert update.headers.first("Session-Expires") == "1800;refresher=uac"
+    call.respond(update, 200, extra="x: 1800;refresher=uac\r\n", now=900.0)
+    assert call.session.timer_at() == 1800.0
+
+
+def test_a_session_is_refreshed_by_invite_where_the_peer_takes_no_update() -> None:
+    call = Call(limits=TIMED, extra=UPDATES).confirmed()
+    ((_, update),) = call.play(until=900.0)
+    assert isinstance(update, Request)
+    call.respond(update, 405, now=900.0)
+    _, invite = call.bench.take_request()
+
+    assert (invite.method, invite.headers.first("Session-Expires")) == ("INVITE", "1800;refresher=uac")
+    call.respond(invite, 422, extra="Min-SE: 3600\r\n", now=901.0)
+    _, longer = [message for message in call.bench.take_sent() if isinstance(message, Request)]
+    assert (longer.method, longer.headers.first("Min-SE")) == ("INVITE", "3600")
+    call.respond(longer, 200, body=offer(), extra="x: 3600\r\n", now=902.0)
+    assert call.session.state is State.CONFIRMED
+    assert call.session.timer_at() == 902.0 + 1800.0
+
+
+def test_a_refresh_that_is_under_way_is_not_doubled() -> None:
+    call = Call(limits=TIMED).confirmed()
+    call.session.reoffer(Direction.SENDONLY, now=899.0)
+    call.bench.take_sent()
+
+    assert call.play(until=900.0) == []
+
+
+@pytest.mark.parametrize(("status", "over"), [(481, True), (408, True), (500, False)])
+def test_a_refresh_may_show_that_the_call_is_gone(status: int, over: bool) -> None:
+    call = Call(limits=TIMED, extra=UPDATES).confirmed()
+    ((_, update),) = call.play(until=900.0)
+    assert isinstance(update, Request)
+    call.respond(update, status, now=900.0)
+
+    assert (call.session.state is State.CLOSING) is over
+
+
+def test_a_refresh_that_nobody_answers_ends_the_call() -> None:
+    call = Call(limits=TIMED, extra=UPDATES).confirmed()
+    call.session.handle_timer(now=900.0)
+    key, _ = call.bench.take_request()
+    call.session.request_failed(key, Failure.TIMEOUT, now=932.0)
+
+    assert call.bench.take_event(CallEnded).detail == "the UPDATE was not answered"
+
+
+def test_a_session_that_nobody_refreshes_ends() -> None:
+    call = Call(limits=TIMED, extra="Supported: timer\r\nx: 90\r\n").confirmed()
+    *_, (at, bye) = call.play(until=100.0)
+
+    assert isinstance(bye, Request)
+    assert (at, bye.method, "408" in (bye.headers.first("Reason") or "")) == (60.0, "BYE", True)
+    assert call.bench.take_event(CallEnded) == CallEnded("call", EndCause.FAILED, "nobody refreshed the session")
+    assert call.session.timer_at() is None
+
+
+def test_a_session_expires_that_cannot_be_read_is_no_session_timer() -> None:
+    call = Call(limits=TIMED, extra=UPDATES).confirmed()
+    ((_, update),) = call.play(until=900.0)
+    assert isinstance(update, Request)
+    call.respond(update, 200, extra="x: soon\r\n", now=900.0)
+
+    assert (call.session.state, call.session.timer_at()) == (State.CONFIRMED, None)
+
+
+# Transfer: RFC 3515, RFC 5589
+
+
+def transferring() -> tuple[Call, Request]:
+    call = Call().confirmed()
+    call.session.transfer("<sip:op@pbx>", now=1.0)
+    return call, call.bench.take_request()[1]
+
+
+def tell(call: Call, frag: str, state: str = "active") -> None:
+    extra = f"Event: refer\r\nSubscription-State: {state}\r\nContent-Type: message/sipfrag\r\n"
+    call.ask("NOTIFY", extra=extra, body=frag.encode())
+
+
+def test_a_transfer_is_asked_for_followed_and_ends_the_call() -> None:
+    call, refer = transferring()
+    assert (refer.method, refer.headers.first("Refer-To")) == ("REFER", "<sip:op@pbx>")
+    assert refer.headers.first("Referred-By") == "<sip:bot@192.0.2.9:5060>"
+    with pytest.raises(LocalProtocolError):
+        call.session.transfer("<sip:other@pbx>", now=1.0)
+    call.respond(refer, 202)
+    tell(call, "SIP/2.0 180 Ringing")
+    assert (call.bench.take_statuses(), call.bench.take_events()) == ([200], [])
+    tell(call, "SIP/2.0 200 OK", "terminated")
+
+    ok, bye = call.bench.take_sent()
+    assert isinstance(ok, Response)
+    assert isinstance(bye, Request)
+    assert (ok.status, bye.method) == (200, "BYE")
+    assert call.bench.take_events() == [
+        TransferEnded("call", Outcome(True, 200, "OK")),
+        CallEnded("call", EndCause.TRANSFERRED),
+    ]
+
+
+def test_a_transfer_waits_for_the_ack_of_our_200() -> None:
+    call = Call()
+    call.bench.take_sent()
+    call.session.transfer("<sip:op@pbx>", now=0.05)
+    assert call.bench.take_sent() == []
+    call.ack()
+
+    assert call.bench.take_request()[1].method == "REFER"
+
+
+@pytest.mark.parametrize("how", ["refused", "busy", "slow", "silent"])
+def test_a_transfer_that_fails_leaves_the_call_up_and_may_be_tried_again(how: str) -> None:
+    call, refer = transferring()
+    match how:
+        case "refused":
+            call.respond(refer, 603)
+        case "busy":
+            tell(call, "SIP/2.0 486 Busy", "terminated")
+            call.respond(refer, 202)
+        case "slow":
+            call.respond(refer, 202)
+            assert call.session.timer_at() == 61.0
+            call.session.handle_timer(now=61.0)
+        case _:
+            call.session.request_failed(ClientKey(refer.via.branch, "REFER"), Failure.TIMEOUT, now=33.0)
+            call.session.request_failed(ClientKey(refer.via.branch, "REFER"), Failure.TIMEOUT, now=33.0)
+
+    ended = call.bench.take_event(TransferEnded)
+    assert (ended.outcome.succeeded, call.session.state) == (False, State.CONFIRMED)
+    call.session.transfer("<sip:other@pbx>", now=70.0)
+
+
+def test_a_far_end_that_accepts_and_hangs_up_has_taken_the_caller() -> None:
+    call, refer = transferring()
+    call.respond(refer, 202)
+    call.ask("BYE")
+
+    assert call.bench.take_events() == [
+        TransferEnded("call", Outcome(True)),
+        CallEnded("call", EndCause.TRANSFERRED),
+    ]
+
+
+def test_a_far_end_that_hangs_up_before_it_accepts_has_hung_up() -> None:
+    call, refer = transferring()
+    call.ask("BYE", extra="Reason: Q.850;cause=16\r\n")
+    call.respond(refer, 481)
+
+    failed, ended = call.bench.take_events()
+    assert failed == TransferEnded("call", Outcome(False))
+    assert isinstance(ended, CallEnded)
+    assert (ended.cause, ended.q850) == (EndCause.CALLER_HUNG_UP, 16)
+
+
+def test_a_refer_that_fails_after_the_end_was_told_changes_nothing() -> None:
+    call, refer = transferring()
+    tell(call, "SIP/2.0 486 Busy", "terminated")
+    call.bench.take_events()
+    call.session.request_failed(ClientKey(refer.via.branch, "REFER"), Failure.TIMEOUT, now=33.0)
+
+    assert call.bench.take_events() == []
+
+
+def test_a_call_that_is_over_cannot_be_transferred() -> None:
+    call = Call().confirmed()
+    call.session.hang_up(EndCause.BOT_HUNG_UP, now=1.0)
+
+    with pytest.raises(LocalProtocolError):
+        call.session.transfer("<sip:op@pbx>", now=1.0)

@@ -15,7 +15,9 @@ from telephony.sip import (
     non_invite_client,
     non_invite_server,
     outbound_call,
-    session,
+    session_states,
+    transfer,
+    trunk,
 )
 from telephony.sip.state_table import StateMachine
 
@@ -26,7 +28,9 @@ TABLES = {
     "non_invite_client": (non_invite_client.TABLE, "TRYING", "TERMINATED"),
     "inbound_call": (inbound_call.TABLE, "RINGING", "ENDED"),
     "outbound_call": (outbound_call.TABLE, "CALLING", "ENDED"),
-    "session": (session.TABLE, "CONFIRMED", "CLOSED"),
+    "trunk": (trunk.TABLE, "RESOLVING", "CLOSED"),
+    "transfer": (transfer.TABLE, "REFERRING", "ENDED"),
+    "session_states": (session_states.TABLE, "CONFIRMED", "CLOSED"),
 }
 
 

@@ -93,3 +93,12 @@ def test_a_stream_that_comes_byte_by_byte_equals_the_whole() -> None:
     whole = b"\r\n\r\n" + INVITE + b"\r\n" + BYE
 
     assert cut(*(whole[at : at + 1] for at in range(len(whole)))) == cut(whole)
+
+
+def test_an_empty_line_is_seen_and_is_no_message_that_has_begun() -> None:
+    framer = StreamFramer()
+    framer.feed(b"\r\n")
+
+    assert (framer.at_empty_line, framer.mid_message) == (True, False)
+    framer.feed(BYE)
+    assert (framer.at_empty_line, drain(framer)) == (False, [Framed(BYE)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from telephony.errors import SipParseError
-from telephony.sip.uri import OtherUri, SipUri, bracketed, parse_host_port, parse_uri, unbracketed
+from telephony.sip.uri import OtherUri, SipUri, bracketed, parse_host_port, parse_uri, transport_of, unbracketed
 
 
 def test_a_uri_comes_apart() -> None:
@@ -91,3 +91,22 @@ def test_ipv6_gets_and_loses_its_brackets() -> None:
 def test_a_host_that_is_none_is_not_written() -> None:
     with pytest.raises(SipParseError):
         bracketed("a b")
+
+
+@pytest.mark.parametrize(
+    ("text", "transport"),
+    [
+        ("sip:a@b", "udp"),
+        ("sip:a@b;transport=TCP", "tcp"),
+        ("sip:a@b;transport=tls", "tls"),
+        ("sips:a@b", "tls"),
+        ("sips:a@b;transport=tcp", "tls"),
+        ("sip:a@b;transport=sctp", "udp"),
+    ],
+)
+def test_a_uri_says_over_what_it_is_reached(text: str, transport: str) -> None:
+    uri = parse_uri(text)
+
+    assert isinstance(uri, SipUri)
+    assert transport_of(uri) == transport
+    assert transport_of(SipUri("b"), "tls") == "tls"

@@ -86,13 +86,16 @@ def test_a_call_rings_is_answered_acknowledged_and_hung_up() -> None:
         pytest.param(request_bytes(uri="sips:bot@192.0.2.9"), 416, id="sips"),
         pytest.param(request_bytes().replace(b"Forwards: 70", b"Forwards: 0"), 483, id="loop"),
         pytest.param(request_bytes().replace(b"Forwards: 70", b"Forwards: x"), 400, id="Max-Forwards"),
-        pytest.param(request_bytes(extra="Require: 100rel\r\n"), 420, id="Require"),
+        pytest.param(request_bytes(extra="Require: precondition\r\n"), 420, id="Require"),
         pytest.param(request_bytes(body=b"x", extra="Content-Type: text/html\r\n"), 415, id="text"),
         pytest.param(request_bytes(body=b"v=0\r\n"), 400, id="wrong SDP"),
         pytest.param(request_bytes(body=OFFER.replace(b"0 8", b"9 18")), 488, id="no codec"),
         pytest.param(request_bytes(body=OFFER.replace(b"audio 4000", b"audio 0")), 488, id="port 0"),
         pytest.param(request_bytes(body=OFFER, contact=""), 400, id="no Contact"),
         pytest.param(request_bytes(body=OFFER, contact="<tel:1>"), 400, id="no sip Contact"),
+        pytest.param(request_bytes("REFER", extra="Refer-To: <sip:+990@evil.example>\r\n"), 403, id="REFER"),
+        pytest.param(request_bytes(body=OFFER, extra="Supported: timer\r\nx: 30\r\n"), 422, id="brief session"),
+        pytest.param(request_bytes("NOTIFY", extra="Event: message-summary\r\n"), 481, id="NOTIFY"),
         pytest.param(request_bytes("BYE"), 481, id="BYE"),
         pytest.param(request_bytes("INFO"), 481, id="INFO"),
         pytest.param(request_bytes("BYE", to_tag="gone"), 481, id="BYE to a call that is gone"),
@@ -117,7 +120,7 @@ def test_a_request_gets_the_answer_that_it_deserves(message: bytes, status: int,
 def test_a_405_says_what_is_allowed_and_a_415_what_is_accepted() -> None:
     core = agent().core
 
-    (not_allowed,) = responses(send(core, request_bytes("REFER")))
+    (not_allowed,) = responses(send(core, request_bytes("SUBSCRIBE")))
     (unsupported,) = responses(send(core, request_bytes(body=b"x", extra="Content-Type: a/b\r\n")))
 
     assert "INVITE" in (not_allowed.headers.first("Allow") or "")
@@ -483,3 +486,17 @@ def test_requests_of_ours_name_us_and_the_way_back() -> None:
     assert isinstance(invite, Request)
     assert (invite.via.host, invite.via.wants_rport) == ("192.0.2.1", True)
     assert invite.headers.first("User-Agent") == "Zeng"
+
+
+def test_a_transfer_needs_a_call_and_a_target_and_news_of_no_call_are_dropped() -> None:
+    pair = Pair(Agent("192.0.2.1"), Agent("192.0.2.2", salt=1000))
+    handle = pair.left.call(pair.right)
+    pair.settle()
+    with pytest.raises(LocalProtocolError):
+        pair.left.core.transfer(handle, None, now=0.0)
+    with pytest.raises(LegEndedError):
+        pair.left.core.transfer("gone", None, now=0.0)
+    pair.left.core.follow("gone", None, now=0.0)
+    pair.left.core.follow(handle, None, now=0.0)
+
+    assert pair.left.alive() == [handle]

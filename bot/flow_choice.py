@@ -1,0 +1,42 @@
+"""`FlowChoice`: which flow a call runs: the one of the settings, or the one that a placed call was given by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from bot.errors import SettingsError
+from bot.flows.flow import Flow
+from bot.flows.live import LiveFlow
+from bot.flows.loader import LIBRARY
+
+VARIABLE = "flow"
+"""The call variable that names it; no telephone can set that."""
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class FlowChoice:
+    """Flows by name: those that ship, and those beside the file of the settings."""
+
+    def __init__(self, path: Path, live: LiveFlow) -> None:
+        self._path = path
+        self._live = live
+        self._others: dict[str, LiveFlow] = {}
+
+    def of(self, variables: Mapping[str, str]) -> Flow:
+        """Give the flow of a call; raises `BotError` for a name that leads to none, or to one that is not sound."""
+        name = variables.get(VARIABLE, "")
+        if not name:
+            return self._live.current()
+        if name not in self._others:
+            self._others[name] = LiveFlow(self._find(name))
+        return self._others[name].current()
+
+    def _find(self, name: str) -> Path:
+        if _NAME.fullmatch(name):
+            for folder in (self._path.parent, LIBRARY):
+                if (file := folder / f"{name}.flow.yaml").is_file():
+                    return file
+        raise SettingsError(f"there is no flow {name[:64]!r}")

@@ -1,0 +1,96 @@
+"""The edge registers with SIPp, refreshes, and leaves; and finds the server that lives."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from telephony.errors import LocalProtocolError
+from telephony.settings import SipSettings, SipTrunkSettings
+from telephony.sip.dispatch import SipDispatcher
+from telephony.sip.endpoint import new_token
+from telephony.sip.identity import Identity
+from telephony.sip.sockets import SipSockets
+from telephony.sip.timers import Timings
+from telephony.sip.trunk_endpoint import TrunkEndpoint, trunk_config
+from tests.integration.telephony.sip_house import far_end, free_port, house
+
+
+@asynccontextmanager
+async def registering(*trunks: SipTrunkSettings, timings: Timings | None = None) -> AsyncIterator[TrunkEndpoint]:
+    sockets = SipSockets()
+    _, port = await sockets.open("127.0.0.1", 0, tcp=True)
+    dispatcher = SipDispatcher(sockets, pick_worker=lambda: None, on_worker_lost=lambda worker: None)
+    endpoint = TrunkEndpoint(
+        SipSettings(trunks=trunks),
+        Identity("127.0.0.1", port),
+        transmit=sockets.transmit,
+        new_token=new_token,
+        timings=timings,
+    )
+    dispatcher.attach_trunks(endpoint)
+    endpoint.start()
+    yield endpoint
+    await endpoint.close()
+    await dispatcher.close()
+
+
+async def eventually(truth: Callable[[], object]) -> None:
+    async with asyncio.timeout(8.0):
+        while not truth():
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_a_trunk_is_registered_with_refreshed_and_left(
+    transport: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRUNK_PASSWORD", "gizli")
+    async with far_end("uas_register", folder=tmp_path, transport=transport) as (port, sipp):
+        trunk = SipTrunkSettings(
+            name="pbx",
+            # The first server does not listen: over TCP that is known at once, over UDP by a short timer F.
+            servers=(f"127.0.0.1:{free_port()};transport=tcp", f"sip:localhost:{port};transport={transport}"),
+            username="aysel",
+            password_env="TRUNK_PASSWORD",
+            expires_s=60,
+            keep_alive_s=0.5,
+        )
+        async with registering(trunk) as trunks:
+            await eventually(lambda: trunks.up["pbx"])
+            route = trunks.route("pbx")
+            assert route is not None
+            assert (route.flow.port, route.user, route.domain) == (port, "aysel", "127.0.0.1")
+            await asyncio.sleep(2.2)  # the registrar's two seconds
+            assert trunks.up["pbx"]
+
+        assert await sipp == ""
+
+
+async def test_a_trunk_without_registration_is_probed_by_options() -> None:
+    async with house() as pbx:
+        dead, alive = f"127.0.0.1:{free_port()};transport=tcp", f"127.0.0.1:{pbx.port}"
+        trunk = SipTrunkSettings(name="pbx", servers=(dead, alive), registers=False, options_s=0.2)
+        async with registering(trunk, timings=Timings(t1_s=0.01)) as trunks:
+            await eventually(lambda: trunks.up["pbx"])
+            pbx.has_room = False  # OPTIONS is answered 503 as an INVITE would be
+            await eventually(lambda: not trunks.up["pbx"])
+            assert trunks.route("pbx") is None
+
+
+async def test_a_name_that_leads_nowhere_brings_no_trunk_up_and_does_not_hold_up_the_end() -> None:
+    trunk = SipTrunkSettings(name="pbx", servers=("sip:nowhere.invalid",))
+    async with registering(trunk) as trunks:
+        await asyncio.sleep(0.05)
+        assert trunks.up == {"pbx": False}
+
+
+def test_a_password_that_is_not_in_the_environment_is_named() -> None:
+    trunk = SipTrunkSettings(name="pbx", servers=("pbx.example",), password_env="NO_SUCH_VARIABLE")
+
+    with pytest.raises(LocalProtocolError, match="NO_SUCH_VARIABLE"):
+        trunk_config(trunk, Identity("127.0.0.1", 5060))

@@ -1,0 +1,79 @@
+"""Calls that a worker places, and what became of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.errors import SettingsError
+from bot.placed_calls import PlacedCalls, PlacedStatus, WorkerDial, WorkerRoute
+from telephony.leg import CallLeg, EndCause, LegEnded
+from telephony.sip.flow import Flow
+from telephony.sip.trunk_events import TrunkRoute
+from tests.fakes.leg import FakeLeg
+
+
+class PlacedFake(FakeLeg):
+    ringing_status = 0
+
+
+class Desk:
+    def __init__(self) -> None:
+        self.asked: list[WorkerDial] = []
+        self.legs: list[PlacedFake] = []
+        self.taken: list[CallLeg] = []
+        self.calls = PlacedCalls(place=self.place, take=self.taken.append, check_flow=self.check)
+
+    def check(self, name: str) -> None:
+        if name == "nowhere":
+            raise SettingsError("there is no flow")
+
+    async def place(self, request: WorkerDial) -> PlacedFake:
+        self.asked.append(request)
+        self.legs.append(PlacedFake(call_id=f"{len(self.legs):032x}"))
+        return self.legs[-1]
+
+
+async def test_a_call_is_followed_from_its_invite_to_its_end() -> None:
+    desk = Desk()
+    call_id = await desk.calls.dial(WorkerDial(target="sip:a@b"))
+    (leg,) = desk.legs
+
+    assert (desk.taken, desk.calls.status(call_id)) == ([leg], PlacedStatus(state="calling"))
+    leg.ringing_status = 180
+    assert desk.calls.status(call_id) == PlacedStatus(state="ringing")
+    leg.answered = True
+    assert desk.calls.status(call_id) == PlacedStatus(state="answered")
+    desk.calls.ended(call_id, LegEnded(EndCause.FAILED, "486 Busy Here", 17))
+    desk.calls.ended("somebody's", LegEnded(EndCause.FAILED))
+    assert desk.calls.status(call_id) == PlacedStatus(state="ended", cause="failed", detail="486 Busy Here", q850=17)
+
+
+async def test_the_flow_is_checked_before_anybody_is_called_and_named_to_the_call() -> None:
+    desk = Desk()
+    with pytest.raises(SettingsError):
+        await desk.calls.dial(WorkerDial(target="sip:a@b", flow="nowhere"))
+    await desk.calls.dial(WorkerDial(target="sip:a@b", flow="bank", variables={"name": "x"}))
+
+    assert [request.variables for request in desk.asked] == [{"name": "x", "flow": "bank"}]
+
+
+async def test_a_call_is_hung_up_by_its_id() -> None:
+    desk = Desk()
+    call_id = await desk.calls.dial(WorkerDial(target="sip:a@b"))
+
+    assert (await desk.calls.hang_up(call_id), desk.legs[0].hung_up) == (True, True)
+    assert (await desk.calls.hang_up("other"), desk.calls.status("other")) == (False, None)
+
+
+async def test_only_the_last_calls_are_remembered() -> None:
+    desk = Desk()
+    ids = [await desk.calls.dial(WorkerDial(target="sip:a@b")) for _ in range(257)]
+
+    assert desk.calls.status(ids[0]) is None
+    assert desk.calls.status(ids[1]) is not None
+
+
+def test_a_route_survives_the_wire() -> None:
+    route = TrunkRoute(Flow("tls", "192.0.2.1", 5061, 0, "sip.example"), "example", "aysel", ("<sip:edge;lr>",))
+
+    assert WorkerRoute.model_validate_json(WorkerRoute.of(route).model_dump_json()).trunk_route() == route
