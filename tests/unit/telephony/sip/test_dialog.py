@@ -146,3 +146,10 @@ def test_a_response_without_a_contact_begins_no_dialog() -> None:
 
     with pytest.raises(SipParseError):
         Dialog.of_callee(invite, ok, flow=PEER)
+
+
+def test_a_caller_of_rfc_2543_without_a_contact_is_reached_as_it_calls_itself() -> None:
+    assert of_caller(request(branch="1", contact=""), PEER).target == SipUri("192.0.2.1", "caller")
+
+    with pytest.raises(SipParseError, match="Contact"):
+        of_caller(request(contact=""), PEER)
