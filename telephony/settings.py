@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+import ipaddress
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class _Section(BaseModel):
@@ -19,6 +21,16 @@ class SipSettings(_Section):
     domain: str = ""  # empty: the host
     tcp: bool = True
     digest_users: dict[str, str] = Field(default_factory=dict[str, str])  # empty: no challenge
+    allowed_sources: tuple[str, ...] = ("127.0.0.0/8", "::1/128")  # who may call; others get no answer at all
+    messages_per_s: float = Field(default=500.0, gt=0)  # of one source; what is beyond is dropped
+    message_burst: int = Field(default=1000, ge=1)
+
+    @field_validator("allowed_sources")
+    @classmethod
+    def _are_networks(cls, sources: tuple[str, ...]) -> tuple[str, ...]:
+        for source in sources:
+            ipaddress.ip_network(source)  # its ValueError says what is wrong
+        return sources
 
 
 class RtpSettings(_Section):

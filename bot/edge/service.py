@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import structlog
 import uvicorn
+from prometheus_client import CollectorRegistry, generate_latest
 
 from bot.edge.banner import banner
 from bot.edge.children import Children, ChildSpec, Inheritance
@@ -66,7 +67,7 @@ class Service:
         for index, name in enumerate(self._names):
             await self._children.start(self._worker(index, sockets[name], environment, links, sip))
         links.start()
-        await self._start_web(links, self._sip_uri(sip), stack)
+        await self._start_web(links, sip, stack)
         return links
 
     async def _start_parts(self, directory: Path) -> dict[str, str]:
@@ -132,12 +133,15 @@ class Service:
         name = None if self._draining else self._pool.pick()
         return None if name is None else self._names.index(name)
 
-    async def _start_web(self, links: WorkerLinks, sip_uri: str, stack: contextlib.AsyncExitStack) -> None:
+    async def _start_web(self, links: WorkerLinks, sip: EdgeSip | None, stack: contextlib.AsyncExitStack) -> None:
         web = self._settings.web
-        info = self._info(sip_uri)
+        info = self._info(self._sip_uri(sip))
+        registry = CollectorRegistry()
+        if sip is not None:
+            registry.register(sip)  # type: ignore[arg-type]  # duck-typed collector
 
         async def metrics() -> bytes:
-            return join_expositions(await links.metrics())
+            return join_expositions({"edge": generate_latest(registry).decode(), **await links.metrics()})
 
         app = web_app(WebParts(info, links.offer, self._not_ready, metrics))
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none", lifespan="off"))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
 
 from bot.edge.children import Inheritance
 from bot.errors import ServiceStartError
 from telephony.settings import SipSettings
 from telephony.sip.dispatch import SipDispatcher
-from telephony.sip.sockets import SipSockets
+from telephony.sip.sockets import SipSockets, gate_limits
+from telephony.sip.source_gate import SourceGate
 
 
 class EdgeSip:
@@ -25,7 +28,7 @@ class EdgeSip:
         cls, settings: SipSettings, *, pick: Callable[[], int | None], on_worker_lost: Callable[[int], None]
     ) -> EdgeSip:
         """Listen. Raises `ServiceStartError` when the address is in use."""
-        sockets = SipSockets()
+        sockets = SipSockets(gate=SourceGate(gate_limits(settings)))
         try:
             _, port = await sockets.open(settings.host, settings.port, tcp=settings.tcp)
         except OSError as error:
@@ -42,6 +45,15 @@ class EdgeSip:
         self._dispatcher.add_worker(index, ours)
         fd = theirs.fileno()
         return Inheritance(("--sip-fd", str(fd), "--sip-port", str(self.port)), (fd,), theirs.close)
+
+    def collect(self) -> Iterator[Metric]:
+        """What Prometheus is told: messages that were kept out, and those that could not be read."""
+        kept = CounterMetricFamily("zeng_sip_kept_out", "SIP messages that did not pass the gate", labels=["why"])
+        for why, count in self._sockets.gate.kept.items():
+            kept.add_metric([why.value], count)
+        yield kept
+        refused = self._dispatcher.refused_messages
+        yield CounterMetricFamily("zeng_sip_malformed", "SIP messages that could not be read", value=refused)
 
     async def close(self) -> None:
         """Close all sockets."""

@@ -33,7 +33,8 @@ from telephony.sip.leg import SipLeg
 from telephony.sip.offer_answer import Direction, LocalAudio
 from telephony.sip.outbound_call import Destination
 from telephony.sip.rate_limit import RateLimit
-from telephony.sip.sockets import SipSockets
+from telephony.sip.sockets import SipSockets, gate_limits
+from telephony.sip.source_gate import SourceGate
 from telephony.sip.uri import SipUri, parse_uri, unbracketed
 from telephony.sip.user_agent import UserAgent, UserAgentConfig
 
@@ -281,7 +282,7 @@ async def serve_sip(
     """
     if not settings.enabled:
         raise LocalProtocolError("SIP is switched off: set [sip] enabled = true")
-    sockets = SipSockets()
+    sockets = SipSockets(gate=SourceGate(gate_limits(settings)))
     _, port = await sockets.open(settings.host, settings.port, tcp=settings.tcp)
     agent = UserAgent(adjust(user_agent_config(settings, port=port)), new_token=new_token, admit=admit)
     endpoint = SipEndpoint(agent, carrier=sockets, media=media, on_call=on_call)

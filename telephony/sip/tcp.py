@@ -95,8 +95,15 @@ class _Dialling:
 class TcpConnections:
     """Every TCP connection of one listening address."""
 
-    def __init__(self, receiver: Callable[[], Receiver | None], *, limits: TcpLimits) -> None:
+    def __init__(
+        self,
+        receiver: Callable[[], Receiver | None],
+        *,
+        limits: TcpLimits,
+        listens_to: Callable[[str], bool],
+    ) -> None:
         self.limits = limits
+        self._listens_to = listens_to
         self._receiver = receiver
         self._server: asyncio.Server | None = None
         self._numbers = 0
@@ -114,8 +121,8 @@ class TcpConnections:
         return self._numbers
 
     def accept(self, number: int, connection: _Connection) -> bool:
-        """Take a new connection, unless there are too many."""
-        if len(self._open) >= self.limits.connections:
+        """Take a new connection, unless there are too many or it is a stranger's."""
+        if len(self._open) >= self.limits.connections or not self._listens_to(connection.flow.host):
             return False
         self._open[number] = connection
         return True

@@ -15,7 +15,7 @@ from telephony.sip.stream import Broken, StreamFramer
 from telephony.sip.uri import SipUri
 from tests.unit.telephony.sip.torture import DATA, reaction
 
-# name: (section, answer)
+# by name: its section, and the answer
 ANSWERS: dict[str, tuple[str, int | None]] = {
     # 3.1.1, valid messages
     "wsinv": ("3.1.1.1", 481),  # it names a dialog by its To tag

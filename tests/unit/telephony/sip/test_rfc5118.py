@@ -9,7 +9,7 @@ from telephony.sip.sdp import parse_sdp
 from telephony.sip.uri import SipUri
 from tests.unit.telephony.sip.torture import DATA, reaction
 
-# name: (section, answer of an endpoint whose media is IPv6, the same where its media is IPv4)
+# by name: its section, the answer of an endpoint whose media is IPv6, the same where its media is IPv4)
 ANSWERS: dict[str, tuple[str, int, int]] = {
     "ipv6-good": ("4.1", 405, 405),  # REGISTER, and we are no registrar
     "ipv6-bad": ("4.2", 400, 400),
