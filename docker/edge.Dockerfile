@@ -8,6 +8,5 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 COPY docker/kamailio /etc/kamailio
 RUN mkdir -p /run/kamailio && chown kamailio:kamailio /run/kamailio
-USER kamailio
 EXPOSE 5060/udp 5060/tcp 5061/tcp 8088/tcp 8089/tcp
-CMD ["kamailio", "-f", "/etc/kamailio/kamailio.cfg", "-DD", "-E", "-m", "128", "-M", "16"]
+CMD ["kamailio", "-f", "/etc/kamailio/kamailio.cfg", "-DD", "-E", "-m", "128", "-M", "16", "-u", "kamailio", "-g", "kamailio"]

@@ -205,7 +205,7 @@ async def test_when_no_bot_is_left_a_caller_is_told_so_at_once(tmp_path: Path) -
     async with kamailio_edge(tmp_path, [free_port()]) as edge:
         await edge.until_bots("IP")
         leg = await phone.place_call(
-            f"sip:bot@127.0.0.1:{edge.sip}", caller="sip:1001@127.0.0.1", credentials=Credentials("1001", "gizli")
+            f"sip:bot@127.0.0.1:{edge.sip}", caller="1001", credentials=Credentials("1001", "gizli")
         )
         with pytest.raises(LegEndedError):
             await leg.answer()
