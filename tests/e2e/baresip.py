@@ -89,7 +89,7 @@ class Baresip:
 async def baresip(
     folder: Path, *, wav: Path, transport: str = "udp", account: str = "", modules: tuple[str, ...] = ()
 ) -> AsyncIterator[Baresip]:
-    """Run baresip with `wav` as its voice; ends it and its calls on exit. `account` replaces the one that calls only."""
+    """Run baresip with `wav` as its voice; ends it and its calls on exit. `account` replaces one that only calls."""
     control = _free_port(socket.SOCK_STREAM)
     rtp = 40_000 + _free_port(socket.SOCK_DGRAM) % 5_000 * 4
     config = _CONFIG.format(

@@ -98,6 +98,7 @@ def test_what_a_peer_has_sent_is_not_kept_as_credit_for_ever() -> None:
 
 def test_over_tcp_the_peer_is_where_it_says() -> None:
     ours = gate()
+    assert ours.receive(INVITE, PEER_TCP, now=0.0) is None
 
     assert all(ours.send(OK, PEER_TCP, now=0.0) is None for _ in range(1_000))
 
