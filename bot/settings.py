@@ -39,6 +39,7 @@ class WorkerSettings(_Section):
     count: int = Field(default=1, ge=1, le=256)
     calls: int = Field(default=12, ge=1, le=500)  # per worker; measured in docs/benchmarks.md
     drain_s: float = Field(default=30.0, ge=0)  # how long SIGTERM waits for calls
+    call_limit_s: float = Field(default=3600.0, gt=0)  # a call that lasts longer is hung up
 
 
 class TurnSettings(_Section):

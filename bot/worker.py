@@ -61,7 +61,10 @@ class Worker:
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         async with contextlib.AsyncExitStack() as stack:
             services = await call_services(self._settings, CallMetrics(self._registry), stack)
-            calls = Calls(capacity=self._settings.workers.calls, run=lambda leg: Call(leg, services).run())
+            workers = self._settings.workers
+            calls = Calls(
+                capacity=workers.calls, limit_s=workers.call_limit_s, run=lambda leg: Call(leg, services).run()
+            )
             self._registry.register(TaskCollector(loop))
             await self._start_sip(calls, stack)
             webrtc = self._start_webrtc(calls, stack)
