@@ -18,7 +18,7 @@ from pydantic_settings import (
 from bot.errors import SettingsError
 from bot.models.settings import ModelSettings
 from bot.recognition.settings import RecogniserServerSettings, RecogniserSettings, UnderstandingSettings
-from telephony.settings import RtpSettings, SipSettings, WebRtcSettings
+from telephony.settings import RtpSettings, SipSettings, StreamSettings, WebRtcSettings
 from tts_engine.settings import TtsSettings
 
 
@@ -94,6 +94,7 @@ class Settings(BaseSettings):
     sip: SipSettings = SipSettings()
     rtp: RtpSettings = RtpSettings()
     webrtc: WebRtcSettings = WebRtcSettings()
+    stream: StreamSettings = StreamSettings()
     web: WebSettings = WebSettings()
     workers: WorkerSettings = WorkerSettings()
     turns: TurnSettings = TurnSettings()

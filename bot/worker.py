@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from bot.call import Call
 from bot.calls import Calls
-from bot.errors import BotError
+from bot.errors import BotError, ServiceStartError
 from bot.log import set_up_logging
 from bot.metrics import CallMetrics, TaskCollector
 from bot.settings import Settings, load_settings
@@ -30,6 +30,7 @@ from telephony.settings import RtpSettings
 from telephony.sip.endpoint import SipEndpoint, new_token, user_agent_config
 from telephony.sip.user_agent import UserAgent
 from telephony.sip.worker_carrier import WorkerCarrier
+from telephony.stream.endpoint import StreamEndpoint
 from telephony.webrtc.endpoint import WebRtcEndpoint
 
 _log = structlog.get_logger("zeng.worker")
@@ -68,6 +69,7 @@ class Worker:
             self._registry.register(TaskCollector(loop))
             await self._start_sip(calls, stack)
             webrtc = self._start_webrtc(calls, stack)
+            await self._start_stream(calls, stack)
             await self._start_api(calls, webrtc, stack)
             # What stands now stays: the collector need not walk it again in the middle of a call.
             gc.collect()
@@ -106,6 +108,15 @@ class Worker:
         endpoint = WebRtcEndpoint(self._settings.webrtc, calls.take, max_legs=self._settings.workers.calls)
         stack.push_async_callback(endpoint.close)
         return endpoint
+
+    async def _start_stream(self, calls: Calls, stack: contextlib.AsyncExitStack) -> None:
+        """Listen for streams on the ports that all workers share."""
+        endpoint = StreamEndpoint(self._settings.stream, on_call=calls.take)
+        try:
+            await endpoint.open()
+        except OSError as error:
+            raise ServiceStartError(f"cannot listen for streams ({error.strerror}); set [stream] ports") from error
+        stack.push_async_callback(endpoint.close)
 
     async def _start_api(self, calls: Calls, webrtc: WebRtcEndpoint | None, stack: contextlib.AsyncExitStack) -> None:
         async def offer(sdp: str) -> tuple[str, str]:

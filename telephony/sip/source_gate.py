@@ -15,8 +15,8 @@ from enum import Enum
 
 from telephony.sip.flow import Flow
 from telephony.sip.scanner import is_scanner
-from telephony.sip.source_list import LOOPBACK, SourceList
 from telephony.sip.token_bucket import MAX_SOURCES, TokenBuckets
+from telephony.source_list import LOOPBACK, SourceList
 
 CALLED_FOR_S = 24 * 3600.0
 """How long we listen to a host after we last called it or registered with it: longer than any call."""

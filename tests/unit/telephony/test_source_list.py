@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from telephony.errors import LocalProtocolError
-from telephony.sip.source_list import LOOPBACK, SourceList
+from telephony.source_list import LOOPBACK, SourceList
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.200.0.1", "::1", "::ffff:127.0.0.1", "::1%lo"])
