@@ -8,12 +8,17 @@ import math
 import socket
 import ssl
 import struct
+import time
 import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
+import aioice
+import aiortc
+import av
 import numpy as np
 import pytest
 import websockets
@@ -22,8 +27,9 @@ from telephony.errors import LegEndedError
 from telephony.leg import OUTPUT_RATE_HZ, AudioReceived, CallLeg, EndCause, LegEnded
 from telephony.rtp.factory import RtpMediaFactory
 from telephony.settings import RtpSettings, SipSettings
-from telephony.sip.auth import Credentials
+from telephony.sip.auth import Credentials, answer_challenge
 from telephony.sip.endpoint import serve_sip
+from telephony.sip.message import addresses, parse_message
 from tests.e2e.baresip import baresip
 from tests.e2e.sound import read_wav
 from tests.fakes.certificates import issue
@@ -38,12 +44,16 @@ class ToneBot:
     """Answers, plays a tone, and keeps what it hears."""
 
     heard: bytearray = field(default_factory=bytearray)
-    calls: int = 0
+    legs: list[CallLeg] = field(default_factory=list)
     ends: list[LegEnded] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
+    @property
+    def calls(self) -> int:
+        return len(self.legs)
+
     def take(self, leg: CallLeg) -> None:
-        self.calls += 1
+        self.legs.append(leg)
         for work in (self._listen(leg), self._speak(leg)):
             task = asyncio.get_running_loop().create_task(work)
             self._tasks.add(task)
@@ -196,6 +206,115 @@ async def test_tls_and_websocket_are_heard(tmp_path: Path) -> None:
             async with websockets.connect(url, subprotocols=[websockets.Subprotocol("sip")], ssl=secure) as page:
                 await page.send(options("WSS" if secure else "WS", edge.sip))
                 assert (await page.recv()).startswith("SIP/2.0 200 OK")
+
+
+async def test_a_browsers_sip_over_websocket_reaches_the_bot_with_its_media_decrypted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.1"])
+    page = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=[]))
+    page.addTrack(Tone())
+    tracks: asyncio.Queue[aiortc.MediaStreamTrack] = asyncio.Queue()
+    page.on("track", tracks.put_nowait)
+    await page.setLocalDescription()
+    async with (
+        tone_bot() as (bot, port),
+        kamailio_edge(tmp_path, [port]) as edge,
+        websockets.connect(f"ws://127.0.0.1:{edge.ws}", subprotocols=[websockets.Subprotocol("sip")]) as socket_,
+    ):
+        await edge.until_bots("AP")
+        phone = WebSocketPhone(socket_, f"127.0.0.1:{edge.sip}")
+        answer = await phone.call(page.localDescription.sdp)
+        assert "UDP/TLS/RTP/SAVPF" in answer
+        await page.setRemoteDescription(aiortc.RTCSessionDescription(answer, "answer"))
+        track = await tracks.get()
+        async with asyncio.timeout(20.0):
+            frames = [await track.recv() for _ in range(100)]
+            while len(bot.heard) < 16_000 * 2 * 2:
+                await asyncio.sleep(0.1)
+        # And from the bot's side: its BYE finds the way back through the WebSocket.
+        await bot.legs[0].hang_up()
+        assert (await phone.receive()).startswith("BYE sip:1001@page.invalid")
+        await page.close()
+
+    heard = np.concatenate([frame.to_ndarray()[0] for frame in frames[40:]])  # PCMU: 8 kHz mono, or 48 kHz stereo
+    rate = frames[-1].sample_rate
+    assert pitch(heard.astype(np.float32)[:: frames[-1].layout.nb_channels], rate) == _TONE_HZ
+    assert pitch(np.frombuffer(bytes(bot.heard), dtype="<i2").astype(np.float32), 16_000) == 440
+
+
+class Tone(aiortc.MediaStreamTrack):
+    """440 Hz at 8 kHz, in real time."""
+
+    kind = "audio"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sent = 0
+        self._began = time.monotonic()
+
+    async def recv(self) -> av.AudioFrame:
+        await asyncio.sleep(max(0.0, self._began + self._sent / 8000 - time.monotonic()))
+        samples = 12_000 * np.sin(2 * np.pi * 440 * np.arange(self._sent, self._sent + 160) / 8000)
+        frame = av.AudioFrame.from_ndarray(samples.astype(np.int16)[None, :], format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 8000, self._sent, Fraction(1, 8000)
+        self._sent += 160
+        return frame
+
+
+class WebSocketPhone:
+    """One call of user 1001 by SIP over a WebSocket (RFC 7118), as a page makes it."""
+
+    def __init__(self, socket_: websockets.ClientConnection, edge: str) -> None:
+        self._socket = socket_
+        self._edge = edge
+        self._cseq = 0
+
+    async def call(self, sdp: str) -> str:
+        """INVITE, the answer to its challenge, and ACK; returns the SDP of the 200."""
+        await self._send("INVITE", f"sip:bot@{self._edge}", body=sdp)
+        challenge = await self._final()
+        await self._send("ACK", f"sip:bot@{self._edge}", to=challenge, cseq=self._cseq)
+        response = parse_message(challenge.encode())
+        value = answer_challenge(
+            response.headers.all("Proxy-Authenticate"),
+            Credentials("1001", "gizli"),
+            method="INVITE",
+            uri=f"sip:bot@{self._edge}",
+            cnonce="c",
+        )
+        await self._send("INVITE", f"sip:bot@{self._edge}", body=sdp, extra=f"Proxy-Authorization: {value}\r\n")
+        final = await self._final()
+        assert final.startswith("SIP/2.0 200"), final
+        ok = parse_message(final.encode())
+        routes = "".join(f"Route: {route}\r\n" for route in reversed(ok.headers.listed("Record-Route")))
+        target = str(addresses(ok, "Contact")[0].uri)
+        await self._send("ACK", target, to=final, cseq=self._cseq, extra=routes)
+        return ok.body.decode()
+
+    async def receive(self) -> str:
+        async with asyncio.timeout(10.0):
+            message = await self._socket.recv()
+        return message if isinstance(message, str) else message.decode()
+
+    async def _final(self) -> str:
+        while (message := await self.receive()).startswith("SIP/2.0 1"):
+            pass
+        return message
+
+    async def _send(
+        self, method: str, uri: str, *, body: str = "", to: str = "", cseq: int = 0, extra: str = ""
+    ) -> None:
+        self._cseq = cseq or self._cseq + 1
+        tag = f";tag={parse_message(to.encode()).to.tag}" if to else ""
+        head = (
+            f"{method} {uri} SIP/2.0\r\nVia: SIP/2.0/WS page.invalid;branch=z9hG4bK{method}{self._cseq}{len(tag)}\r\n"
+            f"From: <sip:1001@127.0.0.1>;tag=page\r\nTo: <sip:bot@{self._edge}>{tag}\r\nCall-ID: page-call\r\n"
+            f"CSeq: {self._cseq} {method}\r\nContact: <sip:1001@page.invalid;transport=ws>\r\n"
+            f"Max-Forwards: 70\r\n{extra}"
+        )
+        kind = "Content-Type: application/sdp\r\n" if body else ""
+        await self._socket.send(f"{head}{kind}Content-Length: {len(body.encode())}\r\n\r\n{body}")
 
 
 async def test_when_no_bot_is_left_a_caller_is_told_so_at_once(tmp_path: Path) -> None:

@@ -359,7 +359,7 @@ async def test_a_provider_that_does_not_read_ends_the_call() -> None:
     bot = Bot(answers=False)
     async with (
         serving(bot) as settings,
-        websockets.connect(f"ws://127.0.0.1:{settings.websocket_port}/twilio/{TOKEN}") as page,
+        websockets.connect(f"ws://127.0.0.1:{settings.websocket_port}/twilio/{TOKEN}", close_timeout=0.5) as page,
     ):
         await page.send(json.dumps({"event": "start", "streamSid": "MZ1", "start": {}}))
         async with asyncio.timeout(5.0):
