@@ -27,13 +27,17 @@ class TokenBuckets:
         """Count the sources that are known."""
         return len(self._buckets)
 
-    def take(self, source: str, amount: float = 1.0, *, now: float) -> bool:
-        """Take from a source's bucket; False, and nothing is taken, when it holds too little."""
+    def take(self, source: str, *, now: float) -> bool:
+        """Take one from a source's bucket; False, and nothing is taken, when it holds less."""
         bucket = self._bucket(source, now)
-        if bucket.tokens < amount:
+        if bucket.tokens < 1.0:
             return False
-        bucket.tokens -= amount
+        bucket.tokens -= 1.0
         return True
+
+    def is_empty(self, source: str, *, now: float) -> bool:
+        """Whether a source has less than one left."""
+        return self._bucket(source, now).tokens < 1.0
 
     def _bucket(self, source: str, now: float) -> _Bucket:
         bucket = self._buckets.get(source)

@@ -317,7 +317,7 @@ class UserAgent:
 
     def _receive_outside_dialog(self, key: ServerKey, request: Request, flow: Flow, now: float) -> str | None:
         merged = self._transactions.is_merged(key, request)
-        refusal = self._admission.examine(request, merged=merged, now=now)
+        refusal = self._admission.examine(request, source=flow.host, merged=merged, now=now)
         if refusal is not None:
             self._refuse(key, request, refusal, now)
             return None

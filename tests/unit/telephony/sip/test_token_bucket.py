@@ -45,3 +45,11 @@ def test_no_pattern_of_sending_passes_more_than_burst_and_rate_allow(gaps: list[
         passed += buckets.take("a", now=now)
 
     assert passed <= 10 + 5.0 * now + 1e-6
+
+
+def test_a_bucket_that_is_empty_says_so_until_it_has_one_again() -> None:
+    buckets = TokenBuckets(per_s=1.0, burst=1)
+    assert not buckets.is_empty("a", now=0.0)
+    buckets.take("a", now=0.0)
+
+    assert [buckets.is_empty("a", now=at) for at in (0.0, 0.9, 1.0)] == [True, True, False]
