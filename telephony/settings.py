@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from decimal import Decimal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
@@ -30,6 +31,9 @@ class SipSettings(_Section):
     allowed_sources: tuple[str, ...] = ("127.0.0.0/8", "::1/128")  # who may call; others get no answer at all
     messages_per_s: float = Field(default=500.0, gt=0)  # of one source; what is beyond is dropped
     message_burst: int = Field(default=1000, ge=1)
+    toll_prices: dict[str, Decimal] = Field(default_factory=dict[str, Decimal])  # by prefix or @host; empty: no tolls
+    toll_calls_per_minute: int = Field(default=10, ge=1)  # that go out, of the whole service
+    toll_money_per_day: Decimal = Field(default=Decimal(20), ge=0)  # in the currency of the prices
 
     @field_validator("allowed_sources")
     @classmethod

@@ -120,7 +120,10 @@ class Service:
         if not sip.enabled:
             return None
         edge = await EdgeSip.open(
-            sip, pick=self._pick, on_worker_lost=lambda index: self._pool.lost(self._names[index])
+            sip,
+            call_limit_s=self._settings.workers.call_limit_s,
+            pick=self._pick,
+            on_worker_lost=lambda index: self._pool.lost(self._names[index]),
         )
         stack.push_async_callback(edge.close)
         return edge

@@ -13,6 +13,8 @@ from telephony.settings import SipSettings
 from telephony.sip.dispatch import SipDispatcher
 from telephony.sip.sockets import SipSockets, gate_limits
 from telephony.sip.source_gate import SourceGate
+from telephony.sip.toll_gate import TollGate
+from telephony.sip.toll_guard import TollGuard, TollLimits
 
 
 class EdgeSip:
@@ -25,9 +27,14 @@ class EdgeSip:
 
     @classmethod
     async def open(
-        cls, settings: SipSettings, *, pick: Callable[[], int | None], on_worker_lost: Callable[[int], None]
+        cls,
+        settings: SipSettings,
+        *,
+        call_limit_s: float,
+        pick: Callable[[], int | None],
+        on_worker_lost: Callable[[int], None],
     ) -> EdgeSip:
-        """Listen. Raises `ServiceStartError` when the address is in use."""
+        """Listen. Raises `ServiceStartError` when the address is in use, `LocalProtocolError` for false prices."""
         sockets = SipSockets(gate=SourceGate(gate_limits(settings)))
         try:
             _, port = await sockets.open(settings.host, settings.port, tcp=settings.tcp)
@@ -35,7 +42,9 @@ class EdgeSip:
             raise ServiceStartError(
                 f"cannot listen for SIP on {settings.host}:{settings.port} ({error.strerror}); set [sip] port"
             ) from error
-        dispatcher = SipDispatcher(sockets, pick_worker=pick, on_worker_lost=on_worker_lost)
+        limits = TollLimits(settings.toll_calls_per_minute, settings.toll_money_per_day, call_limit_s)
+        toll = TollGate(TollGuard(settings.toll_prices, limits)) if settings.toll_prices else None
+        dispatcher = SipDispatcher(sockets, pick_worker=pick, on_worker_lost=on_worker_lost, toll=toll)
         return cls(sockets, dispatcher, port)
 
     def inheritance(self, index: int) -> Inheritance:

@@ -23,7 +23,10 @@ CALLED_FOR_S = 24 * 3600.0
 
 REPLY_FACTOR = 3.0
 FIRST_REPLY_BYTES = 4096
-"""What may go to an address before anything has come from it: a BYE and its repetitions to a Contact."""
+"""What may go to an address before anything has come from it, in responses and in requests each.
+
+Repetitions of a 200 that nobody acknowledges must not use up what its BYE needs.
+"""
 
 _MAX_CREDIT_BYTES = 262_144
 _REQUEST = re.compile(rb"(?!SIP/)[A-Z]+ ")
@@ -57,13 +60,42 @@ class Kept(Enum):
     REPLY = "reply"  # would have been out of proportion
 
 
+class _Credits:
+    """Bytes that may go to each host; of too many hosts the one heard least lately is forgotten."""
+
+    def __init__(self, max_hosts: int) -> None:
+        self._max = max_hosts
+        self._bytes: OrderedDict[str, float] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._bytes)
+
+    def earn(self, host: str, amount: float) -> None:
+        """Add, up to a limit."""
+        self._put(host, min(_MAX_CREDIT_BYTES, self._bytes.get(host, FIRST_REPLY_BYTES) + amount))
+
+    def spend(self, host: str, amount: int) -> bool:
+        """Take away; False, and nothing is taken, where there is too little."""
+        left = self._bytes.get(host, FIRST_REPLY_BYTES) - amount
+        if left >= 0:
+            self._put(host, left)
+        return left >= 0
+
+    def _put(self, host: str, amount: float) -> None:
+        self._bytes[host] = amount
+        self._bytes.move_to_end(host)
+        if len(self._bytes) > self._max:
+            self._bytes.popitem(last=False)
+
+
 class SourceGate:
     """Judges messages by where they come from and go to; `kept` counts those that did not pass."""
 
     def __init__(self, limits: GateLimits) -> None:
         self._list = SourceList(limits.allowed)
         self._rates = TokenBuckets(per_s=limits.messages_per_s, burst=limits.burst, max_sources=limits.max_sources)
-        self._credits: OrderedDict[str, float] = OrderedDict()  # bytes that may go to a host
+        self._replies = _Credits(limits.max_sources)
+        self._requests = _Credits(limits.max_sources)
         self._called: OrderedDict[str, float] = OrderedDict()  # until when we listen to a host
         self._max = limits.max_sources
         self.kept = dict.fromkeys(Kept, 0)
@@ -81,7 +113,8 @@ class SourceGate:
         if is_scanner(data):
             return self._keep(Kept.SCANNER)
         if not flow.reliable:
-            self._put_credit(flow.host, self._credit(flow.host) + REPLY_FACTOR * len(data))
+            for credits_ in (self._replies, self._requests):
+                credits_.earn(flow.host, REPLY_FACTOR * len(data))
         return None
 
     def send(self, data: bytes, flow: Flow, *, now: float) -> Kept | None:
@@ -95,20 +128,8 @@ class SourceGate:
         # The handshake of TCP and TLS has shown that the peer is where it says.
         if flow.reliable or self._called.get(flow.host, now) > now:
             return None
-        credit = self._credit(flow.host) - len(data)
-        if credit < 0:
-            return self._keep(Kept.REPLY)
-        self._put_credit(flow.host, credit)
-        return None
-
-    def _credit(self, host: str) -> float:
-        return self._credits.get(host, FIRST_REPLY_BYTES)
-
-    def _put_credit(self, host: str, credit: float) -> None:
-        self._credits[host] = min(credit, _MAX_CREDIT_BYTES)
-        self._credits.move_to_end(host)
-        if len(self._credits) > self._max:
-            self._credits.popitem(last=False)
+        spending = self._requests if _REQUEST.match(data) else self._replies
+        return None if spending.spend(flow.host, len(data)) else self._keep(Kept.REPLY)
 
     def _keep(self, why: Kept) -> Kept:
         self.kept[why] += 1

@@ -21,6 +21,7 @@ from telephony.sip.uri import SipUri, parse_uri
 
 MINUTE_S, DAY_S = 60.0, 86_400.0
 
+PREFIX = re.compile(r"\+?[0-9*#]{1,32}|@\S+")
 _NUMBER = re.compile(r"\+?[0-9*#]{1,32}")
 _SEPARATORS = str.maketrans("", "", " -.()")
 
@@ -77,7 +78,7 @@ class TollGuard:
 
     def __init__(self, prices: Mapping[str, Decimal], limits: TollLimits) -> None:
         for key, price in prices.items():
-            if not (key.startswith("@") or _NUMBER.fullmatch(key)) or price < 0:
+            if not PREFIX.fullmatch(key) or price < 0:
                 raise LocalProtocolError(f"{key!r} at {price} is no price: write a prefix such as +994, or @host")
         self._prices = prices
         self._limits = limits

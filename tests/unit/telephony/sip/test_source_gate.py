@@ -77,6 +77,15 @@ def test_a_forged_address_gets_three_times_what_was_sent_in_its_name_and_a_littl
     assert ours.kept[Kept.REPLY] == 1
 
 
+def test_a_200_that_nobody_acknowledges_leaves_room_for_its_bye() -> None:
+    ours = gate()
+    ours.receive(INVITE, PEER, now=0.0)
+    while ours.send(OK, PEER, now=0.1) is None:
+        pass
+
+    assert ours.send(request_bytes("BYE", to_tag="theirs"), PEER, now=32.0) is None
+
+
 def test_a_peer_that_talks_is_answered_for_ever() -> None:
     ours = gate(burst=10_000)
 
@@ -119,5 +128,6 @@ def test_no_flood_of_forged_addresses_makes_a_table_grow() -> None:
         ours.send(INVITE, flow, now=0.0)
 
     assert len(ours._rates) <= 50
-    assert len(ours._credits) <= 50
+    assert len(ours._replies) <= 50
+    assert len(ours._requests) <= 50
     assert len(ours._called) <= 50
