@@ -19,7 +19,7 @@ from bot.errors import SettingsError
 from bot.llm.settings import LlmSettings
 from bot.models.settings import ModelSettings
 from bot.recognition.settings import RecogniserServerSettings, RecogniserSettings, UnderstandingSettings
-from telephony.settings import RtpSettings, SipSettings, WebRtcSettings
+from telephony.settings import RtpSettings, SipSettings, StreamSettings, WebRtcSettings
 from tts_engine.settings import TtsSettings
 
 
@@ -43,6 +43,7 @@ class WorkerSettings(_Section):
     count: int = Field(default=1, ge=1, le=256)
     calls: int = Field(default=12, ge=1, le=500)  # per worker; measured in docs/benchmarks.md
     drain_s: float = Field(default=30.0, ge=0)  # how long SIGTERM waits for calls
+    call_limit_s: float = Field(default=3600.0, gt=0)  # a call that lasts longer is hung up
 
 
 class TurnSettings(_Section):
@@ -97,6 +98,7 @@ class Settings(BaseSettings):
     sip: SipSettings = SipSettings()
     rtp: RtpSettings = RtpSettings()
     webrtc: WebRtcSettings = WebRtcSettings()
+    stream: StreamSettings = StreamSettings()
     web: WebSettings = WebSettings()
     workers: WorkerSettings = WorkerSettings()
     turns: TurnSettings = TurnSettings()

@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from bot.call import Call, CallServices
 from bot.calls import Calls
-from bot.errors import BotError
+from bot.errors import BotError, ServiceStartError
 from bot.flows.live import LiveFlow
 from bot.log import set_up_logging
 from bot.metrics import CallMetrics, FlowCollector, TaskCollector
@@ -39,6 +39,7 @@ from telephony.sip.uri import SipUri, parse_uri, unbracketed
 from telephony.sip.user_agent import UserAgent
 from telephony.sip.worker_carrier import WorkerCarrier
 from telephony.source_list import SourceList
+from telephony.stream.endpoint import StreamEndpoint
 from telephony.webrtc.endpoint import WebRtcEndpoint
 
 _log = structlog.get_logger("zeng.worker")
@@ -74,12 +75,16 @@ class Worker:
             live = LiveFlow(flow_path(self._settings.flow.path))
             self._registry.register(FlowCollector(live))
             services = await call_services(self._settings, live, CallMetrics(self._registry), stack)
-            calls = Calls(capacity=self._settings.workers.calls, run=lambda leg: self._converse(leg, services))
+            workers = self._settings.workers
+            calls = Calls(
+                capacity=workers.calls, limit_s=workers.call_limit_s, run=lambda leg: self._converse(leg, services)
+            )
             self._registry.register(TaskCollector(loop))
             endpoint = await self._start_sip(calls, stack)
             if endpoint is not None:
                 self._placed = self._place_calls(endpoint, calls, services)
             webrtc = self._start_webrtc(calls, stack)
+            await self._start_stream(calls, stack)
             await self._start_api(calls, webrtc, live, stack)
             # What stands now stays: the collector need not walk it again in the middle of a call.
             gc.collect()
@@ -150,6 +155,15 @@ class Worker:
         endpoint = WebRtcEndpoint(self._settings.webrtc, calls.take, max_legs=self._settings.workers.calls)
         stack.push_async_callback(endpoint.close)
         return endpoint
+
+    async def _start_stream(self, calls: Calls, stack: contextlib.AsyncExitStack) -> None:
+        """Listen for streams on the ports that all workers share."""
+        endpoint = StreamEndpoint(self._settings.stream, on_call=calls.take)
+        try:
+            await endpoint.open()
+        except OSError as error:
+            raise ServiceStartError(f"cannot listen for streams ({error.strerror}); set [stream] ports") from error
+        stack.push_async_callback(endpoint.close)
 
     async def _start_api(
         self, calls: Calls, webrtc: WebRtcEndpoint | None, live: LiveFlow, stack: contextlib.AsyncExitStack

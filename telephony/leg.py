@@ -23,7 +23,7 @@ class CallInfo:
     """Who calls whom. `caller`, `callee` and `variables` are personal: mask them in logs."""
 
     call_id: str  # ours: 32 hex digits, safe in logs, file names and Redis keys
-    transport: Literal["sip", "webrtc"]
+    transport: Literal["sip", "webrtc", "audiosocket", "asterisk", "twilio"]
     caller: str
     callee: str
     variables: Mapping[str, str] = field(default_factory=dict[str, str])  # e.g. diversion, pai

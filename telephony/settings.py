@@ -1,8 +1,11 @@
-"""Settings of the telephony package: sections `[sip]`, `[rtp]`, `[webrtc]`."""
+"""Settings of the telephony package: sections `[sip]`, `[rtp]`, `[webrtc]`, `[stream]`."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+import ipaddress
+from decimal import Decimal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 
 class _Section(BaseModel):
@@ -35,6 +38,12 @@ class SipTrunkSettings(_Section):
     options_s: float = Field(default=0.0, ge=0)  # OPTIONS so often; 0: never
 
 
+def _networks(sources: tuple[str, ...]) -> tuple[str, ...]:
+    for source in sources:
+        ipaddress.ip_network(source)  # its ValueError says what is wrong
+    return sources
+
+
 class SipSettings(_Section):
     """Where SIP is heard and how the user agent behaves."""
 
@@ -53,6 +62,17 @@ class SipSettings(_Section):
     transfer_timeout_s: float = Field(default=60.0, gt=0)  # how long a transfer may take to be answered
     tls: SipTlsSettings = SipTlsSettings()
     trunks: tuple[SipTrunkSettings, ...] = ()
+    allowed_sources: tuple[str, ...] = ("127.0.0.0/8", "::1/128")  # who may call; others get no answer at all
+    messages_per_s: float = Field(default=500.0, gt=0)  # of one source; what is beyond is dropped
+    message_burst: int = Field(default=1000, ge=1)
+    toll_prices: dict[str, Decimal] = Field(default_factory=dict[str, Decimal])  # by prefix or @host; empty: no tolls
+    toll_calls_per_minute: int = Field(default=10, ge=1)  # that go out, of the whole service
+    toll_money_per_day: Decimal = Field(default=Decimal(20), ge=0)  # in the currency of the prices
+
+    @field_validator("allowed_sources")
+    @classmethod
+    def _are_networks(cls, sources: tuple[str, ...]) -> tuple[str, ...]:
+        return _networks(sources)
 
 
 class RtpSettings(_Section):
@@ -78,3 +98,26 @@ class WebRtcSettings(_Section):
     connect_timeout_s: float = Field(default=15.0, gt=0)
     silence_timeout_s: float = Field(default=15.0, gt=0)  # no media at all for so long ends the call
     lead_ms: int = Field(default=200, ge=40, le=1000)  # how far ahead the bot may queue
+
+
+class StreamSettings(_Section):
+    """Calls over Asterisk's AudioSocket or a media WebSocket; off where the port is 0."""
+
+    host: str = "127.0.0.1"
+    audiosocket_port: int = Field(default=0, ge=0, le=65535)
+    websocket_port: int = Field(default=0, ge=0, le=65535)
+    websocket_token: SecretStr = SecretStr("")  # last part of the path: /asterisk/TOKEN, /twilio/TOKEN
+    allowed_sources: tuple[str, ...] = ("127.0.0.0/8", "::1/128")  # who may connect
+    lead_ms: int = Field(default=200, ge=40, le=1000)  # how far ahead the bot may queue
+    silence_timeout_s: float = Field(default=30.0, gt=0)  # no sound at all for so long ends the call
+
+    @field_validator("allowed_sources")
+    @classmethod
+    def _are_networks(cls, sources: tuple[str, ...]) -> tuple[str, ...]:
+        return _networks(sources)
+
+    @model_validator(mode="after")
+    def _has_token(self) -> StreamSettings:
+        if self.websocket_port and len(self.websocket_token.get_secret_value()) < 16:
+            raise ValueError("websocket_token needs 16 characters or more, such as from `openssl rand -hex 16`")
+        return self

@@ -6,6 +6,8 @@ need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
 need sipp sip-tester
 need baresip baresip-core
 need chromium chromium
+need kamailio "kamailio kamailio-extra-modules kamailio-tls-modules kamailio-websocket-modules" # 10 MB
+need rtpengine rtpengine-daemon # 17 MB with its codecs
 need redis-server redis-server
 need espeak-ng espeak-ng
 need g++ g++

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import structlog
 import uvicorn
+from prometheus_client import CollectorRegistry, generate_latest
 
 from bot.edge.banner import banner
 from bot.edge.children import Children, ChildSpec, Inheritance
@@ -127,7 +128,10 @@ class Service:
         if not sip.enabled:
             return None
         edge = await EdgeSip.open(
-            sip, pick=self._pick, on_worker_lost=lambda index: self._pool.lost(self._names[index])
+            sip,
+            call_limit_s=self._settings.workers.call_limit_s,
+            pick=self._pick,
+            on_worker_lost=lambda index: self._pool.lost(self._names[index]),
         )
         stack.push_async_callback(edge.close)
         return edge
@@ -145,8 +149,13 @@ class Service:
         info = self._info(self._sip_uri(sip))
         trunks = {} if sip is None else sip.trunks_up
 
+        registry = CollectorRegistry()
+        if sip is not None:
+            registry.register(sip)  # type: ignore[arg-type]  # duck-typed collector
+
         async def metrics() -> bytes:
-            return join_expositions(await links.metrics()) + trunk_exposition(trunks)
+            edge = generate_latest(registry).decode()
+            return join_expositions({"edge": edge, **await links.metrics()}) + trunk_exposition(trunks)
 
         calls = self._calls_parts(links, sip)
         app = web_app(WebParts(info, links.offer, self._not_ready, metrics, lambda: links.flow_refused, calls))

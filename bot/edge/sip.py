@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
 
 from bot.edge.children import Inheritance
 from bot.errors import ServiceStartError
@@ -11,8 +13,11 @@ from telephony.errors import TelephonyError
 from telephony.settings import SipSettings
 from telephony.sip.dispatch import SipDispatcher
 from telephony.sip.endpoint import new_token, user_agent_config
-from telephony.sip.sockets import SipSockets
+from telephony.sip.sockets import SipSockets, gate_limits
+from telephony.sip.source_gate import SourceGate
 from telephony.sip.tls import tls_contexts
+from telephony.sip.toll_gate import TollGate
+from telephony.sip.toll_guard import TollGuard, TollLimits
 from telephony.sip.trunk_endpoint import TrunkEndpoint
 from telephony.sip.trunk_events import TrunkRoute
 
@@ -28,11 +33,18 @@ class EdgeSip:
 
     @classmethod
     async def open(
-        cls, settings: SipSettings, *, pick: Callable[[], int | None], on_worker_lost: Callable[[int], None]
+        cls,
+        settings: SipSettings,
+        *,
+        call_limit_s: float,
+        pick: Callable[[], int | None],
+        on_worker_lost: Callable[[int], None],
     ) -> EdgeSip:
-        """Listen. Raises `ServiceStartError` when the address is in use."""
+        """Listen. Raises `ServiceStartError` when the address is in use or a setting is false."""
         try:
-            sockets = SipSockets(tls=tls_contexts(settings.tls))
+            limits = TollLimits(settings.toll_calls_per_minute, settings.toll_money_per_day, call_limit_s)
+            toll = TollGate(TollGuard(settings.toll_prices, limits)) if settings.toll_prices else None
+            sockets = SipSockets(gate=SourceGate(gate_limits(settings)), tls=tls_contexts(settings.tls))
             await sockets.open(settings.host, settings.port, tcp=settings.tcp, tls_port=settings.tls.port)
         except TelephonyError as error:
             raise ServiceStartError(str(error)) from error
@@ -41,7 +53,7 @@ class EdgeSip:
                 f"cannot listen for SIP on {settings.host}:{settings.port} ({error.strerror}); set [sip] port, "
                 "or [sip.tls] port"
             ) from error
-        dispatcher = SipDispatcher(sockets, pick_worker=pick, on_worker_lost=on_worker_lost)
+        dispatcher = SipDispatcher(sockets, pick_worker=pick, on_worker_lost=on_worker_lost, toll=toll)
         try:
             agent = user_agent_config(settings, port=sockets.address[1], tls_port=sockets.tls_port)
             trunks = TrunkEndpoint(
@@ -82,6 +94,15 @@ class EdgeSip:
         fd = theirs.fileno()
         ports = ("--sip-port", str(self.port), "--sip-tls-port", str(self._sockets.tls_port))
         return Inheritance(("--sip-fd", str(fd), *ports), (fd,), theirs.close)
+
+    def collect(self) -> Iterator[Metric]:
+        """What Prometheus is told: messages that were kept out, and those that could not be read."""
+        kept = CounterMetricFamily("zeng_sip_kept_out", "SIP messages that did not pass the gate", labels=["why"])
+        for why, count in self._sockets.gate.kept.items():
+            kept.add_metric([why.value], count)
+        yield kept
+        refused = self._dispatcher.refused_messages
+        yield CounterMetricFamily("zeng_sip_malformed", "SIP messages that could not be read", value=refused)
 
     async def close(self) -> None:
         """Close all sockets."""

@@ -9,9 +9,16 @@ from telephony.sip.auth import DigestServer, Verdict
 from telephony.sip.inspection import Refusal, inspect_extensions, inspect_offer
 from telephony.sip.message import Request
 from telephony.sip.sdp import AddressType
+from telephony.sip.token_bucket import TokenBuckets
 
 Admission: TypeAlias = Callable[[], int | None]
 """Asked for each new call: None lets it in, a number refuses it with 503 and that Retry-After in seconds."""
+
+
+WRONG_PASSWORDS = 20
+"""How many a source may give before it has to wait."""
+
+_PASSWORDS_PER_S = 1 / 3
 
 
 def admit_all() -> int | None:
@@ -26,10 +33,14 @@ class AdmissionControl:
         self._digest = digest
         self._admit = admit
         self._address_type: AddressType = address_type
+        self._guesses = TokenBuckets(per_s=_PASSWORDS_PER_S, burst=WRONG_PASSWORDS)
 
-    def examine(self, request: Request, *, merged: bool, now: float) -> Refusal | None:
-        """Say how to refuse a request, or None to act on it. Raises `SipParseError` for broken headers."""
-        refusal = self._authenticate(request, now=now)
+    def examine(self, request: Request, *, source: str, merged: bool, now: float) -> Refusal | None:
+        """Say how to refuse a request from this host, or None to act on it.
+
+        Raises `SipParseError` for broken headers.
+        """
+        refusal = self._authenticate(request, source, now=now)
         if refusal is None and merged:
             refusal = Refusal(482)
         if refusal is None:
@@ -43,11 +54,16 @@ class AdmissionControl:
             refusal = Refusal(503, (("Retry-After", str(retry_after_s)),))
         return refusal
 
-    def _authenticate(self, request: Request, *, now: float) -> Refusal | None:
+    def _authenticate(self, request: Request, source: str, *, now: float) -> Refusal | None:
         """Section 22.1. OPTIONS stays open, so that a proxy can see whether we are alive."""
         if self._digest is None or request.method != "INVITE":
             return None
         verdict = self._digest.check(request, now=now)
+        if verdict is Verdict.MISSING and request.headers.all("Authorization"):
+            self._guesses.take(source, now=now)
+        # Who has guessed too often is told the same whatever it says, so a right guess is not found out.
+        if self._guesses.is_empty(source, now=now):
+            verdict = Verdict.MISSING
         if verdict is Verdict.ACCEPTED:
             return None
         challenges = self._digest.challenges(stale=verdict is Verdict.STALE, now=now)

@@ -11,7 +11,7 @@ from telephony.sip.flow import DEFAULT_PORT, Flow
 from telephony.sip.headers import Headers
 from telephony.sip.message import Message, Request, Response, addresses
 from telephony.sip.uri import SipUri, Uri, transport_of, unbracketed
-from telephony.sip.via import Via
+from telephony.sip.via import BRANCH_COOKIE, Via
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Dialog:
             DialogId(invite.call_id, local_tag, invite.from_.tag),
             local=invite.to.with_tag(local_tag),
             remote=invite.from_,
-            target=_needed_contact(invite),
+            target=_caller_target(invite),
             routes=addresses(invite, "Record-Route"),
             flow=flow,
         )
@@ -170,6 +170,15 @@ def contact_of(message: Message) -> SipUri | None:
             return uri
         case _:
             raise SipParseError("Contact needs to be one sip: URI")
+
+
+def _caller_target(invite: Request) -> SipUri:
+    """Read Contact; a caller of RFC 2543, which shows by its branch, may leave it out and mean From."""
+    caller = invite.from_.uri
+    old = not invite.via.branch.startswith(BRANCH_COOKIE)
+    if old and isinstance(caller, SipUri) and contact_of(invite) is None:
+        return caller
+    return _needed_contact(invite)
 
 
 def _needed_contact(message: Message) -> SipUri:

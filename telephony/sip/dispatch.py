@@ -24,6 +24,7 @@ from telephony.sip.message import Request, Response, build_message, parse_messag
 from telephony.sip.rate_limit import RateLimit
 from telephony.sip.responses import refuse_malformed, stateless_response
 from telephony.sip.sockets import SipSockets
+from telephony.sip.toll_gate import TollGate
 from telephony.sip.transactions import response_flow
 from telephony.sip.trunk_endpoint import TrunkEndpoint
 
@@ -41,7 +42,9 @@ class SipDispatcher:
         on_worker_lost: Callable[[int], None],
         table: CallIdTable | None = None,
         retry_after_s: int = 5,
+        toll: TollGate | None = None,
     ) -> None:
+        self._toll = toll
         self._sockets = sockets
         self._pick_worker = pick_worker
         self._on_worker_lost = on_worker_lost
@@ -97,6 +100,8 @@ class SipDispatcher:
         if self._trunks is not None and isinstance(message, Response) and self._trunks.owns(message.call_id):
             self._trunks.receive(data, flow)
             return
+        if self._toll is not None:
+            self._toll.receive(message, now=self._loop.time())
         match route(message, self._table, self._pick_worker, now=self._loop.time()):
             case Forward(worker) if worker in self._workers:
                 self._workers[worker].send(pack(MessageFrame(data, flow)))
@@ -130,11 +135,17 @@ class SipDispatcher:
     def _take(self, worker: int, datagram: bytes) -> None:
         match unpack(datagram):
             case MessageFrame(data, flow):
-                self._sockets.transmit(data, flow)
+                refusal = None if self._toll is None else self._toll.send(data, now=self._loop.time())
+                if refusal is None:
+                    self._sockets.transmit(data, flow)
+                elif refusal and worker in self._workers:
+                    self._workers[worker].send(pack(MessageFrame(refusal, flow)))
             case KeepFrame(sip_call_id):
                 self._table.keep(sip_call_id, worker, now=self._loop.time())
             case ReleaseFrame(sip_call_id):
                 self._table.release(sip_call_id, now=self._loop.time())
+                if self._toll is not None:
+                    self._toll.released(sip_call_id, now=self._loop.time())
             case FlowLostFrame():
                 pass  # workers own no connections
 

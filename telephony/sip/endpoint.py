@@ -36,7 +36,8 @@ from telephony.sip.outbound_call import Destination
 from telephony.sip.outbound_policy import OutboundPolicy
 from telephony.sip.rate_limit import RateLimit
 from telephony.sip.resolution import addresses_of
-from telephony.sip.sockets import SipSockets
+from telephony.sip.sockets import SipSockets, gate_limits
+from telephony.sip.source_gate import SourceGate
 from telephony.sip.tls import tls_contexts
 from telephony.sip.trunk_events import TrunkRoute
 from telephony.sip.uri import SipUri, parse_uri
@@ -331,7 +332,7 @@ async def serve_sip(
     """
     if not settings.enabled:
         raise LocalProtocolError("SIP is switched off: set [sip] enabled = true")
-    sockets = SipSockets(tls=tls_contexts(settings.tls))
+    sockets = SipSockets(gate=SourceGate(gate_limits(settings)), tls=tls_contexts(settings.tls))
     _, port = await sockets.open(settings.host, settings.port, tcp=settings.tcp, tls_port=settings.tls.port)
     config = adjust(user_agent_config(settings, port=port, tls_port=sockets.tls_port))
     agent = UserAgent(config, new_token=new_token, admit=admit)

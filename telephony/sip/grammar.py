@@ -22,6 +22,7 @@ _NUMBER = re.compile(r"[0-9]{1,10}")
 _PART = {separator: re.compile(rf'(?:[^"<{separator}]++|"(?:[^"\\]++|\\.)*+"|<[^<>]*+>)*+') for separator in (",", ";")}
 _QUOTED = re.compile(r'"((?:[^"\\]++|\\.)*+)"')
 _ESCAPE = re.compile(r"\\(.)")
+_EMPTY_PARAMETER = re.compile(r";[ \t]*;")
 
 
 def split_list(text: str, separator: str = ",") -> list[str]:
@@ -45,7 +46,12 @@ def split_list(text: str, separator: str = ",") -> list[str]:
 
 
 def parse_parameters(text: str) -> Parameters:
-    """Read `;name=value;flag`; names come back in lower case, values as written."""
+    """Read `;name=value;flag`; names come back in lower case, values as written.
+
+    One semicolon too many at the end is let be, since phones write it; an empty parameter before another is malformed.
+    """
+    if _EMPTY_PARAMETER.search(text) and '"' not in text:
+        raise SipParseError("a parameter is empty")
     found: list[tuple[str, str | None]] = []
     for part in split_list(text, ";"):
         name, equals, value = part.partition("=")

@@ -33,7 +33,8 @@ _COMPACT = {
     "y": "Identity",
 }
 _FOLD = re.compile(r"\r\n[ \t]+")
-_CONTROL = re.compile(r"\r(?!\n)|(?<!\r)\n|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# Within a quoted string a backslash may come before any but CR and LF (section 25.1, quoted-pair).
+_CONTROL = re.compile(r"\r(?!\n)|(?<!\r)\n|(?<!\\)[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)

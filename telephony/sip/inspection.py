@@ -15,6 +15,7 @@ from telephony.sip.sdp import AddressType, parse_sdp
 METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "PRACK", "UPDATE", "NOTIFY")
 ALLOW = ("Allow", ", ".join(METHODS))
 ACCEPT = ("Accept", f"{SDP}, {DTMF_RELAY}, {DTMF}")
+_KNOWN_METHODS = frozenset((*METHODS, "REGISTER", "SUBSCRIBE", "REFER", "MESSAGE", "PUBLISH"))
 SUPPORTED = frozenset({"100rel", "timer"})
 """Option tags that `Require` may name."""
 
@@ -30,12 +31,14 @@ class Refusal:
 def inspect_head(request: Request, *, transport: Transport = "udp") -> Refusal | None:
     """Look at what comes before authentication: method, Request-URI, hops."""
     if request.method not in (*METHODS, "REFER"):  # which is understood, so that it can be declined
-        return Refusal(405, (ALLOW,))
+        # Section 8.2.1 has 405 for what is known and not allowed, section 21.5.2 has 501 for what is not known.
+        return Refusal(405 if request.method in _KNOWN_METHODS else 501, (ALLOW,))
     # RFC 5630 section 3.1.3: what is asked for by sips: comes over TLS on every hop.
     if request.uri.scheme not in (("sip", "sips", "tel") if transport == "tls" else ("sip", "tel")):
         return Refusal(416)
     # Section 16.3 asks this of proxies only; a bot that calls out can be part of a loop as well (RFC 7332).
-    if not request.to.tag and header_number(request, "Max-Forwards", maximum=255) == 0:
+    # OPTIONS is answered, since a trace of the route ends here (section 11).
+    if not request.to.tag and request.method != "OPTIONS" and header_number(request, "Max-Forwards", maximum=255) == 0:
         return Refusal(483)
     return None
 
@@ -50,6 +53,9 @@ def inspect_extensions(request: Request) -> Refusal | None:
 
 def inspect_offer(invite: Request, *, address_type: AddressType) -> Refusal | None:
     """Look at the offer of an INVITE: is it SDP, and does it hold a stream for us? None is an offer too."""
+    accepted = {kind.partition(";")[0].strip().lower() for kind in invite.headers.listed("Accept")}
+    if accepted and not accepted & {SDP, "application/*", "*/*"}:
+        return Refusal(406, (ACCEPT,))  # our answer would be one that the caller does not understand
     try:
         offer = session_description(invite)
         if offer is not None:

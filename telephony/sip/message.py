@@ -14,7 +14,7 @@ from telephony.errors import LocalProtocolError, SipParseError
 from telephony.sip.address import NameAddr, parse_name_addr
 from telephony.sip.grammar import TOKEN, parse_number
 from telephony.sip.headers import Headers, format_headers, parse_headers
-from telephony.sip.uri import Uri, parse_uri
+from telephony.sip.uri import SipUri, Uri, parse_uri
 from telephony.sip.via import Via, parse_via
 
 MAX_MESSAGE_BYTES = 65_535
@@ -139,7 +139,10 @@ def parse_message(data: bytes) -> Message:
         raise SipParseError("the first line is neither a request nor a status line")
     if match.group(3) != "2.0":
         raise SipParseError("another version of SIP", status=505)
-    return Request(match.group(1), parse_uri(match.group(2)), headers, body)
+    uri = parse_uri(match.group(2))
+    if isinstance(uri, SipUri) and uri.headers:
+        raise SipParseError("the Request-URI holds headers")  # section 19.1.1
+    return Request(match.group(1), uri, headers, body)
 
 
 def split_message(data: bytes) -> tuple[str, Headers, bytes]:
@@ -174,9 +177,14 @@ def build_message(message: Message) -> bytes:
         if isinstance(message, Request)
         else f"SIP/2.0 {message.status} {message.reason}"
     )
-    items = (*message.headers.without("Content-Length").items, ("Content-Length", str(len(message.body))))
+    return write_message(start, message.headers, message.body)
+
+
+def write_message(start: str, headers: Headers, body: bytes = b"") -> bytes:
+    """Write a message whose headers need not be sound: an answer to one that could not be read."""
+    items = (*headers.without("Content-Length").items, ("Content-Length", str(len(body))))
     head = f"{start}\r\n{format_headers(items)}\r\n"
     # One line end for each header, the start line and the empty line: what is more was smuggled in by a value.
     if not head.count("\r") == head.count("\n") == len(items) + 2:
         raise LocalProtocolError("a header of ours holds a line end")
-    return head.encode("utf-8", "surrogateescape") + message.body
+    return head.encode("utf-8", "surrogateescape") + body

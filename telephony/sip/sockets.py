@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
+import ssl
 from typing import cast
 
+from telephony.settings import SipSettings
 from telephony.sip.carrier import Receiver
 from telephony.sip.flow import Flow
+from telephony.sip.rate_limit import RateLimit
+from telephony.sip.source_gate import GateLimits, Kept, SourceGate
 from telephony.sip.tcp import TcpConnections, TcpLimits
 from telephony.sip.tls import TlsContexts
 
@@ -17,6 +22,9 @@ RECEIVE_BUFFER_BYTES = 1_048_576
 MAX_SEND_BUFFER_BYTES = 1_048_576
 
 _PORT_TRIES = 16
+_LOG_EVERY_S = 10.0
+
+_logger = logging.getLogger(__name__)
 
 
 class _Udp(asyncio.DatagramProtocol):
@@ -27,18 +35,59 @@ class _Udp(asyncio.DatagramProtocol):
         self._owner.deliver(data, Flow("udp", addr[0], addr[1]))
 
 
-class SipSockets:
-    """Owns the sockets. What arrives before `attach` is dropped; without `tls` nobody is reached by it."""
+def gate_limits(settings: SipSettings) -> GateLimits:
+    """Turn the `[sip]` section into what strangers may take."""
+    return GateLimits(settings.allowed_sources, settings.messages_per_s, settings.message_burst)
 
-    def __init__(self, *, tcp_limits: TcpLimits | None = None, tls: TlsContexts | None = None) -> None:
+
+class _Gated:
+    """A receiver behind the gate."""
+
+    def __init__(self, receiver: Receiver, gate: SourceGate) -> None:
+        self._receiver = receiver
+        self._gate = gate
+        self._loop = asyncio.get_running_loop()
+        self._log = RateLimit(period_s=_LOG_EVERY_S)
+
+    def receive(self, data: bytes, flow: Flow) -> None:
+        now = self._loop.time()
+        why = self._gate.receive(data, flow, now=now)
+        if why is None:
+            self._receiver.receive(data, flow)
+        elif (before := self._log.allow(now=now)) is not None:
+            hint = "; [sip] allowed_sources says who may call" if why is Kept.SOURCE else ""
+            _logger.warning("dropped a message of %s (%s), %d before it%s", flow.host, why.value, before, hint)
+
+    def flow_lost(self, flow: Flow) -> None:
+        self._receiver.flow_lost(flow)
+
+
+class SipSockets:
+    """Owns the sockets. What arrives before `attach` is dropped, and so is what the gate does not let through.
+
+    Without `tls` nobody is reached by it.
+    """
+
+    def __init__(
+        self,
+        *,
+        gate: SourceGate | None = None,
+        tcp_limits: TcpLimits | None = None,
+        tls: TlsContexts | None = None,
+    ) -> None:
+        self.gate = gate or SourceGate(GateLimits())
         self._receiver: Receiver | None = None
         self._udp: asyncio.DatagramTransport | None = None
         limits = tcp_limits or TcpLimits()
-        self._tcp = TcpConnections(lambda: self._receiver, limits=limits)
+
+        def connections(client_tls: ssl.SSLContext | None) -> TcpConnections:
+            return TcpConnections(
+                lambda: self._receiver, limits=limits, listens_to=self._listens_to, client_tls=client_tls
+            )
+
+        self._tcp = connections(None)
         self._contexts = tls
-        self._tls = (
-            None if tls is None else TcpConnections(lambda: self._receiver, limits=limits, client_tls=tls.client)
-        )
+        self._tls = None if tls is None else connections(tls.client)
         self._address = ("", 0)
         self._tls_port = 0
         self.dropped = 0  # datagrams that the kernel would not take in time
@@ -88,7 +137,10 @@ class SipSockets:
 
     def attach(self, receiver: Receiver) -> None:
         """Say who takes what arrives."""
-        self._receiver = receiver
+        self._receiver = _Gated(receiver, self.gate)
+
+    def _listens_to(self, host: str) -> bool:
+        return self.gate.listens_to(host, now=asyncio.get_running_loop().time())
 
     def deliver(self, data: bytes, flow: Flow) -> None:
         """Hand one datagram on."""
@@ -97,6 +149,8 @@ class SipSockets:
 
     def transmit(self, data: bytes, flow: Flow) -> None:
         """Send one message."""
+        if self.gate.send(data, flow, now=asyncio.get_running_loop().time()) is not None:
+            return
         if flow.transport == "tls":
             self._transmit_tls(data, flow)
         elif flow.reliable:

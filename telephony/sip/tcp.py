@@ -103,9 +103,15 @@ class TcpConnections:
     """Every connection of one listening address. With `client_tls`, those that we open are under TLS."""
 
     def __init__(
-        self, receiver: Callable[[], Receiver | None], *, limits: TcpLimits, client_tls: ssl.SSLContext | None = None
+        self,
+        receiver: Callable[[], Receiver | None],
+        *,
+        limits: TcpLimits,
+        listens_to: Callable[[str], bool],
+        client_tls: ssl.SSLContext | None = None,
     ) -> None:
         self.limits = limits
+        self._listens_to = listens_to
         self.transport: Transport = "tcp" if client_tls is None else "tls"
         self._client_tls = client_tls
         self._receiver = receiver
@@ -131,8 +137,8 @@ class TcpConnections:
         return self._numbers
 
     def accept(self, number: int, connection: _Connection) -> bool:
-        """Take a new connection, unless there are too many."""
-        if len(self._open) >= self.limits.connections:
+        """Take a new connection, unless there are too many or it is a stranger's."""
+        if len(self._open) >= self.limits.connections or not self._listens_to(connection.flow.host):
             return False
         self._open[number] = connection
         return True

@@ -221,6 +221,11 @@ class TransactionLayer:
             transaction.respond(response, now=now)
             self._settle(key, transaction)
 
+    def answer_and_forget(self, key: ServerKey, response: Response) -> None:
+        """Answer a request whose transaction is alive once, and keep nothing of it (section 8.2.7)."""
+        self._output.append(Transmit(build_message(response), self._servers[key].flow))
+        self._forget(key)
+
     def send(self, request: Request, flow: Flow, *, owner: str, now: float) -> ClientKey:
         """Send a request; what comes of it is put out with `owner`."""
         key = ClientKey(request.via.branch, request.method)

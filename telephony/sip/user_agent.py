@@ -33,7 +33,7 @@ from telephony.sip.inspection import (
 from telephony.sip.message import Request, parse_message
 from telephony.sip.offer_answer import Direction, LocalAudio
 from telephony.sip.outbound_call import Destination, OutboundCall
-from telephony.sip.responses import refuse_malformed, response_to
+from telephony.sip.responses import refuse_malformed, response_to, stateless_response
 from telephony.sip.sdp import AddressType
 from telephony.sip.session_timer import refuse_brief
 from telephony.sip.timers import Schedule, Timings
@@ -317,6 +317,11 @@ class UserAgent:
             return None
 
     def _refuse(self, key: ServerKey, request: Request, refusal: Refusal, now: float) -> None:
+        if refusal.status == 401:
+            # Section 26.3.2.4: a stranger's INVITE costs no state, and a forged address gets one challenge.
+            headers = (*refusal.extra, ("Server", self._config.identity.product))
+            self._transactions.answer_and_forget(key, stateless_response(request, 401, extra=headers))
+            return
         self._respond(key, request, refusal.status, now, refusal.extra)
 
     def _respond(
@@ -355,7 +360,7 @@ class UserAgent:
             self._respond(key, request, 403, now)  # nobody makes us call by asking
             return None
         merged = self._transactions.is_merged(key, request)
-        refusal = self._admission.examine(request, merged=merged, now=now)
+        refusal = self._admission.examine(request, source=flow.host, merged=merged, now=now)
         if refusal is not None:
             self._refuse(key, request, refusal, now)
             return None

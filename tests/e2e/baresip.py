@@ -30,7 +30,7 @@ net_interface 127.0.0.1
 module_path {modules}
 module stdio.so
 module g711.so
-module aufile.so
+{more}module aufile.so
 module sndfile.so
 module_tmp uuid.so
 module_tmp account.so
@@ -87,9 +87,15 @@ class Baresip:
 
 @asynccontextmanager
 async def baresip(
-    folder: Path, *, wav: Path, transport: str = "udp", authority: Path | None = None
+    folder: Path,
+    *,
+    wav: Path,
+    transport: str = "udp",
+    account: str = "",
+    modules: tuple[str, ...] = (),
+    authority: Path | None = None,
 ) -> AsyncIterator[Baresip]:
-    """Run baresip with `wav` as its voice; ends it and its calls on exit."""
+    """Run baresip with `wav` as its voice; ends it and its calls on exit. `account` replaces one that only calls."""
     control = _free_port(socket.SOCK_STREAM)
     rtp = 40_000 + _free_port(socket.SOCK_DGRAM) % 5_000 * 4
     config = _CONFIG.format(
@@ -101,13 +107,14 @@ async def baresip(
         modules=_MODULES,
         control=control,
         folder=folder,
+        more="".join(f"module {name}.so\n" for name in modules),
     )
     if authority is not None:  # whose certificates it believes
         config += f"sip_cafile {authority}\nsip_verify_server yes\n"
     (folder / "config").write_text(config)
     (folder / "contacts").write_text("")
-    account = f"<sip:caller@127.0.0.1;transport={transport}>;regint=0;audio_codecs=pcmu,pcma\n"
-    (folder / "accounts").write_text(account)
+    caller = f"<sip:caller@127.0.0.1;transport={transport}>;regint=0;audio_codecs=pcmu,pcma"
+    (folder / "accounts").write_text(f"{account or caller}\n")
     log = (folder / "baresip.log").open("wb")
     process = await asyncio.create_subprocess_exec(
         "baresip", "-f", str(folder), "-n", "127.0.0.1", stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log

@@ -41,8 +41,8 @@ class Phones:
         self._endpoint = endpoint
         self._target = target
 
-    async def call(self) -> Caller:
-        leg = await self._endpoint.place_call(self._target, caller="sip:caller@127.0.0.1")
+    async def call(self, *, caller: str = "caller") -> Caller:
+        leg = await self._endpoint.place_call(self._target, caller=caller)
         await leg.answer()
         return Caller(leg)
 

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from decimal import Decimal
 
 import pytest
 
@@ -16,6 +17,8 @@ from telephony.sip.dispatch import SipDispatcher
 from telephony.sip.flow import Flow
 from telephony.sip.message import Message, Response, parse_message
 from telephony.sip.sockets import SipSockets
+from telephony.sip.toll_gate import TollGate
+from telephony.sip.toll_guard import TollGuard, TollLimits
 from telephony.sip.worker_carrier import WorkerCarrier
 from tests.unit.telephony.sip.messages import OFFER, request_bytes
 
@@ -73,11 +76,13 @@ class Edge:
 
 
 @asynccontextmanager
-async def edge(*, workers: int = 2, kind: int = socket.SOCK_SEQPACKET) -> AsyncIterator[Edge]:
+async def edge(
+    *, workers: int = 2, kind: int = socket.SOCK_SEQPACKET, toll: TollGate | None = None
+) -> AsyncIterator[Edge]:
     sockets = SipSockets()
     _, port = await sockets.open("127.0.0.1", 0, tcp=True)
     lost: list[int] = []
-    dispatcher = SipDispatcher(sockets, pick_worker=lambda: ours.pick, on_worker_lost=lost.append)
+    dispatcher = SipDispatcher(sockets, pick_worker=lambda: ours.pick, on_worker_lost=lost.append, toll=toll)
     ours = Edge(dispatcher, port, lost)
     for worker in range(workers):
         edge_end, worker_end = socket.socketpair(socket.AF_UNIX, kind)
@@ -175,6 +180,27 @@ async def test_a_worker_places_a_call_and_gets_its_answers() -> None:
         await eventually(lambda: len(worker.received) == 2)
 
         assert ours.workers[0].received == []
+
+
+async def test_a_call_that_may_cost_too_much_is_refused_before_it_leaves() -> None:
+    guard = TollGuard({"+994": Decimal(1)}, TollLimits(call_s=60.0))
+    async with edge(toll=TollGate(guard)) as ours:
+        worker, peer = ours.workers[1], Flow("udp", "127.0.0.1", ours.peer.getsockname()[1])
+        premium = request_bytes(uri="sip:+1900555@127.0.0.1", call_id="premium", body=OFFER)
+        worker.carrier.keep("premium")
+        worker.carrier.transmit(premium, peer)
+        await eventually(lambda: worker.received)
+        refusal = parse_message(worker.received[0][0])
+        assert isinstance(refusal, Response)
+        assert (refusal.status, refusal.call_id) == (403, "premium")
+
+        local = request_bytes(uri="sip:+994501234567@127.0.0.1", call_id="local", body=OFFER)
+        worker.carrier.keep("local")
+        worker.carrier.transmit(local, peer)
+        assert await asyncio.get_running_loop().sock_recv(ours.peer, 2000) == local  # and nothing before it
+        assert guard.spent == 1
+        worker.carrier.release("local")
+        await eventually(lambda: guard.spent == 0)
 
 
 async def test_every_worker_is_told_of_a_connection_that_is_lost() -> None:

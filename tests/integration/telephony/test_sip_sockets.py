@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,8 +16,9 @@ from telephony.settings import SipSettings
 from telephony.sip.endpoint import user_agent_config
 from telephony.sip.flow import Flow
 from telephony.sip.sockets import SipSockets
+from telephony.sip.source_gate import GateLimits, Kept, SourceGate
 from telephony.sip.tcp import TcpLimits
-from tests.unit.telephony.sip.messages import request_bytes
+from tests.unit.telephony.sip.messages import request, request_bytes, response_bytes
 
 OPTIONS = request_bytes("OPTIONS", transport="TCP")
 
@@ -38,8 +40,10 @@ class Echo:
 
 
 @asynccontextmanager
-async def echoing(limits: TcpLimits | None = None) -> AsyncIterator[tuple[Echo, int]]:
-    sockets = SipSockets(tcp_limits=limits)
+async def echoing(
+    limits: TcpLimits | None = None, *, gate: SourceGate | None = None
+) -> AsyncIterator[tuple[Echo, int]]:
+    sockets = SipSockets(gate=gate, tcp_limits=limits)
     _, port = await sockets.open("127.0.0.1", 0, tcp=True)
     echo = Echo(sockets)
     sockets.attach(echo)
@@ -235,3 +239,65 @@ async def test_udp_alone_leaves_tcp_to_others() -> None:
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", port)
     await sockets.close()
+
+
+# Strangers
+
+
+async def test_a_source_that_is_not_named_gets_no_answer_over_udp(caplog: pytest.LogCaptureFixture) -> None:
+    loop = asyncio.get_running_loop()
+    gate = SourceGate(GateLimits(("127.0.0.1",)))
+    async with echoing(gate=gate) as (echo, port):
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as friend,
+        ):
+            for each, host in ((stranger, "127.0.0.2"), (friend, "127.0.0.1")):
+                each.setblocking(False)
+                each.bind((host, 0))
+            for _ in range(50):
+                await loop.sock_sendto(stranger, OPTIONS, ("127.0.0.1", port))
+            await loop.sock_sendto(friend, OPTIONS, ("127.0.0.1", port))
+            async with asyncio.timeout(5.0):
+                assert await loop.sock_recv(friend, 2048) == OPTIONS
+            with pytest.raises(BlockingIOError):
+                stranger.recv(2048)
+
+    assert len(echo.received) == 1
+    assert gate.kept[Kept.SOURCE] == 50
+    # One line for all fifty, and it says what to do.
+    assert caplog.text.count("dropped a message of 127.0.0.2") == 1
+    assert "[sip] allowed_sources" in caplog.text
+
+
+async def test_a_source_that_is_not_named_has_its_connection_cut_and_takes_no_place() -> None:
+    gate = SourceGate(GateLimits(("127.0.0.1",)))
+    async with echoing(TcpLimits(connections=1), gate=gate) as (echo, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0))
+        async with asyncio.timeout(5.0):
+            with contextlib.suppress(ConnectionError):
+                assert await reader.read(1) == b""
+        writer.close()
+        async with connected(port) as (friend, sending):
+            sending.write(OPTIONS)
+            async with asyncio.timeout(5.0):
+                assert await friend.readexactly(len(OPTIONS)) == OPTIONS
+
+    assert len(echo.received) == 1
+
+
+async def test_what_would_go_out_of_proportion_is_not_sent() -> None:
+    loop = asyncio.get_running_loop()
+    gate = SourceGate(GateLimits())
+    async with echoing(gate=gate) as (echo, port):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+            peer.setblocking(False)
+            peer.bind(("127.0.0.1", 0))
+            await loop.sock_sendto(peer, response_bytes(request(), 200), ("127.0.0.1", port))
+            await eventually(lambda: echo.received)
+            flow = echo.received[0][1]
+            response = b"SIP/2.0 200 OK\r\n" + b"x" * 1000
+            for _ in range(100):
+                echo.sockets.transmit(response, flow)
+
+    assert 90 < gate.kept[Kept.REPLY] < 100

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from telephony.sip.admission import AdmissionControl, admit_all
+from telephony.sip.admission import WRONG_PASSWORDS, AdmissionControl, admit_all
 from telephony.sip.auth import Asked, Credentials, DigestServer, answer_challenge
 from telephony.sip.inspection import Refusal
 from telephony.sip.message import Request
@@ -16,7 +16,7 @@ def control(*, digest: DigestServer | None = None, retry_after_s: int | None = N
 
 
 def examine(ours: AdmissionControl, asked: Request, *, merged: bool = False, now: float = 0.0) -> int | None:
-    refusal = ours.examine(asked, merged=merged, now=now)
+    refusal = ours.examine(asked, source="192.0.2.1", merged=merged, now=now)
     return None if refusal is None else refusal.status
 
 
@@ -41,7 +41,7 @@ def test_a_full_house_says_when_to_come_again() -> None:
     ours = control(retry_after_s=9)
 
     for asked in (request(body=OFFER), request("OPTIONS")):
-        assert ours.examine(asked, merged=False, now=0.0) == Refusal(503, (("Retry-After", "9"),))
+        assert ours.examine(asked, source="192.0.2.1", merged=False, now=0.0) == Refusal(503, (("Retry-After", "9"),))
 
 
 @pytest.mark.parametrize("method", ["BYE", "INFO"])
@@ -52,7 +52,7 @@ def test_a_request_that_belongs_in_a_dialog_finds_none(method: str) -> None:
 def test_an_invite_is_challenged_and_let_in_with_its_answer() -> None:
     digest = DigestServer(realm="zeng", passwords={"aysel": "gizli"}, secret=b"s")
     ours = control(digest=digest)
-    refusal = ours.examine(request(), merged=False, now=0.0)
+    refusal = ours.examine(request(), source="192.0.2.1", merged=False, now=0.0)
     assert refusal is not None
     challenges = [value for _, value in refusal.extra]
     answer = answer_challenge(challenges, Credentials("aysel", "gizli"), Asked("INVITE", "sip:a"), cnonce="c")
@@ -60,7 +60,7 @@ def test_an_invite_is_challenged_and_let_in_with_its_answer() -> None:
 
     assert [name for name, _ in refusal.extra] == ["WWW-Authenticate", "WWW-Authenticate"]
     assert examine(ours, again) is None
-    replayed = ours.examine(again, merged=False, now=1.0)
+    replayed = ours.examine(again, source="192.0.2.1", merged=False, now=1.0)
     assert replayed is not None
     assert all("stale=true" in value for _, value in replayed.extra)
 
@@ -69,3 +69,21 @@ def test_options_needs_no_password() -> None:
     digest = DigestServer(realm="zeng", passwords={"a": "b"}, secret=b"s")
 
     assert examine(control(digest=digest), request("OPTIONS")) is None
+
+
+def test_a_source_that_guesses_too_often_is_not_told_when_it_is_right() -> None:
+    digest = DigestServer(realm="zeng", passwords={"aysel": "gizli"}, secret=b"s")
+    ours = control(digest=digest)
+
+    def tries(password: str, *, source: str = "192.0.2.66", now: float = 0.0) -> int | None:
+        challenges = digest.challenges(now=now)
+        answer = answer_challenge(challenges, Credentials("aysel", password), method="INVITE", uri="sip:a", cnonce="c")
+        asked = request(extra=f"Authorization: {answer}\r\n")
+        refusal = ours.examine(asked, source=source, merged=False, now=now)
+        return None if refusal is None else refusal.status
+
+    assert tries("gizli") is None
+    assert [tries(f"guess-{n}") for n in range(WRONG_PASSWORDS)] == [401] * WRONG_PASSWORDS
+    assert tries("gizli") == 401
+    assert tries("gizli", source="192.0.2.1") is None
+    assert tries("gizli", now=60.0) is None

@@ -173,3 +173,10 @@ def test_a_peer_that_names_itself_in_via_is_reached_by_the_way_it_came() -> None
     named = invite.with_top_via(Via("UDP", "pbx.example", 5060, invite.via.parameters))
 
     assert of_caller(named, Flow("udp", "192.0.2.7", 5062)).next_flow() == Flow("udp", "192.0.2.7", 5062)
+
+
+def test_a_caller_of_rfc_2543_without_a_contact_is_reached_as_it_calls_itself() -> None:
+    assert of_caller(request(branch="1", contact=""), PEER).target == SipUri("192.0.2.1", "caller")
+
+    with pytest.raises(SipParseError, match="Contact"):
+        of_caller(request(contact=""), PEER)

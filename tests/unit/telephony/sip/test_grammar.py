@@ -60,6 +60,16 @@ def test_a_parameter_without_a_proper_name_is_an_error(text: str) -> None:
         parse_parameters(text)
 
 
+@pytest.mark.parametrize("text", [";;", ";a=1; ;b", ";;a"])
+def test_an_empty_parameter_before_another_is_an_error(text: str) -> None:
+    with pytest.raises(SipParseError, match="empty"):
+        parse_parameters(text)
+
+
+def test_one_semicolon_too_many_at_the_end_harms_nobody() -> None:
+    assert parse_parameters(";a=1;") == (("a", "1"),)
+
+
 @given(st.text())
 def test_quoting_is_undone_by_unquoting(text: str) -> None:
     assert unquote(quote(text)) == text

@@ -75,3 +75,11 @@ def test_there_is_a_limit_to_headers() -> None:
     assert len(parse_headers("\r\n".join(["A: b"] * MAX_HEADERS)).items) == MAX_HEADERS
     with pytest.raises(SipParseError):
         parse_headers("\r\n".join(["A: b"] * (MAX_HEADERS + 1)))
+
+
+def test_a_control_character_may_be_escaped_but_no_line_end() -> None:
+    assert parse_headers('To: "BEL\\\x07" <sip:a@b>').first("To") == '"BEL\\\x07" <sip:a@b>'
+
+    for text in ('To: "\x07"', 'To: "\\\r"', 'To: "\\\n"'):
+        with pytest.raises(SipParseError, match="control"):
+            parse_headers(text)

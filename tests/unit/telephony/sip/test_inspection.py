@@ -18,7 +18,7 @@ from telephony.sip.inspection import (
 from tests.unit.telephony.sip.messages import OFFER, request
 
 
-@pytest.mark.parametrize("method", ["REGISTER", "SUBSCRIBE", "MESSAGE", "PUBLISH", "FOO"])
+@pytest.mark.parametrize("method", ["REGISTER", "SUBSCRIBE", "MESSAGE", "PUBLISH"])
 def test_a_method_that_we_have_not_is_told_which_we_have(method: str) -> None:
     assert inspect_head(request(method)) == Refusal(405, (ALLOW,))
 
@@ -26,6 +26,16 @@ def test_a_method_that_we_have_not_is_told_which_we_have(method: str) -> None:
 def test_sips_is_for_tls_alone() -> None:
     assert inspect_head(request(uri="sips:bot@192.0.2.9")) == Refusal(416)
     assert inspect_head(request(uri="sips:bot@192.0.2.9"), transport="tls") is None
+
+
+def test_a_method_that_nobody_knows_is_not_implemented() -> None:
+    assert inspect_head(request("FOO")) == Refusal(501, (ALLOW,))
+
+
+def test_a_trace_of_the_route_by_options_ends_here() -> None:
+    last_hop = request("OPTIONS").headers.without("Max-Forwards").plus(("Max-Forwards", "0"))
+
+    assert inspect_head(type(request())("OPTIONS", request().uri, last_hop)) is None
 
 
 @pytest.mark.parametrize("uri", ["http://example.com/", "urn:service:sos"])

@@ -64,11 +64,33 @@ def test_another_version_is_told_so() -> None:
         request_bytes("ACK").replace(b"CSeq: 1 ACK", b"CSeq: x"),
         response_bytes(request(), 200).replace(b"CSeq: 1", b"CSeq: x"),
         request_bytes().replace(b"Via:", b"X:"),
-        request_bytes().replace(b"From: <", b"From: <<"),
+        request_bytes().replace(b"From: <", b"From: <\x00"),
     ],
 )
 def test_nothing_is_said_to_what_cannot_be_answered(message: bytes) -> None:
     assert refuse_malformed(message, SipParseError("broken")) is None
+
+
+def test_what_is_broken_is_repeated_as_it_was_written() -> None:
+    broken = request_bytes(to_tag="theirs").replace(b"From: <sip:caller", b'From: "<sip:caller')
+
+    answer = refuse_malformed(broken, SipParseError("a quote is not closed")) or b""
+
+    assert b'\r\nFrom: "<sip:caller@192.0.2.1>;tag=caller\r\nTo: <sip:bot@192.0.2.9>;tag=theirs\r\n' in answer
+
+
+def test_a_request_that_was_cut_within_its_headers_is_answered() -> None:
+    answer = refuse_malformed(request_bytes().partition(b"Max-Forwards")[0], SipParseError("no empty line")) or b""
+
+    assert answer.startswith(b"SIP/2.0 400 ")
+    assert b"CSeq: 1 INVITE\r\n" in answer
+
+
+def test_a_request_without_to_is_answered_without_one() -> None:
+    answer = refuse_malformed(request_bytes().replace(b"To:", b"X:"), SipParseError("To is missing")) or b""
+
+    assert answer.startswith(b"SIP/2.0 400 ")
+    assert b"To:" not in answer
 
 
 def test_nothing_is_said_where_the_error_asks_for_silence() -> None:
