@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from telephony.media import CodecName, SrtpPolicy
 
 
 class _Section(BaseModel):
@@ -22,16 +26,26 @@ class SipSettings(_Section):
 
 
 class RtpSettings(_Section):
-    """RTP ports and playout."""
+    """RTP ports, codecs, encryption and playout."""
 
     host: str = ""  # address to bind; empty: as [sip] host
     public_host: str = ""  # what SDP says, behind NAT; empty: host, or the default route's address if that is all
     port_min: int = Field(default=20_000, ge=1024, le=65534)
     port_max: int = Field(default=29_999, ge=1025, le=65535)
+    codecs: tuple[CodecName, ...] = ("opus", "G722", "PCMU", "PCMA")  # taken and offered, the best first
+    codec_choice: Literal["theirs", "ours"] = "theirs"  # whose order counts when a peer offers several
+    srtp: SrtpPolicy = "accepted"  # by SDES (RFC 4568); "offered" asks for it, plain RTP will do; "required" will not
+    comfort_noise: bool = False  # send RFC 3389 noise in the bot's pauses instead of packets of silence, where agreed
     playout_min_ms: int = Field(default=20, ge=0, le=200)
     playout_max_ms: int = Field(default=200, ge=40, le=1000)
     lead_ms: int = Field(default=200, ge=40, le=1000)  # how far ahead the bot may queue
     silence_timeout_s: float = Field(default=30.0, gt=0)  # no RTP at all for so long ends the call
+
+    @model_validator(mode="after")
+    def _check_codecs(self) -> Self:
+        if not self.codecs or len(set(self.codecs)) != len(self.codecs):
+            raise ValueError("[rtp] codecs: name at least one codec, and each once")
+        return self
 
 
 class WebRtcSettings(_Section):

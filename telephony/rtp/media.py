@@ -12,9 +12,8 @@ from telephony.audio.pacer import Pacer
 from telephony.audio.resample import Resampler
 from telephony.errors import AudioFormatError, LegEndedError
 from telephony.leg import OUTPUT_FRAME_BYTES, OUTPUT_RATE_HZ, AudioReceived, LegStats
-from telephony.media import MediaEvent, MediaParameters
-from telephony.rtp.codec import CLOCK_HZ
-from telephony.rtp.decoder import Decoder
+from telephony.media import MediaAbilities, MediaEvent, MediaParameters
+from telephony.rtp.codec import CODECS, Codec
 from telephony.rtp.depacketizer import CodedFrame
 from telephony.rtp.doorbell import Doorbell
 from telephony.rtp.endpoint import RtpEndpoint
@@ -65,8 +64,8 @@ class RtpMedia:
         thread: MediaThread,
         stream: RtpStream,
         endpoint: RtpEndpoint,
+        abilities: MediaAbilities,
         pacer: Pacer,
-        decoder: Decoder,
         mailbox: Mailbox,
         bell: Bell,
         free: Callable[[], None],
@@ -74,10 +73,12 @@ class RtpMedia:
         self._thread = thread
         self._stream = stream
         self._endpoint = endpoint
+        self.abilities = abilities
         self._pacer = pacer
-        self._resampler = Resampler(OUTPUT_RATE_HZ, CLOCK_HZ)
+        self._codec = CODECS["PCMU"]
+        self._resampler = _resampler_for(self._codec)
         self._silences = 0  # of the pacer, at the last `play`
-        self._decoder = decoder
+        self._decoder = stream.decoder
         self._mailbox = mailbox
         self._bell = bell
         self._free = free  # gives the ports back; called in the media thread
@@ -103,6 +104,10 @@ class RtpMedia:
         """Start, or take the result of a re-INVITE; raises `LegEndedError` after `close()`."""
         self._check_open()
         is_first, self._started = not self._started, True
+        codec = CODECS[parameters.codec]
+        if codec.encoder_rate_hz != self._codec.encoder_rate_hz:
+            self._resampler = _resampler_for(codec)
+        self._codec = codec
 
         def apply_there() -> None:
             self._stream.apply(parameters, now=time.monotonic())
@@ -136,13 +141,13 @@ class RtpMedia:
         if self._pacer.silences != self._silences:
             # The caller has heard silence meanwhile: the end of what was said before it has no place here.
             self._silences = self._pacer.silences
-            self._resampler.reset()
-        self._pacer.put(pcm_of(self._resampler.feed(samples_of(pcm))))
+            self._reset_resampler()
+        self._pacer.put(pcm if self._resampler is None else pcm_of(self._resampler.feed(samples_of(pcm))))
 
     def flush(self) -> int:
         """Drop what was queued and not yet sent; returns how much that was, in ms."""
         dropped_ms = self._pacer.flush()
-        self._resampler.reset()
+        self._reset_resampler()
         self._bell.wake()  # there is room, and nothing to drain
         return dropped_ms
 
@@ -180,6 +185,16 @@ class RtpMedia:
         finally:
             self._free()
 
+    def _reset_resampler(self) -> None:
+        if self._resampler is not None:
+            self._resampler.reset()
+
     def _check_open(self) -> None:
         if self._closing is not None:
             raise LegEndedError("the media session is closed")
+
+
+def _resampler_for(codec: Codec) -> Resampler | None:
+    if codec.encoder_rate_hz == OUTPUT_RATE_HZ:
+        return None  # Opus resamples by itself
+    return Resampler(OUTPUT_RATE_HZ, codec.encoder_rate_hz)

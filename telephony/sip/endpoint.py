@@ -156,9 +156,8 @@ class SipEndpoint:
         media = await self._media.open()
         destination = Destination(uri, flow, caller, credentials)
         try:
-            handle = self._user_agent.place_call(
-                destination, LocalAudio(media.local_host, media.local_port), now=self.now()
-            )
+            local = LocalAudio(media.local_host, media.local_port, media.abilities)
+            handle = self._user_agent.place_call(destination, local, now=self.now())
         except BaseException:
             await media.close()
             raise

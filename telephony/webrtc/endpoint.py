@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from telephony.audio.opus import libopus
 from telephony.errors import CapacityError, LegEndedError
 from telephony.leg import CallInfo, CallLeg, EndCause, RejectReason
 from telephony.settings import WebRtcSettings
 from telephony.webrtc.leg import Refused, WebRtcLeg, open_leg
-from telephony.webrtc.opus import libopus
 from telephony.webrtc.sdp import parse_description
 
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})

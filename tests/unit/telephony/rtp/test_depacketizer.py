@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from telephony.audio.g711 import A_LAW, MU_LAW
 from telephony.audio.playout import Conceal, Decode, Silence
+from telephony.rtp.codec import CODECS
 from telephony.rtp.depacketizer import CodedFrame, Depacketizer
 from telephony.rtp.packet import RtpPacket
+
+A_LAW, MU_LAW = CODECS["PCMA"], CODECS["PCMU"]
 
 
 def depacketizer() -> Depacketizer:
@@ -44,7 +46,7 @@ def test_any_packet_time_comes_out_whole_in_frames_of_20_ms(ptime_ms: int) -> No
 
 def test_frames_tell_their_law_and_time() -> None:
     ours = depacketizer()
-    ours.codec = MU_LAW
+    ours.agree(MU_LAW)
 
     frame = ours.pull(now=0.0, quiet=True, media_time_ms=140)
 

@@ -87,13 +87,16 @@ def test_empty_packets_keep_the_line_alive_without_audio() -> None:
     assert ours.received == 1
 
 
-def test_comfort_noise_keeps_the_line_alive_without_audio() -> None:
+def test_comfort_noise_keeps_the_line_alive_and_is_told_as_such() -> None:
     ours = receiver()
     ours.receive(rtp(5), PEER, now=28.0)
     ours.receive(rtp(6, payload_type=13, payload=b"\x40"), PEER, now=29.0)
     ours.handle_timer(now=58.5)
 
-    assert numbers(drain(ours)) == [5]
+    events = drain(ours)
+
+    assert numbers(events) == [5, 6]
+    assert [event.is_noise for event in events if isinstance(event, AudioArrived)] == [False, True]
     assert ours.received == 2
 
 

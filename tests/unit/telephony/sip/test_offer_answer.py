@@ -36,7 +36,7 @@ def test_the_stream_of_an_offer_is_read() -> None:
 @pytest.mark.parametrize(
     ("line", "codec", "payload_type"),
     [
-        (b"m=audio 4000 RTP/AVP 9 8 0\r\n", "PCMA", 8),  # the offerer's order, not ours
+        (b"m=audio 4000 RTP/AVP 18 8 0\r\n", "PCMA", 8),  # the offerer's order, not ours
         (b"m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 pcma/8000/1\r\n", "PCMA", 96),
         (b"m=audio 4000 RTP/AVP 0 8\r\na=rtpmap:0 PCMU/0\r\n", "PCMA", 8),  # a clock rate of 0
         (b"m=audio 4000 RTP/AVP 97 8\r\na=rtpmap:97 PCMU/16000\r\n", "PCMA", 8),
@@ -53,7 +53,7 @@ def test_the_codec_is_the_offerers_first_that_we_have(line: bytes, codec: str, p
     "line",
     [
         b"",
-        b"m=audio 4000 RTP/AVP 9 18\r\n",
+        b"m=audio 4000 RTP/AVP 4 18\r\n",
         b"m=audio 0 RTP/AVP 0\r\n",
         b"m=video 4000 RTP/AVP 0\r\n",
         b"m=audio 4000 RTP/SAVP 0\r\n",
