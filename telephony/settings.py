@@ -36,6 +36,8 @@ class RtpSettings(_Section):
     codec_choice: Literal["theirs", "ours"] = "theirs"  # whose order counts when a peer offers several
     srtp: SrtpPolicy = "accepted"  # by SDES (RFC 4568); "offered" asks for it, plain RTP will do; "required" will not
     comfort_noise: bool = False  # send RFC 3389 noise in the bot's pauses instead of packets of silence, where agreed
+    inband_digits: Literal["never", "fallback", "always"] = "fallback"  # heard as tones; fallback: without RFC 4733
+    tones: bool = True  # busy, fax, answering machine and the like are told to the bot
     playout_min_ms: int = Field(default=20, ge=0, le=200)
     playout_max_ms: int = Field(default=200, ge=40, le=1000)
     lead_ms: int = Field(default=200, ge=40, le=1000)  # how far ahead the bot may queue

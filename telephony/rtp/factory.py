@@ -22,7 +22,7 @@ from telephony.rtp.depacketizer import Depacketizer
 from telephony.rtp.doorbell import Doorbell
 from telephony.rtp.endpoint import RtpEndpoint
 from telephony.rtp.mailbox import Mailbox
-from telephony.rtp.media import Bell, RtpMedia
+from telephony.rtp.media import Bell, RtpMedia, RtpMediaOptions
 from telephony.rtp.media_thread import MediaThread
 from telephony.rtp.packetizer import Packetizer
 from telephony.rtp.ports import PortPool
@@ -153,7 +153,7 @@ class RtpMediaFactory:
             thread=thread,
             stream=stream,
             endpoint=endpoint,
-            abilities=self._abilities(),
+            options=RtpMediaOptions(self._abilities(), settings.tones, settings.inband_digits),
             pacer=pacer,
             mailbox=mailbox,
             bell=bell,

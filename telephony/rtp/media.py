@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Literal
 
 from telephony.audio.frame import pcm_of, samples_of
+from telephony.audio.listener import ToneListener
 from telephony.audio.pacer import Pacer
 from telephony.audio.resample import Resampler
 from telephony.errors import AudioFormatError, LegEndedError
-from telephony.leg import OUTPUT_FRAME_BYTES, OUTPUT_RATE_HZ, AudioReceived, LegStats
-from telephony.media import MediaAbilities, MediaEvent, MediaParameters
+from telephony.leg import (
+    OUTPUT_FRAME_BYTES,
+    OUTPUT_RATE_HZ,
+    AudioReceived,
+    DigitReceived,
+    LegStats,
+    Tone,
+    ToneHeard,
+)
+from telephony.media import InbandDigit, MediaAbilities, MediaEvent, MediaParameters
 from telephony.rtp.codec import CODECS, Codec
 from telephony.rtp.depacketizer import CodedFrame
 from telephony.rtp.doorbell import Doorbell
@@ -51,6 +63,15 @@ class Bell:
         await self._woken.wait()
 
 
+@dataclass(frozen=True, slots=True)
+class RtpMediaOptions:
+    """What the settings say of each session."""
+
+    abilities: MediaAbilities
+    tones: bool = True  # whether tones of machines are looked for in the caller's audio
+    inband_digits: Literal["never", "fallback", "always"] = "fallback"
+
+
 class RtpMedia:
     """One RTP session; implements `telephony.media.Media`. Made by `RtpMediaFactory.open`.
 
@@ -64,7 +85,7 @@ class RtpMedia:
         thread: MediaThread,
         stream: RtpStream,
         endpoint: RtpEndpoint,
-        abilities: MediaAbilities,
+        options: RtpMediaOptions,
         pacer: Pacer,
         mailbox: Mailbox,
         bell: Bell,
@@ -73,7 +94,9 @@ class RtpMedia:
         self._thread = thread
         self._stream = stream
         self._endpoint = endpoint
-        self.abilities = abilities
+        self._options = options
+        self._listener = ToneListener(tones=options.tones)
+        self._found: deque[MediaEvent] = deque()
         self._pacer = pacer
         self._codec = CODECS["PCMU"]
         self._resampler = _resampler_for(self._codec)
@@ -96,6 +119,11 @@ class RtpMedia:
         return self._endpoint.port
 
     @property
+    def abilities(self) -> MediaAbilities:
+        """What may be negotiated for this session."""
+        return self._options.abilities
+
+    @property
     def played_ms(self) -> int:
         """Bot audio that has left towards the caller, in ms; exact, silence not counted."""
         return self._pacer.played_ms
@@ -108,6 +136,8 @@ class RtpMedia:
         if codec.encoder_rate_hz != self._codec.encoder_rate_hz:
             self._resampler = _resampler_for(codec)
         self._codec = codec
+        inband = self._options.inband_digits
+        self._listener.keys = inband == "always" or (inband == "fallback" and parameters.dtmf_payload_type is None)
 
         def apply_there() -> None:
             self._stream.apply(parameters, now=time.monotonic())
@@ -120,12 +150,23 @@ class RtpMedia:
         """Wait for the next event; raises `LegEndedError` after `close()`."""
         while True:
             self._check_open()
+            if self._found:
+                return self._found.popleft()
             event = self._mailbox.get()
             if isinstance(event, CodedFrame):
-                return AudioReceived(self._decoder.decode(event), event.media_time_ms)
+                pcm = self._decoder.decode(event)
+                self._listen(pcm, event.media_time_ms)
+                return AudioReceived(pcm, event.media_time_ms)
             if event is not None:
                 return event
             await self._bell.wait()
+
+    def _listen(self, pcm: bytes, media_time_ms: int) -> None:
+        for found in self._listener.feed(samples_of(pcm)):
+            if isinstance(found, Tone):
+                self._found.append(ToneHeard(found, media_time_ms))
+            else:
+                self._found.append(InbandDigit(DigitReceived(found.digit, found.duration_ms)))
 
     async def play(self, pcm: bytes) -> None:
         """Queue one frame of OUTPUT_FRAME_BYTES; waits while the lead is full. On hold the queue stands still.
@@ -157,9 +198,10 @@ class RtpMedia:
             await self._bell.wait()
 
     async def send_digits(self, digits: str) -> None:
-        """Send RFC 4733 events and wait until they are sent; the bot's audio waits meanwhile.
+        """Send key presses and wait until they are sent; the bot's audio waits meanwhile.
 
-        Raises `LocalProtocolError` where telephone-event was not agreed, and `LegEndedError` after `close()`.
+        RFC 4733 events where they were agreed, tones in the audio where not. Raises `LocalProtocolError` for what is
+        no key, and `LegEndedError` after `close()`.
         """
         self._check_open()
         done_at = await asyncio.wrap_future(self._thread.call(lambda: self._stream.press(digits)))

@@ -60,6 +60,11 @@ class Packetizer:
         if ptime_ms > codec.packet_ms[-1]:
             self._packet_ms = FRAME_MS
 
+    @property
+    def rate_hz(self) -> int:
+        """Rate of the frames that `feed` takes."""
+        return self._codec.encoder_rate_hz
+
     def expect_loss(self, percent: int) -> None:
         """Take what the far side says it loses: the strength of in-band FEC."""
         self._encoder.expect_loss(percent)

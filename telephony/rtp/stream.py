@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from telephony.audio.dtmf import KeyToneSender
+from telephony.audio.frame import pcm_of
 from telephony.audio.pacer import Pacer
 from telephony.audio.quality import mos, r_factor
 from telephony.leg import FRAME_MS, LegStats
@@ -49,6 +51,7 @@ class RtpStream:
         self._media_time_ms = 0
         self._ticks = 0
         self._clock_hz = 8_000
+        self._keypad = KeyToneSender()
         self._parameters: MediaParameters | None = None
 
     def apply(self, parameters: MediaParameters, *, now: float) -> None:
@@ -61,13 +64,15 @@ class RtpStream:
         self._parameters = parameters
 
     def press(self, digits: str) -> int:
-        """Queue key presses; returns what `pressed` will be when they are sent. Raises `LocalProtocolError`."""
-        return self._session.press(digits)
+        """Queue key presses, as events or tones; returns what `pressed` will be. Raises `LocalProtocolError`."""
+        if self._parameters is not None and self._parameters.dtmf_payload_type is None:
+            return self._session.pressed + self._keypad.press(digits)
+        return self._keypad.pressed + self._session.press(digits)
 
     @property
     def pressed(self) -> int:
         """Key presses sent so far."""
-        return self._session.pressed
+        return self._session.pressed + self._keypad.pressed
 
     def start(self, *, now: float) -> None:
         """Begin: the first frame is due now."""
@@ -129,6 +134,10 @@ class RtpStream:
             return
         if session.is_pressing:
             self._send_press(destination)
+            return
+        if self._keypad.is_active:
+            tone = self._keypad.frame(self._packetizer.rate_hz)
+            self._send(self._packetizer.feed(None if tone is None else pcm_of(tone)), destination)
             return
         self._send(self._packetizer.feed(self._pacer.take()), destination)
 

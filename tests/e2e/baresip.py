@@ -19,8 +19,8 @@ call_local_timeout 120
 audio_source aufile,{wav}
 audio_player aufile,{unused}
 audio_alert aufile,{wav}
-ausrc_srate 8000
-auplay_srate 8000
+ausrc_srate {rate}
+auplay_srate {rate}
 audio_buffer 20-160
 rtp_ports {rtp}-{rtp_end}
 rtcp_mux no
@@ -30,6 +30,9 @@ net_interface 127.0.0.1
 module_path {modules}
 module stdio.so
 module g711.so
+module g722.so
+module opus.so
+module srtp.so
 module aufile.so
 module sndfile.so
 module_tmp uuid.so
@@ -52,6 +55,7 @@ class Baresip:
     """One running baresip."""
 
     folder: Path
+    port: int  # of SIP
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     events: list[dict[str, object]] = field(default_factory=list)
@@ -86,13 +90,17 @@ class Baresip:
 
 
 @asynccontextmanager
-async def baresip(folder: Path, *, wav: Path, transport: str = "udp") -> AsyncIterator[Baresip]:
-    """Run baresip with `wav` as its voice; ends it and its calls on exit."""
+async def baresip(
+    folder: Path, *, wav: Path, transport: str = "udp", account: str = "audio_codecs=pcmu,pcma", rate: int = 8_000
+) -> AsyncIterator[Baresip]:
+    """Run baresip with `wav` (at `rate`) as its voice; ends it and its calls on exit."""
+    sip = _free_port(socket.SOCK_DGRAM)
     control = _free_port(socket.SOCK_STREAM)
     rtp = 40_000 + _free_port(socket.SOCK_DGRAM) % 5_000 * 4
     config = _CONFIG.format(
-        sip=_free_port(socket.SOCK_DGRAM),
+        sip=sip,
         wav=wav,
+        rate=rate,
         unused=folder / "unused.wav",
         rtp=rtp,
         rtp_end=rtp + 20,
@@ -102,15 +110,14 @@ async def baresip(folder: Path, *, wav: Path, transport: str = "udp") -> AsyncIt
     )
     (folder / "config").write_text(config)
     (folder / "contacts").write_text("")
-    account = f"<sip:caller@127.0.0.1;transport={transport}>;regint=0;audio_codecs=pcmu,pcma\n"
-    (folder / "accounts").write_text(account)
+    (folder / "accounts").write_text(f"<sip:caller@127.0.0.1;transport={transport}>;regint=0;{account}\n")
     log = (folder / "baresip.log").open("wb")
     process = await asyncio.create_subprocess_exec(
         "baresip", "-f", str(folder), "-n", "127.0.0.1", stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
     )
     try:
         reader, writer = await _connect(control)
-        phone = Baresip(folder, reader, writer)
+        phone = Baresip(folder, sip, reader, writer)
         yield phone
         with contextlib.suppress(ConnectionError):
             await phone.command("hangup")
@@ -118,6 +125,8 @@ async def baresip(folder: Path, *, wav: Path, transport: str = "udp") -> AsyncIt
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), 3.0)
         writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
     finally:
         if process.returncode is None:
             process.kill()
