@@ -110,7 +110,7 @@ class ToneDetector:
         if now.pitches == () and now.duration_ms >= 200 and self._bursts:
             found += self._after(self._bursts[-1])
         if now.pitches:
-            found += self._cadence(now)
+            found += self._cadence(now.pitches)
         return found
 
     def _after(self, last: _Burst) -> list[Tone]:
@@ -132,14 +132,14 @@ class ToneDetector:
             and all(burst.duration_ms >= 200 for burst in bursts)
         )
 
-    def _cadence(self, now: _Burst) -> list[Tone]:
+    def _cadence(self, pitches: Pitches) -> list[Tone]:
         """Tell busy from congestion by two whole periods of on and off, and a third burst of the same pitch."""
-        if len(self._bursts) < 4 or not _is_call_progress(now.pitches):
+        if len(self._bursts) < 4 or not _is_call_progress(pitches):
             return []
         on_1, off_1, on_2, off_2 = list(self._bursts)[-4:]
         if off_1.pitches != () or off_2.pitches != ():
             return []
-        if not (_same(on_1.pitches, now.pitches) and _same(on_2.pitches, now.pitches)):
+        if not (_same(on_1.pitches, pitches) and _same(on_2.pitches, pitches)):
             return []
         times = [burst.duration_ms for burst in (on_1, off_1, on_2, off_2)]
         # The first burst may have begun before we listened.
@@ -156,10 +156,8 @@ def _same(one: Pitches | None, other: Pitches | None) -> bool:
     return len(one) == len(other) and all(abs(a - b) <= _SAME_HZ for a, b in zip(one, other, strict=True))
 
 
-def _is_call_progress(pitches: Pitches | None) -> bool:
+def _is_call_progress(pitches: Pitches) -> bool:
     """E.180 annex: 425 Hz in Azerbaijan and most of the world, 400 to 450 elsewhere, 480 with 620 in North America."""
-    if not pitches:
-        return False
     if len(pitches) == 1:
         return 380 <= pitches[0] <= 500
     return abs(pitches[0] - 480) <= _SAME_HZ and abs(pitches[1] - 620) <= _SAME_HZ

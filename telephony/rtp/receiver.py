@@ -108,8 +108,7 @@ class RtpReceiver:
             self._receive_audio(AudioArrived(packet, now, is_noise=True))
             return
         self._count(packet, now, timed=False)
-        if packet.payload_type == parameters.dtmf_payload_type:
-            self._receive_event(packet, now)
+        self._receive_event(packet, now)
 
     def _receive_audio(self, arrival: AudioArrived) -> None:
         ssrc = arrival.packet.ssrc

@@ -5,7 +5,8 @@ import pytest
 from numpy.typing import NDArray
 
 from telephony.audio.frame import samples_of
-from telephony.audio.playout import Conceal, Decode, PlayoutAction, Silence
+from telephony.audio.opus import OpusEncoder
+from telephony.audio.playout import Conceal, Decode, Noise, PlayoutAction, Silence
 from telephony.leg import INPUT_FRAME_BYTES
 from telephony.rtp.codec import CODECS, Codec
 from telephony.rtp.decoder import Decoder
@@ -108,3 +109,53 @@ def test_quiet_frames_are_told(payload: bytes, quiet: bool) -> None:
     decoder.decode(CodedFrame(MU_LAW, (Decode(payload),), 0))
 
     assert decoder.is_quiet is quiet
+
+
+def opus_tone(packet_ms: int, count: int) -> list[bytes]:
+    encoder = OpusEncoder(24_000)
+    samples = np.rint(8_000 * np.sin(2 * np.pi * 440 * np.arange(24 * packet_ms * count) / 24_000)).astype(np.int16)
+    return [encoder.encode(each.tobytes()) for each in samples.reshape(count, -1)]
+
+
+def test_an_action_longer_than_a_frame_is_given_out_in_pieces() -> None:
+    decoder, opus = Decoder(), CODECS["opus"]
+    frames: list[bytes] = []
+    for packet in opus_tone(60, 10):
+        frames += [decoder.decode(CodedFrame(opus, actions, 0, 60)) for actions in ((Decode(packet),), (), ())]
+
+    assert {len(frame) for frame in frames} == {INPUT_FRAME_BYTES}
+    whole = samples_of(b"".join(frames))[3_000:]
+    assert np.abs(np.diff(whole.astype(int))).max() < 1_800
+
+
+def test_a_frame_whose_beginning_was_dropped_is_filled_up() -> None:
+    decoder, opus = Decoder(), CODECS["opus"]
+    decoder.decode(CodedFrame(opus, (Decode(opus_tone(60, 1)[0]),), 0, 60))
+    frames = [decoder.decode(CodedFrame(opus, (), 0, 60)) for _ in range(4)]
+
+    assert {len(frame) for frame in frames} == {INPUT_FRAME_BYTES}
+
+
+def test_frames_whose_end_was_dropped_do_not_pile_up() -> None:
+    decoder, opus = Decoder(), CODECS["opus"]
+    for packet in opus_tone(60, 20):
+        decoder.decode(CodedFrame(opus, (Decode(packet),), 0, 60))
+
+    assert len(decoder._left) <= 960
+
+
+def test_comfort_noise_follows_the_voice_and_gives_way_to_it() -> None:
+    frames = [Decode(frame) for frame in tone(A_LAW, 20)]
+    heard = hear([*frames[:10], Noise(b"\x28"), *[Silence()] * 10, *frames[10:]])
+
+    assert rms(heard[10]) > 2_000  # the voice fades into it
+    assert all(100 < rms(frame) < 500 for frame in heard[15:21])
+    assert rms(heard[23]) == pytest.approx(8_000 / np.sqrt(2), rel=0.05)
+
+
+def test_another_codec_takes_over() -> None:
+    decoder = Decoder()
+    decoder.decode(CodedFrame(MU_LAW, (Decode(tone(MU_LAW, 1)[0]),), 0))
+    heard = [samples_of(decoder.decode(CodedFrame(CODECS["opus"], (Decode(p),), 0))) for p in opus_tone(20, 10)]
+
+    assert rms(heard[-1]) == pytest.approx(8_000 / np.sqrt(2), rel=0.1)

@@ -6,8 +6,9 @@ from numpy.typing import NDArray
 
 from telephony.audio import g711
 from telephony.audio.frame import pcm_of
+from telephony.audio.opus import packet_samples
 from telephony.rtp.codec import CODECS, Codec
-from telephony.rtp.packetizer import Packetizer
+from telephony.rtp.packetizer import Kind, Packetizer
 
 A_LAW, MU_LAW = CODECS["PCMA"], CODECS["PCMU"]
 FRAME_BYTES = 320
@@ -73,3 +74,60 @@ def test_another_agreement_takes_effect_with_the_next_packet() -> None:
     ours.agree(MU_LAW, ptime_ms=20)
 
     assert [payload.data for payload in ours.feed(None)] == [b"\xff" * 160]
+
+
+@pytest.mark.parametrize(("ptime_ms", "packet_ms"), [(10, 10), (20, 20), (30, 20), (40, 40), (50, 40), (60, 60)])
+def test_opus_packets_last_what_opus_can(ptime_ms: int, packet_ms: int) -> None:
+    ours = Packetizer(CODECS["opus"], ptime_ms=ptime_ms)
+    frame = pcm_of(np.rint(8_000 * np.sin(np.arange(480) / 10)).astype(np.int16))
+
+    payloads = [payload for _ in range(12) for payload in ours.feed(frame)]
+
+    assert {payload.duration for payload in payloads} == {48 * packet_ms}
+    assert {packet_samples(payload.data, 48_000) for payload in payloads} == {48 * packet_ms}
+    assert sum(payload.duration for payload in payloads) == 12 * 960
+
+
+def test_lasting_silence_of_opus_is_encoded_once() -> None:
+    ours = Packetizer(CODECS["opus"])
+
+    payloads = [ours.feed(None)[0].data for _ in range(20)]
+
+    assert len(set(payloads[11:])) == 1
+
+
+def test_what_opus_has_gathered_is_flushed_as_a_shorter_packet() -> None:
+    ours = Packetizer(CODECS["opus"], ptime_ms=60)
+    ours.feed(None)
+    ours.feed(None)
+
+    (rest,) = ours.flush()
+
+    assert rest.duration == 2 * 960
+    assert packet_samples(rest.data, 48_000) == 2 * 960
+
+
+def test_g722_takes_16_khz_and_its_clock_is_8() -> None:
+    ours = Packetizer(CODECS["G722"], ptime_ms=30)
+    payloads = [payload for _ in range(3) for payload in ours.feed(bytes(640))]
+
+    assert [(len(payload.data), payload.duration) for payload in payloads] == [(240, 240)] * 2
+    assert ours.rate_hz == 16_000
+    ours.expect_loss(5)
+
+
+def test_a_frame_queued_at_another_rate_is_made_to_fit() -> None:
+    narrow = frames()[0]
+
+    (payload,) = Packetizer(CODECS["G722"]).feed(narrow)
+
+    assert len(payload.data) == 160
+
+
+def test_a_rest_begins_with_what_was_gathered_and_a_word_of_noise() -> None:
+    ours = Packetizer(A_LAW, ptime_ms=60)
+    ours.agree(A_LAW, ptime_ms=60, comfort_noise=True)
+
+    kinds = [[payload.kind for payload in ours.feed(None)] for _ in range(12)]
+
+    assert kinds == [[], [], [Kind.AUDIO]] * 3 + [[], [Kind.AUDIO, Kind.NOISE], [Kind.NOTHING]]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from telephony.leg import DigitReceived
@@ -221,3 +223,16 @@ def test_the_same_agreement_again_does_not_put_off_the_timeout() -> None:
     ours.handle_timer(now=30.0)
 
     assert drain(ours) == [MediaTimedOut()]
+
+
+def test_another_codec_counts_anew_and_keeps_what_was_counted() -> None:
+    ours = receiver()
+    for number in (0, 1, 4):
+        ours.receive(rtp(number), PEER, now=0.0)
+    ours.agree(replace(parameters(), codec="opus", payload_type=111), named=PEER, now=1.0)
+    for number in (5, 6):
+        ours.receive(rtp(number, payload_type=111), PEER, now=1.0)
+
+    assert (ours.received, ours.lost) == (5, 2)
+    assert ours.reception is not None
+    assert ours.reception.clock_hz == 48_000
