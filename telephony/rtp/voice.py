@@ -14,6 +14,8 @@ from telephony.audio.opus import OpusDecoder
 from telephony.audio.playout import Conceal, Decode, PlayoutAction
 from telephony.errors import RemoteProtocolError
 
+_NOTHING: tuple[bytes | None, NDArray[np.int16]] = (None, np.zeros(0, np.int16))
+
 
 class Voice(Protocol):
     """Gives the sound of one action after the other."""
@@ -34,6 +36,7 @@ class WaveformVoice:
     def __init__(self, decode: Callable[[bytes], NDArray[np.int16]], rate_hz: int) -> None:
         self._decode = decode
         self._concealer = Concealer(rate_hz)
+        self._ahead = _NOTHING  # the payload after a gap, decoded before its time
 
     @property
     def is_silent(self) -> bool:
@@ -42,12 +45,23 @@ class WaveformVoice:
 
     def sound(self, action: PlayoutAction, count: int) -> NDArray[np.int16]:
         """Give the sound of an action; a pause fades out as a loss does."""
-        if not isinstance(action, Decode):
-            return self._concealer.conceal(count)
-        if action.merge is None:
-            return self._concealer.feed(self._decode(action.payload))
-        earlier = self._decode(action.merge)
-        return self._concealer.feed(crossfade(earlier, self._decode(action.payload)))
+        match action:
+            case Decode(payload, None):
+                return self._concealer.feed(self._decoded(payload))
+            case Decode(payload, bytes(merge)):
+                earlier = self._decoded(merge)
+                return self._concealer.feed(crossfade(earlier, self._decoded(payload)))
+            case Conceal(bytes(following)):
+                sound = self._decoded(following)
+                self._ahead = (following, sound)
+                return self._concealer.bridge(count, sound)
+            case _:
+                return self._concealer.conceal(count)
+
+    def _decoded(self, payload: bytes) -> NDArray[np.int16]:
+        """Decode, but a payload that was decoded ahead of its time only once: some codecs keep state."""
+        (known, sound), self._ahead = self._ahead, _NOTHING
+        return sound if known is payload else self._decode(payload)
 
 
 class OpusVoice:

@@ -67,12 +67,12 @@ def test_silence_costs_nothing_and_is_zeros() -> None:
 
 def test_missing_frames_fade_out_into_silence() -> None:
     frames = tone(MU_LAW, 10)
-    heard = hear([*(Decode(frame) for frame in frames), *[Conceal()] * 3, *[Silence()] * 4], MU_LAW)
+    heard = hear([*(Decode(frame) for frame in frames), *[Conceal()] * 3, *[Silence()] * 5], MU_LAW)
 
     assert rms(heard[10]) > 4_000
     assert rms(heard[12]) < rms(heard[11]) < rms(heard[10])
-    assert not heard[14].any()
     assert not heard[16].any()
+    assert not heard[17].any()
 
 
 def test_pause_without_loss_fades_out_too() -> None:
@@ -80,7 +80,7 @@ def test_pause_without_loss_fades_out_too() -> None:
     heard = hear([*(Decode(frame) for frame in frames), *[Silence()] * 6], MU_LAW)
 
     assert rms(heard[10]) > 4_000
-    assert not heard[15].any()
+    assert rms(heard[15]) < 200  # the end of the fade, on its way through the filter
 
 
 def test_sound_comes_back_after_silence() -> None:

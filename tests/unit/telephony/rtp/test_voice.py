@@ -72,3 +72,19 @@ def test_g722_decodes_merged_frames_in_their_order() -> None:
 
     steps = np.abs(np.diff(np.concatenate(sounds).astype(int)))
     assert steps[640:].max() < 1.4 * steps[320:1_600].max()
+
+
+def test_g711_and_g722_bridge_a_gap_and_decode_the_frame_behind_it_once() -> None:
+    calls: list[bytes] = []
+
+    def decode(payload: bytes) -> NDArray[np.int16]:
+        calls.append(payload)
+        return np.frombuffer(payload, np.int16)
+
+    frames = [frame.tobytes() for frame in tone(8_000, 12).reshape(12, -1)]
+    voice = WaveformVoice(decode, 8_000)
+    sounds = [voice.sound(Decode(frame), 160) for frame in frames[:8]]
+    sounds += [voice.sound(Conceal(frames[9]), 160), voice.sound(Decode(frames[9]), 160)]
+
+    assert calls == [*frames[:8], frames[9]]
+    assert np.abs(np.diff(np.concatenate(sounds).astype(int))).max() < 4_000
