@@ -23,7 +23,7 @@ from bot.errors import BotError
 from bot.log import set_up_logging
 from bot.metrics import CallMetrics, TaskCollector
 from bot.settings import Settings, load_settings
-from bot.worker_api import WorkerParts, WorkerStatus, worker_api
+from bot.worker_api import WorkerParts, WorkerRenewal, WorkerStatus, worker_api
 from bot.worker_parts import call_services
 from telephony.rtp.factory import RtpMediaFactory
 from telephony.settings import RtpSettings
@@ -110,8 +110,16 @@ class Worker:
             answer = await webrtc.offer(sdp)
             return answer.sdp, answer.call_id
 
+        async def renew(renewal: WorkerRenewal) -> str | None:
+            assert webrtc is not None, "the edge sends no offers when [webrtc] is off"
+            answer = None if renewal.sdp is None else await webrtc.restart(renewal.call_id, renewal.sdp)
+            if renewal.candidates:
+                await webrtc.add_candidates(renewal.call_id, renewal.candidates)
+            return None if answer is None else answer.sdp
+
         parts = WorkerParts(
             offer=offer,
+            renew=renew,
             status=lambda: WorkerStatus(capacity=calls.capacity, active=calls.active),
             drain=calls.drain,
             registry=self._registry,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from telephony.media import CodecName, SrtpPolicy
 
@@ -57,6 +57,18 @@ class WebRtcSettings(_Section):
     hosts: tuple[str, ...] = ()  # addresses to be reached at; empty: all of this machine
     allow_loopback: bool = True  # 127.0.0.1 too, for a caller on this machine
     stun_urls: tuple[str, ...] = ()
+    turn_urls: tuple[str, ...] = ()  # "turn:turn.example.com:3478?transport=udp", for callers behind strict NAT
+    turn_secret: SecretStr = SecretStr("")  # coturn's static-auth-secret; the page is given credentials made from it
+    turn_ttl_s: int = Field(default=3600, ge=60)  # how long such credentials are good for
+    relay_only: bool = False  # have the page use TURN only: neither side then learns the other's address
     connect_timeout_s: float = Field(default=15.0, gt=0)
     silence_timeout_s: float = Field(default=15.0, gt=0)  # no media at all for so long ends the call
     lead_ms: int = Field(default=200, ge=40, le=1000)  # how far ahead the bot may queue
+
+    @model_validator(mode="after")
+    def _check_turn(self) -> Self:
+        if self.turn_urls and not self.turn_secret.get_secret_value():
+            raise ValueError("[webrtc] turn_urls without turn_secret: give the TURN server's static-auth-secret")
+        if self.relay_only and not self.turn_urls:
+            raise ValueError("[webrtc] relay_only without turn_urls: nobody could call")
+        return self

@@ -6,6 +6,7 @@ need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
 need sipp sip-tester
 need baresip baresip-core
 need chromium chromium
+need turnserver coturn
 need redis-server redis-server
 need espeak-ng espeak-ng
 need g++ g++

@@ -8,8 +8,10 @@ import json
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import structlog
@@ -27,6 +29,7 @@ from bot.errors import ServiceStartError
 from bot.flows import demo_service
 from bot.settings import Settings
 from bot.web.app import Info, WebParts, web_app
+from telephony.webrtc.turn import ice_servers
 
 _log = structlog.get_logger("zeng.edge")
 
@@ -139,7 +142,13 @@ class Service:
         async def metrics() -> bytes:
             return join_expositions(await links.metrics())
 
-        app = web_app(WebParts(info, links.offer, self._not_ready, metrics))
+        def ice() -> dict[str, Any]:
+            webrtc = self._settings.webrtc
+            servers = ice_servers(webrtc, name="page", now_unix_s=time.time())
+            policy = {"iceTransportPolicy": "relay"} if webrtc.relay_only else {}
+            return {"iceServers": [server.as_json() for server in servers], **policy}
+
+        app = web_app(WebParts(info, links.offer, links.renew, ice, self._not_ready, metrics))
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none", lifespan="off"))
         try:
             listener = uvicorn.Config(app, host=web.host, port=web.port, log_config=None).bind_socket()

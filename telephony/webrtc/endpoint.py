@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -92,6 +92,23 @@ class WebRtcEndpoint:
             raise
         leg.connect(description)
         return Answer(answer, info.call_id)
+
+    async def add_candidates(self, call_id: str, candidates: Sequence[str]) -> None:
+        """Take candidates that a page found after its offer; raises `LegEndedError` for a call that is not here."""
+        await self._leg(call_id).add_candidates(candidates)
+
+    async def restart(self, call_id: str, sdp: str) -> Answer:
+        """Answer a page's ICE restart: its network has changed, the call goes on.
+
+        Raises `SdpError` for what is no offer, and `LegEndedError` for a call that is not here, or not connected.
+        """
+        return Answer(await self._leg(call_id).restart(parse_description(sdp)), call_id)
+
+    def _leg(self, call_id: str) -> WebRtcLeg:
+        leg = self._legs.get(call_id)
+        if leg is None:
+            raise LegEndedError("there is no such call here")
+        return leg
 
     async def close(self) -> None:
         """Take no more calls, hang up all there are and free what they hold."""

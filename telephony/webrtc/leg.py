@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -149,6 +149,17 @@ class WebRtcLeg:
     def connect(self, remote: Description) -> None:
         """Begin to connect with the far side's description, once it has ours."""
         self._media_loop.call_soon_threadsafe(self._session.connect, remote)
+
+    async def add_candidates(self, candidates: Sequence[str]) -> None:
+        """Take candidates that the far side found after its offer (values of `a=candidate`)."""
+        await run_in(self._media_loop, self._session.add_candidates(candidates))
+
+    async def restart(self, offer: Description) -> str:
+        """Our SDP for an ICE restart; raises `LegEndedError` if there is no call to be saved."""
+        self._check_alive()
+        if not self._session.running:
+            raise LegEndedError("the call is not connected yet")
+        return await run_in(self._media_loop, self._session.answer_again(offer))
 
     def end(self, cause: EndCause, detail: str = "") -> None:
         """End the leg, unless it has ended already."""

@@ -37,7 +37,7 @@ class Side:
                 rtp=self.hear, rtcp=self.hear, channel_open=lambda: self.hear("open"), text=self.hear,
                 hung_up=lambda: self.hear("hung up"), lost=lambda: self.hear("lost"),
             ),
-            offering=offering, stun_urls=(), hosts=hosts, allow_loopback=allow_loopback,
+            offering=offering, servers=(), hosts=hosts, allow_loopback=allow_loopback,
         )  # fmt: skip
 
     def hear(self, what: bytes | str) -> None:
