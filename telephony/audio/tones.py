@@ -1,6 +1,6 @@
 """Tones of the network and of machines (ITU-T E.180, Q.35, T.30) in 16 kHz audio: which, by pitch and cadence.
 
-Each 20 ms is named by the one or two pitches that hold nearly all of its power, or as quiet, or as anything else.
+Each 40 ms is named by the one or two pitches that hold nearly all of its power, or as quiet, or as anything else.
 Runs of one name are the bursts of a cadence. A vowel is never so pure for so long; `tests/data/speech` is the proof.
 """
 
@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 
 from telephony.leg import FRAME_MS, INPUT_RATE_HZ, Tone
 
-_FRAME: Final = INPUT_RATE_HZ * FRAME_MS // 1000
-_WINDOW: Final = 2 * _FRAME  # 40 ms: bins of 25 Hz
+_STEP_MS: Final = 2 * FRAME_MS  # half the work of one with overlap, and fine enough for every cadence below
+_WINDOW: Final = INPUT_RATE_HZ * _STEP_MS // 1000  # bins of 25 Hz
 _BIN_HZ: Final = INPUT_RATE_HZ / _WINDOW
 _LOBE: Final = 2  # bins to each side that a pitch fills under a Hann window
 _PURE: Final = 0.93  # share of the power that the pitches must hold
 _SECOND: Final = 0.1  # of the first pitch's power: below it a second one is no part of the tone
 _LEAST_PEAK: Final = 100  # -50 dBFS
 _SAME_HZ: Final = 20.0
-_ODD_FRAMES: Final = 2  # in the middle of a burst: a phase reversal of the answer tone
+_ODD_STEPS: Final = 1  # in the middle of a burst: a phase reversal of the answer tone
 _LISTEN_FROM, _LISTEN_TO = int(300 / _BIN_HZ), int(2400 / _BIN_HZ)
 
 Pitches: TypeAlias = tuple[float, ...]  # () for quiet
@@ -42,19 +42,21 @@ class ToneDetector:
     """Listens to frames of 20 ms; gives each tone once, when it is certain."""
 
     def __init__(self) -> None:
-        self._earlier = np.zeros(_FRAME, np.int16)
+        self._earlier: NDArray[np.int16] | None = None  # first half of a window
         self._window = np.hanning(_WINDOW).astype(np.float32)
         self._pitches: Pitches | None = ()
-        self._frames = 0  # of the run under way
+        self._steps = 0  # of the run under way
         self._odd = 0
         self._bursts: deque[_Burst] = deque(maxlen=6)
         self._told: set[Tone] = set()  # of the tone that goes on
 
     def feed(self, samples: NDArray[np.int16]) -> list[Tone]:
         """Take the next 20 ms at 16 kHz."""
-        window = np.concatenate((self._earlier, samples))
-        self._earlier = samples
-        self._follow(self._name(window))
+        earlier, self._earlier = self._earlier, samples
+        if earlier is None:
+            return []
+        self._earlier = None
+        self._follow(self._name(np.concatenate((earlier, samples))))
         found = [tone for tone in self._certain() if tone not in self._told]
         self._told.update(found)
         return found
@@ -88,20 +90,20 @@ class ToneDetector:
     def _follow(self, name: Pitches | None) -> None:
         """Lengthen the run under way, or end it and begin another."""
         if _same(name, self._pitches):
-            self._frames += 1 + self._odd
+            self._steps += 1 + self._odd
             self._odd = 0
-        elif name is None and self._pitches is not None and self._odd < _ODD_FRAMES:
+        elif name is None and self._pitches is not None and self._odd < _ODD_STEPS:
             self._odd += 1
         else:
-            self._bursts.append(_Burst(self._pitches, self._frames * FRAME_MS))
+            self._bursts.append(_Burst(self._pitches, self._steps * _STEP_MS))
             # A window at the edge of a tone holds neither: it belongs to what comes after it.
-            self._pitches, self._frames = name, 1 + self._odd
+            self._pitches, self._steps = name, 1 + self._odd
             self._odd = 0
             if name is None:
                 self._told.clear()  # a voice: what sounds after it is another tone
 
     def _certain(self) -> list[Tone]:
-        now = _Burst(self._pitches, self._frames * FRAME_MS)
+        now = _Burst(self._pitches, self._steps * _STEP_MS)
         found: list[Tone] = []
         if now.sounds(2100, 25) and now.duration_ms >= 500:
             found.append(Tone.FAX_ANSWER)
@@ -143,9 +145,9 @@ class ToneDetector:
             return []
         times = [burst.duration_ms for burst in (on_1, off_1, on_2, off_2)]
         # The first burst may have begun before we listened.
-        if all(120 <= ms <= 320 for ms in times[1:]) and times[0] <= 320:
+        if all(120 <= ms <= 280 for ms in times[1:]) and times[0] <= 280:
             return [Tone.CONGESTION]
-        if all(320 < ms <= 600 for ms in times[1:]) and times[0] <= 600:
+        if all(320 <= ms <= 600 for ms in times[1:]) and times[0] <= 600:
             return [Tone.BUSY]
         return []
 
