@@ -110,12 +110,9 @@ class Worker:
             answer = await webrtc.offer(sdp)
             return answer.sdp, answer.call_id
 
-        async def renew(renewal: WorkerRenewal) -> str | None:
+        async def renew(renewal: WorkerRenewal) -> str:
             assert webrtc is not None, "the edge sends no offers when [webrtc] is off"
-            answer = None if renewal.sdp is None else await webrtc.restart(renewal.call_id, renewal.sdp)
-            if renewal.candidates:
-                await webrtc.add_candidates(renewal.call_id, renewal.candidates)
-            return None if answer is None else answer.sdp
+            return await webrtc.renew(renewal.call_id, renewal.candidates, restart=renewal.sdp or "")
 
         parts = WorkerParts(
             offer=offer,

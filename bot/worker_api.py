@@ -41,7 +41,7 @@ class WorkerParts:
     """What the API is given."""
 
     offer: Callable[[str], Awaitable[tuple[str, str]]]  # SDP in; SDP and call id out
-    renew: Callable[[WorkerRenewal], Awaitable[str | None]]  # SDP out, for an ICE restart
+    renew: Callable[[WorkerRenewal], Awaitable[str]]  # SDP out for an ICE restart, else ""
     status: Callable[[], WorkerStatus]
     drain: Callable[[], None]
     registry: CollectorRegistry
@@ -63,7 +63,7 @@ def worker_api(parts: WorkerParts) -> FastAPI:
     async def renew(body: WorkerRenewal) -> Response:  # pyright: ignore[reportUnusedFunction]
         async def renewed() -> dict[str, str]:
             sdp = await parts.renew(body)
-            return {} if sdp is None else {"sdp": sdp, "type": "answer", "call_id": body.call_id}
+            return {} if not sdp else {"sdp": sdp, "type": "answer", "call_id": body.call_id}
 
         return await _told(renewed(), no_call=404)
 

@@ -27,7 +27,7 @@ async def place_call(
     info = CallInfo(uuid.uuid4().hex, "webrtc", "caller", callee)
     leg = await open_leg(settings, info, offering=True, media_loop=media_loop)
     try:
-        leg.connect(parse_description(await send_offer(await leg.write_offer())))
+        leg.connect(parse_description(await send_offer(await leg.describe())))
         await leg.answer()
     except BaseException:
         leg.end(EndCause.CANCELLED)

@@ -81,7 +81,7 @@ class WebRtcEndpoint:
         self._watchers.add(watcher)
         watcher.add_done_callback(self._watchers.discard)
         try:
-            answer = await leg.write_answer(description)
+            answer = await leg.describe(description)
             self._on_call(leg)
             await self._wait_for_the_bot(leg)
         except asyncio.CancelledError:
@@ -93,22 +93,16 @@ class WebRtcEndpoint:
         leg.connect(description)
         return Answer(answer, info.call_id)
 
-    async def add_candidates(self, call_id: str, candidates: Sequence[str]) -> None:
-        """Take candidates that a page found after its offer; raises `LegEndedError` for a call that is not here."""
-        await self._leg(call_id).add_candidates(candidates)
+    async def renew(self, call_id: str, candidates: Sequence[str] = (), *, restart: str = "") -> str:
+        """Take what a page tells of its call: candidates found after its offer, or the offer of an ICE restart.
 
-    async def restart(self, call_id: str, sdp: str) -> Answer:
-        """Answer a page's ICE restart: its network has changed, the call goes on.
-
-        Raises `SdpError` for what is no offer, and `LegEndedError` for a call that is not here, or not connected.
+        Gives our SDP for the restart, else "". Raises `SdpError` for what is no offer, and `LegEndedError` for a call
+        that is not here, or not connected.
         """
-        return Answer(await self._leg(call_id).restart(parse_description(sdp)), call_id)
-
-    def _leg(self, call_id: str) -> WebRtcLeg:
         leg = self._legs.get(call_id)
         if leg is None:
             raise LegEndedError("there is no such call here")
-        return leg
+        return await leg.renew(candidates, parse_description(restart) if restart else None)
 
     async def close(self) -> None:
         """Take no more calls, hang up all there are and free what they hold."""

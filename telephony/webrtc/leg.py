@@ -138,28 +138,23 @@ class WebRtcLeg:
         assert self._decision is not None
         return self._decision
 
-    async def write_answer(self, offer: Description) -> str:
-        """Our SDP for an offer."""
-        return await run_in(self._media_loop, self._session.answer(offer))
-
-    async def write_offer(self) -> str:
-        """Our own offer."""
-        return await run_in(self._media_loop, self._session.offer())
+    async def describe(self, offer: Description | None = None) -> str:
+        """Our SDP for an offer; without one, our own offer."""
+        return await run_in(self._media_loop, self._session.offer() if offer is None else self._session.answer(offer))
 
     def connect(self, remote: Description) -> None:
         """Begin to connect with the far side's description, once it has ours."""
         self._media_loop.call_soon_threadsafe(self._session.connect, remote)
 
-    async def add_candidates(self, candidates: Sequence[str]) -> None:
-        """Take candidates that the far side found after its offer (values of `a=candidate`)."""
-        await run_in(self._media_loop, self._session.add_candidates(candidates))
+    async def renew(self, candidates: Sequence[str], restart: Description | None = None) -> str:
+        """Take candidates that the far side found after its offer (values of `a=candidate`), or an ICE restart's offer.
 
-    async def restart(self, offer: Description) -> str:
-        """Our SDP for an ICE restart; raises `LegEndedError` if there is no call to be saved."""
+        Gives our SDP for the restart, else "". Raises `LegEndedError` if there is no call to be saved.
+        """
         self._check_alive()
-        if not self._session.running:
+        if restart is not None and not self._session.running:
             raise LegEndedError("the call is not connected yet")
-        return await run_in(self._media_loop, self._session.answer_again(offer))
+        return await run_in(self._media_loop, self._session.renew(candidates, restart))
 
     def end(self, cause: EndCause, detail: str = "") -> None:
         """End the leg, unless it has ended already."""

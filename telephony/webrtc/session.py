@@ -100,12 +100,14 @@ class WebRtcSession:
         description = answer_to(offer, self._peer.parameters(setup), ssrc=self._ssrc)
         return write_description(description, session_id=secrets.randbits(62))
 
-    async def add_candidates(self, candidates: Sequence[str]) -> None:
-        """Take candidates that the far side found after its offer."""
+    async def renew(self, candidates: Sequence[str], restart: Description | None) -> str:
+        """Take candidates that the far side found after its offer; answer an ICE restart, if it is one, else ""."""
+        answer = "" if restart is None else await self._answer_again(restart)
         await self._peer.add_candidates(candidates)
+        return answer
 
-    async def answer_again(self, offer: Description) -> str:
-        """Write our answer to an ICE restart, and look for the new way from now on; the old one serves meanwhile."""
+    async def _answer_again(self, offer: Description) -> str:
+        """Look for the new way from now on; the old one serves meanwhile."""
         await self._peer.gather_again()
         setup = "passive" if offer.transport.setup == "active" else "active"  # as at first
         description = answer_to(offer, self._peer.parameters(setup), ssrc=self._ssrc)

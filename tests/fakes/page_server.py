@@ -90,11 +90,8 @@ class PageServer:
         body: dict[str, Any] = await request.json()
         self.renewals.append(body)
         call_id = body["call_id"]
-        await self.endpoint.add_candidates(call_id, body.get("candidates", []))
-        if "sdp" not in body:
-            return JSONResponse({})
-        answer = await self.endpoint.restart(call_id, body["sdp"])
-        return JSONResponse({"sdp": answer.sdp, "type": "answer", "call_id": call_id})
+        sdp = await self.endpoint.renew(call_id, body.get("candidates", []), restart=body.get("sdp", ""))
+        return JSONResponse({"sdp": sdp, "type": "answer", "call_id": call_id} if sdp else {})
 
     async def _ice(self, request: Request) -> JSONResponse:
         servers = ice_servers(self._settings, name="page", now_unix_s=time.time())

@@ -150,4 +150,4 @@ async def call(
 async def an_offer() -> tuple[WebRtcLeg, str]:
     """A caller's leg and its offer, of which nothing more will come."""
     leg = await open_leg(SETTINGS, CallInfo("0" * 32, "webrtc", "caller", "bot"), offering=True, media_loop=None)
-    return leg, await leg.write_offer()
+    return leg, await leg.describe()
