@@ -102,7 +102,9 @@ class WebRtcEndpoint:
         leg = self._legs.get(call_id)
         if leg is None:
             raise LegEndedError("there is no such call here")
-        return await leg.renew(candidates, parse_description(restart) if restart else None)
+        answer = await leg.describe(parse_description(restart)) if restart else ""
+        leg.connect(candidates=candidates)
+        return answer
 
     async def close(self) -> None:
         """Take no more calls, hang up all there are and free what they hold."""

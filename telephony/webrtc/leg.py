@@ -139,22 +139,20 @@ class WebRtcLeg:
         return self._decision
 
     async def describe(self, offer: Description | None = None) -> str:
-        """Our SDP for an offer; without one, our own offer."""
-        return await run_in(self._media_loop, self._session.offer() if offer is None else self._session.answer(offer))
+        """Our SDP: the answer to an offer, or with None our own offer.
 
-    def connect(self, remote: Description) -> None:
-        """Begin to connect with the far side's description, once it has ours."""
-        self._media_loop.call_soon_threadsafe(self._session.connect, remote)
-
-    async def renew(self, candidates: Sequence[str], restart: Description | None = None) -> str:
-        """Take candidates that the far side found after its offer (values of `a=candidate`), or an ICE restart's offer.
-
-        Gives our SDP for the restart, else "". Raises `LegEndedError` if there is no call to be saved.
+        In a call that is connected, an offer is an ICE restart. Raises `LegEndedError` if there is no call to be saved.
         """
         self._check_alive()
-        if restart is not None and not self._session.running:
-            raise LegEndedError("the call is not connected yet")
-        return await run_in(self._media_loop, self._session.renew(candidates, restart))
+        work = self._session.offer() if offer is None else self._session.answer(offer)
+        return await run_in(self._media_loop, work)
+
+    def connect(self, remote: Description | None = None, *, candidates: Sequence[str] = ()) -> None:
+        """Begin to connect with the far side's description, once it has ours; or take candidates found since."""
+        if remote is not None:
+            self._media_loop.call_soon_threadsafe(self._session.connect, remote)
+        if candidates:
+            asyncio.run_coroutine_threadsafe(self._session.add_candidates(candidates), self._media_loop)
 
     def end(self, cause: EndCause, detail: str = "") -> None:
         """End the leg, unless it has ended already."""

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from telephony.audio.pacer import Pacer
-from telephony.errors import RtpParseError
+from telephony.errors import LegEndedError, RtpParseError
 from telephony.leg import FRAME_MS, AudioReceived, EndCause, LegEnded, LegStats
 from telephony.rtp.packet import parse_rtp
 from telephony.settings import WebRtcSettings
@@ -94,20 +94,22 @@ class WebRtcSession:
         return write_description(description, session_id=secrets.randbits(62))
 
     async def answer(self, offer: Description) -> str:
-        """Write our answer to an offer, which goes to `connect` next."""
+        """Write our answer to an offer, which goes to `connect` next; to a later one, an ICE restart's, at once."""
+        if self._sender is not None:
+            return await self._answer_again(offer)
         await self._peer.gather()
         setup = "passive" if offer.transport.setup == "active" else "active"  # RFC 8842, 5.3; RFC 9429, 5.3.1
         description = answer_to(offer, self._peer.parameters(setup), ssrc=self._ssrc)
         return write_description(description, session_id=secrets.randbits(62))
 
-    async def renew(self, candidates: Sequence[str], restart: Description | None) -> str:
-        """Take candidates that the far side found after its offer; answer an ICE restart, if it is one, else ""."""
-        answer = "" if restart is None else await self._answer_again(restart)
+    async def add_candidates(self, candidates: Sequence[str]) -> None:
+        """Take candidates that the far side found after its offer (values of `a=candidate`)."""
         await self._peer.add_candidates(candidates)
-        return answer
 
     async def _answer_again(self, offer: Description) -> str:
-        """Look for the new way from now on; the old one serves meanwhile."""
+        """Answer an ICE restart and look for the new way from now on; the old one serves meanwhile."""
+        if not self.running:
+            raise LegEndedError("the call is not connected yet")
         await self._peer.gather_again()
         setup = "passive" if offer.transport.setup == "active" else "active"  # as at first
         description = answer_to(offer, self._peer.parameters(setup), ssrc=self._ssrc)
