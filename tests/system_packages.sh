@@ -7,6 +7,7 @@ need sipp sip-tester
 need baresip baresip-core
 need chromium chromium
 need turnserver coturn
+need linphonec linphone-cli
 need redis-server redis-server
 need espeak-ng espeak-ng
 need g++ g++
