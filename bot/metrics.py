@@ -44,6 +44,13 @@ class CallMetrics:
         self._underruns = Counter(
             "zeng_underruns", "Frames of silence within bot speech", ["transport"], registry=registry
         )
+        self._mos = Histogram(
+            "zeng_call_mos",
+            "How a call sounded by the E-model, here and at the far end",
+            ["transport", "side"],
+            buckets=(1.5, 2, 2.5, 3, 3.5, 3.8, 4, 4.2, 4.3, 4.5),
+            registry=registry,
+        )
 
     def call_started(self, transport: str) -> None:
         """A call came in."""
@@ -58,6 +65,9 @@ class CallMetrics:
         self._duration.observe(seconds)
         self._lost.labels(transport).inc(stats.lost)
         self._underruns.labels(transport).inc(stats.underruns)
+        for side, mos in (("here", stats.mos), ("there", stats.mos_there)):
+            if mos is not None:
+                self._mos.labels(transport, side).observe(mos)
 
     def event(self, event: CallEvent) -> None:
         """Something happened in a call."""

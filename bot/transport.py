@@ -51,6 +51,7 @@ from telephony.leg import (
     LegEnded,
     LegEvent,
     MessageReceived,
+    ToneHeard,
 )
 
 # Sound before the voice. The first consonant is in 200 ms; with more, Whisper finds "no speech" (docs/recognition.md).
@@ -131,7 +132,7 @@ class CallInput(BaseInputTransport):
             case DigitReceived(digit=digit):
                 if digit in _KEYS:  # A to D are no keys of a telephone
                     await self.push_frame(InputDTMFFrame(button=KeypadEntry(digit)))
-            case HoldChanged() | MessageReceived() | FramesDropped() | LegEnded():
+            case ToneHeard() | HoldChanged() | MessageReceived() | FramesDropped() | LegEnded():
                 self._on_event(event)
             case _:  # pragma: no cover
                 assert_never(event)

@@ -25,7 +25,7 @@ from bot.log import set_up_logging
 from bot.metrics import CallMetrics, FlowCollector, TaskCollector
 from bot.placed_calls import PlacedCalls, WorkerDial
 from bot.settings import Settings, load_settings
-from bot.worker_api import WorkerParts, WorkerStatus, worker_api
+from bot.worker_api import WorkerParts, WorkerRenewal, WorkerStatus, worker_api
 from bot.worker_parts import call_services, flow_path
 from telephony.errors import CapacityError
 from telephony.leg import CallLeg, LegEnded
@@ -173,8 +173,13 @@ class Worker:
             answer = await webrtc.offer(sdp)
             return answer.sdp, answer.call_id
 
+        async def renew(renewal: WorkerRenewal) -> str:
+            assert webrtc is not None, "the edge sends no offers when [webrtc] is off"
+            return await webrtc.renew(renewal.call_id, renewal.candidates, restart=renewal.sdp or "")
+
         parts = WorkerParts(
             offer=offer,
+            renew=renew,
             status=lambda: WorkerStatus(
                 capacity=calls.capacity, active=calls.active, flow_refused=str(live.problem) if live.problem else None
             ),

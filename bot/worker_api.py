@@ -22,6 +22,15 @@ class WorkerOffer(BaseModel):
     sdp: str = Field(max_length=64_000)
 
 
+class WorkerRenewal(BaseModel):
+    """What a page tells of a call that goes on: candidates found since, or an ICE restart."""
+
+    model_config = ConfigDict(extra="forbid")
+    call_id: str = Field(pattern="^[0-9a-f]{32}$")
+    candidates: list[str] = Field(default_factory=list[str], max_length=32)
+    sdp: str | None = Field(default=None, max_length=64_000)
+
+
 class WorkerStatus(BaseModel):
     """Places of a worker; a draining one has none."""
 
@@ -35,6 +44,7 @@ class WorkerParts:
     """What the API is given."""
 
     offer: Callable[[str], Awaitable[tuple[str, str]]]  # SDP in; SDP and call id out
+    renew: Callable[[WorkerRenewal], Awaitable[str]]  # SDP out for an ICE restart, else ""
     status: Callable[[], WorkerStatus]
     drain: Callable[[], None]
     registry: CollectorRegistry
@@ -47,15 +57,19 @@ def worker_api(parts: WorkerParts) -> FastAPI:
 
     @app.post("/offer")
     async def offer(body: WorkerOffer) -> Response:  # pyright: ignore[reportUnusedFunction]  # FastAPI keeps it
-        try:
+        async def answered() -> dict[str, str]:
             sdp, call_id = await parts.offer(body.sdp)
-        except CapacityError as error:
-            return JSONResponse({"detail": str(error)}, 503, {"Retry-After": str(error.retry_after_s)})
-        except LegEndedError as error:
-            return JSONResponse({"detail": str(error)}, 403)
-        except SdpError as error:
-            return JSONResponse({"detail": str(error)}, error.status)
-        return JSONResponse({"sdp": sdp, "type": "answer", "call_id": call_id})
+            return {"sdp": sdp, "type": "answer", "call_id": call_id}
+
+        return await _told(answered(), no_call=403)
+
+    @app.patch("/offer")
+    async def renew(body: WorkerRenewal) -> Response:  # pyright: ignore[reportUnusedFunction]
+        async def renewed() -> dict[str, str]:
+            sdp = await parts.renew(body)
+            return {} if not sdp else {"sdp": sdp, "type": "answer", "call_id": body.call_id}
+
+        return await _told(renewed(), no_call=404)
 
     if parts.placed is not None:
         _add_placed_calls(app, parts.placed)
@@ -101,3 +115,15 @@ def _add_placed_calls(app: FastAPI, placed: PlacedCalls) -> None:
     @app.delete("/calls/{call_id}")
     async def hang_up(call_id: str) -> Response:  # pyright: ignore[reportUnusedFunction]
         return Response(status_code=204 if await placed.hang_up(call_id) else 404)
+
+
+async def _told(work: Awaitable[dict[str, str]], *, no_call: int) -> Response:
+    """Answer with what comes of it; `no_call` is the status where there is none, or none is wanted."""
+    try:
+        return JSONResponse(await work)
+    except CapacityError as error:
+        return JSONResponse({"detail": str(error)}, 503, {"Retry-After": str(error.retry_after_s)})
+    except LegEndedError as error:
+        return JSONResponse({"detail": str(error)}, no_call)
+    except SdpError as error:
+        return JSONResponse({"detail": str(error)}, error.status)

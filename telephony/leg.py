@@ -68,6 +68,25 @@ class DigitReceived:
     duration_ms: int
 
 
+class Tone(Enum):
+    """A tone of the network or of a machine, by its sound (ITU-T E.180, T.30)."""
+
+    BUSY = "busy"
+    CONGESTION = "congestion"  # reorder, fast busy
+    SPECIAL_INFORMATION = "special_information"  # three rising tones: number not in service, announcement follows
+    FAX_CALLING = "fax_calling"  # CNG, 1100 Hz
+    FAX_ANSWER = "fax_answer"  # CED, 2100 Hz; a modem's answer tone as well
+    BEEP = "beep"  # an answering machine begins to record
+
+
+@dataclass(frozen=True, slots=True)
+class ToneHeard:
+    """A tone was recognised in the caller's audio: once when it is certain, not again while it lasts."""
+
+    tone: Tone
+    media_time_ms: int  # of the frame that made it certain
+
+
 @dataclass(frozen=True, slots=True)
 class HoldChanged:
     """The caller put the call on hold (no audio flows) or took it off."""
@@ -98,7 +117,9 @@ class LegEnded:
     q850: int | None = field(default=None, compare=False)  # the network's own cause, where there is one
 
 
-LegEvent: TypeAlias = AudioReceived | DigitReceived | HoldChanged | MessageReceived | FramesDropped | LegEnded
+LegEvent: TypeAlias = (
+    AudioReceived | DigitReceived | ToneHeard | HoldChanged | MessageReceived | FramesDropped | LegEnded
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +136,12 @@ class LegStats:
     sent: int = 0
     underruns: int = 0  # frames of silence sent in the middle of bot speech
     sent_late_ms_max: float = 0.0  # worst lateness of the pacer
+    codec: str = ""  # as SDP writes it; empty before the agreement
+    encrypted: bool = False
+    lost_there_percent: float = 0.0  # of ours, by the far end's last report
+    jitter_there_ms: float = 0.0
+    mos: float | None = None  # of what we hear, 1 to 4.5, by the E-model (ITU-T G.107); None: nothing heard yet
+    mos_there: float | None = None  # of what the far end hears, from its reports
 
 
 class CallLeg(Protocol):

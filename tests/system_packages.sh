@@ -8,6 +8,8 @@ need baresip baresip-core
 need chromium chromium
 need kamailio "kamailio kamailio-extra-modules kamailio-tls-modules kamailio-websocket-modules" # 10 MB
 need rtpengine rtpengine-daemon # 17 MB with its codecs
+need turnserver coturn
+need linphonec linphone-cli
 need redis-server redis-server
 need espeak-ng espeak-ng
 need g++ g++

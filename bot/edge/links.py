@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from bot.edge.workers import WorkerPool
 
 _log = structlog.get_logger("zeng.edge")
 _POLL_S = 0.25
+_MAX_CALLS = 10_000  # remembered, to find the worker of a call that is told of later
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class WorkerLinks:
         }
         self._poller: asyncio.Task[None] | None = None
         self.flow_refused: str | None = None  # why the workers do not serve the flow file as it is now
+        self._workers_of: OrderedDict[str, str] = OrderedDict()  # WebRTC calls, the latest last
 
     async def ready(self, name: str) -> bool:
         """Whether a worker serves calls; its places count from then on."""
@@ -73,7 +76,24 @@ class WorkerLinks:
             self._pool.lost(name)
             return OfferAnswer(503, {"detail": "the line broke; call again"}, retry_after_s=1)
         retry_after = response.headers.get("retry-after")
-        return OfferAnswer(response.status_code, response.json(), int(retry_after) if retry_after else None)
+        answer = OfferAnswer(response.status_code, response.json(), int(retry_after) if retry_after else None)
+        if call_id := answer.body.get("call_id"):
+            self._workers_of[call_id] = name
+            if len(self._workers_of) > _MAX_CALLS:
+                self._workers_of.popitem(last=False)
+        return answer
+
+    async def renew(self, renewal: dict[str, Any]) -> OfferAnswer:
+        """Pass on what a page tells of its call: candidates found since, or an ICE restart."""
+        name = self._workers_of.get(renewal["call_id"])
+        if name is None:
+            return OfferAnswer(404, {"detail": "there is no such call here"})
+        try:
+            response = await self._clients[name].patch("/offer", json=renewal)
+        except httpx.HTTPError:
+            self._pool.lost(name)
+            return OfferAnswer(503, {"detail": "the line broke; call again"}, retry_after_s=1)
+        return OfferAnswer(response.status_code, response.json())
 
     async def dial(self, request: dict[str, Any]) -> OfferAnswer:
         """Have the worker with the most places call somebody; the id that comes back names the worker too."""

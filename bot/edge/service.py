@@ -9,8 +9,10 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import structlog
@@ -32,6 +34,7 @@ from bot.settings import Settings
 from bot.web.app import Info, WebParts, web_app
 from bot.web.calls import CallsParts
 from telephony.sip.uri import bracketed
+from telephony.webrtc.turn import ice_servers
 
 _log = structlog.get_logger("zeng.edge")
 
@@ -157,8 +160,17 @@ class Service:
             edge = generate_latest(registry).decode()
             return join_expositions({"edge": edge, **await links.metrics()}) + trunk_exposition(trunks)
 
+        def ice() -> dict[str, Any]:
+            webrtc = self._settings.webrtc
+            servers = ice_servers(webrtc, name="page", now_unix_s=time.time())
+            policy = {"iceTransportPolicy": "relay"} if webrtc.relay_only else {}
+            return {"iceServers": [server.as_json() for server in servers], **policy}
+
         calls = self._calls_parts(links, sip)
-        app = web_app(WebParts(info, links.offer, self._not_ready, metrics, lambda: links.flow_refused, calls))
+        parts = WebParts(
+            info, links.offer, links.renew, ice, self._not_ready, metrics, lambda: links.flow_refused, calls
+        )
+        app = web_app(parts)
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none", lifespan="off"))
         try:
             listener = uvicorn.Config(app, host=web.host, port=web.port, log_config=None).bind_socket()

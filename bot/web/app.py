@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
@@ -24,6 +24,15 @@ class Offer(BaseModel):
     model_config = ConfigDict(extra="forbid")
     sdp: str = Field(min_length=1, max_length=_MAX_SDP_BYTES)
     type: Literal["offer"]
+
+
+class Renewal(BaseModel):
+    """What a page tells of its call: candidates that it has found since, or an ICE restart with a new offer."""
+
+    model_config = ConfigDict(extra="forbid")
+    call_id: str = Field(pattern="^[0-9a-f]{32}$")
+    candidates: list[str] = Field(default_factory=list[str], max_length=32)  # values of a=candidate
+    sdp: str | None = Field(default=None, min_length=1, max_length=_MAX_SDP_BYTES)
 
 
 class Info(BaseModel):
@@ -53,6 +62,8 @@ class WebParts:
 
     info: Info
     offer: Callable[[str], Awaitable[Answered]]
+    renew: Callable[[dict[str, Any]], Awaitable[Answered]]
+    ice: Callable[[], dict[str, Any]]  # configuration of the page's RTCPeerConnection
     ready: Callable[[], str | None]  # None: ready; else what is missing
     metrics: Callable[[], Awaitable[bytes]]
     flow_refused: Callable[[], str | None] = lambda: None  # why the flow file as it is now is not served
@@ -63,12 +74,7 @@ def web_app(parts: WebParts) -> FastAPI:
     """Build the application."""
     app = FastAPI(title="Zəng", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
 
-    @app.post("/api/offer")
-    async def offer(body: Offer) -> Response:  # pyright: ignore[reportUnusedFunction]  # FastAPI keeps it
-        answer = await parts.offer(body.sdp)
-        headers = {"Retry-After": str(answer.retry_after_s)} if answer.retry_after_s is not None else {}
-        return JSONResponse(answer.body, status_code=answer.status, headers=headers)
-
+    _add_offers(app, parts)
     if parts.calls is not None:
         app.include_router(calls_router(parts.calls))
 
@@ -100,3 +106,20 @@ def web_app(parts: WebParts) -> FastAPI:
 
     app.mount("/", StaticFiles(directory=_STATIC, html=True), name="page")
     return app
+
+
+def _add_offers(app: FastAPI, parts: WebParts) -> None:
+    @app.post("/api/offer")
+    async def offer(body: Offer) -> Response:  # pyright: ignore[reportUnusedFunction]  # FastAPI keeps it
+        answer = await parts.offer(body.sdp)
+        headers = {"Retry-After": str(answer.retry_after_s)} if answer.retry_after_s is not None else {}
+        return JSONResponse(answer.body, status_code=answer.status, headers=headers)
+
+    @app.patch("/api/offer")
+    async def renew(body: Renewal) -> Response:  # pyright: ignore[reportUnusedFunction]
+        answer = await parts.renew(body.model_dump())
+        return JSONResponse(answer.body, status_code=answer.status)
+
+    @app.get("/api/ice")
+    async def ice() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        return parts.ice()

@@ -46,11 +46,18 @@ class Conceal:
 
 
 @dataclass(frozen=True, slots=True)
+class Noise:
+    """The sender has fallen silent and says how its line hisses (RFC 3389); until the next frame it is `Silence`."""
+
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Silence:
     """Nothing to play: not begun, a pause of the sender, or an outage longer than concealment lasts."""
 
 
-PlayoutAction: TypeAlias = Decode | Conceal | Silence
+PlayoutAction: TypeAlias = Decode | Conceal | Noise | Silence
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,8 @@ class PlayoutStats:
     target_ms: float
 
 
-_Frame: TypeAlias = tuple[int, int, bytes]  # sequence * _PIECES + piece, timestamp (both unwrapped), payload
+# sequence * _PIECES + piece, timestamp (both unwrapped), payload, whether that is comfort noise
+_Frame: TypeAlias = tuple[int, int, bytes, bool]
 
 
 @dataclass(slots=True)
@@ -77,6 +85,7 @@ class _Packet:
     timestamp: int
     payload: bytes
     arrived: float
+    is_noise: bool
 
 
 class Playout:
@@ -115,6 +124,7 @@ class Playout:
         self._suspect: _Packet | None = None
         self._seen = 0  # bit n: packet number newest - n has come
         self._playing = False
+        self._paused = False  # by the sender: what is missing now is no loss
         self._cursor = -(1 << 62)  # timestamp due at the next `get`; nothing before it can be played any more
         self._played = 0  # sequence of the last frame played
         self._run = 0  # frames made up in a row
@@ -143,10 +153,10 @@ class Playout:
 
     # Packets in
 
-    def insert(self, sequence: int, rtp_timestamp: int, payload: bytes, *, now: float) -> None:
-        """Take a packet: 16-bit sequence number, 32-bit timestamp, and when it arrived."""
+    def insert(self, sequence: int, rtp_timestamp: int, payload: bytes, *, now: float, is_noise: bool = False) -> None:
+        """Take a packet: 16-bit sequence number, 32-bit timestamp, when it arrived, and whether it is comfort noise."""
         self._received += 1
-        self._accept(_Packet(sequence, rtp_timestamp, payload, now))
+        self._accept(_Packet(sequence, rtp_timestamp, payload, now, is_noise))
 
     def _accept(self, raw: _Packet) -> None:
         newest = self._newest
@@ -158,6 +168,7 @@ class Playout:
                 _unwrap(raw.timestamp, newest.timestamp, 32),
                 raw.payload,
                 raw.arrived,
+                raw.is_noise,
             )
             if not self._is_plausible(packet, newest):
                 self._suspect_jump(raw)
@@ -205,7 +216,7 @@ class Playout:
             self._cursor = min(self._cursor, max(packet.timestamp, round(latest * self._clock_hz)))
 
     def _store(self, packet: _Packet) -> None:
-        pieces = self._cut(packet.payload)
+        pieces = [packet.payload] if packet.is_noise else self._cut(packet.payload)
         if not 0 < len(pieces) <= _PIECES:
             self._discarded += 1
             return
@@ -213,7 +224,8 @@ class Playout:
             self._late += 1
             return
         for index, piece in enumerate(pieces):
-            insort(self._frames, (packet.sequence * _PIECES + index, packet.timestamp + index * self._step, piece))
+            key = packet.sequence * _PIECES + index
+            insort(self._frames, (key, packet.timestamp + index * self._step, piece, packet.is_noise))
         self._drop(len(self._frames) - self._capacity)
 
     def _cut(self, payload: bytes) -> list[bytes]:
@@ -239,24 +251,35 @@ class Playout:
         self._drop_passed()
         if not self._frames:
             return self._starve()
-        key, timestamp, payload = self._frames[0]
+        key, timestamp, payload, is_noise = self._frames[0]
         if timestamp > self._cursor + self._step // 2:
             return self._bridge(key, timestamp, payload)
+        self._paused = is_noise
+        if is_noise:
+            return self._take(Noise(payload))
         adjustment = self._adjustment(now=now, quiet=quiet)
         if adjustment > 0:
             self._concealed += 1
             return Conceal()
         merge = None
-        if adjustment < 0 and len(self._frames) > 1 and self._frames[1][1] == timestamp + self._step:
+        if adjustment < 0 and self._is_next_at_hand(timestamp):
             del self._frames[0]
             merge = payload
-            key, timestamp, payload = self._frames[0]
+            payload = self._frames[0][2]
             self._merged += 1
-        del self._frames[0]
+        return self._take(Decode(payload, merge))
+
+    def _is_next_at_hand(self, timestamp: int) -> bool:
+        """Say whether the frame after the first one is sound and follows without a gap."""
+        return len(self._frames) > 1 and self._frames[1][1] == timestamp + self._step and not self._frames[1][3]
+
+    def _take(self, action: PlayoutAction) -> PlayoutAction:
+        """Give the action of the first frame, and go on behind it."""
+        key, timestamp, _, _ = self._frames.pop(0)
         self._cursor = timestamp + self._step
         self._played = key // _PIECES
         self._run = 0
-        return Decode(payload, merge)
+        return action
 
     def _delay_of(self, timestamp: int, now: float) -> float:
         """Delay in ms, beyond the fastest recent packet, if `timestamp` is played now."""
@@ -283,7 +306,7 @@ class Playout:
 
     def _starve(self) -> PlayoutAction:
         self._run += 1
-        if self._run * self._frame_ms > _CONCEAL_MS:
+        if self._paused or self._run * self._frame_ms > _CONCEAL_MS:
             self._playing = False
             return Silence()
         self._cursor += self._step
@@ -293,7 +316,7 @@ class Playout:
     def _bridge(self, key: int, timestamp: int, payload: bytes) -> PlayoutAction:
         """Nothing for this slot, but something after it."""
         self._cursor += self._step
-        if key // _PIECES <= self._played + 1:
+        if self._paused or key // _PIECES <= self._played + 1:
             # No number is missing: the sender paused. A pause may be shortened unheard.
             if self._delay_ms > self._target_ms + self._frame_ms and timestamp > self._cursor + self._step // 2:
                 self._cursor += self._step

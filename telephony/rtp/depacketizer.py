@@ -8,53 +8,67 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from telephony.audio.g711 import G711
+from telephony.audio.opus import packet_samples
 from telephony.audio.playout import Playout, PlayoutAction
+from telephony.errors import RemoteProtocolError
 from telephony.leg import FRAME_MS
-from telephony.rtp.codec import CLOCK_HZ
+from telephony.rtp.codec import Codec
 from telephony.rtp.packet import RtpPacket
 
-_FRAME = CLOCK_HZ * FRAME_MS // 1000  # samples, and bytes of G.711
-_HALF = _FRAME // 2
+_HALF_MS = FRAME_MS // 2
+_SHORTEST_MS = 5  # Opus packets of 2.5 ms exist and are sent by nobody
 
 
 @dataclass(frozen=True, slots=True)
 class CodedFrame:
     """20 ms of the caller, not yet decoded."""
 
-    codec: G711
-    actions: tuple[PlayoutAction, ...]  # one of 20 ms, or two of 10 ms
+    codec: Codec
+    actions: tuple[PlayoutAction, ...]  # together 20 ms; or, of longer ones, none while the one before lasts
     media_time_ms: int
+    action_ms: int = FRAME_MS
 
 
 class Depacketizer:
-    """One stream of G.711 in packets of any whole number of 10 ms."""
+    """One stream in packets of any whole number of 10 ms (Opus: of any duration from 5 to 120 ms)."""
 
-    def __init__(self, codec: G711, *, playout_min_ms: int, playout_max_ms: int) -> None:
-        self.codec = codec
+    def __init__(self, codec: Codec, *, playout_min_ms: int, playout_max_ms: int) -> None:
         self._bounds_ms = (playout_min_ms, playout_max_ms)
-        self._playout = self._new_playout(_FRAME)
-        self._unit = _FRAME  # samples a frame of the playout buffer: 20 ms, or 10 for packets of 10 or 30 ms
+        self.malformed = 0  # packets that are none of the codec
         self._concealed_ms = 0  # by buffers given up
         self._late = 0
+        self._begin(codec)
 
-    def _new_playout(self, unit: int) -> Playout:
+    def _begin(self, codec: Codec) -> None:
+        self.codec = codec
+        self._action_ms = FRAME_MS
+        self._suspect_ms = FRAME_MS
+        self._known_head: bytes | None = None  # first byte of Opus packets that are known to last `_action_ms`
+        self._held_ms = 0  # of the last action, beyond the frames given
+        self._playout = self._new_playout()
+
+    def _new_playout(self) -> Playout:
+        codec, action_ms = self.codec, self._action_ms
         return Playout(
-            clock_hz=CLOCK_HZ,
-            frame_ms=1000 * unit // CLOCK_HZ,
+            clock_hz=codec.clock_hz,
+            frame_ms=action_ms,
             min_ms=self._bounds_ms[0],
             max_ms=self._bounds_ms[1],
-            frame_bytes=unit,
+            frame_bytes=None if codec.bytes_a_ms is None else codec.bytes_a_ms * action_ms,
         )
 
-    def insert(self, packet: RtpPacket, *, now: float) -> None:
-        """Take a packet of audio that arrived at `now`."""
-        if self._unit == _FRAME and len(packet.payload) % _FRAME:
-            self._concealed_ms = self.concealed_ms
-            self._late = self.late
-            self._unit = _HALF
-            self._playout = self._new_playout(_HALF)
-        self._playout.insert(packet.sequence, packet.timestamp, packet.payload, now=now)
+    def agree(self, codec: Codec) -> None:
+        """Take the codec of a new agreement; another one begins a new stream."""
+        if codec is not self.codec:
+            self._keep_figures()
+            self._begin(codec)
+
+    def insert(self, packet: RtpPacket, *, now: float, is_noise: bool = False) -> None:
+        """Take a packet of audio, or of comfort noise, that arrived at `now`."""
+        if not is_noise and not self._follow_duration(packet.payload):
+            self.malformed += 1
+            return
+        self._playout.insert(packet.sequence, packet.timestamp, packet.payload, now=now, is_noise=is_noise)
 
     def restart(self) -> None:
         """Begin a new stream (another SSRC, the call resumed)."""
@@ -62,11 +76,42 @@ class Depacketizer:
 
     def pull(self, *, now: float, quiet: bool, media_time_ms: int) -> CodedFrame:
         """Give the next 20 ms; `quiet`: what was decoded last is no speech."""
-        first = self._playout.get(now=now, quiet=quiet)
-        if self._unit == _FRAME:
-            return CodedFrame(self.codec, (first,), media_time_ms)
-        second = self._playout.get(now=now + FRAME_MS / 2000, quiet=quiet)
-        return CodedFrame(self.codec, (first, second), media_time_ms)
+        actions: list[PlayoutAction] = []
+        while self._held_ms < FRAME_MS:
+            actions.append(self._playout.get(now=now + self._held_ms / 1000, quiet=quiet))
+            self._held_ms += self._action_ms
+        self._held_ms -= FRAME_MS
+        return CodedFrame(self.codec, tuple(actions), media_time_ms, self._action_ms)
+
+    def _follow_duration(self, payload: bytes) -> bool:
+        """Make the buffer's frames as long as the packets ask for; False for what is no packet of the codec."""
+        if self.codec.bytes_a_ms is not None:
+            if self._action_ms == FRAME_MS and len(payload) % (self.codec.bytes_a_ms * FRAME_MS):
+                self._change_duration(_HALF_MS)  # packets of 10 or 30 ms
+            return True
+        # The first byte says the duration of all Opus packets but those of code 3 (RFC 6716 section 3.2).
+        if payload[:1] == self._known_head:
+            return True
+        duration_ms = _opus_ms(payload)
+        if duration_ms < _SHORTEST_MS:
+            return False
+        # Frames of the buffer are packets: with another packet time it is made anew, once two packets show it.
+        if duration_ms != self._action_ms and duration_ms == self._suspect_ms:
+            self._change_duration(duration_ms)
+        self._suspect_ms = duration_ms
+        known = duration_ms == self._action_ms and payload[0] & 3 != 3
+        self._known_head = payload[:1] if known else None
+        return True
+
+    def _change_duration(self, action_ms: int) -> None:
+        self._keep_figures()
+        self._action_ms = action_ms
+        self._playout = self._new_playout()
+
+    # Figures
+
+    def _keep_figures(self) -> None:
+        self._concealed_ms, self._late = self.concealed_ms, self.late
 
     @property
     def concealed_ms(self) -> int:
@@ -82,3 +127,10 @@ class Depacketizer:
     def delay_ms(self) -> float:
         """What the playout buffer adds to the fastest packets."""
         return self._playout.stats().delay_ms
+
+
+def _opus_ms(payload: bytes) -> int:
+    try:
+        return packet_samples(payload, 48_000) // 48
+    except RemoteProtocolError:
+        return 0

@@ -12,12 +12,10 @@ from telephony.rtp.packet import RtpPacket
 
 DIGITS = "0123456789*#ABCD"
 _EVENT = struct.Struct("!BBH")
-_CLOCK_HZ = 8_000
 _VOLUME_DB = 10  # -10 dBm0
 _TONE_MS = 100
 _PAUSE_MS = 60  # after the last end packet
 _TICK_MS = 20
-_TICK = _CLOCK_HZ * _TICK_MS // 1000
 _ENDS = 3  # section 2.5.1.4
 _SEGMENT = 0xFFFF  # longest duration; a longer press goes on as another segment (section 2.5.1.3)
 _GAP_S = 0.2  # no packet for so long ends a press whose end was lost
@@ -61,6 +59,7 @@ class DtmfReceiver:
     """Turns event packets into presses: one a timestamp, however many of its packets come, in whatever order."""
 
     def __init__(self) -> None:
+        self.clock_hz = 8_000  # of durations
         self._current: _Press | None = None
         self._reported: deque[int] = deque(maxlen=_REMEMBERED)  # timestamps
         self._last: _Press | None = None
@@ -108,7 +107,7 @@ class DtmfReceiver:
             return []
         self._last = press
         self._reported.append(press.timestamp)
-        return [DigitReceived(DIGITS[press.event], (press.earlier + press.duration) * 1000 // _CLOCK_HZ)]
+        return [DigitReceived(DIGITS[press.event], (press.earlier + press.duration) * 1000 // self.clock_hz)]
 
 
 class DtmfSender:
@@ -118,6 +117,7 @@ class DtmfSender:
         self._digits: deque[str] = deque()
         self._timestamp = 0
         self._step = 0  # of the current digit
+        self.clock_hz = 8_000  # of durations
         self.pressed = 0  # digits done since the beginning
 
     @property
@@ -147,7 +147,7 @@ class DtmfSender:
                 event=DIGITS.index(self._digits[0]),
                 end=self._step >= tone_steps,
                 volume=_VOLUME_DB,
-                duration=min(self._step, tone_steps) * _TICK,
+                duration=min(self._step, tone_steps) * self.clock_hz * _TICK_MS // 1000,
             )
             return event, self._timestamp, self._step == 1
         if self._step >= end_steps + _PAUSE_MS // _TICK_MS:

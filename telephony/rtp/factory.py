@@ -15,14 +15,14 @@ from telephony.audio.pacer import Pacer
 from telephony.errors import CapacityError, LocalProtocolError
 from telephony.leg import FRAME_MS
 from telephony.local_address import reachable_address
-from telephony.media import Media
+from telephony.media import SRTP_KEY_BYTES, SRTP_SUITES, Media, MediaAbilities
 from telephony.rtp.codec import CODECS
 from telephony.rtp.decoder import Decoder
 from telephony.rtp.depacketizer import Depacketizer
 from telephony.rtp.doorbell import Doorbell
 from telephony.rtp.endpoint import RtpEndpoint
 from telephony.rtp.mailbox import Mailbox
-from telephony.rtp.media import Bell, RtpMedia
+from telephony.rtp.media import Bell, RtpMedia, RtpMediaOptions
 from telephony.rtp.media_thread import MediaThread
 from telephony.rtp.packetizer import Packetizer
 from telephony.rtp.ports import PortPool
@@ -117,19 +117,25 @@ class RtpMediaFactory:
         self._ports.give_back(port, now=time.monotonic())
         self._open.pop(port, None)
 
+    def _abilities(self) -> MediaAbilities:
+        settings = self._settings
+        keys = () if settings.srtp == "refused" else tuple(secrets.token_bytes(SRTP_KEY_BYTES) for _ in SRTP_SUITES)
+        return MediaAbilities(settings.codecs, settings.codec_choice, settings.srtp, keys, settings.comfort_noise)
+
     def _join(self, thread: MediaThread, doorbell: Doorbell, endpoint: RtpEndpoint) -> RtpMedia:
         settings = self._settings
         pacer = Pacer(lead_ms=settings.lead_ms)
         mailbox = Mailbox(audio_frames=_MAILBOX_MS // FRAME_MS)
         decoder = Decoder()
         bell = Bell(doorbell)
-        sender = RtpSender(ssrc=secrets.randbits(32), sequence=secrets.randbits(16), timestamp=secrets.randbits(32))
+        # The sequence begins in the lower half: SRTP counts its wraps (RFC 3711 section 3.3.1).
+        sender = RtpSender(ssrc=secrets.randbits(32), sequence=secrets.randbits(15), timestamp=secrets.randbits(32))
         reporter = Reporter(
             cname=secrets.token_urlsafe(12),  # RFC 7022: tells nothing of the host
             wall_offset_s=time.time() - time.monotonic(),
             dice=self._dice.random,
         )
-        # Until SDP has said which law it is, nothing is decoded or encoded.
+        # Until SDP has said which codec it is, nothing is decoded or encoded.
         codec = CODECS["PCMU"]
         stream = RtpStream(
             session=RtpSession(sender=sender, reporter=reporter, silence_timeout_s=settings.silence_timeout_s),
@@ -147,8 +153,8 @@ class RtpMediaFactory:
             thread=thread,
             stream=stream,
             endpoint=endpoint,
+            options=RtpMediaOptions(self._abilities(), settings.tones, settings.inband_digits),
             pacer=pacer,
-            decoder=decoder,
             mailbox=mailbox,
             bell=bell,
             free=lambda: self._free(endpoint.port),

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Literal
 
 from telephony.audio.frame import pcm_of, samples_of
+from telephony.audio.listener import ToneListener
 from telephony.audio.pacer import Pacer
 from telephony.audio.resample import Resampler
 from telephony.errors import AudioFormatError, LegEndedError
-from telephony.leg import OUTPUT_FRAME_BYTES, OUTPUT_RATE_HZ, AudioReceived, LegStats
-from telephony.media import MediaEvent, MediaParameters
-from telephony.rtp.codec import CLOCK_HZ
-from telephony.rtp.decoder import Decoder
+from telephony.leg import (
+    OUTPUT_FRAME_BYTES,
+    OUTPUT_RATE_HZ,
+    AudioReceived,
+    DigitReceived,
+    LegStats,
+    Tone,
+    ToneHeard,
+)
+from telephony.media import InbandDigit, MediaAbilities, MediaEvent, MediaParameters
+from telephony.rtp.codec import CODECS, Codec
 from telephony.rtp.depacketizer import CodedFrame
 from telephony.rtp.doorbell import Doorbell
 from telephony.rtp.endpoint import RtpEndpoint
@@ -52,6 +63,15 @@ class Bell:
         await self._woken.wait()
 
 
+@dataclass(frozen=True, slots=True)
+class RtpMediaOptions:
+    """What the settings say of each session."""
+
+    abilities: MediaAbilities
+    tones: bool = True  # whether tones of machines are looked for in the caller's audio
+    inband_digits: Literal["never", "fallback", "always"] = "fallback"
+
+
 class RtpMedia:
     """One RTP session; implements `telephony.media.Media`. Made by `RtpMediaFactory.open`.
 
@@ -65,8 +85,8 @@ class RtpMedia:
         thread: MediaThread,
         stream: RtpStream,
         endpoint: RtpEndpoint,
+        options: RtpMediaOptions,
         pacer: Pacer,
-        decoder: Decoder,
         mailbox: Mailbox,
         bell: Bell,
         free: Callable[[], None],
@@ -74,10 +94,14 @@ class RtpMedia:
         self._thread = thread
         self._stream = stream
         self._endpoint = endpoint
+        self._options = options
+        self._listener = ToneListener(tones=options.tones)
+        self._found: deque[MediaEvent] = deque()
         self._pacer = pacer
-        self._resampler = Resampler(OUTPUT_RATE_HZ, CLOCK_HZ)
+        self._codec = CODECS["PCMU"]
+        self._resampler = _resampler_for(self._codec)
         self._silences = 0  # of the pacer, at the last `play`
-        self._decoder = decoder
+        self._decoder = stream.decoder
         self._mailbox = mailbox
         self._bell = bell
         self._free = free  # gives the ports back; called in the media thread
@@ -95,6 +119,11 @@ class RtpMedia:
         return self._endpoint.port
 
     @property
+    def abilities(self) -> MediaAbilities:
+        """What may be negotiated for this session."""
+        return self._options.abilities
+
+    @property
     def played_ms(self) -> int:
         """Bot audio that has left towards the caller, in ms; exact, silence not counted."""
         return self._pacer.played_ms
@@ -103,6 +132,12 @@ class RtpMedia:
         """Start, or take the result of a re-INVITE; raises `LegEndedError` after `close()`."""
         self._check_open()
         is_first, self._started = not self._started, True
+        codec = CODECS[parameters.codec]
+        if codec.encoder_rate_hz != self._codec.encoder_rate_hz:
+            self._resampler = _resampler_for(codec)
+        self._codec = codec
+        inband = self._options.inband_digits
+        self._listener.keys = inband == "always" or (inband == "fallback" and parameters.dtmf_payload_type is None)
 
         def apply_there() -> None:
             self._stream.apply(parameters, now=time.monotonic())
@@ -115,12 +150,23 @@ class RtpMedia:
         """Wait for the next event; raises `LegEndedError` after `close()`."""
         while True:
             self._check_open()
+            if self._found:
+                return self._found.popleft()
             event = self._mailbox.get()
             if isinstance(event, CodedFrame):
-                return AudioReceived(self._decoder.decode(event), event.media_time_ms)
+                pcm = self._decoder.decode(event)
+                self._listen(pcm, event.media_time_ms)
+                return AudioReceived(pcm, event.media_time_ms)
             if event is not None:
                 return event
             await self._bell.wait()
+
+    def _listen(self, pcm: bytes, media_time_ms: int) -> None:
+        for found in self._listener.feed(samples_of(pcm)):
+            if isinstance(found, Tone):
+                self._found.append(ToneHeard(found, media_time_ms))
+            else:
+                self._found.append(InbandDigit(DigitReceived(found.digit, found.duration_ms)))
 
     async def play(self, pcm: bytes) -> None:
         """Queue one frame of OUTPUT_FRAME_BYTES; waits while the lead is full. On hold the queue stands still.
@@ -136,13 +182,13 @@ class RtpMedia:
         if self._pacer.silences != self._silences:
             # The caller has heard silence meanwhile: the end of what was said before it has no place here.
             self._silences = self._pacer.silences
-            self._resampler.reset()
-        self._pacer.put(pcm_of(self._resampler.feed(samples_of(pcm))))
+            self._reset_resampler()
+        self._pacer.put(pcm if self._resampler is None else pcm_of(self._resampler.feed(samples_of(pcm))))
 
     def flush(self) -> int:
         """Drop what was queued and not yet sent; returns how much that was, in ms."""
         dropped_ms = self._pacer.flush()
-        self._resampler.reset()
+        self._reset_resampler()
         self._bell.wake()  # there is room, and nothing to drain
         return dropped_ms
 
@@ -152,9 +198,10 @@ class RtpMedia:
             await self._bell.wait()
 
     async def send_digits(self, digits: str) -> None:
-        """Send RFC 4733 events and wait until they are sent; the bot's audio waits meanwhile.
+        """Send key presses and wait until they are sent; the bot's audio waits meanwhile.
 
-        Raises `LocalProtocolError` where telephone-event was not agreed, and `LegEndedError` after `close()`.
+        RFC 4733 events where they were agreed, tones in the audio where not. Raises `LocalProtocolError` for what is
+        no key, and `LegEndedError` after `close()`.
         """
         self._check_open()
         done_at = await asyncio.wrap_future(self._thread.call(lambda: self._stream.press(digits)))
@@ -180,6 +227,16 @@ class RtpMedia:
         finally:
             self._free()
 
+    def _reset_resampler(self) -> None:
+        if self._resampler is not None:
+            self._resampler.reset()
+
     def _check_open(self) -> None:
         if self._closing is not None:
             raise LegEndedError("the media session is closed")
+
+
+def _resampler_for(codec: Codec) -> Resampler | None:
+    if codec.encoder_rate_hz == OUTPUT_RATE_HZ:
+        return None  # Opus resamples by itself
+    return Resampler(OUTPUT_RATE_HZ, codec.encoder_rate_hz)

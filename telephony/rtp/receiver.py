@@ -9,7 +9,7 @@ from typing import TypeAlias
 from telephony.errors import RtpParseError
 from telephony.leg import DigitReceived
 from telephony.media import MediaParameters, MediaTimedOut
-from telephony.rtp.codec import CLOCK_HZ, COMFORT_NOISE
+from telephony.rtp.codec import CODECS, COMFORT_NOISE
 from telephony.rtp.dtmf import DtmfReceiver
 from telephony.rtp.packet import RtpPacket, parse_rtp
 from telephony.rtp.reception import Reception
@@ -22,6 +22,7 @@ class AudioArrived:
 
     packet: RtpPacket
     arrived: float  # now
+    is_noise: bool = False  # the peer falls silent, and says how its line hisses (RFC 3389)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class RtpReceiver:
         self._silence_timeout_s = silence_timeout_s
         self._parameters: MediaParameters | None = None
         self._payload_types: frozenset[int | None] = frozenset()
+        self._clock_hz = 8_000
         self._dtmf = DtmfReceiver()
         self._stranger: AudioArrived | None = None  # the first packet of another SSRC, until its second
         self._deaf_at: float | None = None  # None: on hold, or told already
@@ -53,6 +55,10 @@ class RtpReceiver:
         """Take what SDP agreed; `named` is its address, None where it names none."""
         before, self._parameters = self._parameters, parameters
         self._payload_types = frozenset({parameters.payload_type, parameters.dtmf_payload_type, COMFORT_NOISE})
+        self._dtmf.clock_hz = parameters.dtmf_clock_hz
+        self._clock_hz = CODECS[parameters.codec].clock_hz
+        if before is not None and before.codec != parameters.codec:
+            self._forget_stream()
         self.source.expect(named)
         if not parameters.receive:
             self._deaf_at = None
@@ -60,6 +66,10 @@ class RtpReceiver:
             self._deaf_at = now + self._silence_timeout_s
             if before is not None:
                 self._events.append(StreamChanged())
+
+    def _forget_stream(self) -> None:
+        self._received_before, self._lost_before = self.received, self.lost
+        self.reception = None
 
     @property
     def received(self) -> int:
@@ -94,21 +104,23 @@ class RtpReceiver:
         if packet.payload_type == parameters.payload_type:
             self._receive_audio(AudioArrived(packet, now))
             return
+        if packet.payload_type == COMFORT_NOISE:
+            self._receive_audio(AudioArrived(packet, now, is_noise=True))
+            return
         self._count(packet, now, timed=False)
-        if packet.payload_type == parameters.dtmf_payload_type:
-            self._receive_event(packet, now)
+        self._receive_event(packet, now)
 
     def _receive_audio(self, arrival: AudioArrived) -> None:
         ssrc = arrival.packet.ssrc
         if self.reception is None:
-            self.reception = Reception(ssrc, CLOCK_HZ)
+            self.reception = Reception(ssrc, self._clock_hz)
         elif self.reception.ssrc != ssrc:
             # A stray packet of a stream that has ended must not cut the present one; two in a row are another stream.
             stranger, self._stranger = self._stranger, arrival
             if stranger is None or stranger.packet.ssrc != ssrc:
                 return
-            self._received_before, self._lost_before = self.received, self.lost
-            self.reception = Reception(ssrc, CLOCK_HZ)
+            self._forget_stream()
+            self.reception = Reception(ssrc, self._clock_hz)
             self._events.append(StreamChanged())
             self._take(stranger)
         self._stranger = None

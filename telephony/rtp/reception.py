@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from telephony.rtp.rtcp import ReportBlock
+from telephony.rtp.xr import LossRuns
 
 _MAX_DROPOUT = 3000
 _MAX_MISORDER = 100
@@ -19,6 +20,7 @@ class Reception:
     clock_hz: int
     received: int = 0
     jitter: float = 0.0  # timestamp units
+    runs: LossRuns = field(default_factory=LossRuns)
     _first: int = 0
     _highest: int = 0  # unwrapped
     _expected_before: int = 0
@@ -36,6 +38,8 @@ class Reception:
             self._highest = sequence
         elif step > 0:
             self._highest += step
+        if step > 0 or not self.received:
+            self.runs.count(lost=step - 1 if 0 < step <= _MAX_DROPOUT else 0)
         self.received += 1
         if timestamp is not None:
             self._update_jitter(timestamp, now)

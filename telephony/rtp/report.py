@@ -7,6 +7,7 @@ from collections.abc import Callable
 from telephony.rtp.reception import Reception
 from telephony.rtp.rtcp import Goodbye, ReceiverReport, ReportBlock, RtcpPacket, SenderReport, SourceDescription
 from telephony.rtp.sender import RtpSender
+from telephony.rtp.xr import ExtendedReport, VoipMetrics
 
 _INTERVAL_S = 5.0
 _COMPENSATION = 1.21828  # e - 3/2, section 6.3.1
@@ -18,6 +19,9 @@ class Reporter:
 
     def __init__(self, *, cname: str, wall_offset_s: float, dice: Callable[[], float]) -> None:
         self.round_trip_s: float | None = None
+        self.lost_there = 0.0  # share of our packets, in the peer's last interval
+        self.jitter_there = 0  # timestamp units
+        self.metrics_there: VoipMetrics | None = None  # of the peer's last extended report
         self._cname = cname
         self._wall_offset_s = wall_offset_s
         self._dice = dice
@@ -39,8 +43,10 @@ class Reporter:
         """When the next report is due."""
         return self._due_at
 
-    def report(self, sender: RtpSender, reception: Reception | None, *, now: float) -> list[RtcpPacket]:
-        """Make the compound packet that is due and set the next."""
+    def report(
+        self, sender: RtpSender, reception: Reception | None, *, now: float, metrics: VoipMetrics | None = None
+    ) -> list[RtcpPacket]:
+        """Make the compound packet that is due and set the next; `metrics` where the peer wants them."""
         self._due_at = now + self._interval_s()
         blocks = () if reception is None else (self._block(reception, now),)
         head: RtcpPacket
@@ -52,7 +58,8 @@ class Reporter:
         else:
             head = ReceiverReport(sender.ssrc, blocks)
         self._packets_before = sender.packets
-        return [head, SourceDescription(sender.ssrc, self._cname)]
+        extended = () if metrics is None else (ExtendedReport(sender.ssrc, (metrics,)),)
+        return [head, SourceDescription(sender.ssrc, self._cname), *extended]
 
     def goodbye(self, sender: RtpSender, reception: Reception | None, *, now: float) -> list[RtcpPacket]:
         """Make the last compound packet."""
@@ -75,8 +82,16 @@ class Reporter:
                 self._last_arrived_at = now
             if isinstance(packet, SenderReport | ReceiverReport):
                 for block in packet.blocks:
-                    if block.ssrc == our_ssrc and block.last_sender_report:
-                        self._measure_round_trip(block, now)
+                    if block.ssrc == our_ssrc:
+                        self._take_block(block, now)
+            if isinstance(packet, ExtendedReport):
+                of_us = (metrics for metrics in packet.metrics if metrics.ssrc == our_ssrc)
+                self.metrics_there = next(of_us, self.metrics_there)
+
+    def _take_block(self, block: ReportBlock, now: float) -> None:
+        self.lost_there, self.jitter_there = block.fraction_lost / 256, block.jitter
+        if block.last_sender_report:
+            self._measure_round_trip(block, now)
 
     def _measure_round_trip(self, block: ReportBlock, now: float) -> None:
         here = self._ntp(now) >> 16 & 0xFFFFFFFF

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from telephony.errors import RtpParseError
+from telephony.rtp.xr import ExtendedReport, build_xr, parse_xr
 
 _SENDER_REPORT, _RECEIVER_REPORT, _SOURCE_DESCRIPTION, _GOODBYE = 200, 201, 202, 203
+_EXTENDED_REPORT = 207  # RFC 3611
 _CNAME = 1
 _HEADER = struct.Struct("!BBH")
 _BLOCK = struct.Struct("!IIIIII")
@@ -64,7 +66,7 @@ class Goodbye:
     ssrcs: tuple[int, ...]
 
 
-RtcpPacket: TypeAlias = SenderReport | ReceiverReport | SourceDescription | Goodbye
+RtcpPacket: TypeAlias = SenderReport | ReceiverReport | SourceDescription | Goodbye | ExtendedReport
 
 
 def parse_rtcp(data: bytes) -> list[RtcpPacket]:
@@ -107,6 +109,8 @@ def _parse_one(packet_type: int, count: int, body: bytes) -> list[RtcpPacket]:
             return [*_parse_descriptions(body, count)]
         if packet_type == _GOODBYE:
             return [Goodbye(struct.unpack_from(f"!{count}I", body))]
+        if packet_type == _EXTENDED_REPORT:
+            return [parse_xr(body)]
     except (struct.error, IndexError, UnicodeDecodeError) as error:
         raise RtpParseError(f"RTCP packet of type {packet_type}: {error}") from error
     return []
@@ -158,6 +162,8 @@ def _build_one(packet: RtcpPacket) -> bytes:
         name = packet.cname.encode()
         chunk = struct.pack("!IBB", packet.ssrc, _CNAME, len(name)) + name
         return _with_header(_SOURCE_DESCRIPTION, 1, chunk + bytes(4 - len(chunk) % 4))
+    if isinstance(packet, ExtendedReport):
+        return _with_header(_EXTENDED_REPORT, 0, build_xr(packet))
     return _with_header(_GOODBYE, len(packet.ssrcs), struct.pack(f"!{len(packet.ssrcs)}I", *packet.ssrcs))
 
 

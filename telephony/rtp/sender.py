@@ -16,20 +16,29 @@ class RtpSender:
         self._sequence = sequence
         self._marker = True
 
-    def audio(self, payload_type: int, payload: bytes) -> bytes:
-        """Build a packet, a sample a byte; marked after time in which none was sent (RFC 3551 section 4.1)."""
+    def audio(self, payload_type: int, payload: bytes, *, duration: int | None = None) -> bytes:
+        """Build a packet of so many timestamp units (None: a unit a byte, as of G.711 and G.722).
+
+        It is marked after time in which none was sent (RFC 3551 section 4.1).
+        """
         data = self._build(payload_type, payload, self.timestamp, marker=self._marker)
         self._marker = False
-        self.timestamp = (self.timestamp + len(payload)) & 0xFFFFFFFF
+        self.timestamp = (self.timestamp + (len(payload) if duration is None else duration)) & 0xFFFFFFFF
+        return data
+
+    def noise(self, payload_type: int, payload: bytes, *, duration: int) -> bytes:
+        """Build a packet of comfort noise (RFC 3389), with which a silence begins or goes on."""
+        data = self._build(payload_type, payload, self.timestamp, marker=False)
+        self.skip(duration)
         return data
 
     def event(self, payload_type: int, payload: bytes, *, timestamp: int, marker: bool) -> bytes:
         """Build a packet of a telephone event that began at `timestamp`."""
         return self._build(payload_type, payload, timestamp, marker=marker)
 
-    def skip(self, samples: int) -> None:
-        """Let media time pass without a packet."""
-        self.timestamp = (self.timestamp + samples) & 0xFFFFFFFF
+    def skip(self, duration: int) -> None:
+        """Let media time pass without a packet, in timestamp units."""
+        self.timestamp = (self.timestamp + duration) & 0xFFFFFFFF
         self._marker = True
 
     def _build(self, payload_type: int, payload: bytes, timestamp: int, *, marker: bool) -> bytes:

@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from telephony.errors import LocalProtocolError, RtpParseError
 from telephony.leg import FRAME_MS
 from telephony.media import MediaParameters
-from telephony.rtp.codec import CLOCK_HZ
+from telephony.rtp.codec import CODECS, COMFORT_NOISE
 from telephony.rtp.dtmf import DtmfSender, build_event
 from telephony.rtp.packet import is_rtcp
 from telephony.rtp.receiver import RtpReceiver, SessionEvent
@@ -19,8 +19,8 @@ from telephony.rtp.report import Reporter
 from telephony.rtp.rtcp import build_rtcp, parse_rtcp
 from telephony.rtp.sender import RtpSender
 from telephony.rtp.source import Address
-
-_FRAME = CLOCK_HZ * FRAME_MS // 1000
+from telephony.rtp.srtp import Srtp
+from telephony.rtp.xr import VoipMetrics
 
 
 class RtpSession:
@@ -34,6 +34,8 @@ class RtpSession:
         self._parameters: MediaParameters | None = None
         self._named: Address | None = None
         self._rtcp_source: Address | None = None
+        self._srtp: Srtp | None = None
+        self._clock_hz = 8_000
 
     def apply(self, parameters: MediaParameters, *, now: float) -> None:
         """Take the result of an offer and answer."""
@@ -43,6 +45,12 @@ class RtpSession:
         if named != self._named:
             self._named, self._rtcp_source = named, None
         self._parameters = parameters
+        self._clock_hz = CODECS[parameters.codec].clock_hz
+        self._dtmf.clock_hz = parameters.dtmf_clock_hz
+        if parameters.srtp is None:
+            self._srtp = None
+        elif self._srtp is None or self._srtp.keys != parameters.srtp:
+            self._srtp = Srtp(parameters.srtp)
         self.receiver.agree(parameters, named=named, now=now)
 
     @property
@@ -63,15 +71,22 @@ class RtpSession:
         """Take a datagram of the RTP port."""
         if is_rtcp(data):
             self.receive_rtcp(data, source, now=now)
-        else:
-            self.receiver.receive(data, source, now=now)
+            return
+        if self._srtp is not None:
+            # Before anything is learnt from it: a forged packet moves no address and ends no stream.
+            try:
+                data = self._srtp.open_rtp(data)
+            except RtpParseError:
+                self.receiver.malformed += 1
+                return
+        self.receiver.receive(data, source, now=now)
 
     def receive_rtcp(self, data: bytes, source: Address, *, now: float) -> None:
         """Take a datagram of the RTCP port; only the host that RTP is exchanged with is believed."""
         if self.destination is None or source[0] != self.destination[0]:
             return
         try:
-            packets = parse_rtcp(data)
+            packets = parse_rtcp(data if self._srtp is None else self._srtp.open_rtcp(data))
         except RtpParseError:
             self.receiver.malformed += 1
             return
@@ -93,13 +108,28 @@ class RtpSession:
         """Whether RTP may go out: started, not on hold, and somewhere to send to."""
         return self._parameters is not None and self._parameters.send and self.destination is not None
 
-    def send_audio(self, payload: bytes) -> bytes:
-        """Build the next packet of audio, a sample a byte."""
-        return self._sender.audio(self._agreed().payload_type, payload)
+    @property
+    def frame_units(self) -> int:
+        """20 ms in units of the media clock."""
+        return self._clock_hz * FRAME_MS // 1000
 
-    def send_nothing(self, samples: int) -> None:
+    def send_audio(self, payload: bytes, *, duration: int | None = None) -> bytes:
+        """Build the next packet of audio, of so many timestamp units (None: a unit a byte)."""
+        return self._seal(self._sender.audio(self._agreed().payload_type, payload, duration=duration))
+
+    def send_noise(self, payload: bytes, *, duration: int) -> bytes:
+        """Build a packet of comfort noise."""
+        return self._seal(self._sender.noise(COMFORT_NOISE, payload, duration=duration))
+
+    def send_nothing(self, duration: int) -> None:
         """Let media time pass without a packet."""
-        self._sender.skip(samples)
+        self._sender.skip(duration)
+
+    def _seal(self, packet: bytes) -> bytes:
+        return packet if self._srtp is None else self._srtp.seal_rtp(packet)
+
+    def _seal_rtcp(self, packet: bytes) -> bytes:
+        return packet if self._srtp is None else self._srtp.seal_rtcp(packet)
 
     def press(self, digits: str) -> int:
         """Queue digits; returns what `pressed` will be when they are sent. Raises `LocalProtocolError`."""
@@ -125,19 +155,29 @@ class RtpSession:
             return None
         event, timestamp, marker = step
         data = self._sender.event(payload_type, build_event(event), timestamp=timestamp, marker=marker)
-        self._sender.skip(_FRAME)
-        return data
+        self._sender.skip(self.frame_units)
+        return self._seal(data)
 
-    def send_report(self, *, now: float) -> bytes | None:
-        """Build the RTCP that is due; None before its time."""
+    @property
+    def wants_metrics(self) -> bool:
+        """Whether the peer asks for extended reports."""
+        return self._parameters is not None and self._parameters.voip_metrics
+
+    def report_is_due(self, *, now: float) -> bool:
+        """Say whether it is time for `send_report`."""
         due = self._reporter.timer_at()
-        if due is None or now < due:
+        return due is not None and now >= due
+
+    def send_report(self, *, now: float, metrics: VoipMetrics | None = None) -> bytes | None:
+        """Build the RTCP that is due; None before its time."""
+        if not self.report_is_due(now=now):
             return None
-        return build_rtcp(self._reporter.report(self._sender, self.receiver.reception, now=now))
+        reports = self._reporter.report(self._sender, self.receiver.reception, now=now, metrics=metrics)
+        return self._seal_rtcp(build_rtcp(reports))
 
     def send_goodbye(self, *, now: float) -> bytes:
         """Build the last RTCP."""
-        return build_rtcp(self._reporter.goodbye(self._sender, self.receiver.reception, now=now))
+        return self._seal_rtcp(build_rtcp(self._reporter.goodbye(self._sender, self.receiver.reception, now=now)))
 
     def _agreed(self) -> MediaParameters:
         if self._parameters is None:
@@ -150,6 +190,16 @@ class RtpSession:
     def sent(self) -> int:
         """RTP packets sent."""
         return self._sender.packets
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether RTP is sealed."""
+        return self._srtp is not None
+
+    @property
+    def peer(self) -> Reporter:
+        """What the peer reports of us, and the round trip."""
+        return self._reporter
 
     @property
     def round_trip_s(self) -> float | None:

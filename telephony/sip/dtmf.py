@@ -1,4 +1,4 @@
-"""Key presses: those in INFO bodies, and one press that comes both in INFO and as RTP."""
+"""Key presses: those in INFO bodies, and one press that is reported by INFO, by RTP events and by its tone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from telephony.leg import DigitReceived
 DTMF_RELAY = "application/dtmf-relay"
 DTMF = "application/dtmf"
 
-DigitSource: TypeAlias = Literal["info", "rtp"]
+DigitSource: TypeAlias = Literal["info", "rtp", "inband"]
 
 PAIR_WINDOW_S = 1.5
 """How far apart the two reports of one press may come: INFO waits for its first retransmissions (0.5 and 1 s)."""
@@ -42,26 +42,26 @@ def read_digit(kind: str, body: bytes) -> DigitReceived:
     return DigitReceived(digit, min(duration_ms, _MAX_DURATION_MS))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Press:
     digit: str
-    source: DigitSource
     at: float
+    sources: set[DigitSource]  # that have reported it
 
 
 class DigitMerger:
-    """Drops the second report of a press that a gateway sends both ways; "11" stays two presses."""
+    """Drops further reports of a press that a gateway sends several ways; "11" stays two presses."""
 
     def __init__(self) -> None:
-        self._alone: deque[_Press] = deque(maxlen=32)  # presses whose other report has not come
+        self._recent: deque[_Press] = deque(maxlen=32)
 
     def accept(self, digit: str, source: DigitSource, *, now: float) -> bool:
         """Whether this report is a press of its own. `now` in seconds."""
-        while self._alone and now - self._alone[0].at > PAIR_WINDOW_S:
-            self._alone.popleft()
-        other = next((press for press in self._alone if press.digit == digit and press.source != source), None)
-        if other is not None:
-            self._alone.remove(other)
-            return False
-        self._alone.append(_Press(digit, source, now))
+        while self._recent and now - self._recent[0].at > PAIR_WINDOW_S:
+            self._recent.popleft()
+        for press in self._recent:
+            if press.digit == digit and source not in press.sources:
+                press.sources.add(source)
+                return False
+        self._recent.append(_Press(digit, now, {source}))
         return True

@@ -206,9 +206,8 @@ class SipEndpoint:
         caller = caller or ("" if by is None else by.user)
         destination = Destination(uri, flow, caller, credentials, routes, domain)
         try:
-            handle = self._user_agent.place_call(
-                destination, LocalAudio(media.local_host, media.local_port), now=self.now()
-            )
+            local = LocalAudio(media.local_host, media.local_port, media.abilities)
+            handle = self._user_agent.place_call(destination, local, now=self.now())
         except BaseException:
             await media.close()
             raise

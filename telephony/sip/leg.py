@@ -22,7 +22,7 @@ from telephony.leg import (
     LegStats,
     RejectReason,
 )
-from telephony.media import Media, MediaFactory, MediaParameters, MediaTimedOut
+from telephony.media import InbandDigit, Media, MediaFactory, MediaParameters, MediaTimedOut
 from telephony.sip.dtmf import DigitMerger, DigitSource
 from telephony.sip.events import CallEnded, CallEvent, CallRinging, DigitPressed, MediaAgreed, TransferEnded
 from telephony.sip.offer_answer import Direction, LocalAudio
@@ -157,7 +157,7 @@ class SipLeg:
         if self._ended is not None:  # the caller gave up meanwhile
             await self._release()
             return
-        self._control.answer(handle, LocalAudio(media.local_host, media.local_port))
+        self._control.answer(handle, LocalAudio(media.local_host, media.local_port, media.abilities))
 
     async def reject(self, reason: RejectReason, *, retry_after_s: int | None = None) -> None:
         """Refuse a call that was not answered."""
@@ -283,6 +283,8 @@ class SipLeg:
                         return
                     case DigitReceived():
                         self._press(event, "rtp")
+                    case InbandDigit(digit):
+                        self._press(digit, "inband")
                     case _:
                         self._put(event)
                 await self._make_room()

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from telephony.errors import LocalProtocolError, SdpError
-from telephony.media import MediaParameters
+from telephony.media import MediaParameters, SrtpKeys
 from telephony.sip.offer_answer import (
-    DTMF_PAYLOAD_TYPE,
+    OWN_EVENTS,
+    OWN_PAYLOAD_TYPES,
     Codec,
     Direction,
     LocalAudio,
     RemoteAudio,
+    StreamTerms,
     answer_direction,
     answer_media,
     audio_line,
     media_parameters,
+    own_key,
     read_audio,
 )
+from telephony.sip.sdes import own_crypto
 from telephony.sip.sdp import MediaDescription, Origin, SessionDescription, build_sdp, parse_sdp
 
 
@@ -44,11 +48,20 @@ class Negotiation:
     def answer(self, offer: bytes) -> tuple[bytes, MediaParameters]:
         """Answer the peer's offer; raises `SdpError` and changes nothing when it cannot be taken."""
         session = parse_sdp(offer)
-        audio = read_audio(session, address_type=self._local.address_type)
+        audio = self._read(session)
         direction = answer_direction(audio.direction, self._wanted)
         self._agreed = audio
         description = self._describe(answer_media(session, audio, self._local, direction))
-        return description, media_parameters(audio, direction)
+        key = None if audio.crypto is None else own_key(self._local, audio.crypto)
+        return description, self._parameters(audio, direction, key)
+
+    def _read(self, session: SessionDescription) -> RemoteAudio:
+        return read_audio(session, address_type=self._local.address_type, abilities=self._local.abilities)
+
+    @staticmethod
+    def _parameters(audio: RemoteAudio, direction: Direction, key: bytes | None) -> MediaParameters:
+        keys = None if audio.crypto is None or key is None else SrtpKeys(audio.crypto.suite, key, audio.crypto.key)
+        return media_parameters(audio, direction, srtp=keys)
 
     def offer(self, wanted: Direction | None = None) -> bytes:
         """Offer; `wanted` changes what we want once the peer accepts it."""
@@ -59,13 +72,39 @@ class Negotiation:
 
     def _offered_media(self, direction: Direction) -> tuple[MediaDescription, ...]:
         agreed = self._agreed
-        codecs: dict[Codec, int] = {"PCMU": 0, "PCMA": 8}
+        line = audio_line(self._local, self._first_terms() if agreed is None else self._next_terms(agreed), direction)
         if agreed is None:
-            return (audio_line(self._local, codecs, DTMF_PAYLOAD_TYPE, direction),)
-        # Section 8: every m= line stays in its place, and a payload type keeps its meaning.
-        codecs = {agreed.codec: agreed.payload_type, **{c: pt for c, pt in codecs.items() if c != agreed.codec}}
-        line = audio_line(self._local, codecs, agreed.dtmf_payload_type, direction)
+            return (line,)
+        # Section 8: every m= line stays in its place.
         return tuple(line if index == agreed.index else media for index, media in enumerate(self._described))
+
+    def _first_terms(self) -> StreamTerms:
+        abilities = self._local.abilities
+        codecs: dict[Codec, int] = {codec: OWN_PAYLOAD_TYPES[codec] for codec in abilities.codecs}
+        clocks = sorted({48_000 if codec == "opus" else 8_000 for codec in codecs})
+        return StreamTerms(
+            codecs,
+            [(OWN_EVENTS[clock_hz], clock_hz) for clock_hz in clocks],
+            "RTP/SAVP" if abilities.srtp == "required" else "RTP/AVP",
+            own_crypto(abilities.srtp_keys) if abilities.srtp in ("offered", "required") else (),
+            abilities.comfort_noise,
+            voip_metrics=True,
+        )
+
+    def _next_terms(self, agreed: RemoteAudio) -> StreamTerms:
+        """Section 8.3.2: a payload type keeps its meaning, and the codec in use stays the first."""
+        taken = {agreed.payload_type, agreed.dtmf_payload_type}
+        others: dict[Codec, int] = {c: OWN_PAYLOAD_TYPES[c] for c in self._local.abilities.codecs if c != agreed.codec}
+        codecs: dict[Codec, int] = {agreed.codec: agreed.payload_type}
+        codecs |= {c: pt for c, pt in others.items() if pt not in taken}
+        return StreamTerms(
+            codecs,
+            () if agreed.dtmf_payload_type is None else ((agreed.dtmf_payload_type, agreed.dtmf_clock_hz),),
+            agreed.protocol,
+            () if agreed.crypto is None else own_crypto(self._local.abilities.srtp_keys),
+            agreed.comfort_noise,
+            agreed.voip_metrics,
+        )
 
     def take_answer(self, answer: bytes | None) -> MediaParameters:
         """Take the answer to our offer; raises `SdpError` when there is none or it does not fit."""
@@ -78,9 +117,19 @@ class Negotiation:
         session = parse_sdp(answer)
         if len(session.media) != len(self._described):
             raise SdpError("the answer has another number of m= lines than our offer", status=400)
-        audio = read_audio(session, address_type=self._local.address_type)
+        audio = self._read(session)
+        key = self._answered_key(audio)
         self._agreed, self._wanted = audio, offered
-        return media_parameters(audio, answer_direction(audio.direction, offered))
+        return self._parameters(audio, answer_direction(audio.direction, offered), key)
+
+    def _answered_key(self, audio: RemoteAudio) -> bytes | None:
+        """Give the key of ours that the answer has chosen by its tag (RFC 4568 section 5.1.3)."""
+        if audio.crypto is None:
+            return None
+        for crypto in own_crypto(self._local.abilities.srtp_keys):
+            if (crypto.tag, crypto.suite) == (audio.crypto.tag, audio.crypto.suite):
+                return crypto.key
+        raise SdpError("the answer's a=crypto is none of those that we offered")
 
     def drop_offer(self) -> None:
         """Our offer was refused: what was agreed before goes on."""

@@ -33,7 +33,8 @@ from aiortc import (
 )
 
 from telephony.errors import LocalProtocolError
-from telephony.webrtc.sdp import SCTP_PORT, Description, Setup, TransportParameters
+from telephony.webrtc.sdp import MAX_CANDIDATES, SCTP_PORT, Description, Setup, TransportParameters
+from telephony.webrtc.turn import IceServer
 
 CHANNEL_LABEL: Final = "zeng"
 MAX_TEXT_BYTES: Final = 16_384  # of one text from the data channel
@@ -47,7 +48,16 @@ _PRIVATE: Final = (
     ("ICE gatherer", ("_connection",)),
     (
         "ICE connection",
-        ("_closing", "_nominated", "_queue", "data_received", "get_component_candidates", "ice_controlling"),
+        (
+            "_closing",
+            "_nominated",
+            "_protocols",
+            "_query_consent_task",
+            "_queue",
+            "data_received",
+            "get_component_candidates",
+            "ice_controlling",
+        ),
     ),
     ("DTLS transport", ("_rx_srtp", "_tx_srtp", "_set_role")),
     ("SCTP transport", ("_data_channel_queue", "_outbound_queue", "_sent_queue")),
@@ -74,7 +84,7 @@ class Peer:
         handlers: PeerHandlers,
         *,
         offering: bool,
-        stun_urls: Sequence[str],
+        servers: Sequence[IceServer],
         hosts: Sequence[str],
         allow_loopback: bool,
     ) -> None:
@@ -82,7 +92,16 @@ class Peer:
         self._offering = offering
         self._closed = False
         self._channel: RTCDataChannel | None = None
-        gatherer = RTCIceGatherer([RTCIceServer(urls=list(stun_urls))] if stun_urls else [])
+        self._servers = [
+            RTCIceServer(urls=list(server.urls), username=server.username, credential=server.credential)
+            for server in servers
+        ]
+        self._hosts, self._allow_loopback = hosts, allow_loopback
+        self._candidates_taken = 0
+        self._next: tuple[RTCIceGatherer, Any] | None = None  # of an ICE restart under way
+        self._former: list[Any] = []  # ICE connections that came of restarts, the present one last
+        self._watching: set[asyncio.Task[None]] = set()
+        gatherer = RTCIceGatherer(self._servers)
         self._gatherer = gatherer
         self._ice = RTCIceTransport(gatherer)
         self._dtls: Any = RTCDtlsTransport(self._ice, [RTCCertificate.generateCertificate()])
@@ -90,8 +109,8 @@ class Peer:
         self._connection: Any = getattr(gatherer, "_connection", None)
         self._check_private()
         self._connection.ice_controlling = offering  # RFC 8445, 6.1.1
-        self._choose_hosts(hosts, loopback=allow_loopback)
-        self._take_media_datagrams()
+        self._choose_hosts(self._connection)
+        self._take_media_datagrams(self._connection)
         self._ice.on("statechange", self._on_ice_state)
         self._dtls.on("statechange", self._on_dtls_state)
         self._sctp.on("datachannel", self._on_channel)
@@ -103,15 +122,16 @@ class Peer:
             raise LocalProtocolError("no address to be reached at: set [webrtc] allow_loopback or hosts")
 
     def parameters(self, setup: Setup) -> TransportParameters:
-        """Our side of the transport, for SDP; after `gather`."""
-        local = self._gatherer.getLocalParameters()
+        """Our side of the transport, for SDP; after `gather`, or after `gather_again` what that found."""
+        gatherer, connection = self._next or (self._gatherer, self._connection)
+        local = gatherer.getLocalParameters()
         fingerprints = self._dtls.getLocalParameters().fingerprints
         return TransportParameters(
             ice_ufrag=local.usernameFragment or "",
             ice_pwd=local.password or "",
             fingerprints=tuple((f.algorithm, f.value) for f in fingerprints if f.algorithm == "sha-256"),
             setup=setup,
-            candidates=tuple(candidate.to_sdp() for candidate in self._connection.local_candidates),
+            candidates=tuple(candidate.to_sdp() for candidate in connection.local_candidates),
         )
 
     async def connect(self, remote: Description) -> None:
@@ -121,8 +141,7 @@ class Peer:
         NAT is found by its own checks (RFC 8863); the caller sets the time limit.
         """
         transport = remote.transport
-        for candidate in _usable(transport.candidates):
-            await self._connection.add_remote_candidate(candidate)
+        await self.add_candidates(transport.candidates)
         self._dtls._set_role("client" if self._is_dtls_client(transport.setup) else "server")  # noqa: SLF001 - seam
         if self._offering and remote.sctp_port is not None:
             self._use(RTCDataChannel(self._sctp, RTCDataChannelParameters(label=CHANNEL_LABEL)))
@@ -134,6 +153,62 @@ class Peer:
             raise ConnectionError(f"ICE is {self._ice.state}, DTLS is {self._dtls.state}")
         if remote.sctp_port is not None:
             await self._sctp.start(RTCSctpCapabilities(maxMessageSize=remote.max_message_bytes), remote.sctp_port)
+
+    async def add_candidates(self, lines: Sequence[str]) -> None:
+        """Take candidates of the far side, those that trickle in later as well (RFC 8838); too many are left out."""
+        connection = self._connection if self._next is None else self._next[1]
+        for candidate in _usable(lines):
+            if self._candidates_taken < MAX_CANDIDATES and not self._closed:
+                self._candidates_taken += 1
+                await connection.add_remote_candidate(candidate)
+
+    async def gather_again(self) -> None:
+        """Begin an ICE restart (RFC 8445, 9): new credentials and ports, beside those in use, for `parameters`."""
+        await self._drop_next()
+        gatherer = RTCIceGatherer(self._servers)
+        connection: Any = getattr(gatherer, "_connection", None)
+        connection.ice_controlling = self._offering
+        self._choose_hosts(connection)
+        self._take_media_datagrams(connection)
+        self._next, self._candidates_taken = (gatherer, connection), 0
+        await gatherer.gather()
+
+    async def reconnect(self, transport: TransportParameters) -> None:
+        """Find the way anew and move onto it; until then the old one serves. DTLS and its keys stay as they are.
+
+        Raises `ConnectionError` when the restart was overtaken by another, or by the end of the call.
+        """
+        assert self._next is not None
+        _, connection = self._next
+        connection.remote_username, connection.remote_password = transport.ice_ufrag, transport.ice_pwd
+        await self.add_candidates(transport.candidates)
+        await connection.connect()
+        if not self._is_next(connection):
+            raise ConnectionError("overtaken")
+        self._next = None
+        old_protocols, self._connection._protocols = self._connection._protocols, []  # noqa: SLF001 - seam
+        if self._connection._query_consent_task is not None:  # noqa: SLF001 - seam
+            self._connection._query_consent_task.cancel()  # noqa: SLF001 - seam
+        self._connection._nominated = connection._nominated  # noqa: SLF001 - seam
+        retired, self._former = self._former, [connection]
+        watcher = asyncio.create_task(self._watch(connection))
+        self._watching.add(watcher)
+        watcher.add_done_callback(self._watching.discard)
+        await asyncio.gather(*(protocol.close() for protocol in old_protocols), *(each.close() for each in retired))
+
+    async def _watch(self, connection: Any) -> None:  # noqa: ANN401 - seam
+        """Tell when consent for the way of a restart expires (RFC 7675)."""
+        await connection.get_event()
+        if not self._closed and self._former == [connection]:
+            self._handlers.lost()
+
+    def _is_next(self, connection: Any) -> bool:  # noqa: ANN401 - seam
+        return self._next is not None and self._next[1] is connection
+
+    async def _drop_next(self) -> None:
+        given_up, self._next = self._next, None
+        if given_up is not None:
+            await given_up[1].close()
 
     def send_rtp(self, packet: bytes) -> bool:
         """Encrypt and send one RTP packet at once; False if there is no way to send it."""
@@ -162,7 +237,10 @@ class Peer:
         await self._flush_texts()
         await self._sctp.stop()
         await self._dtls.stop()
+        await self._drop_next()
         await self._ice.stop()
+        for connection in self._former:
+            await connection.close()
         self._dtls.remove_all_listeners()
 
     def _check_private(self) -> None:
@@ -175,22 +253,23 @@ class Peer:
                     "install the version that pyproject.toml names"
                 )
 
-    def _choose_hosts(self, hosts: Sequence[str], *, loopback: bool) -> None:
+    def _choose_hosts(self, connection: Any) -> None:  # noqa: ANN401 - seam
         """Bind `hosts` only, if any are given; else all of this machine's (aioice leaves loopback out)."""
-        gather = self._connection.get_component_candidates
+        gather = connection.get_component_candidates
+        hosts, loopback = self._hosts, self._allow_loopback
 
         async def chosen(component: int, addresses: list[str], timeout: float = _STUN_TIMEOUT_S) -> list[Candidate]:  # noqa: ASYNC109 - aioice's signature
             addresses = list(hosts) or [*addresses, *(["127.0.0.1"] if loopback else [])]
             return await gather(component, addresses, timeout)
 
-        self._connection.get_component_candidates = chosen
+        connection.get_component_candidates = chosen
 
-    def _take_media_datagrams(self) -> None:
+    def _take_media_datagrams(self, connection: Any) -> None:  # noqa: ANN401 - seam
         """Hand SRTP and SRTCP over where the socket is read (RFC 7983), past aioice's queue and aiortc's tasks.
 
         Only DTLS goes on to aiortc: an empty datagram, from anyone, would end its connection by an IndexError.
         """
-        dtls = self._connection.data_received
+        dtls = self._connection.data_received if connection is self._connection else self._dtls_received
         waiting = self._connection._queue  # noqa: SLF001 - seam
 
         def data_received(data: bytes, component: int) -> None:
@@ -200,7 +279,9 @@ class Peer:
             elif 19 < kind < 64 and waiting.qsize() < _MAX_WAITING_DATAGRAMS:
                 dtls(data, component)
 
-        self._connection.data_received = data_received
+        connection.data_received = data_received
+        if connection is self._connection:
+            self._dtls_received = dtls
 
     def _on_media(self, data: bytes) -> None:
         session = self._dtls._rx_srtp  # noqa: SLF001 - seam

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from telephony.audio.opus import libopus
 from telephony.errors import CapacityError, LegEndedError
 from telephony.leg import CallInfo, CallLeg, EndCause, RejectReason
 from telephony.settings import WebRtcSettings
 from telephony.webrtc.leg import Refused, WebRtcLeg, open_leg
-from telephony.webrtc.opus import libopus
 from telephony.webrtc.sdp import parse_description
 
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
@@ -92,6 +92,19 @@ class WebRtcEndpoint:
             raise
         leg.connect(description)
         return Answer(answer, info.call_id)
+
+    async def renew(self, call_id: str, candidates: Sequence[str] = (), *, restart: str = "") -> str:
+        """Take what a page tells of its call: candidates found after its offer, or the offer of an ICE restart.
+
+        Gives our SDP for the restart, else "". Raises `SdpError` for what is no offer, and `LegEndedError` for a call
+        that is not here, or not connected.
+        """
+        leg = self._legs.get(call_id)
+        if leg is None:
+            raise LegEndedError("there is no such call here")
+        answer = await leg.describe(parse_description(restart)) if restart else ""
+        leg.connect(candidates=candidates)
+        return answer
 
     async def close(self) -> None:
         """Take no more calls, hang up all there are and free what they hold."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -144,13 +144,20 @@ class WebRtcLeg:
         return self._decision
 
     async def describe(self, offer: Description | None = None) -> str:
-        """Our SDP: the answer to an offer, or with None our own offer."""
+        """Our SDP: the answer to an offer, or with None our own offer.
+
+        In a call that is connected, an offer is an ICE restart. Raises `LegEndedError` if there is no call to be saved.
+        """
+        self._check_alive()
         work = self._session.offer() if offer is None else self._session.answer(offer)
         return await run_in(self._media_loop, work)
 
-    def connect(self, remote: Description) -> None:
-        """Begin to connect with the far side's description, once it has ours."""
-        self._media_loop.call_soon_threadsafe(self._session.connect, remote)
+    def connect(self, remote: Description | None = None, *, candidates: Sequence[str] = ()) -> None:
+        """Begin to connect with the far side's description, once it has ours; or take candidates found since."""
+        if remote is not None:
+            self._media_loop.call_soon_threadsafe(self._session.connect, remote)
+        if candidates:
+            asyncio.run_coroutine_threadsafe(self._session.add_candidates(candidates), self._media_loop)
 
     def end(self, cause: EndCause, detail: str = "") -> None:
         """End the leg, unless it has ended already."""

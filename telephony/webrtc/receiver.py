@@ -7,10 +7,10 @@ from typing import Final
 
 from telephony.audio.conceal import crossfade
 from telephony.audio.frame import is_quiet, pcm_of, samples_of
+from telephony.audio.opus import OpusDecoder, packet_samples
 from telephony.audio.playout import Conceal, Decode, Playout, PlayoutAction
 from telephony.errors import RemoteProtocolError
 from telephony.leg import INPUT_FRAME_BYTES, INPUT_RATE_HZ
-from telephony.webrtc.opus import OpusDecoder, packet_samples
 
 CLOCK_HZ: Final = 48_000  # of Opus in RTP, whatever rate is coded (RFC 7587, 4.1)
 _SHORTEST_MS: Final = 5  # packets of 2.5 ms exist and are sent by nobody

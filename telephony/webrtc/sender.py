@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from telephony.audio.opus import OpusEncoder
 from telephony.leg import FRAME_MS, OUTPUT_FRAME_BYTES, OUTPUT_RATE_HZ
 from telephony.rtp.packet import RtpPacket, build_rtp
-from telephony.webrtc.opus import OpusEncoder
 
 _STEP: Final = 48_000 * FRAME_MS // 1000  # timestamp units a packet (RFC 7587, 4.1)
 _SILENCE: Final = bytes(OUTPUT_FRAME_BYTES)

@@ -12,11 +12,11 @@ import random
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from telephony.audio.pacer import Pacer
-from telephony.errors import RtpParseError
+from telephony.errors import LegEndedError, RtpParseError
 from telephony.leg import FRAME_MS, AudioReceived, EndCause, LegEnded, LegStats
 from telephony.rtp.packet import parse_rtp
 from telephony.settings import WebRtcSettings
@@ -27,6 +27,7 @@ from telephony.webrtc.reports import Reports
 from telephony.webrtc.sdp import Description, answer_to, new_offer, write_description
 from telephony.webrtc.sender import OpusSender
 from telephony.webrtc.texts import event_of
+from telephony.webrtc.turn import ice_servers
 
 _MAX_WAITING_TEXTS: Final = 64  # before the data channel is open
 _REPORT_EVERY_S: Final = 2.5  # on average (RFC 4585, 3.4 allows less than the 5 s of RFC 3550)
@@ -58,6 +59,7 @@ class WebRtcSession:
         self._timer: asyncio.Handle | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
+        self._restarting: asyncio.Task[None] | None = None
         self._texts: deque[str] = deque()
         self._channel_open = False
         self._media_time_ms = 0
@@ -75,7 +77,7 @@ class WebRtcSession:
                 lost=lambda: self.end(EndCause.FAILED, "the network connection was lost"),
             ),
             offering=offering,
-            stun_urls=settings.stun_urls,
+            servers=ice_servers(settings, name="bot", now_unix_s=time.time()),
             hosts=settings.hosts,
             allow_loopback=settings.allow_loopback,
         )
@@ -92,11 +94,36 @@ class WebRtcSession:
         return write_description(description, session_id=secrets.randbits(62))
 
     async def answer(self, offer: Description) -> str:
-        """Write our answer to an offer, which goes to `connect` next."""
+        """Write our answer to an offer, which goes to `connect` next; to a later one, an ICE restart's, at once."""
+        if self._sender is not None:
+            return await self._answer_again(offer)
         await self._peer.gather()
         setup = "passive" if offer.transport.setup == "active" else "active"  # RFC 8842, 5.3; RFC 9429, 5.3.1
         description = answer_to(offer, self._peer.parameters(setup), ssrc=self._ssrc)
         return write_description(description, session_id=secrets.randbits(62))
+
+    async def add_candidates(self, candidates: Sequence[str]) -> None:
+        """Take candidates that the far side found after its offer (values of `a=candidate`)."""
+        await self._peer.add_candidates(candidates)
+
+    async def _answer_again(self, offer: Description) -> str:
+        """Answer an ICE restart and look for the new way from now on; the old one serves meanwhile."""
+        if not self.running:
+            raise LegEndedError("the call is not connected yet")
+        await self._peer.gather_again()
+        setup = "passive" if offer.transport.setup == "active" else "active"  # as at first
+        description = answer_to(offer, self._peer.parameters(setup), ssrc=self._ssrc)
+        if self._restarting is not None:
+            self._restarting.cancel()
+        self._restarting = self._loop.create_task(self._reconnect(offer))
+        return write_description(description, session_id=secrets.randbits(62))
+
+    async def _reconnect(self, offer: Description) -> None:
+        try:
+            async with asyncio.timeout(self._settings.connect_timeout_s):
+                await self._peer.reconnect(offer.transport)
+        except (TimeoutError, ConnectionError):
+            _log.info("an ICE restart came to nothing; the old way serves while it can")
 
     def connect(self, remote: Description) -> None:
         """Begin to connect; media flows, or the leg ends FAILED, within `connect_timeout_s`."""
@@ -240,9 +267,10 @@ class WebRtcSession:
 
     async def _close(self) -> None:
         try:
-            if self._connecting is not None and not self._connecting.done():
-                self._connecting.cancel()
-                await asyncio.wait([self._connecting])
+            for task in (self._connecting, self._restarting):
+                if task is not None and not task.done():
+                    task.cancel()
+                    await asyncio.wait([task])
             self._peer.send_rtcp(self._reports.build_goodbye())
             await self._peer.close()
         except Exception:  # noqa: BLE001 - what aiortc leaves open must not keep the leg's place

@@ -19,8 +19,8 @@ call_local_timeout 120
 audio_source aufile,{wav}
 audio_player aufile,{unused}
 audio_alert aufile,{wav}
-ausrc_srate 8000
-auplay_srate 8000
+ausrc_srate {rate}
+auplay_srate {rate}
 audio_buffer 20-160
 rtp_ports {rtp}-{rtp_end}
 rtcp_mux no
@@ -30,7 +30,10 @@ net_interface 127.0.0.1
 module_path {modules}
 module stdio.so
 module g711.so
-{more}module aufile.so
+module g722.so
+module opus.so
+module srtp.so
+module aufile.so
 module sndfile.so
 module_tmp uuid.so
 module_tmp account.so
@@ -52,6 +55,7 @@ class Baresip:
     """One running baresip."""
 
     folder: Path
+    port: int  # of SIP
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     events: list[dict[str, object]] = field(default_factory=list)
@@ -91,37 +95,41 @@ async def baresip(
     *,
     wav: Path,
     transport: str = "udp",
-    account: str = "",
-    modules: tuple[str, ...] = (),
+    account: str = "audio_codecs=pcmu,pcma",
+    rate: int = 8_000,
     authority: Path | None = None,
 ) -> AsyncIterator[Baresip]:
-    """Run baresip with `wav` as its voice; ends it and its calls on exit. `account` replaces one that only calls."""
+    """Run baresip with `wav` (at `rate`) as its voice; ends it and its calls on exit.
+
+    `account` are parameters of one that only calls, or a whole account if it begins with an address.
+    """
+    sip = _free_port(socket.SOCK_DGRAM)
     control = _free_port(socket.SOCK_STREAM)
     rtp = 40_000 + _free_port(socket.SOCK_DGRAM) % 5_000 * 4
     config = _CONFIG.format(
-        sip=_free_port(socket.SOCK_DGRAM),
+        sip=sip,
         wav=wav,
+        rate=rate,
         unused=folder / "unused.wav",
         rtp=rtp,
         rtp_end=rtp + 20,
         modules=_MODULES,
         control=control,
         folder=folder,
-        more="".join(f"module {name}.so\n" for name in modules),
     )
     if authority is not None:  # whose certificates it believes
         config += f"sip_cafile {authority}\nsip_verify_server yes\n"
     (folder / "config").write_text(config)
     (folder / "contacts").write_text("")
-    caller = f"<sip:caller@127.0.0.1;transport={transport}>;regint=0;audio_codecs=pcmu,pcma"
-    (folder / "accounts").write_text(f"{account or caller}\n")
+    caller = "" if account.startswith("<") else f"<sip:caller@127.0.0.1;transport={transport}>;regint=0;"
+    (folder / "accounts").write_text(f"{caller}{account}\n")
     log = (folder / "baresip.log").open("wb")
     process = await asyncio.create_subprocess_exec(
         "baresip", "-f", str(folder), "-n", "127.0.0.1", stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
     )
     try:
         reader, writer = await _connect(control)
-        phone = Baresip(folder, reader, writer)
+        phone = Baresip(folder, sip, reader, writer)
         yield phone
         with contextlib.suppress(ConnectionError):
             await phone.command("hangup")
@@ -129,6 +137,8 @@ async def baresip(
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), 3.0)
         writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
     finally:
         if process.returncode is None:
             process.kill()

@@ -25,21 +25,21 @@ class Stretch:
 
 
 def read_wav(path: Path) -> tuple[NDArray[np.float32], int]:
-    """Samples in -1..1 and their rate; a header whose length was never filled in is read to the end of the file."""
+    """Samples of the first channel in -1..1 and their rate; a header without a length is read to the file's end."""
     data = path.read_bytes()
     with wave.open(str(path), "rb") as file:
-        rate = file.getframerate()
+        rate, channels = file.getframerate(), file.getnchannels()
     start = data.index(b"data") + 8
     samples = np.frombuffer(data[start : start + (len(data) - start) // 2 * 2], dtype="<i2")
-    return samples.astype(np.float32) / 32768.0, rate
+    return samples[::channels].astype(np.float32) / 32768.0, rate
 
 
-def write_wav(path: Path, samples: NDArray[np.float32], rate: int) -> None:
+def write_wav(path: Path, samples: NDArray[np.float32], rate: int, *, channels: int = 1) -> None:
     with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
+        file.setnchannels(channels)
         file.setsampwidth(2)
         file.setframerate(rate)
-        file.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
+        file.writeframes((np.repeat(np.clip(samples, -1, 1), channels) * 32767).astype("<i2").tobytes())
 
 
 def stretches(samples: NDArray[np.float32], rate: int, *, level: float = 0.01, pause_s: float = 0.5) -> list[Stretch]:

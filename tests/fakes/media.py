@@ -7,7 +7,7 @@ from collections import deque
 
 from telephony.errors import AudioFormatError, CapacityError, LegEndedError, LocalProtocolError
 from telephony.leg import FRAME_MS, OUTPUT_FRAME_BYTES, LegStats
-from telephony.media import MediaEvent, MediaParameters
+from telephony.media import MediaAbilities, MediaEvent, MediaParameters
 
 FIRST_PORT = 20_000
 PORTS_EACH = 2  # RTP and RTCP
@@ -20,6 +20,7 @@ class FakeMedia:
         self._factory = factory
         self.local_host = factory.host
         self.local_port = port
+        self.abilities = MediaAbilities()
         self.applied: list[MediaParameters] = []
         self.played: list[bytes] = []
         self.digits: list[str] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,8 +20,10 @@ from starlette.staticfiles import StaticFiles
 
 from telephony.errors import CapacityError, LegEndedError, SdpError
 from telephony.leg import CallLeg
+from telephony.settings import WebRtcSettings
 from telephony.webrtc.endpoint import WebRtcEndpoint
 from telephony.webrtc.leg import WebRtcLeg
+from telephony.webrtc.turn import ice_servers
 from tests.fakes.webrtc import SETTINGS
 
 PAGE = Path(__file__).parents[2] / "bot" / "web" / "static"
@@ -36,15 +39,19 @@ INFO = {
 class PageServer:
     """What the page talks to; answers each call at once unless `status` says otherwise."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: WebRtcSettings = SETTINGS) -> None:
         self.url = ""
+        self.renewals: list[dict[str, Any]] = []
+        self._settings = settings
         self.status = 200  # what an offer is answered with
-        self.endpoint = WebRtcEndpoint(SETTINGS, self._on_call, max_legs=4)
+        self.endpoint = WebRtcEndpoint(settings, self._on_call, max_legs=4)
         self._legs: asyncio.Queue[WebRtcLeg] = asyncio.Queue()
         self._answering: set[asyncio.Task[None]] = set()
         self.app = Starlette(
             routes=[
                 Route("/api/offer", self._offer, methods=["POST"]),
+                Route("/api/offer", self._renew, methods=["PATCH"]),
+                Route("/api/ice", self._ice),
                 Route("/api/info", self._info),
                 Mount("/", StaticFiles(directory=PAGE, html=True)),
             ]
@@ -79,6 +86,18 @@ class PageServer:
             return JSONResponse({"detail": str(error)}, 503, {"Retry-After": str(error.retry_after_s)})
         return JSONResponse({"sdp": answer.sdp, "type": "answer", "call_id": answer.call_id})
 
+    async def _renew(self, request: Request) -> JSONResponse:
+        body: dict[str, Any] = await request.json()
+        self.renewals.append(body)
+        call_id = body["call_id"]
+        sdp = await self.endpoint.renew(call_id, body.get("candidates", []), restart=body.get("sdp", ""))
+        return JSONResponse({"sdp": sdp, "type": "answer", "call_id": call_id} if sdp else {})
+
+    async def _ice(self, request: Request) -> JSONResponse:
+        servers = ice_servers(self._settings, name="page", now_unix_s=time.time())
+        policy = {"iceTransportPolicy": "relay"} if self._settings.relay_only else {}
+        return JSONResponse({"iceServers": [server.as_json() for server in servers], **policy})
+
     async def _info(self, request: Request) -> JSONResponse:
         return JSONResponse(INFO)
 
@@ -89,9 +108,9 @@ def say(leg: CallLeg, kind: str, **fields: object) -> None:
 
 
 @asynccontextmanager
-async def page_server() -> AsyncGenerator[PageServer]:
+async def page_server(settings: WebRtcSettings = SETTINGS) -> AsyncGenerator[PageServer]:
     """Serve on a free port of 127.0.0.1."""
-    made = PageServer()
+    made = PageServer(settings)
     listener = socket.create_server(("127.0.0.1", 0))
     made.url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
     server = uvicorn.Server(uvicorn.Config(made.app, log_level="warning", lifespan="off", ws="none"))

@@ -7,7 +7,9 @@
  */
 
 const CONNECT_TIMEOUT_MS = 20_000;
-const GATHER_TIMEOUT_MS = 1_500;
+const GATHER_TIMEOUT_MS = 200; // what is found later trickles
+const RESTART_AFTER_MS = 1_000; // of silence from the network
+const RESTARTS = 3;
 const UNSTABLE_TIMEOUT_MS = 15_000;
 const MAX_WAITING = 32; // messages, until the data channel is open
 
@@ -34,6 +36,10 @@ export class Call extends EventTarget {
   #waiting = [];
   #abort = new AbortController();
   #timer = 0;
+  #restartTimer = 0;
+  #restarts = 0;
+  #callId = null;
+  #candidates = []; // found and not told yet
   #over = false;
 
   /** Open the microphone and call; failures come as a "failed" event, never as an exception. */
@@ -65,8 +71,9 @@ export class Call extends EventTarget {
   }
 
   async #connect() {
-    const connection = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+    const connection = new RTCPeerConnection({ bundlePolicy: "max-bundle", ...(await iceConfiguration()) });
     this.#connection = connection;
+    connection.addEventListener("icecandidate", ({ candidate }) => this.#onCandidate(candidate));
     connection.addEventListener("track", ({ track }) => this.#emit("audio", new MediaStream([track])));
     connection.addEventListener("connectionstatechange", () => this.#onConnectionState());
     for (const track of this.#microphone.getAudioTracks()) connection.addTrack(track, this.#microphone);
@@ -77,17 +84,59 @@ export class Call extends EventTarget {
     this.#timer = setTimeout(() => this.#fail({ key: "errorNoMedia" }), CONNECT_TIMEOUT_MS);
     await connection.setLocalDescription();
     await gathered(connection);
-    const answer = await post(connection.localDescription, this.#abort.signal);
-    if (!this.#over) await connection.setRemoteDescription(answer);
+    this.#candidates = [];
+    const { call_id, ...answer } = await post(connection.localDescription, this.#abort.signal);
+    this.#callId = call_id;
+    if (this.#over) return;
+    await connection.setRemoteDescription(answer);
+    window.addEventListener("online", this.#onNetwork, { signal: this.#abort.signal });
+    navigator.connection?.addEventListener?.("change", this.#onNetwork, { signal: this.#abort.signal });
+    this.#tellCandidates();
+  }
+
+  #onCandidate(candidate) {
+    if (!candidate?.candidate) return;
+    this.#candidates.push(candidate.candidate.replace(/^candidate:/, ""));
+    if (this.#callId) this.#tellCandidates();
+  }
+
+  async #tellCandidates() {
+    const candidates = this.#candidates.splice(0);
+    if (candidates.length) await renew({ call_id: this.#callId, candidates }, this.#abort.signal);
+  }
+
+  #onNetwork = () => this.#restart();
+
+  /** Find a new way to the bot, for another network; what was agreed of sound and keys stays. */
+  async #restart() {
+    const connection = this.#connection;
+    if (this.#over || !this.#callId || this.#restarts >= RESTARTS || connection.signalingState !== "stable") return;
+    this.#restarts += 1;
+    try {
+      connection.restartIce();
+      await connection.setLocalDescription();
+      await gathered(connection);
+      this.#candidates = [];
+      const answer = await renew({ call_id: this.#callId, sdp: connection.localDescription.sdp }, this.#abort.signal);
+      if (!this.#over && answer?.sdp) {
+        await connection.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+        this.#tellCandidates();
+      }
+    } catch {
+      // The old way, or the next attempt, may still do.
+    }
   }
 
   #onConnectionState() {
     clearTimeout(this.#timer);
+    clearTimeout(this.#restartTimer);
     switch (this.#connection.connectionState) {
       case "connected":
+        this.#restarts = 0;
         return this.#emit("state", "active");
       case "disconnected":
         this.#timer = setTimeout(() => this.#fail({ key: "errorLost" }), UNSTABLE_TIMEOUT_MS);
+        this.#restartTimer = setTimeout(() => this.#restart(), RESTART_AFTER_MS);
         return this.#emit("state", "unstable");
       case "failed":
         return this.#fail({ key: "errorLost" });
@@ -131,6 +180,7 @@ export class Call extends EventTarget {
 
   #release() {
     clearTimeout(this.#timer);
+    clearTimeout(this.#restartTimer);
     this.#abort.abort();
     this.#connection?.close();
     for (const track of this.#microphone?.getTracks() ?? []) track.stop();
@@ -152,7 +202,32 @@ async function openMicrophone() {
   }
 }
 
-/** All local candidates found, or enough waited: those that come later are found by the bot's side. */
+/** STUN and TURN servers, with credentials for a while; without them a direct way may still be found. */
+async function iceConfiguration() {
+  try {
+    const response = await fetch("/api/ice");
+    return response.ok ? await response.json() : {};
+  } catch {
+    return {};
+  }
+}
+
+/** Tell of a call that goes on; null where that did not work out. */
+async function renew(body, signal) {
+  try {
+    const response = await fetch("/api/offer", {
+      method: "PATCH",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+      signal,
+    });
+    return response.ok ? await response.json() : null;
+  } catch {
+    return null;
+  }
+}
+
+/** All local candidates found, or enough waited: those that come later trickle. */
 async function gathered(connection) {
   if (connection.iceGatheringState === "complete") return;
   await new Promise((resolve) => {

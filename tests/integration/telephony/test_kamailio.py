@@ -117,7 +117,7 @@ async def test_a_phone_with_srtp_is_heard_and_hears_while_the_bot_speaks_plain_r
         account = f"<sip:1001@127.0.0.1:{edge.sip}>;auth_user=1001;auth_pass=gizli;regint=60;mediaenc=srtp-mand"
         phone_folder = tmp_path / "phone"
         phone_folder.mkdir()
-        async with baresip(phone_folder, wav=wav, account=account, modules=("srtp",)) as phone:
+        async with baresip(phone_folder, wav=wav, account=account) as phone:
             async with asyncio.timeout(10.0):
                 while "200 OK" not in (phone_folder / "baresip.log").read_text():  # it may register before we listen
                     await asyncio.sleep(0.05)

@@ -16,7 +16,7 @@ from telephony.audio.frame import pcm_of, samples_of
 from telephony.errors import AudioFormatError, CapacityError, LegEndedError, LocalProtocolError
 from telephony.leg import OUTPUT_FRAME_BYTES, AudioReceived, DigitReceived, FramesDropped
 from telephony.local_address import local_address
-from telephony.media import Media, MediaEvent, MediaParameters, MediaTimedOut
+from telephony.media import InbandDigit, Media, MediaEvent, MediaParameters, MediaTimedOut, SrtpKeys
 from telephony.rtp.factory import RtpMediaFactory
 from telephony.rtp.packet import RtpPacket, build_rtp
 from telephony.settings import RtpSettings
@@ -149,11 +149,49 @@ async def test_digits_go_both_ways_once_each(factory: RtpMediaFactory) -> None:
     ]
 
 
-async def test_digits_that_cannot_be_sent_are_refused(factory: RtpMediaFactory) -> None:
-    left, _ = await connected(factory, dtmf_payload_type=None)
+async def test_digits_go_as_tones_where_events_were_not_agreed(factory: RtpMediaFactory) -> None:
+    left, right = await connected(factory, dtmf_payload_type=None)
 
-    with pytest.raises(LocalProtocolError, match="did not agree"):
-        await left.send_digits("1")
+    await left.send_digits("7#")
+
+    heard = [await next_event(right, InbandDigit) for _ in range(2)]
+    assert [event.digit.digit for event in heard if isinstance(event, InbandDigit)] == ["7", "#"]
+    with pytest.raises(LocalProtocolError, match="as tones"):
+        await left.send_digits("x")
+
+
+@pytest.mark.parametrize(("codec", "payload_type"), [("G722", 9), ("opus", 111)])
+@pytest.mark.parametrize("ptime_ms", [10, 20, 60])
+async def test_wideband_flows_both_ways_sealed(
+    factory: RtpMediaFactory, codec: str, payload_type: int, ptime_ms: int
+) -> None:
+    left, right = await factory.open(), await factory.open()
+    keys = (bytes(range(30)), bytes(range(30, 60)))
+    for one, other, ours, theirs in ((left, right, *keys), (right, left, *keys[::-1])):
+        srtp = SrtpKeys("AES_CM_128_HMAC_SHA1_80", ours, theirs)
+        one.apply(towards(other, codec=codec, payload_type=payload_type, ptime_ms=ptime_ms, srtp=srtp))
+    for _ in range(10):
+        await left.play(LOUD)
+
+    await next_loud(right)
+
+    assert (right.stats().codec, right.stats().encrypted, right.stats().lost) == (codec, True, 0)
+
+
+async def test_a_codec_may_change_in_mid_speech(factory: RtpMediaFactory) -> None:
+    left, right = await connected(factory)
+    for _ in range(10):
+        await left.play(LOUD)
+    await next_loud(right)
+    left.apply(towards(right, codec="opus", payload_type=111))
+    right.apply(towards(left, codec="opus", payload_type=111))
+    for _ in range(20):
+        await left.play(LOUD)
+
+    for _ in range(20):
+        await next_loud(right)
+
+    assert right.stats().codec == "opus"
 
 
 async def test_injection_from_a_third_source_is_refused(factory: RtpMediaFactory) -> None:

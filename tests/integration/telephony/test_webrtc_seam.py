@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fractions
 import socket
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -37,7 +38,7 @@ class Side:
                 rtp=self.hear, rtcp=self.hear, channel_open=lambda: self.hear("open"), text=self.hear,
                 hung_up=lambda: self.hear("hung up"), lost=lambda: self.hear("lost"),
             ),
-            offering=offering, stun_urls=(), hosts=hosts, allow_loopback=allow_loopback,
+            offering=offering, servers=(), hosts=hosts, allow_loopback=allow_loopback,
         )  # fmt: skip
 
     def hear(self, what: bytes | str) -> None:
@@ -272,3 +273,60 @@ async def test_stock_aiortc_can_call_talk_listen_press_keys_and_hang_up() -> Non
     assert await ears.end() == LegEnded(EndCause.CALLER_HUNG_UP)
     await playing
     await endpoint.close()
+
+
+async def test_candidates_may_come_after_the_offer() -> None:
+    offerer, answerer = Side(offering=True), Side(offering=False)
+    await asyncio.gather(offerer.peer.gather(), answerer.peer.gather())
+    offer = new_offer(offerer.peer.parameters("actpass"), ssrc=1)
+    answer = answer_to(offer, answerer.peer.parameters("active"), ssrc=2)
+    bare = [replace(each, transport=replace(each.transport, candidates=())) for each in (offer, answer)]
+    connecting = asyncio.gather(offerer.peer.connect(bare[1]), answerer.peer.connect(bare[0]))
+    await asyncio.sleep(0.1)
+    assert not connecting.done()
+
+    await offerer.peer.add_candidates(["nonsense", *answer.transport.candidates])
+    await asyncio.wait_for(connecting, 10)
+
+    assert offerer.peer.send_rtp(rtp(1))
+    await answerer.until(rtp(1))
+    await asyncio.gather(offerer.peer.close(), answerer.peer.close())
+
+
+async def restarted(offerer: Side, answerer: Side) -> None:
+    """Find a new way on both sides."""
+    await asyncio.gather(offerer.peer.gather_again(), answerer.peer.gather_again())
+    offer, answer = offerer.peer.parameters("actpass"), answerer.peer.parameters("active")
+    await asyncio.gather(offerer.peer.reconnect(answer), answerer.peer.reconnect(offer))
+
+
+async def test_restarts_move_the_call_and_it_ends_as_before() -> None:
+    offerer, answerer = await two_peers()
+    for number in (1, 2):
+        before = answerer.peer._connection._nominated[1].remote_addr
+        await restarted(offerer, answerer)
+        assert answerer.peer._connection._nominated[1].remote_addr != before
+        offerer.peer.send_rtp(rtp(number))
+        await answerer.until(rtp(number))
+        offerer.peer.send_text(f"text {number}")  # SCTP over the same DTLS
+        await answerer.until(f"text {number}")
+
+    await offerer.peer.close()
+    await answerer.until("hung up")
+    await answerer.peer.close()
+    assert "lost" not in answerer.heard
+
+
+async def test_a_restart_that_is_overtaken_or_never_answered_leaves_the_call_alone() -> None:
+    offerer, answerer = await two_peers()
+    await answerer.peer.gather_again()
+    waiting = asyncio.create_task(answerer.peer.reconnect(offerer.peer.parameters("actpass")))
+    await asyncio.sleep(0.1)
+
+    await answerer.peer.gather_again()
+    with pytest.raises(ConnectionError):
+        await asyncio.wait_for(waiting, 10)
+
+    offerer.peer.send_rtp(rtp(3))
+    await answerer.until(rtp(3))
+    await asyncio.gather(offerer.peer.close(), answerer.peer.close())

@@ -52,15 +52,67 @@ def test_neither_end_of_a_loss_clicks(rate_hz: int, lost: set[int]) -> None:
     assert np.abs(np.diff(heard.astype(np.int32))).max() <= 1.3 * np.abs(np.diff(signal.astype(np.int32))).max()
 
 
-def test_sound_fades_to_silence_after_60_ms_and_comes_back() -> None:
+def test_sound_fades_to_silence_after_100_ms_and_comes_back() -> None:
     signal = voice(8_000)
-    heard = play(signal, 8_000, lost={20, 21, 22, 23, 24})
-    levels = [rms(heard[start : start + 80]) / rms(signal) for start in range(20 * 160, 27 * 160, 80)]
+    heard = play(signal, 8_000, lost=set(range(20, 27)))
+    levels = [rms(heard[start : start + 80]) / rms(signal) for start in range(20 * 160, 29 * 160, 80)]
 
     assert levels[0] == pytest.approx(1.0, abs=0.1)
-    assert levels[:6] == sorted(levels[:6], reverse=True)
-    assert levels[6:10] == [0, 0, 0, 0]
-    assert levels[12] == pytest.approx(1.0, abs=0.1)
+    assert levels[2:10] == sorted(levels[2:10], reverse=True)
+    assert levels[10:14] == [0, 0, 0, 0]
+    assert levels[16] == pytest.approx(1.0, abs=0.1)
+
+
+def bridged(signal: NDArray[np.int16], rate_hz: int, lost: int, *, count: int = 1) -> NDArray[np.int16]:
+    """Play with `count` frames missing, the last of which is bridged to the frame after it."""
+    concealer, size = Concealer(rate_hz), rate_hz // 50
+    frames = [signal[start : start + size] for start in range(0, len(signal), size)]
+    heard: list[NDArray[np.int16]] = []
+    for number, frame in enumerate(frames):
+        if number == lost + count - 1:
+            heard.append(concealer.bridge(size, frames[number + 1]))
+        elif lost <= number < lost + count:
+            heard.append(concealer.conceal(size))
+        else:
+            heard.append(concealer.feed(frame))
+    return np.concatenate(heard)
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000])
+@pytest.mark.parametrize("pitch_hz", [90.0, 118.7, 151.3])
+def test_a_gap_is_bridged_to_the_sound_after_it_in_phase(rate_hz: int, pitch_hz: float) -> None:
+    signal, size = voice(rate_hz, pitch_hz=pitch_hz), rate_hz // 50
+    gap = slice(20 * size, 21 * size)
+
+    heard, faded = bridged(signal, rate_hz, 20), play(signal, rate_hz, lost={20})
+
+    assert rms(heard[gap] - signal[gap]) < rms(faded[gap] - signal[gap])
+    assert np.abs(np.diff(heard.astype(np.int32))).max() <= 1.3 * np.abs(np.diff(signal.astype(np.int32))).max()
+    assert np.array_equal(heard[22 * size :], signal[22 * size :])
+
+
+def test_a_bridge_takes_over_the_level_of_its_far_end() -> None:
+    signal = voice(8_000).astype(np.float64)
+    signal[21 * 160 :] *= 0.3
+    heard = bridged(signal.astype(np.int16), 8_000, 20)
+
+    assert rms(heard[20 * 160 + 120 : 21 * 160]) < 0.6 * rms(heard[19 * 160 : 20 * 160])
+
+
+def test_the_end_of_two_lost_frames_is_bridged_and_of_three_is_not() -> None:
+    signal = voice(8_000, pitch_hz=118.7)
+
+    assert not np.array_equal(bridged(signal, 8_000, 20, count=2), play(signal, 8_000, lost={20, 21}))
+    assert np.array_equal(bridged(signal, 8_000, 20, count=3), play(signal, 8_000, lost={20, 21, 22}))
+
+
+def test_two_sides_that_are_not_alike_are_joined_unstretched_and_without_a_click() -> None:
+    signal = voice(8_000)
+    signal[21 * 160 :] = np.random.default_rng(1).integers(-800, 800, len(signal) - 21 * 160)
+
+    heard = bridged(signal, 8_000, 20)
+
+    assert np.abs(np.diff(heard[20 * 160 : 22 * 160].astype(np.int32))).max() < 5_000
 
 
 def test_good_sound_is_untouched_once_the_overlap_is_over() -> None:

@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from telephony.audio import g711
 from telephony.audio.frame import pcm_of
-from telephony.audio.g711 import A_LAW, G711, MU_LAW
-from telephony.rtp.packetizer import FRAME_BYTES, Packetizer
+from telephony.audio.opus import packet_samples
+from telephony.rtp.codec import CODECS, Codec
+from telephony.rtp.packetizer import Kind, Packetizer
+
+A_LAW, MU_LAW = CODECS["PCMA"], CODECS["PCMU"]
+FRAME_BYTES = 320
 
 
 def tone() -> NDArray[np.int16]:
@@ -20,35 +25,35 @@ def frames() -> list[bytes]:
 
 @pytest.mark.parametrize("law", [A_LAW, MU_LAW])
 @pytest.mark.parametrize(("ptime_ms", "size"), [(10, 80), (20, 160), (30, 240), (40, 320), (50, 400), (60, 480)])
-def test_payloads_have_the_packet_time_agreed_and_join_to_the_same_sound(law: G711, ptime_ms: int, size: int) -> None:
+def test_payloads_have_the_packet_time_agreed_and_join_to_the_same_sound(law: Codec, ptime_ms: int, size: int) -> None:
     ours = Packetizer(law, ptime_ms=ptime_ms)
 
-    payloads = [payload for frame in frames() for payload in ours.feed(frame)]
+    payloads = [payload.data for frame in frames() for payload in ours.feed(frame)]
 
     assert {len(payload) for payload in payloads} == {size}
-    assert b"".join(payloads) == law.encode(tone())
+    assert b"".join(payloads) == law.encoder().encode(tone())
 
 
 @pytest.mark.parametrize("ptime_ms", [0, 5, 25, 100])
 def test_other_packet_times_count_as_20_ms(ptime_ms: int) -> None:
-    assert [len(payload) for payload in Packetizer(A_LAW, ptime_ms=ptime_ms).feed(None)] == [160]
+    assert [len(payload.data) for payload in Packetizer(A_LAW, ptime_ms=ptime_ms).feed(None)] == [160]
 
 
 @pytest.mark.parametrize("law", [A_LAW, MU_LAW])
-def test_silence_is_the_code_of_zero(law: G711) -> None:
-    assert Packetizer(law).feed(None) == [bytes([law.silence]) * 160]
+def test_silence_is_the_code_of_zero(law: Codec) -> None:
+    assert [payload.data for payload in Packetizer(law).feed(None)] == [law.encoder().encode(np.zeros(160, np.int16))]
 
 
 @pytest.mark.parametrize("cut", [0, 3, 7, 11])
 def test_sound_that_is_cut_off_fades_out_within_5_ms(cut: int) -> None:
     ours = Packetizer(MU_LAW)
-    sound = [ours.feed(frame)[0] for frame in frames()[: cut + 1]]
+    sound = [ours.feed(frame)[0].data for frame in frames()[: cut + 1]]
 
-    tail, after = ours.feed(None)[0], ours.feed(None)[0]
+    tail, after = ours.feed(None)[0].data, ours.feed(None)[0].data
 
-    heard = MU_LAW.decode(b"".join([*sound, tail])).astype(np.int32)
+    heard = g711.MU_LAW.decode(b"".join([*sound, tail])).astype(np.int32)
     assert np.abs(np.diff(heard)).max() < 1.2 * np.abs(np.diff(tone().astype(np.int32))).max()
-    assert MU_LAW.decode(tail)[:40].any()
+    assert g711.MU_LAW.decode(tail)[:40].any()
     assert tail[40:] == b"\xff" * 120
     assert after == b"\xff" * 160
 
@@ -58,8 +63,8 @@ def test_flush_gives_what_is_no_whole_packet_yet() -> None:
     ours.feed(None)
     ours.feed(None)
 
-    assert len(ours.flush()) == 320
-    assert ours.flush() == b""
+    assert [len(payload.data) for payload in ours.flush()] == [320]
+    assert ours.flush() == []
 
 
 def test_another_agreement_takes_effect_with_the_next_packet() -> None:
@@ -68,4 +73,61 @@ def test_another_agreement_takes_effect_with_the_next_packet() -> None:
 
     ours.agree(MU_LAW, ptime_ms=20)
 
-    assert ours.feed(None) == [b"\xff" * 160]
+    assert [payload.data for payload in ours.feed(None)] == [b"\xff" * 160]
+
+
+@pytest.mark.parametrize(("ptime_ms", "packet_ms"), [(10, 10), (20, 20), (30, 20), (40, 40), (50, 40), (60, 60)])
+def test_opus_packets_last_what_opus_can(ptime_ms: int, packet_ms: int) -> None:
+    ours = Packetizer(CODECS["opus"], ptime_ms=ptime_ms)
+    frame = pcm_of(np.rint(8_000 * np.sin(np.arange(480) / 10)).astype(np.int16))
+
+    payloads = [payload for _ in range(12) for payload in ours.feed(frame)]
+
+    assert {payload.duration for payload in payloads} == {48 * packet_ms}
+    assert {packet_samples(payload.data, 48_000) for payload in payloads} == {48 * packet_ms}
+    assert sum(payload.duration for payload in payloads) == 12 * 960
+
+
+def test_lasting_silence_of_opus_is_encoded_once() -> None:
+    ours = Packetizer(CODECS["opus"])
+
+    payloads = [ours.feed(None)[0].data for _ in range(20)]
+
+    assert len(set(payloads[11:])) == 1
+
+
+def test_what_opus_has_gathered_is_flushed_as_a_shorter_packet() -> None:
+    ours = Packetizer(CODECS["opus"], ptime_ms=60)
+    ours.feed(None)
+    ours.feed(None)
+
+    (rest,) = ours.flush()
+
+    assert rest.duration == 2 * 960
+    assert packet_samples(rest.data, 48_000) == 2 * 960
+
+
+def test_g722_takes_16_khz_and_its_clock_is_8() -> None:
+    ours = Packetizer(CODECS["G722"], ptime_ms=30)
+    payloads = [payload for _ in range(3) for payload in ours.feed(bytes(640))]
+
+    assert [(len(payload.data), payload.duration) for payload in payloads] == [(240, 240)] * 2
+    assert ours.rate_hz == 16_000
+    ours.expect_loss(5)
+
+
+def test_a_frame_queued_at_another_rate_is_made_to_fit() -> None:
+    narrow = frames()[0]
+
+    (payload,) = Packetizer(CODECS["G722"]).feed(narrow)
+
+    assert len(payload.data) == 160
+
+
+def test_a_rest_begins_with_what_was_gathered_and_a_word_of_noise() -> None:
+    ours = Packetizer(A_LAW, ptime_ms=60)
+    ours.agree(A_LAW, ptime_ms=60, comfort_noise=True)
+
+    kinds = [[payload.kind for payload in ours.feed(None)] for _ in range(12)]
+
+    assert kinds == [[], [], [Kind.AUDIO]] * 3 + [[], [Kind.AUDIO, Kind.NOISE], [Kind.NOTHING]]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from telephony.leg import DigitReceived
@@ -87,13 +89,16 @@ def test_empty_packets_keep_the_line_alive_without_audio() -> None:
     assert ours.received == 1
 
 
-def test_comfort_noise_keeps_the_line_alive_without_audio() -> None:
+def test_comfort_noise_keeps_the_line_alive_and_is_told_as_such() -> None:
     ours = receiver()
     ours.receive(rtp(5), PEER, now=28.0)
     ours.receive(rtp(6, payload_type=13, payload=b"\x40"), PEER, now=29.0)
     ours.handle_timer(now=58.5)
 
-    assert numbers(drain(ours)) == [5]
+    events = drain(ours)
+
+    assert numbers(events) == [5, 6]
+    assert [event.is_noise for event in events if isinstance(event, AudioArrived)] == [False, True]
     assert ours.received == 2
 
 
@@ -218,3 +223,16 @@ def test_the_same_agreement_again_does_not_put_off_the_timeout() -> None:
     ours.handle_timer(now=30.0)
 
     assert drain(ours) == [MediaTimedOut()]
+
+
+def test_another_codec_counts_anew_and_keeps_what_was_counted() -> None:
+    ours = receiver()
+    for number in (0, 1, 4):
+        ours.receive(rtp(number), PEER, now=0.0)
+    ours.agree(replace(parameters(), codec="opus", payload_type=111), named=PEER, now=1.0)
+    for number in (5, 6):
+        ours.receive(rtp(number, payload_type=111), PEER, now=1.0)
+
+    assert (ours.received, ours.lost) == (5, 2)
+    assert ours.reception is not None
+    assert ours.reception.clock_hz == 48_000

@@ -42,3 +42,20 @@ def test_packets_and_octets_are_counted() -> None:
     sender.event(101, b"1234", timestamp=0, marker=False)
 
     assert (sender.packets, sender.octets) == (2, 164)
+
+
+def test_a_packet_may_last_as_long_as_its_codec_says() -> None:
+    sender = RtpSender(ssrc=9, sequence=5, timestamp=0)
+    sender.audio(111, b"x" * 40, duration=960)
+
+    assert parse_rtp(sender.audio(111, b"x" * 50, duration=960)).timestamp == 960
+
+
+def test_comfort_noise_begins_a_silence() -> None:
+    sender = RtpSender(ssrc=9, sequence=5, timestamp=0)
+    sender.audio(0, b"x" * 160)
+
+    noise, after = parse_rtp(sender.noise(13, b"\x46", duration=160)), parse_rtp(sender.audio(0, b"x" * 160))
+
+    assert (noise.payload_type, noise.timestamp, noise.marker) == (13, 160, False)
+    assert (after.timestamp, after.marker) == (320, True)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from telephony.errors import LocalProtocolError
-from telephony.media import MediaParameters
+from telephony.media import MediaParameters, SrtpKeys
 from telephony.rtp.packet import parse_rtp
 from telephony.rtp.receiver import AudioArrived
 from telephony.rtp.report import Reporter
@@ -188,6 +190,65 @@ def test_rtcp_of_strangers_and_garbage_are_not_believed() -> None:
 
     assert left.rtcp_destination == ("192.0.2.2", 5001)
     assert left.receiver.malformed == 1
+
+
+def sealed_pair() -> tuple[RtpSession, RtpSession]:
+    keys = bytes(range(30)), bytes(range(30, 60))
+    left = replace(parameters(RIGHT), srtp=SrtpKeys("AES_CM_128_HMAC_SHA1_80", *keys))
+    right = replace(parameters(LEFT), srtp=SrtpKeys("AES_CM_128_HMAC_SHA1_80", *keys[::-1]))
+    return session(1, applied=left), session(2, applied=right)
+
+
+def test_sealed_sessions_hear_each_other_and_report() -> None:
+    left, right = sealed_pair()
+    talk(left, right, LEFT)
+    left.press("5")
+    press = left.send_press()
+    assert press is not None
+    right.receive_rtp(press, LEFT, now=0.2)
+    right.receive_rtp(left.send_noise(b"\x46", duration=160), LEFT, now=0.3)
+    report = left.send_report(now=10.0)
+    assert report is not None
+    right.receive_rtcp(report, ("192.0.2.1", 4001), now=10.0)
+    right.receive_rtcp(left.send_goodbye(now=11.0), ("192.0.2.1", 4001), now=11.0)
+
+    assert right.is_encrypted
+    assert (right.receiver.received, right.receiver.malformed) == (7, 0)
+    assert right.rtcp_destination == ("192.0.2.1", 4001)
+
+
+def test_what_is_forged_moves_no_address_and_is_not_heard() -> None:
+    left, right = sealed_pair()
+    forger, _ = pair()
+    for number in range(10):
+        right.receive_rtp(forger.send_audio(b"\xd5" * 160), NAT, now=number * 0.02)
+    right.receive_rtcp(forger.send_goodbye(now=1.0), ("192.0.2.1", 7777), now=1.0)
+
+    assert right.poll() is None
+    assert (right.destination, right.rtcp_destination) == (LEFT, ("192.0.2.1", 4001))
+    assert right.receiver.malformed == 11
+    talk(left, right, LEFT)
+    assert right.receiver.received == 5
+
+
+def test_a_reinvite_with_the_same_keys_goes_on_and_with_others_begins_anew() -> None:
+    left, right = sealed_pair()
+    talk(left, right, LEFT)
+    same = SrtpKeys("AES_CM_128_HMAC_SHA1_80", bytes(range(30)), bytes(range(30, 60)))
+    left.apply(replace(parameters(RIGHT), srtp=same), now=1.0)
+    talk(left, right, LEFT, start=5)
+    assert right.receiver.received == 10
+
+    left.apply(replace(parameters(RIGHT), srtp=replace(same, ours=bytes(30))), now=1.0)
+    talk(left, right, LEFT, start=10)
+    assert (right.receiver.received, right.receiver.malformed) == (10, 5)
+
+    left.apply(parameters(RIGHT), now=2.0)
+    assert not left.is_encrypted
+
+
+def test_before_apply_nobody_asks_for_metrics() -> None:
+    assert not session().wants_metrics
 
 
 def test_goodbye_names_us() -> None:

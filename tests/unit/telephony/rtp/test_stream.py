@@ -6,23 +6,26 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from telephony.audio.dtmf import KeyToneDetector
 from telephony.audio.frame import pcm_of, samples_of
 from telephony.audio.g711 import A_LAW
 from telephony.audio.pacer import Pacer
-from telephony.errors import LocalProtocolError
+from telephony.audio.resample import Resampler
 from telephony.leg import DigitReceived
 from telephony.media import MediaParameters, MediaTimedOut
+from telephony.rtp.codec import CODECS
 from telephony.rtp.decoder import Decoder
 from telephony.rtp.depacketizer import CodedFrame, Depacketizer
 from telephony.rtp.mailbox import Mailbox
 from telephony.rtp.packet import RtpPacket, build_rtp, parse_rtp
-from telephony.rtp.packetizer import FRAME_BYTES, Packetizer
+from telephony.rtp.packetizer import Packetizer
 from telephony.rtp.report import Reporter
-from telephony.rtp.rtcp import Goodbye, ReceiverReport, SenderReport, build_rtcp, parse_rtcp
+from telephony.rtp.rtcp import Goodbye, ReceiverReport, ReportBlock, SenderReport, build_rtcp, parse_rtcp
 from telephony.rtp.sender import RtpSender
 from telephony.rtp.session import RtpSession
 from telephony.rtp.source import Address
 from telephony.rtp.stream import RtpStream
+from telephony.rtp.xr import ExtendedReport, VoipMetrics
 
 PEER: Address = ("192.0.2.1", 4000)
 LOUD = pcm_of(np.rint(8_000 * np.sin(2 * np.pi * 1_000 * np.arange(160) / 8_000)).astype(np.int16))
@@ -77,8 +80,8 @@ class Call:
             session=session,
             endpoint=self.endpoint,
             pacer=self.pacer,
-            depacketizer=Depacketizer(A_LAW, playout_min_ms=20, playout_max_ms=200),
-            packetizer=Packetizer(A_LAW),
+            depacketizer=Depacketizer(CODECS["PCMA"], playout_min_ms=20, playout_max_ms=200),
+            packetizer=Packetizer(CODECS["PCMA"]),
             decoder=self.decoder,
             mailbox=self.mailbox,
             ring=self.ring,
@@ -253,12 +256,120 @@ def test_nothing_is_sent_where_sdp_has_no_address() -> None:
     assert call.endpoint.closed
 
 
-def test_digits_need_consent() -> None:
+def test_digits_go_as_tones_where_events_were_not_agreed() -> None:
     call = Call().start()
-    call.stream.apply(MediaParameters(PEER[0], PEER[1], "PCMU", 0), now=call.now)
+    call.stream.apply(MediaParameters(PEER[0], PEER[1], "PCMA", 8), now=call.now)
+    for _ in range(3):
+        call.pacer.put(LOUD)
 
-    with pytest.raises(LocalProtocolError):
-        call.stream.press("1")
+    assert call.stream.press("5") == 1
+    call.tick(8)
+    assert (call.stream.pressed, call.pacer.played_ms) == (1, 0)
+    call.tick(3)
+
+    assert call.pacer.played_ms == 60
+    sound = Resampler(8_000, 16_000).feed(A_LAW.decode(b"".join(packet.payload for packet in call.sent()[:9])))
+    assert [press.digit for press in KeyToneDetector().feed(sound)] == ["5"]
+
+
+def test_figures_say_how_it_sounds_here_and_there() -> None:
+    call = Call().start()
+    assert (call.stream.stats().mos, call.stream.stats().mos_there) == (None, None)
+    for number in range(100):
+        if number % 10:
+            call.hear(number, b"\xd5" * 160)
+        call.tick()
+    stats = call.stream.stats()
+    assert (stats.codec, stats.encrypted) == ("PCMA", False)
+    assert stats.mos is not None
+    assert 3.0 < stats.mos < 3.9  # 10 % are lost
+
+    call.tick(60)
+    ((report, _),) = call.endpoint.rtcp_out
+    ours = parse_rtcp(report)[0]
+    assert isinstance(ours, SenderReport)
+    block = ReportBlock(1, 26, 9, 90, 80, ours.ntp >> 16 & 0xFFFFFFFF, 0)
+    call.endpoint.rtcp_in.append((build_rtcp([ReceiverReport(2, (block,))]), ("192.0.2.1", 4001), call.now))
+    call.tick(20)
+    stats = call.stream.stats()
+
+    assert stats.lost_there_percent == pytest.approx(10, abs=0.5)
+    assert stats.jitter_there_ms == 10.0
+    assert stats.mos_there is not None
+    assert stats.mos_there < 4.0
+
+
+def test_extended_reports_go_to_who_asks_and_are_believed_of_who_sends() -> None:
+    call = Call()
+    parameters = MediaParameters(PEER[0], PEER[1], "PCMA", 8, voip_metrics=True)
+    call.stream.apply(parameters, now=call.now)
+    call.stream.start(now=call.now)
+    call.tick(200)  # nothing has come: nothing is to be told
+    for number in range(300):
+        call.hear(number, b"\xd5" * 160)
+        call.tick()
+
+    reports = [parse_rtcp(data) for data, _ in call.endpoint.rtcp_out]
+    assert not any(isinstance(each, ExtendedReport) for each in reports[0])
+    extended = reports[-1][-1]
+    assert isinstance(extended, ExtendedReport)
+    assert (extended.metrics[0].ssrc, extended.metrics[0].loss_rate) == (2, 0)
+    assert extended.metrics[0].mos_cq is not None
+    assert extended.metrics[0].mos_cq > 4.0
+
+    theirs = ExtendedReport(2, (VoipMetrics(1, 0, 0, mos_cq=2.5),))
+    call.endpoint.rtcp_in.append((build_rtcp([ReceiverReport(2), theirs]), ("192.0.2.1", 4001), call.now))
+    call.tick(20)
+    assert call.stream.stats().mos_there == 2.5
+
+
+def test_opus_goes_out_and_its_clock_runs_at_48_khz() -> None:
+    call = Call()
+    call.stream.apply(MediaParameters(PEER[0], PEER[1], "opus", 111, 102, dtmf_clock_hz=48_000), now=call.now)
+    call.stream.start(now=call.now)
+    call.tick(3)
+    call.stream.press("1")
+    call.tick(10)
+
+    audio = [packet for packet in call.sent() if packet.payload_type == 111]
+    assert [packet.timestamp for packet in audio[:3]] == [0, 960, 1_920]
+    assert (audio[3].timestamp, audio[3].marker) == ((3 + 7) * 960, True)
+    events = [packet for packet in call.sent() if packet.payload_type == 102]
+    assert {event.timestamp for event in events} == {3 * 960}
+    assert int.from_bytes(events[-1].payload[2:], "big") == 4_800
+
+
+def test_in_a_pause_of_the_bot_comfort_noise_takes_over_where_agreed() -> None:
+    call = Call()
+    call.stream.apply(MediaParameters(PEER[0], PEER[1], "PCMA", 8, comfort_noise=True), now=call.now)
+    call.stream.start(now=call.now)
+    call.tick(60)
+    call.pacer.put(LOUD)
+    call.tick()
+
+    packets = call.sent()
+    assert [packet.payload_type for packet in packets] == [8] * 10 + [13, 13, 8]
+    assert [packet.timestamp // 160 for packet in packets[10:]] == [10, 35, 60]
+    assert packets[-1].marker
+
+
+def test_comfort_noise_of_the_caller_is_heard_until_it_speaks_again() -> None:
+    call = Call().start()
+    for number in range(10):
+        call.hear(number, b"\x2a\xaa" * 80)
+        call.tick()
+    call.hear(10, b"\x28", payload_type=13)
+    call.tick(30)
+    heard = call.heard()
+    assert [10 < np.sqrt(np.mean(frame.astype(float) ** 2)) < 500 for frame in heard[-15:]] == [True] * 15
+    assert call.stream.stats().concealed_ms == 0
+
+    for number in range(11, 16):
+        data = build_rtp(RtpPacket(8, number, (number + 29) * 160, 2, b"\x2a\xaa" * 80))
+        call.endpoint.rtp_in.append((data, PEER, call.now))
+        call.tick()
+
+    assert np.abs(call.heard()[-1]).max() > 5_000
 
 
 def test_reports_go_out_and_come_in() -> None:
@@ -294,4 +405,3 @@ def test_figures_join_all_parts() -> None:
     assert (stats.sent, stats.underruns, stats.round_trip_ms) == (30, 0, None)
     assert stats.sent_late_ms_max == pytest.approx(1.0, abs=0.1)
     assert 15 <= stats.playout_delay_ms <= 45
-    assert len(LOUD) == FRAME_BYTES

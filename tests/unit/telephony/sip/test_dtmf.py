@@ -62,3 +62,12 @@ def test_other_keys_and_old_presses_are_presses_of_their_own() -> None:
     assert merger.accept("1", "rtp", now=0.0)
     assert merger.accept("2", "info", now=0.1)
     assert merger.accept("1", "info", now=PAIR_WINDOW_S + 0.1)
+
+
+def test_a_press_that_comes_three_ways_is_one_press() -> None:
+    merger = DigitMerger()
+
+    assert merger.accept("1", "rtp", now=0.0)
+    assert not merger.accept("1", "inband", now=0.1)
+    assert not merger.accept("1", "info", now=0.6)
+    assert merger.accept("1", "rtp", now=0.7)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from telephony.errors import LocalProtocolError, SdpError
+from telephony.media import MediaAbilities, SrtpKeys, SrtpPolicy, SrtpSuite
 from telephony.sip.negotiation import Negotiation
 from telephony.sip.offer_answer import Direction, LocalAudio
 from telephony.sip.sdp import SessionDescription, parse_sdp
@@ -130,3 +133,78 @@ def test_an_answer_that_does_not_fit_is_an_error_and_settles_the_offer(answer: b
         ours.take_answer(answer)
 
     assert (caught.value.status, ours.offer_pending) == (status, False)
+
+
+KEYS = (bytes(range(30)), bytes(range(30, 60)))
+
+
+def capable(policy: SrtpPolicy = "refused", *, comfort_noise: bool = False) -> Negotiation:
+    keys = () if policy == "refused" else KEYS
+    abilities = MediaAbilities(("opus", "G722", "PCMA"), "theirs", policy, keys, comfort_noise)
+    return Negotiation(LocalAudio("192.0.2.9", 20_000, abilities), session_id=7)
+
+
+def crypto_lines(body: bytes) -> list[str]:
+    return [value or "" for name, value in parse_sdp(body).media[0].attributes if name == "crypto"]
+
+
+def test_our_offer_names_what_we_can_the_best_first() -> None:
+    (line,) = parse_sdp(capable(comfort_noise=True).offer()).media
+
+    assert (line.protocol, line.formats) == ("RTP/AVP", ("111", "9", "8", "13", "101", "102"))
+    assert line.attribute("rtcp-xr") == "voip-metrics"
+    assert crypto_lines(capable("accepted").offer()) == []
+
+
+@pytest.mark.parametrize(("policy", "protocol"), [("offered", "RTP/AVP"), ("required", "RTP/SAVP")])
+@pytest.mark.parametrize(("tag", "suite"), [(1, "AES_CM_128_HMAC_SHA1_80"), (2, "AES_CM_128_HMAC_SHA1_32")])
+def test_keys_that_we_offer_are_used_as_the_answer_chooses(
+    policy: SrtpPolicy, protocol: str, tag: int, suite: SrtpSuite
+) -> None:
+    ours = capable(policy)
+    body = ours.offer()
+    assert parse_sdp(body).media[0].protocol == protocol
+    assert len(crypto_lines(body)) == 2
+
+    answer = (
+        f"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 {protocol} 9\r\n"
+        f"a=crypto:{tag} {suite} inline:{base64.b64encode(bytes(30)).decode()}\r\n"
+    ).encode()
+    parameters = ours.take_answer(answer)
+
+    assert parameters.srtp == SrtpKeys(suite, KEYS[tag - 1], bytes(30))
+    again = ours.offer()
+    assert (parse_sdp(again).media[0].protocol, len(crypto_lines(again))) == (protocol, 2)
+    assert parse_sdp(again).media[0].formats == ("9", "111", "8")
+
+
+def test_an_answer_with_keys_that_we_did_not_offer_is_refused() -> None:
+    ours = capable("required")
+    ours.offer()
+    crypto = f"a=crypto:3 AES_CM_128_HMAC_SHA1_80 inline:{base64.b64encode(bytes(30)).decode()}\r\n".encode()
+
+    with pytest.raises(SdpError, match="none of those that we offered"):
+        ours.take_answer(OFFER.replace(b"RTP/AVP", b"RTP/SAVP") + crypto)
+
+
+def test_plain_rtp_will_do_where_keys_were_only_offered() -> None:
+    ours = capable("offered")
+    ours.offer()
+
+    assert ours.take_answer(OFFER).srtp is None
+
+
+def test_an_offer_with_keys_is_answered_with_ours() -> None:
+    crypto = f"a=crypto:3 AES_CM_128_HMAC_SHA1_80 inline:{base64.b64encode(bytes(30)).decode()}\r\n".encode()
+
+    body, parameters = capable("accepted").answer(OFFER.replace(b"RTP/AVP", b"RTP/SAVP") + crypto)
+
+    assert parameters.srtp == SrtpKeys("AES_CM_128_HMAC_SHA1_80", KEYS[0], bytes(30))
+    assert crypto_lines(body) == [f"3 AES_CM_128_HMAC_SHA1_80 inline:{base64.b64encode(KEYS[0]).decode()}"]
+
+
+def test_a_payload_type_in_use_is_given_to_no_other_codec() -> None:
+    ours = capable()
+    ours.answer(OFFER.replace(b"101", b"111"))
+
+    assert parse_sdp(ours.offer()).media[0].formats == ("8", "9", "111")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from telephony.errors import SdpError
-from telephony.media import MediaParameters
+from telephony.media import CodecName, MediaAbilities, MediaParameters, SrtpPolicy
 from telephony.sip.offer_answer import (
     Direction,
     LocalAudio,
@@ -14,6 +16,7 @@ from telephony.sip.offer_answer import (
     media_parameters,
     read_audio,
 )
+from telephony.sip.sdes import CryptoAttribute
 from telephony.sip.sdp import parse_sdp
 from tests.unit.telephony.sip.messages import OFFER, offer
 
@@ -36,7 +39,7 @@ def test_the_stream_of_an_offer_is_read() -> None:
 @pytest.mark.parametrize(
     ("line", "codec", "payload_type"),
     [
-        (b"m=audio 4000 RTP/AVP 9 8 0\r\n", "PCMA", 8),  # the offerer's order, not ours
+        (b"m=audio 4000 RTP/AVP 18 8 0\r\n", "PCMA", 8),  # the offerer's order, not ours
         (b"m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 pcma/8000/1\r\n", "PCMA", 96),
         (b"m=audio 4000 RTP/AVP 0 8\r\na=rtpmap:0 PCMU/0\r\n", "PCMA", 8),  # a clock rate of 0
         (b"m=audio 4000 RTP/AVP 97 8\r\na=rtpmap:97 PCMU/16000\r\n", "PCMA", 8),
@@ -53,7 +56,7 @@ def test_the_codec_is_the_offerers_first_that_we_have(line: bytes, codec: str, p
     "line",
     [
         b"",
-        b"m=audio 4000 RTP/AVP 9 18\r\n",
+        b"m=audio 4000 RTP/AVP 4 18\r\n",
         b"m=audio 0 RTP/AVP 0\r\n",
         b"m=video 4000 RTP/AVP 0\r\n",
         b"m=audio 4000 RTP/SAVP 0\r\n",
@@ -178,3 +181,132 @@ def test_rtp_is_told_what_was_agreed() -> None:
 
 def test_a_local_address_knows_its_family() -> None:
     assert (LocalAudio("::1", 1).address_type, LOCAL.connection.address_type) == ("IP6", "IP4")
+
+
+KEYS = (bytes(range(30)), bytes(range(30, 60)))
+THEIRS = base64.b64encode(bytes(30)).decode()
+CRYPTO = f"a=crypto:7 AES_CM_128_HMAC_SHA1_32 inline:{THEIRS}\r\n".encode()
+WIDE = (
+    b"m=audio 4000 RTP/AVP 0 9 96 13 101 102\r\na=rtpmap:96 opus/48000/2\r\n"
+    b"a=rtpmap:101 telephone-event/8000\r\na=rtpmap:102 telephone-event/48000\r\na=rtcp-xr:voip-metrics\r\n"
+)
+
+
+def able(*codecs: CodecName, **changed: object) -> MediaAbilities:
+    return MediaAbilities(codecs, **changed)  # type: ignore[arg-type]  # keywords as given
+
+
+def read(body: bytes, abilities: MediaAbilities):
+    return read_audio(parse_sdp(HEAD + body), address_type="IP4", abilities=abilities)
+
+
+@pytest.mark.parametrize(
+    ("abilities", "codec", "payload_type", "dtmf"),
+    [
+        (able("opus", "G722", "PCMU"), "PCMU", 0, (101, 8_000)),  # their order
+        (able("opus", "G722", "PCMU", choice="ours"), "opus", 96, (102, 48_000)),
+        (able("G722", "opus"), "G722", 9, (101, 8_000)),
+        (able("PCMA", "opus"), "opus", 96, (102, 48_000)),
+    ],
+)
+def test_the_codec_is_one_that_both_have_by_the_order_that_counts(
+    abilities: MediaAbilities, codec: str, payload_type: int, dtmf: tuple[int, int]
+) -> None:
+    audio = read(WIDE, abilities)
+
+    assert (audio.codec, audio.payload_type) == (codec, payload_type)
+    assert (audio.dtmf_payload_type, audio.dtmf_clock_hz) == dtmf
+    assert audio.voip_metrics
+
+
+def test_events_at_8_khz_will_do_for_opus() -> None:
+    audio = read(WIDE.replace(b"/48000\r\na=rtcp", b"/16000\r\na=rtcp"), able("opus"))
+
+    assert (audio.dtmf_payload_type, audio.dtmf_clock_hz) == (101, 8_000)
+
+
+def test_a_codec_that_is_switched_off_is_not_taken() -> None:
+    with pytest.raises(SdpError, match="with PCMA is offered"):
+        read(WIDE, able("PCMA"))
+
+
+def test_comfort_noise_needs_both() -> None:
+    assert read(WIDE, able("PCMU", comfort_noise=True)).comfort_noise
+    assert not read(WIDE, able("PCMU")).comfort_noise
+    assert not read(WIDE.replace(b" 13 ", b" "), able("PCMU", comfort_noise=True)).comfort_noise
+
+
+def test_an_answer_of_opus_says_what_it_wants_to_be_sent() -> None:
+    audio = read(WIDE, able("opus"))
+    session = parse_sdp(HEAD + WIDE)
+
+    (line,) = answer_media(session, audio, LocalAudio("192.0.2.9", 20_000, able("opus")), Direction.SENDRECV)
+
+    assert line.formats == ("96", "102")
+    assert line.attributes == (
+        ("rtpmap", "96 opus/48000/2"),
+        ("fmtp", "96 useinbandfec=1;maxplaybackrate=16000;maxaveragebitrate=32000"),
+        ("rtpmap", "102 telephone-event/48000"),
+        ("fmtp", "102 0-15"),
+        ("rtcp-xr", "voip-metrics"),
+        ("ptime", "20"),
+        ("sendrecv", None),
+    )
+
+
+def secure(policy: SrtpPolicy) -> MediaAbilities:
+    return able("PCMU", srtp=policy, srtp_keys=KEYS)
+
+
+@pytest.mark.parametrize("protocol", [b"RTP/SAVP", b"RTP/SAVPF", b"RTP/AVP"])
+@pytest.mark.parametrize("policy", ["accepted", "offered", "required"])
+def test_keys_are_taken_and_answered_under_their_tag(protocol: bytes, policy: SrtpPolicy) -> None:
+    session = parse_sdp(HEAD + b"m=audio 4000 " + protocol + b" 0\r\n" + CRYPTO)
+    local = LocalAudio("192.0.2.9", 20_000, secure(policy))
+    audio = read_audio(session, address_type="IP4", abilities=local.abilities)
+
+    (line,) = answer_media(session, audio, local, Direction.SENDRECV)
+
+    assert audio.crypto == CryptoAttribute(7, "AES_CM_128_HMAC_SHA1_32", bytes(30))
+    assert line.protocol == protocol.decode()
+    assert line.attribute("crypto") == f"7 AES_CM_128_HMAC_SHA1_32 inline:{base64.b64encode(KEYS[1]).decode()}"
+
+
+@pytest.mark.parametrize(
+    ("line", "policy", "said"),
+    [
+        (b"m=audio 4000 RTP/SAVP 0\r\n" + CRYPTO, "refused", "SRTP is not taken here"),
+        (b"m=audio 4000 RTP/SAVP 0\r\n", "accepted", "without a=crypto"),
+        (b"m=audio 4000 RTP/SAVP 0\r\n" + CRYPTO.replace(b"AAA", b"", 1), "accepted", "not base64"),
+        (b"m=audio 4000 RTP/SAVP 0\r\n" + CRYPTO.replace(b"AAAA", b"", 1), "accepted", "27 bytes, not 30"),
+        (b"m=audio 4000 RTP/AVP 0\r\n" + CRYPTO.replace(b"AAAA", b"", 1), "required", "27 bytes, not 30"),
+        (b"m=audio 4000 RTP/AVP 0\r\n", "required", "SRTP is required"),
+        (b"m=audio 4000 UDP/TLS/RTP/SAVP 0\r\n" + CRYPTO, "required", "no audio stream over"),
+    ],
+)
+def test_keys_that_do_not_fit_our_policy_are_refused_with_the_reason(
+    line: bytes, policy: SrtpPolicy, said: str
+) -> None:
+    with pytest.raises(SdpError, match=said) as caught:
+        read(line, secure(policy))
+
+    assert caught.value.status == 488
+
+
+@pytest.mark.parametrize(
+    ("line", "policy"),
+    [
+        (b"m=audio 4000 RTP/AVP 0\r\n" + CRYPTO, "refused"),
+        (b"m=audio 4000 RTP/AVP 0\r\n" + CRYPTO.replace(b"AAAA", b"", 1), "accepted"),
+        (b"m=audio 4000 RTP/AVP 0\r\n", "offered"),
+    ],
+)
+def test_rtp_avp_stays_plain_where_its_keys_are_of_no_use(line: bytes, policy: SrtpPolicy) -> None:
+    assert read(line, secure(policy)).crypto is None
+
+
+def test_the_second_stream_is_taken_where_the_first_does_not_fit() -> None:
+    both = b"m=audio 4000 RTP/SAVP 0\r\n" + CRYPTO + b"m=audio 4002 RTP/AVP 0\r\n"
+
+    assert read(both, secure("refused")).index == 1
+    assert read(both, secure("required")).index == 0

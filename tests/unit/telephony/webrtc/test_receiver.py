@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from telephony.audio.opus import OpusEncoder
 from telephony.leg import INPUT_FRAME_BYTES
-from telephony.webrtc.opus import OpusEncoder
 from telephony.webrtc.receiver import OpusReceiver
 
 

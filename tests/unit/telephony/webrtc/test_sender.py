@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from telephony.audio.opus import OpusDecoder
 from telephony.leg import OUTPUT_FRAME_BYTES
 from telephony.rtp.packet import RtpPacket, parse_rtp
-from telephony.webrtc.opus import OpusDecoder
 from telephony.webrtc.sender import OpusSender
 
 SPEECH = (6000 * np.sin(2 * np.pi * 300 * np.arange(480) / 24_000)).astype("<i2").tobytes()

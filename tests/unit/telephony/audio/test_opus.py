@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from telephony.audio import opus
+from telephony.audio.opus import OpusDecoder, OpusEncoder, OpusNotFoundError, find_library, packet_samples
 from telephony.errors import RemoteProtocolError
-from telephony.webrtc import opus
-from telephony.webrtc.opus import OpusDecoder, OpusEncoder, OpusNotFoundError, find_library, packet_samples
 
 FRAME = 480  # 20 ms at 24 kHz
 HEARD = 320  # 20 ms at 16 kHz

@@ -1,0 +1,110 @@
+"""The page's way to the bot: over Debian's coturn alone, and onto another way in mid-call (Chromium)."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from telephony.settings import WebRtcSettings
+from tests.e2e.chromium import Page, chromium
+from tests.fakes.page_server import PageServer, page_server
+from tests.fakes.webrtc import Ears, loudness, play, tone
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+SECRET = "only the server and the bot know it"
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def coturn(folder: Path) -> AsyncIterator[int]:
+    """Run coturn with time-limited credentials; gives its port."""
+    port, log = free_port(), (folder / "turn.log").open("wb")
+    process = await asyncio.create_subprocess_exec(
+        "turnserver", "-n", "--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1", f"--listening-port={port}",
+        "--min-port=45000", "--max-port=45200", "--no-tls", "--no-dtls", "--no-cli", "--allow-loopback-peers",
+        "--use-auth-secret", f"--static-auth-secret={SECRET}", "--realm=zeng.test", "--no-rfc5780",
+        f"--pidfile={folder}/turn.pid", f"--userdb={folder}/turn.db", "--log-file=stdout",
+        stdout=log, stderr=log,
+    )  # fmt: skip
+    try:
+        for _ in range(100):
+            if f":{port:04X}" in Path("/proc/net/udp").read_text("ascii"):
+                break
+            await asyncio.sleep(0.05)
+        yield port
+    finally:
+        process.terminate()
+        await process.wait()
+        log.close()
+
+
+async def call(page: Page, server: PageServer) -> Ears:
+    await page.open(server.url)
+    await page.click("#talk")
+    leg = await server.call()
+    await page.wait_for("document.body.dataset.state === 'listening'")
+    return Ears(leg)
+
+
+async def heard(ears: Ears) -> int:
+    """How many of the next frames are loud."""
+    return sum(loudness([frame]) > 1_000 for frame in await ears.hear_loud(50))
+
+
+async def test_a_call_goes_over_turn_alone_with_credentials_for_a_while(tmp_path: Path, microphone: Path) -> None:
+    async with coturn(tmp_path) as port:
+        settings = WebRtcSettings(
+            hosts=("127.0.0.1",),
+            turn_urls=(f"turn:127.0.0.1:{port}?transport=udp",),
+            turn_secret=SECRET,  # type: ignore[arg-type]  # pydantic makes a SecretStr of it
+            relay_only=True,
+        )
+        async with (
+            page_server(settings) as server,
+            chromium(tmp_path, microphone=microphone) as browser,
+            browser.page() as page,
+        ):
+            ears = await call(page, server)
+            assert await heard(ears) > 10
+            peer = ears.leg._session._peer  # type: ignore[attr-defined]
+            pair = peer._connection._nominated[1]
+            assert 45_000 <= pair.remote_addr[1] <= 45_200  # the page's relay, and no address of its own
+            await ears.leg.hang_up()
+
+
+async def test_the_call_moves_to_another_way_without_a_word_lost(tmp_path: Path, microphone: Path) -> None:
+    async with (
+        page_server() as server,
+        chromium(tmp_path, microphone=microphone) as browser,
+        browser.page() as page,
+    ):
+        ears = await call(page, server)
+        assert await heard(ears) > 10
+        peer = ears.leg._session._peer  # type: ignore[attr-defined]
+        before = peer._connection._nominated[1].remote_addr, peer._connection._nominated[1].protocol
+        talking = asyncio.create_task(play(ears.leg, tone(660, 500)))
+
+        await page.evaluate("window.dispatchEvent(new Event('online'))")
+        async with asyncio.timeout(10):
+            while peer._connection._nominated[1].protocol is before[1]:
+                await asyncio.sleep(0.05)
+
+        assert any("sdp" in renewal for renewal in server.renewals)
+        assert await heard(ears) > 10
+        await asyncio.sleep(1)
+        assert await page.evaluate("document.body.dataset.state") in ("listening", "speaking", "hearing")
+        assert ears.ended is None
+        talking.cancel()
+        await ears.leg.hang_up()
+        await ears.end()
+        assert page.errors == []
