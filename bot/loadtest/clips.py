@@ -17,7 +17,7 @@ from telephony.audio.frame import pcm_of
 from telephony.audio.resample import Resampler
 from telephony.leg import OUTPUT_FRAME_BYTES, OUTPUT_RATE_HZ
 
-SHIPPED = Path(__file__).parent / "clips"
+SHIPPED = Path(__file__).parent / "speech"
 _COUGH_S = 0.25
 _TONE_S = 0.1
 _TAIL_S = 0.1  # of silence after a sound made here

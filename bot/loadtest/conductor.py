@@ -190,7 +190,8 @@ async def _generator(plan: Plan, index: int, folder: Path, echo: str) -> AsyncIt
 async def _echo_process() -> AsyncIterator[str]:
     async with _spawn("bot.loadtest.echo") as started:
         async with asyncio.timeout(_START_S):
-            yield str((await started.read())["uri"])
+            told = await started.read()
+        yield str(told["uri"])
 
 
 def environment() -> dict[str, str]:
