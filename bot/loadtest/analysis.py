@@ -9,13 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from bot.loadtest.behaviour import StepKind
-from bot.loadtest.sound import LOUD_DB, RATE_HZ, WINDOW_S, Levels, Samples, Stretch, levels, stretches
+from bot.loadtest.sound import LOUD_DB, RATE_HZ, WINDOW_S, Levels, Samples, Stretch, level, levels, stretches
 
 _IGNORED_S = 1.5  # a bot that still speaks so long after the caller has cut in has ignored it
 _STOPPED_S = 0.6  # silence so long after a cough is the bot having stopped, not a pause
 _GAP_S = 0.06
 _LONGEST_GAP_S = 1.0
 _SPEECH_JOIN_S = 0.3
+_ABRUPT_DB = 6.0  # under the usual level of speech: no fading word
+_EDGE = RATE_HZ // 125  # 8 ms, a period of a low voice
+_SOUNDING = 150  # of int16: over the idle steps of G.711
+_WINDOW = round(RATE_HZ * WINDOW_S)
 _PATIENCE_S = 5.0  # silence shorter than this at the end of a recording is no missed turn
 
 
@@ -62,7 +66,6 @@ class CallFigures:
     greeting_ms: float | None  # from the first frame of media; None: the bot said nothing
     speech_s: float  # of the bot
     turns: tuple[TurnFigures, ...]
-    gaps: tuple[Gap, ...]
 
 
 def analyse(heard: Samples, deeds: Sequence[Deed]) -> CallFigures:
@@ -73,14 +76,13 @@ def analyse(heard: Samples, deeds: Sequence[Deed]) -> CallFigures:
         greeting_ms=sounds[0].begin_s * 1000 if sounds else None,
         speech_s=float(np.count_nonzero(at > LOUD_DB)) * WINDOW_S,
         turns=_turns(at, deeds, len(heard) / RATE_HZ),
-        gaps=abrupt_gaps(at),
     )
 
 
 def _turns(at: Levels, deeds: Sequence[Deed], length_s: float) -> tuple[TurnFigures, ...]:
-    ends = [deed.begin_s for deed in deeds[1:]] + [length_s]
+    ends = [*(deed.begin_s for deed in deeds[1:]), length_s]
     speech = stretches(at, join_s=_SPEECH_JOIN_S)
-    turns = (_turn(speech, deed, until_s) for deed, until_s in zip(deeds, ends, strict=True))
+    turns = (_turn(speech, deed, until_s) for deed, until_s in zip(deeds, ends, strict=False))
     return tuple(turn for turn in turns if turn is not None)
 
 
@@ -105,24 +107,26 @@ def _turn(speech: Sequence[Stretch], deed: Deed, until_s: float) -> TurnFigures 
     return TurnFigures(*turn, latency_ms=(after.begin_s - deed.end_s) * 1000, stop_ms=stop_ms)
 
 
-def abrupt_gaps(at: Levels) -> tuple[Gap, ...]:
+def abrupt_gaps(heard: Samples, at: Levels) -> tuple[Gap, ...]:
     """Find silence of 60 ms to 1 s that cuts speech off and lets it go on as loud: an underrun, not a pause.
 
-    Words fade, and what follows a pause rises; a stop in the stream does neither. Closures of plosives are shorter.
+    For speech whose source is not known; `at` are the levels of `heard`. Words fade within some milliseconds, and rise
+    likewise; a stop in the stream does neither. Some pauses of espeak-ng are as abrupt: a source tells them apart.
     """
     loud = at > LOUD_DB
     if not loud.any():
         return ()
-    usual = float(np.median(at[loud]))
+    least = float(np.median(at[loud])) - _ABRUPT_DB
     found: list[Gap] = []
     edges = np.flatnonzero(np.diff(loud.astype(np.int8)))
-    for begin, end in itertools.pairwise(edges.tolist()):
-        silent = not loud[begin + 1]
-        length_s = (end - begin) * WINDOW_S
-        if not silent or not _GAP_S <= length_s <= _LONGEST_GAP_S:
+    for last, end in itertools.pairwise(edges.tolist()):
+        length_s = (end - last) * WINDOW_S
+        if loud[last + 1] or not _GAP_S <= length_s <= _LONGEST_GAP_S:
             continue
-        # One window each side may be half silence.
-        before, beyond = at[max(0, begin - 1) : begin + 1].max(), at[end + 1 : end + 3].max()
-        if min(before, beyond) > usual and at[begin + 2 : end].max(initial=-96.0) < usual - 30:
-            found.append(Gap((begin + 1) * WINDOW_S, length_s * 1000))
+        around = heard[(last - 1) * _WINDOW : (end + 3) * _WINDOW]
+        sounding = np.flatnonzero(np.abs(around.astype(np.int32)) > _SOUNDING)
+        pause = int(np.argmax(np.diff(sounding)))
+        before, beyond = sounding[pause] + 1, sounding[pause + 1]
+        if min(level(around[max(0, before - _EDGE) : before]), level(around[beyond : beyond + _EDGE])) > least:
+            found.append(Gap((last + 1) * WINDOW_S, length_s * 1000))
     return tuple(found)

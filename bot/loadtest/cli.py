@@ -31,7 +31,7 @@ _BROKEN, _INVALID = 1, 3  # exit codes; 2 is a wrong command line
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0913, PLR0917  # one parameter an option
     plan: Annotated[Path | None, typer.Argument(help="YAML; see docs/loadtest.md")] = None,
     target: Annotated[str, typer.Option(help="sip:user@host:port, or http://host:port for WebRTC")] = "",
     calls: Annotated[int, typer.Option(min=0, help="hold so many calls")] = 0,
@@ -130,7 +130,7 @@ def echo(
 
 
 @app.command()
-def tts(
+def tts(  # noqa: PLR0913, PLR0917  # one parameter an option
     url: Annotated[str, typer.Argument(help="http://host:port of a speech server")],
     protocol: Annotated[str, typer.Option(help="openai (POST /v1/audio/speech) or zeng (our WebSocket)")] = "openai",
     streams: Annotated[int, typer.Option(min=1, help="closed loop: so many at once")] = 1,

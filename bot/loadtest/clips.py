@@ -64,7 +64,7 @@ def read_wav(path: Path) -> Samples:
             if file.getsampwidth() != 2 or file.getnchannels() != 1:
                 raise SettingsError(f"{path}: a clip is mono PCM16")
             rate, data = file.getframerate(), file.readframes(file.getnframes())
-    except (OSError, wave.Error) as error:
+    except (OSError, EOFError, wave.Error) as error:
         raise SettingsError(f"{path}: {error}") from error
     samples = np.frombuffer(data, "<i2")
     if rate == RATE_HZ:

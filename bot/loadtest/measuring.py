@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from bot.loadtest.alignment import narrow
-from bot.loadtest.analysis import Gap, TurnFigures, analyse
-from bot.loadtest.behaviour import StepKind
+from bot.loadtest.analysis import CallFigures, Gap, abrupt_gaps, analyse
 from bot.loadtest.caller import CallTaken
 from bot.loadtest.emodel import G711_PLC, OPUS, mos, r_factor
 from bot.loadtest.references import References
@@ -41,6 +40,16 @@ def find_pesq() -> Pesq | None:
     return score
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What was found in one answer."""
+
+    record: TurnRecord | None
+    gaps: tuple[Gap, ...] = ()
+    cut_ms: float = 0.0
+    aligned_s: float = 0.0
+
+
 class Measurer:
     """Measures calls; alignment and PESQ are dear, so only of so many turns a stage."""
 
@@ -66,15 +75,13 @@ class Measurer:
         heard = np.fromfile(taken.path, np.int16) if taken.path is not None else np.zeros(0, np.int16)
         figures = analyse(heard, taken.deeds)
         at = levels(heard)
-        gaps = list(figures.gaps)
-        gaps += [gap for gap in taken.concealed if _in_speech(gap, at)]
+        gaps = [gap for gap in taken.concealed if _in_speech(gap, at)]
         turns: list[TurnRecord] = []
         cut_ms = aligned_s = 0.0
-        for turn in figures.turns:
-            record, more, cut, seconds = self._turn(taken, turn, heard)
-            turns.append(record)
-            gaps += more
-            cut_ms, aligned_s = cut_ms + cut, aligned_s + seconds
+        for found in self._answers(taken, figures, heard):
+            gaps += found.gaps
+            cut_ms, aligned_s = cut_ms + found.cut_ms, aligned_s + found.aligned_s
+            turns += [found.record] if found.record is not None else []
         stats = taken.stats
         came = stats.received + stats.lost
         return CallRecord(
@@ -109,33 +116,42 @@ class Measurer:
         delay_ms = (stats.round_trip_ms or 0.0) / 2 + stats.playout_delay_ms + _PACKET_MS
         return r_factor(delay_ms=delay_ms, loss=min(1.0, loss), codec=self._codec)
 
-    def _turn(self, taken: CallTaken, turn: TurnFigures, heard: Samples) -> tuple[TurnRecord, list[Gap], float, float]:
-        record = TurnRecord(
-            step=turn.step, index=turn.index, kind=turn.kind, at_s=turn.at_s, until_s=turn.until_s,
-            latency_ms=turn.latency_ms, stop_ms=turn.stop_ms, missed=turn.missed, early=turn.early,
-            ignored=turn.ignored, false_stop=turn.false_stop,
-        )  # fmt: skip
-        if turn.latency_ms is None or turn.kind is StepKind.COUGH:
-            return record, [], 0.0, 0.0
-        begin_s = turn.at_s + turn.latency_ms / 1000
-        end_s = min(turn.until_s, begin_s + _LONGEST_ANSWER_S)
-        answer = heard[round(begin_s * RATE_HZ) : round(end_s * RATE_HZ)]
-        name = f"{taken.scenario}-{turn.index}"
-        if self._learn:
-            self._references.learn(name, answer)
-            return record, [], 0.0, 0.0
-        if self._alignments_left <= 0 or not len(self._references):
-            return record, [], 0.0, 0.0
+    def _answers(self, taken: CallTaken, figures: CallFigures, heard: Samples) -> Iterator[_Answer]:
+        """The greeting, then each turn's answer."""
+        if figures.greeting_ms is not None:
+            begin_s = figures.greeting_ms / 1000
+            end_s = taken.deeds[0].begin_s if taken.deeds else taken.length_s
+            yield self._answer(None, f"{taken.scenario}-greeting", heard, begin_s, end_s)
+        for turn in figures.turns:
+            record = TurnRecord(
+                step=turn.step, index=turn.index, kind=turn.kind, at_s=turn.at_s, until_s=turn.until_s,
+                latency_ms=turn.latency_ms, stop_ms=turn.stop_ms, missed=turn.missed, early=turn.early,
+                ignored=turn.ignored, false_stop=turn.false_stop,
+            )  # fmt: skip
+            if turn.latency_ms is None:
+                yield _Answer(record)
+            else:
+                begin_s = turn.at_s + turn.latency_ms / 1000
+                yield self._answer(record, f"{taken.scenario}-{turn.index}", heard, begin_s, turn.until_s)
+
+    def _answer(self, record: TurnRecord | None, name: str, heard: Samples, begin_s: float, end_s: float) -> _Answer:
+        answer = heard[round(begin_s * RATE_HZ) : round(min(end_s, begin_s + _LONGEST_ANSWER_S) * RATE_HZ)]
+        if self._alignments_left <= 0:
+            return _Answer(record)
         self._alignments_left -= 1
         matched = self._references.match(name, answer)
         if matched is None:
-            return record, [], 0.0, 0.0
+            learned = self._learn and self._references.learn(name, answer)
+            gaps = () if learned else abrupt_gaps(answer, levels(answer))
+            return _Answer(record, tuple(replace(gap, at_s=gap.at_s + begin_s) for gap in gaps))
         reference, found = matched
-        gaps = [replace(gap, at_s=gap.at_s + begin_s) for gap in found.gaps]
-        update: dict[str, object] = {"words": found.words, "words_right": found.words_right}
-        if self._pesq is not None and self._pesqs_left > 0:
-            update["pesq"] = self._score(reference.samples, answer, found.begin_s)
-        return record.model_copy(update=update), gaps, found.cut_ms, found.voiced_s
+        if record is not None:
+            update: dict[str, object] = {"words": found.words, "words_right": found.words_right}
+            if self._pesq is not None and self._pesqs_left > 0:
+                update["pesq"] = self._score(reference.samples, answer, found.begin_s)
+            record = record.model_copy(update=update)
+        gaps = tuple(replace(gap, at_s=gap.at_s + begin_s) for gap in found.gaps)
+        return _Answer(record, gaps, found.cut_ms, found.voiced_s)
 
     def _score(self, source: Samples, answer: Samples, begin_s: float) -> float | None:
         assert self._pesq is not None

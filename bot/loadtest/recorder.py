@@ -21,7 +21,7 @@ _FRAME_S = FRAME_MS / 1000
 _TONE_S = 0.1  # an RFC 4733 event of ours; the next digit begins 0.2 s after it began
 _DIGIT_S = 0.2
 _GAP_FRAMES = 3
-_EDGE_MS = 1e-3  # a sound begins after its first instant and ends before its last
+_EDGE_MS = 1e-6  # a sound begins after its first instant and ends before its last
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from bot.loadtest.alignment import Alignment, Reference, align
 from bot.loadtest.clips import read_wav
 from bot.loadtest.sound import RATE_HZ, Samples
 
+_MOST = 64
 _LEAST_SHARE = 0.3  # of the voiced pieces up to the end of the answer; less is another text
 
 
@@ -24,14 +25,25 @@ class References:
     def __len__(self) -> int:
         return len(self._known)
 
-    def learn(self, name: str, samples: Samples) -> None:
-        """Take an answer as its own source, unless the name is known."""
-        self._known.setdefault(name, Reference(name, samples))
+    def learn(self, name: str, samples: Samples) -> bool:
+        """Take an answer as a source of its own, beside others of the name; False where there are too many."""
+        if len(self._known) >= _MOST:
+            return False
+        variant = sum(known.partition("#")[0] == name for known in self._known)
+        key = f"{name}#{variant}" if variant else name
+        self._known[key] = Reference(key, samples)
+        return True
 
     def match(self, name: str, answer: Samples, *, until_s: float | None = None) -> tuple[Reference, Alignment] | None:
         """Lay an answer along the source of that name, else along the one that fits best."""
         named = self._known.get(name)
-        candidates = [named] if named is not None else list(self._known.values())
+        found = self._best([named] if named is not None else [], answer, until_s)
+        return found or self._best(list(self._known.values()), answer, until_s)
+
+    @staticmethod
+    def _best(
+        candidates: Sequence[Reference], answer: Samples, until_s: float | None
+    ) -> tuple[Reference, Alignment] | None:
         best: tuple[Reference, Alignment] | None = None
         for reference in candidates:
             found = align(reference, answer, until_s=until_s)

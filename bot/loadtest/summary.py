@@ -70,7 +70,7 @@ def stage_record(
         invalid=tuple(fault for one in facts.health for fault in faults(one)),
         failures=dict(failures),
         health=tuple(HealthRecord.model_validate(asdict(one)) for one in facts.health),
-        server={**{f"sip_{name}": float(count) for name, count in sorted(facts.signalling.items())}, **facts.server},
+        server={**{f"status_{name}": float(count) for name, count in sorted(facts.signalling.items())}, **facts.server},
         records=tuple(calls),
     )
 
