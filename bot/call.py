@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
+from bot.call_records import CallRecords
 from bot.context.journal import CallerAudio, Journal, SpeechMemory, TurnStore
 from bot.dialogue import Dialogue, Flow, FlowServices
-from bot.events import CallEnded, CallerTurn, CallEvent, CallStarted
+from bot.events import CallEnded, CallerTurn, CallEvent, CallStarted, TurnLatency
 from bot.metrics import CallMetrics
 from bot.pipeline import call_pipeline
 from bot.playout import PlayoutLedger
@@ -66,6 +67,7 @@ class CallServices:
     metrics: CallMetrics
     turns: TurnSettings
     pause_judge: PauseJudge | None = None
+    records: CallRecords = field(default_factory=CallRecords)
 
 
 class Call:
@@ -78,6 +80,7 @@ class Call:
         self._ended: LegEnded | None = None
         self._gone = asyncio.Event()
         self._turn_audio: Callable[[], bytes] = bytes
+        self._latencies: list[TurnLatency] = []
         self._journal = Journal(
             leg.info.call_id,
             store=services.store,
@@ -107,7 +110,9 @@ class Call:
             await journal
         ended = self._ended or LegEnded(EndCause.BOT_HUNG_UP)
         stats = self._leg.stats()
-        self._services.metrics.call_ended(self._leg.info.transport, ended.cause, time.monotonic() - started, stats)
+        seconds = time.monotonic() - started
+        self._services.metrics.call_ended(self._leg.info.transport, ended.cause, seconds, stats)
+        self._services.records.add(self._leg.info, ended, seconds, stats, self._latencies)
         self._log.info("call ended", cause=ended.cause.value, seconds=round(time.monotonic() - started, 1))
         return ended
 
@@ -206,6 +211,8 @@ class Call:
     def _tell(self, event: CallEvent) -> None:
         self._leg.tell(event.model_dump_json())
         self._services.metrics.event(event)
+        if isinstance(event, TurnLatency):
+            self._latencies.append(event)
         audio = CallerAudio(self._turn_audio()) if isinstance(event, CallerTurn) else None
         self._journal.note(event, caller_audio=audio)
 

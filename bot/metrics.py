@@ -12,6 +12,7 @@ from prometheus_client.core import GaugeMetricFamily
 from bot.events import CallEvent, FlowState, TurnLatency
 from telephony.leg import EndCause, LegStats
 
+_LOOP_ASKED_S = 0.1
 _TURN_BUCKETS = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 5)
 
 
@@ -67,6 +68,26 @@ class CallMetrics:
     def failure(self, part: str, error: Exception) -> None:
         """A part failed and the call went on."""
         self._failures.labels(part, type(error).__name__).inc()
+
+
+class LoopLateness:
+    """How late an event loop's timers come: in a voice server a stall is jitter. `run()` is a task of that loop."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._late = Histogram(
+            "zeng_event_loop_late_seconds",
+            "How late a timer of the bot's event loop came, asked ten times a second",
+            buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2),
+            registry=registry,
+        )
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + _LOOP_ASKED_S
+            await asyncio.sleep(_LOOP_ASKED_S)
+            self._late.observe(max(0.0, loop.time() - due))
 
 
 class TaskCollector:

@@ -15,13 +15,14 @@ from typing import Annotated
 import structlog
 import typer
 import uvicorn
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 
 from bot.call import Call
+from bot.call_records import CallRecords
 from bot.calls import Calls
 from bot.errors import BotError
 from bot.log import set_up_logging
-from bot.metrics import CallMetrics, TaskCollector
+from bot.metrics import CallMetrics, LoopLateness, TaskCollector
 from bot.settings import Settings, load_settings
 from bot.worker_api import WorkerParts, WorkerStatus, worker_api
 from bot.worker_parts import call_services
@@ -63,9 +64,12 @@ class Worker:
             services = await call_services(self._settings, CallMetrics(self._registry), stack)
             calls = Calls(capacity=self._settings.workers.calls, run=lambda leg: Call(leg, services).run())
             self._registry.register(TaskCollector(loop))
+            ProcessCollector(registry=self._registry)
+            lateness = asyncio.create_task(LoopLateness(self._registry).run())
+            stack.callback(lateness.cancel)
             await self._start_sip(calls, stack)
             webrtc = self._start_webrtc(calls, stack)
-            await self._start_api(calls, webrtc, stack)
+            await self._start_api(calls, webrtc, services.records, stack)
             # What stands now stays: the collector need not walk it again in the middle of a call.
             gc.collect()
             gc.freeze()
@@ -104,7 +108,9 @@ class Worker:
         stack.push_async_callback(endpoint.close)
         return endpoint
 
-    async def _start_api(self, calls: Calls, webrtc: WebRtcEndpoint | None, stack: contextlib.AsyncExitStack) -> None:
+    async def _start_api(
+        self, calls: Calls, webrtc: WebRtcEndpoint | None, records: CallRecords, stack: contextlib.AsyncExitStack
+    ) -> None:
         async def offer(sdp: str) -> tuple[str, str]:
             assert webrtc is not None, "the edge sends no offers when [webrtc] is off"
             answer = await webrtc.offer(sdp)
@@ -115,6 +121,7 @@ class Worker:
             status=lambda: WorkerStatus(capacity=calls.capacity, active=calls.active),
             drain=calls.drain,
             registry=self._registry,
+            calls=records.latest,
         )
         self._place.http_socket.unlink(missing_ok=True)
         config = uvicorn.Config(

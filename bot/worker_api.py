@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry, generate_latest
 from pydantic import BaseModel, ConfigDict, Field
 
+from bot.call_records import CallFigures
 from telephony.errors import CapacityError, LegEndedError, SdpError
 
 
@@ -35,6 +36,7 @@ class WorkerParts:
     status: Callable[[], WorkerStatus]
     drain: Callable[[], None]
     registry: CollectorRegistry
+    calls: Callable[[], list[CallFigures]] = list[CallFigures]  # the last that have ended
 
 
 def worker_api(parts: WorkerParts) -> FastAPI:
@@ -61,6 +63,10 @@ def worker_api(parts: WorkerParts) -> FastAPI:
     async def drain() -> WorkerStatus:  # pyright: ignore[reportUnusedFunction]
         parts.drain()
         return parts.status()
+
+    @app.get("/calls")
+    async def calls() -> list[CallFigures]:  # pyright: ignore[reportUnusedFunction]
+        return parts.calls()
 
     @app.get("/metrics")
     async def metrics() -> Response:  # pyright: ignore[reportUnusedFunction]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
@@ -53,6 +53,7 @@ class WebParts:
     offer: Callable[[str], Awaitable[Answered]]
     ready: Callable[[], str | None]  # None: ready; else what is missing
     metrics: Callable[[], Awaitable[bytes]]
+    calls: Callable[[], Awaitable[list[dict[str, Any]]]] | None = None  # None: not told
 
 
 def web_app(parts: WebParts) -> FastAPI:
@@ -68,6 +69,12 @@ def web_app(parts: WebParts) -> FastAPI:
     @app.get("/api/info")
     async def info() -> Info:  # pyright: ignore[reportUnusedFunction]
         return parts.info
+
+    @app.get("/api/calls")
+    async def calls() -> Response:  # pyright: ignore[reportUnusedFunction]
+        if parts.calls is None:
+            return JSONResponse({"detail": "switched off: [web] call_records"}, status_code=404)
+        return JSONResponse({"calls": await parts.calls()})
 
     @app.get("/livez")
     async def livez() -> dict[str, str]:  # pyright: ignore[reportUnusedFunction]
