@@ -130,9 +130,7 @@ def _rms(wave: _Wave) -> float:
 
 
 def _find(piece: _Wave, within: _Wave) -> tuple[int, float]:
-    """Where the piece is most alike, and how much: 1 is equal but for loudness."""
-    if len(within) < len(piece):
-        return 0, 0.0
+    """Where the piece, which is no longer than `within`, is most alike, and how much: 1 is equal but for loudness."""
     products = correlate(within, piece, mode="valid", method="fft")
     sums = np.cumsum(np.concatenate(([0.0], within.astype(np.float64) ** 2)))
     energy = sums[len(piece) :] - sums[: -len(piece)]

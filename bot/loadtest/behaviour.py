@@ -182,7 +182,7 @@ class CallerMachine:
                 self._next(now)
             case StepKind.SILENCE:
                 self._next(now)
-            case StepKind.HANG_UP:
+            case _:
                 self._finish()
 
     def _next(self, now: float) -> None:

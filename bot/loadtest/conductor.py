@@ -9,7 +9,7 @@ import platform
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -159,7 +159,7 @@ class Conductor:
 
 
 @asynccontextmanager
-async def _spawn(*arguments: str) -> AsyncIterator[_Process]:
+async def _spawn(*arguments: str) -> AsyncGenerator[_Process]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", *arguments, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=1 << 24,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -178,7 +178,7 @@ async def _spawn(*arguments: str) -> AsyncIterator[_Process]:
 
 
 @asynccontextmanager
-async def _generator(plan: Plan, index: int, folder: Path, echo: str) -> AsyncIterator[_Process]:
+async def _generator(plan: Plan, index: int, folder: Path, echo: str) -> AsyncGenerator[_Process]:
     async with _spawn("bot.loadtest.process") as started:
         started.send(Task(plan=plan, index=index, folder=folder, echo=echo).model_dump_json())
         async with asyncio.timeout(_START_S):
@@ -187,7 +187,7 @@ async def _generator(plan: Plan, index: int, folder: Path, echo: str) -> AsyncIt
 
 
 @asynccontextmanager
-async def _echo_process() -> AsyncIterator[str]:
+async def _echo_process() -> AsyncGenerator[str]:
     async with _spawn("bot.loadtest.echo") as started:
         async with asyncio.timeout(_START_S):
             told = await started.read()

@@ -7,7 +7,7 @@ import json
 import random
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from bot.loadtest.impairment import Impairment, NetworkModel
@@ -107,7 +107,7 @@ class EchoMediaFactory:
 @asynccontextmanager
 async def echo_target(
     model: NetworkModel, *, host: str = "127.0.0.1", port: int = 0, seed: int = 1
-) -> AsyncIterator[tuple[str, EchoMediaFactory]]:
+) -> AsyncGenerator[tuple[str, EchoMediaFactory]]:
     """Serve an echo; gives its SIP URI, and what it has done to packets."""
     tasks: set[asyncio.Task[None]] = set()
 

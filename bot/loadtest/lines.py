@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -166,7 +166,7 @@ class WebRtcLine:
 @asynccontextmanager
 async def open_line(
     target: str, *, network: Network, seed: int, port_min: int, port_max: int
-) -> AsyncIterator[SipLine | WebRtcLine]:
+) -> AsyncGenerator[SipLine | WebRtcLine]:
     """Open a line to a target, through a bad network where there is to be one."""
     async with AsyncExitStack() as stack:
         relays: RelayedTarget | None = None

@@ -56,8 +56,8 @@ def summarise(values: Sequence[float], rng: Generator) -> Summary | None:
     sample = np.asarray(values, np.float64)
     points = np.percentile(sample, RANKS)
     low, high = np.percentile(_resampled(sample, RANKS, rng), [100 * _ALPHA / 2, 100 - 100 * _ALPHA / 2], axis=1)
-    estimates = [Estimate(float(p), float(a), float(b)) for p, a, b in zip(points, low, high, strict=True)]
-    return Summary(len(sample), *estimates, float(sample.max()), float(sample.mean()))
+    p50, p90, p95, p99 = (Estimate(float(p), float(a), float(b)) for p, a, b in zip(points, low, high, strict=True))
+    return Summary(len(sample), p50, p90, p95, p99, float(sample.max()), float(sample.mean()))
 
 
 def difference(first: Sequence[float], second: Sequence[float], rank: float, rng: Generator) -> Difference | None:

@@ -175,7 +175,7 @@ def speech_table(report: SpeechReport) -> str:
     load = f"{report.rate_per_s:g}/s" if report.rate_per_s else str(report.streams)
     cells = (
         load, str(report.most_at_once), str(report.utterances), str(report.failed),
-        *(f"{value:.0f}" for value in ((first.p50.value, first.p95.value, first.p99.value) if first else ())),
+        *((f"{rank.value:.0f}" for rank in (first.p50, first.p95, first.p99)) if first else "–––"),
         f"{100 * report.underrun_share:.1f} %", f"{report.audio_s_per_s:.1f}",
     )  # fmt: skip
     head = "| load | most at once | utterances | failed | first audio p50 ms | p95 | p99 | with underruns | audio s/s |"

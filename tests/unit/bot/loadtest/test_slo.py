@@ -12,7 +12,8 @@ def test_upper_bounds_and_lower_bounds_hold_at_the_bound() -> None:
 def test_a_promise_is_broken_beyond_its_bound_and_says_so() -> None:
     slow, poor = judge({"latency_p95_ms": 800, "mos_p5": 4.0}, {"latency_p95_ms": 900.5, "mos_p5": 3.2})
 
-    assert not slow.held and not poor.held
+    assert not slow.held
+    assert not poor.held
     assert str(slow) == "latency_p95_ms ≤ 800: 900.5"
     assert str(poor) == "mos_p5 ≥ 4: 3.2"
 
