@@ -12,6 +12,7 @@ import random
 import re
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Self
 
 from bot.loadtest.impairment import Impairment, NetworkModel
@@ -23,6 +24,15 @@ _CALL_ID = re.compile(rb"(?im)^call-id: *(\S+)")
 _CANDIDATE = re.compile(r"(?m)^(a=candidate:\S+ 1 udp \d+ )(\d+\.\d+\.\d+\.\d+) (\d+)( typ host.*)$", re.IGNORECASE)
 _ANY_CANDIDATE = re.compile(r"(?m)^a=candidate:.*\r?\n")
 _HOST = "127.0.0.1"
+_IDLE_S = 30.0
+
+
+@dataclass(slots=True)
+class _Relay:
+    to_bot: socket.socket  # hears the bot and sends to it
+    to_caller: socket.socket
+    ends: list[Address]  # the caller's, the bot's
+    used_at: float
 
 
 class RelayedTarget:
@@ -37,7 +47,7 @@ class RelayedTarget:
         self._caller: Address | None = None
         self._sockets: list[socket.socket] = []
         self._loop = asyncio.get_running_loop()
-        self._relays: dict[bytes, tuple[socket.socket, socket.socket, list[Address]]] = {}  # by Call-ID
+        self._relays: dict[bytes, _Relay] = {}  # of SIP calls, by Call-ID
         if self._service[0]:
             self._front = self._open(self._from_caller)
             self._back = self._open(self._from_service)
@@ -99,16 +109,38 @@ class RelayedTarget:
         found, call_id = _MEDIA.search(message), _CALL_ID.search(message)
         if found is None or call_id is None:
             return message
-        if call_id[1] not in self._relays:
-            ends: list[Address] = [("", 0), ("", 0)]  # the caller's, the service's
-            relay: list[socket.socket] = []
-            relay.append(self._open(lambda data, _: self._pass(data, self.to_caller, relay[1], ends[0])))
-            relay.append(self._open(lambda data, _: self._pass(data, self.to_bot, relay[0], ends[1])))
-            self._relays[call_id[1]] = (relay[0], relay[1], ends)
-        to_service, to_caller, ends = self._relays[call_id[1]]
-        ends[0 if by_caller else 1] = (_HOST, int(found[1]))
-        shown = _name(to_service if by_caller else to_caller)[1]
+        relay = self._relays.get(call_id[1])
+        if relay is None:
+            self._close_idle()
+            relay = self._relays[call_id[1]] = self._join((_HOST, 0), (_HOST, 0))
+        relay.ends[0 if by_caller else 1] = (_HOST, int(found[1]))
+        shown = _name(relay.to_bot if by_caller else relay.to_caller)[1]
         return _with_length(message.replace(found[0], b"m=audio %d " % shown))
+
+    def _join(self, caller: Address, bot: Address) -> _Relay:
+        """Open a relay between two ends; each side's socket hears that side and sends to it."""
+
+        def from_bot(data: bytes, _: Address) -> None:
+            relay.used_at = self._loop.time()
+            self._pass(data, self.to_caller, relay.to_caller, relay.ends[0])
+
+        def from_caller(data: bytes, source: Address) -> None:
+            relay.used_at = self._loop.time()
+            relay.ends[0] = source
+            self._pass(data, self.to_bot, relay.to_bot, relay.ends[1])
+
+        relay = _Relay(self._open(from_bot), self._open(from_caller), [caller, bot], self._loop.time())
+        return relay
+
+    def _close_idle(self) -> None:
+        """Close the relays of calls that are long over."""
+        for call_id, relay in list(self._relays.items()):
+            if self._loop.time() - relay.used_at > _IDLE_S:
+                del self._relays[call_id]
+                for end in (relay.to_bot, relay.to_caller):
+                    self._loop.remove_reader(end)
+                    self._sockets.remove(end)
+                    end.close()
 
     # WebRTC
 
@@ -123,22 +155,10 @@ class RelayedTarget:
         found = found or _CANDIDATE.search(answer)
         if found is None:
             return answer
-        relay = self._relay_to((found[2], int(found[3])))
-        line = f"{found[1]}{_HOST} {relay[1]}{found[4]}\n"
+        relay = self._join((_HOST, 0), (found[2], int(found[3])))
+        line = f"{found[1]}{_HOST} {_name(relay.to_caller)[1]}{found[4]}\n"
         kept = iter((line,))
         return _ANY_CANDIDATE.sub(lambda _: next(kept, ""), answer)
-
-    def _relay_to(self, bot: Address) -> Address:
-        caller: list[Address] = [("", 0)]
-        ends: list[socket.socket] = []
-
-        def from_caller(data: bytes, source: Address) -> None:
-            caller[0] = source
-            self._pass(data, self.to_bot, ends[1], bot)
-
-        ends.append(self._open(from_caller))
-        ends.append(self._open(lambda data, _: self._pass(data, self.to_caller, ends[0], caller[0])))
-        return _name(ends[0])
 
 
 def _address(target: str) -> Address:
