@@ -27,6 +27,7 @@ from telephony.leg import LegStats
 _TICK_S = 0.01
 _AGAIN_S = 0.5  # between two calls of one caller
 _CLOSING_S = 10.0
+_LEAST_S = 1.0  # of a call that began as its stage ended
 
 
 @dataclass(slots=True)
@@ -111,7 +112,7 @@ class Generator:
         await asyncio.sleep(max(0.0, began + start_s - time.monotonic()))
         while True:
             left_s = began + stage.hold_s - time.monotonic()
-            if left_s < _AGAIN_S:
+            if left_s < _AGAIN_S and not stage.rate_per_s:
                 return
             await self._call(self._choose(dice), left_s)
             if stage.rate_per_s:
@@ -135,7 +136,7 @@ class Generator:
         answered = time.monotonic()
         self.progress.answered += 1
         self.progress.active += 1
-        until_s = left_s - (answered - began)
+        until_s = max(_LEAST_S, left_s - (answered - began))
         machine = CallerMachine(
             [turn.step() for turn in scenario.turns],
             Manners(patience_s=self._plan.patience_ms / 1000),
@@ -144,7 +145,7 @@ class Generator:
         )
         blank = CallTaken(
             call=name, call_id=rung.call_id, scenario=scenario.name, began_s=began, media_began_s=answered,
-            answer_ms=1000 * (answered - began), length_s=0.0, path=None, deeds=(), unanswered=(), concealed=(),
+            answer_ms=1000 * (answered - rung.asked_at), length_s=0.0, path=None, deeds=(), unanswered=(), concealed=(),
             stats=LegStats(), frames_dropped=0, ended="", cut=False,
         )  # fmt: skip
         caller = Caller(rung.leg, machine, self._clips, on_turn=self._on_turn)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -38,6 +39,7 @@ class Rung:
 
     leg: CallLeg
     call_id: str  # joins the bot's own record
+    asked_at: float  # when INVITE left, or the offer began to be made; monotonic
 
 
 class Line(Protocol):
@@ -101,6 +103,7 @@ class SipLine:
             raise CallFailed("no RTP port free here") from error
         except OSError as error:
             raise CallFailed(f"cannot reach the target: {error}") from error
+        asked_at = time.monotonic()
         try:
             await leg.answer()
         except LegEndedError as error:
@@ -109,7 +112,7 @@ class SipLine:
         except BaseException:
             await leg.hang_up()
             raise
-        return Rung(leg, leg.info.variables.get("sip_call_id", ""))
+        return Rung(leg, leg.info.variables.get("sip_call_id", ""), asked_at)
 
     @property
     def ports_free(self) -> int:
@@ -134,6 +137,7 @@ class WebRtcLine:
     async def call(self) -> Rung:
         """Place a call; see `Line`."""
         found: dict[str, str] = {}
+        asked_at = time.monotonic()
 
         async def send_offer(sdp: str) -> str:
             if self._relays is not None:
@@ -150,7 +154,7 @@ class WebRtcLine:
             leg = await place_call(send_offer, WebRtcSettings(lead_ms=_LEAD_MS))
         except (httpx.HTTPError, TelephonyError) as error:
             raise CallFailed(f"{type(error).__name__}: {error}") from error
-        return Rung(leg, found["call_id"])
+        return Rung(leg, found["call_id"], asked_at)
 
     @property
     def ports_free(self) -> int:

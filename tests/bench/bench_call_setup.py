@@ -63,7 +63,8 @@ async def sipp(sip: str, *, rate: float, count: int, folder: Path) -> tuple[list
     )  # fmt: skip
     await process.wait()
     (table,) = folder.glob("*_rtt.csv")
-    times = [float(line["response_time(ms)"]) for line in csv.DictReader(table.open(), delimiter=";")]
+    rows = list(csv.reader(table.open(), delimiter=";"))[1:]
+    times = [float(cells[1]) for cells in rows if len(cells) > 1]  # when; response time; which
     return times, count - len(times)
 
 
