@@ -132,7 +132,7 @@ def echo(
 @app.command()
 def tts(  # noqa: PLR0913, PLR0917  # one parameter an option
     url: Annotated[str, typer.Argument(help="http://host:port of a speech server")],
-    protocol: Annotated[str, typer.Option(help="openai (POST /v1/audio/speech) or zeng (our WebSocket)")] = "openai",
+    websocket: Annotated[bool, typer.Option(help="our WebSocket instead of POST /v1/audio/speech")] = False,
     streams: Annotated[int, typer.Option(min=1, help="closed loop: so many at once")] = 1,
     rate: Annotated[float, typer.Option(min=0, help="Poisson arrivals a second instead")] = 0.0,
     seconds: Annotated[float, typer.Option(min=1)] = 20.0,
@@ -145,7 +145,7 @@ def tts(  # noqa: PLR0913, PLR0917  # one parameter an option
     """Measure a speech server alone: first audio, underruns of a caller who listens, audio seconds a second."""
     lines = texts.read_text(encoding="utf-8").split("\n") if texts else []
     load = SpeechLoad(
-        url=url, protocol=protocol, streams=streams, rate_per_s=rate, seconds=seconds, model=model, voice=voice,
+        url=url, protocol="zeng" if websocket else "openai", streams=streams, rate_per_s=rate, seconds=seconds, model=model, voice=voice,
         texts=tuple(line for line in lines if line.strip()), seed=seed,
     )  # fmt: skip
     report = asyncio.run(run_speech_load(load))

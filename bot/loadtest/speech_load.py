@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -35,7 +35,7 @@ class SpeechLoad:
     """What to ask, and how much; `rate_per_s` above zero is an open loop of Poisson arrivals."""
 
     url: str
-    protocol: str = "openai"
+    protocol: Literal["openai", "zeng"] = "openai"
     streams: int = 1
     rate_per_s: float = 0.0
     seconds: float = 20.0
@@ -128,11 +128,8 @@ async def run_speech_load(load: SpeechLoad) -> SpeechReport:
         while time.monotonic() - began < load.seconds:
             await one(speak, dice.choice(texts))
 
-    async with (
-        httpx.AsyncClient(base_url=load.url, timeout=60.0, trust_env=False) as http,
-        SpeechClient(load.url) as ws,
-    ):
-        speak: Speak = (lambda text: _by_websocket(ws, text)) if load.protocol == "zeng" else _by_http(http, load)
+    async with AsyncExitStack() as stack:
+        speak = await _speaker(load, stack)
         if load.rate_per_s:
             tasks: list[asyncio.Task[None]] = []
             while time.monotonic() - began < load.seconds:
@@ -149,6 +146,14 @@ async def run_speech_load(load: SpeechLoad) -> SpeechReport:
         underrun_share=sum(one.underrun_s > 0.01 for one in done) / len(done) if done else 0.0,
         audio_s_per_s=sum(one.audio_s for one in done) / took, most_at_once=most,
     )  # fmt: skip
+
+
+async def _speaker(load: SpeechLoad, stack: AsyncExitStack) -> Speak:
+    if load.protocol == "zeng":
+        ours = await stack.enter_async_context(SpeechClient(load.url))
+        return lambda text: _by_websocket(ours, text)
+    client = httpx.AsyncClient(base_url=load.url, timeout=60.0, trust_env=False)
+    return _by_http(await stack.enter_async_context(client), load)
 
 
 def _by_http(client: httpx.AsyncClient, load: SpeechLoad) -> Speak:
