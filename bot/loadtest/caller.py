@@ -13,10 +13,11 @@ import numpy as np
 from bot.loadtest.analysis import Deed, Gap
 from bot.loadtest.behaviour import CallerMachine, HangUp, Phase, Press, Speak
 from bot.loadtest.clips import ClipLibrary
+from bot.loadtest.expectations import Told, told
 from bot.loadtest.recorder import Recorder
 from bot.loadtest.sound import LOUD_DB, level
 from telephony.errors import LegEndedError
-from telephony.leg import FRAME_MS, AudioReceived, CallLeg, FramesDropped, LegEnded, LegStats
+from telephony.leg import FRAME_MS, AudioReceived, CallLeg, FramesDropped, LegEnded, LegStats, MessageReceived
 
 _FRAME_S = FRAME_MS / 1000
 
@@ -38,6 +39,7 @@ class CallTaken:
     concealed: tuple[Gap, ...]
     stats: LegStats
     frames_dropped: int
+    told: tuple[Told, ...]  # by the bot to its page
     ended: str  # a cause; "" where the caller ended it by its script
     cut: bool  # by the end of the stage
 
@@ -55,6 +57,7 @@ class Caller:
         self._recorder = Recorder()
         self._acts: set[asyncio.Task[None]] = set()
         self._dropped = 0
+        self._told: list[Told] = []
         self._hanging_up = False
 
     async def run(self, blank: CallTaken, folder: Path) -> CallTaken:
@@ -67,6 +70,9 @@ class Caller:
                 match event:
                     case AudioReceived():
                         self._hear(event)
+                    case MessageReceived(text):
+                        message = told(text, now=self._recorder.length_s)
+                        self._told += [message] if message is not None else []
                     case FramesDropped(count):
                         self._dropped += count
                     case LegEnded(cause, detail):
@@ -92,6 +98,7 @@ class Caller:
             concealed=self._recorder.concealed_gaps(),
             stats=self._leg.stats(),
             frames_dropped=self._dropped,
+            told=tuple(self._told),
             ended=ended,
         )
 

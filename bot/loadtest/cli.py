@@ -145,7 +145,8 @@ def tts(  # noqa: PLR0913, PLR0917  # one parameter an option
     """Measure a speech server alone: first audio, underruns of a caller who listens, audio seconds a second."""
     lines = texts.read_text(encoding="utf-8").split("\n") if texts else []
     load = SpeechLoad(
-        url=url, protocol="zeng" if websocket else "openai", streams=streams, rate_per_s=rate, seconds=seconds, model=model, voice=voice,
+        url=url, protocol="zeng" if websocket else "openai", streams=streams, rate_per_s=rate, seconds=seconds,
+        model=model, voice=voice,
         texts=tuple(line for line in lines if line.strip()), seed=seed,
     )  # fmt: skip
     report = asyncio.run(run_speech_load(load))

@@ -68,7 +68,13 @@ class Conductor:
         self._rng = np.random.default_rng(plan.seed)
         self._server = ServerSide(plan.target, plan.metrics_url)
         references = load_references(plan.references) if plan.references is not None else References()
-        self._measurer = Measurer(references, learn=not len(references), transport=plan.transport, pesq=find_pesq())
+        self._measurer = Measurer(
+            references,
+            learn=not len(references),
+            transport=plan.transport,
+            pesq=find_pesq(),
+            expectations=plan.expectations,
+        )
 
     async def run(self) -> Report:
         """Run every stage, or search the knee."""

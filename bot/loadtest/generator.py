@@ -146,7 +146,7 @@ class Generator:
         blank = CallTaken(
             call=name, call_id=rung.call_id, scenario=scenario.name, began_s=began, media_began_s=answered,
             answer_ms=1000 * (answered - rung.asked_at), length_s=0.0, path=None, deeds=(), unanswered=(), concealed=(),
-            stats=LegStats(), frames_dropped=0, ended="", cut=False,
+            stats=LegStats(), frames_dropped=0, told=(), ended="", cut=False,
         )  # fmt: skip
         caller = Caller(rung.leg, machine, self._clips, on_turn=self._on_turn)
         running = asyncio.create_task(caller.run(blank, self._folder))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from bot.loadtest.results import Report, StageRecord, SummaryRecord
@@ -24,6 +25,14 @@ def markdown(report: Report) -> str:
     parts += _section("Promises broken", report.broken)
     failures = [f"{s.name}: {count} × {what}" for s in report.stages for what, count in s.failures.items()]
     parts += _section("Calls that failed", failures)
+    unmet = Counter(
+        f"{stage.name}: {call.scenario}, turn {turn.index}: {turn.unmet}"
+        for stage in report.stages
+        for call in stage.records
+        for turn in call.turns
+        if turn.unmet
+    )
+    parts += _section("Expectations not met", [f"{count} × {what}" for what, count in unmet.items()])
     parts += ["## The bot's own side", "", server_table(report.stages), ""]
     parts += ["## The generator", "", _health(report.stages), ""]
     return "\n".join(parts)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
+from bot.flows.testing import Expectation
 from bot.loadtest.alignment import narrow
-from bot.loadtest.analysis import CallFigures, Gap, abrupt_gaps, analyse
+from bot.loadtest.analysis import CallFigures, Gap, TurnFigures, abrupt_gaps, analyse
 from bot.loadtest.caller import CallTaken
 from bot.loadtest.emodel import G711_PLC, OPUS, mos, r_factor
+from bot.loadtest.expectations import unmet
 from bot.loadtest.references import References
 from bot.loadtest.results import CallRecord, GapRecord, TurnRecord
 from bot.loadtest.sound import LOUD_DB, RATE_HZ, WINDOW_S, Levels, Samples, levels
@@ -54,12 +56,19 @@ class Measurer:
     """Measures calls; alignment and PESQ are dear, so only of so many turns a stage."""
 
     def __init__(
-        self, references: References, *, learn: bool, transport: Literal["sip", "webrtc"], pesq: Pesq | None
+        self,
+        references: References,
+        *,
+        learn: bool,
+        transport: Literal["sip", "webrtc"],
+        pesq: Pesq | None,
+        expectations: Mapping[tuple[str, int], Sequence[Expectation]] | None = None,
     ) -> None:
         self._references = references
         self._learn = learn
         self._codec = G711_PLC if transport == "sip" else OPUS
         self._pesq = pesq
+        self._expectations = expectations or {}
         self._alignments_left = self._pesqs_left = 0
 
     def begin_stage(self, *, alignments: int = 60, pesqs: int = 20) -> None:
@@ -126,13 +135,17 @@ class Measurer:
             record = TurnRecord(
                 step=turn.step, index=turn.index, kind=turn.kind, at_s=turn.at_s, until_s=turn.until_s,
                 latency_ms=turn.latency_ms, stop_ms=turn.stop_ms, missed=turn.missed, early=turn.early,
-                ignored=turn.ignored, false_stop=turn.false_stop,
+                ignored=turn.ignored, false_stop=turn.false_stop, unmet=self._unmet(taken, turn),
             )  # fmt: skip
             if turn.latency_ms is None:
                 yield _Answer(record)
             else:
                 begin_s = turn.at_s + turn.latency_ms / 1000
                 yield self._answer(record, f"{taken.scenario}-{turn.index}", heard, begin_s, turn.until_s)
+
+    def _unmet(self, taken: CallTaken, turn: TurnFigures) -> str | None:
+        expected = self._expectations.get((taken.scenario, turn.index), ())
+        return unmet(expected, taken.told, since_s=turn.at_s, until_s=turn.until_s) if expected else None
 
     def _answer(self, record: TurnRecord | None, name: str, heard: Samples, begin_s: float, end_s: float) -> _Answer:
         answer = heard[round(begin_s * RATE_HZ) : round(min(end_s, begin_s + _LONGEST_ANSWER_S) * RATE_HZ)]

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from bot.errors import SettingsError
+from bot.flows.testing import Expectation
 from bot.loadtest.behaviour import Step, StepKind
 from bot.loadtest.impairment import GilbertElliott, NetworkModel
 from bot.loadtest.shapes import Stage, burst, ramp, soak, steps
@@ -31,6 +32,7 @@ class CallerTurn(BaseModel):
     silence: Literal[True] | None = None
     cough: Literal[True] | None = None
     hang_up: Literal[True] | None = None
+    expect: tuple[Expectation, ...] = ()  # judged where a page is called: a telephone is not told the bot's texts
     into_ms: int | None = Field(default=None, ge=0)  # user, cough, hang_up: so long into the bot's speech
 
     @model_validator(mode="after")
@@ -150,6 +152,16 @@ class Plan(BaseModel):
         if unknown:
             raise ValueError(f"no such promise: {', '.join(sorted(unknown))}; known: {', '.join(METRICS)}")
         return self
+
+    @property
+    def expectations(self) -> dict[tuple[str, int], tuple[Expectation, ...]]:
+        """What is expected after each turn, by scenario and index."""
+        return {
+            (scenario.name, index): turn.expect
+            for scenario in self.scenarios
+            for index, turn in enumerate(scenario.turns)
+            if turn.expect
+        }
 
     @property
     def transport(self) -> Literal["sip", "webrtc"]:

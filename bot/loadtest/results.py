@@ -29,6 +29,7 @@ class TurnRecord(_Record):
     early: bool = False
     ignored: bool = False
     false_stop: bool = False
+    unmet: str | None = None  # the expectation that did not hold; "": all held; None: none, or the bot told nothing
     words: int = 0
     words_right: int = 0
     pesq: float | None = None  # MOS-LQO, narrow band (P.862.1)

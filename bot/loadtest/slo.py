@@ -17,6 +17,7 @@ METRICS: Mapping[str, bool] = {
     "missed_turn_share": True,
     "false_turn_share": True,
     "failed_call_share": True,
+    "unexpected_turn_share": True,
     "gaps_per_minute": True,
     "mos_p5": False,
     "pesq_mean": False,

@@ -112,6 +112,9 @@ def figures_of(calls: Sequence[CallRecord], refused: int) -> dict[str, float | N
         "barge_in_p95_ms": _rank(samples["barge_in_ms"], 95),
         "missed_turn_share": _share(asked, lambda turn: turn.missed),
         "false_turn_share": _share(turns, lambda turn: turn.early or turn.false_stop),
+        "unexpected_turn_share": _share(
+            [turn for turn in turns if turn.unmet is not None], lambda turn: bool(turn.unmet)
+        ),
         "failed_call_share": failed / (len(calls) + refused) if calls or refused else None,
         "gaps_per_minute": sum(len(call.gaps) for call in calls) / speech_min if speech_min else None,
         "mos_p5": _rank(samples["mos"], 5),

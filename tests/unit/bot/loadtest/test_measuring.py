@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bot.flows.testing import Expectation
 from bot.loadtest.alignment import Reference
 from bot.loadtest.analysis import Deed, Gap
 from bot.loadtest.behaviour import StepKind
 from bot.loadtest.caller import CallTaken
+from bot.loadtest.expectations import Told
 from bot.loadtest.measuring import Measurer
 from bot.loadtest.references import References
 from bot.loadtest.sound import RATE_HZ, Samples
@@ -27,7 +29,7 @@ def taken(folder: Path, *sounds: Samples, stats: LegStats | None = None, conceal
     return CallTaken(
         call="call", call_id="id", scenario="hours", began_s=99.9, media_began_s=100.0, answer_ms=30.0, length_s=7.0,
         path=path, deeds=(Deed(0, 0, StepKind.SAY, 2.2, 2.6),), unanswered=(), concealed=concealed,
-        stats=stats or LegStats(received=350), frames_dropped=0, ended="", cut=False,
+        stats=stats or LegStats(received=350), frames_dropped=0, told=(), ended="", cut=False,
     )  # fmt: skip
 
 
@@ -90,6 +92,19 @@ def test_concealed_stretches_are_gaps_in_speech_and_stalls_everywhere(tmp_path: 
 
     assert [gap.at_s for gap in record.gaps] == [1.0]
     assert [gap.at_s for gap in record.stalls] == [1.0, 2.5]
+
+
+def test_what_a_page_was_told_is_held_against_what_is_expected_of_the_turn(tmp_path: Path) -> None:
+    made = Measurer(
+        References(), learn=False, transport="webrtc", pesq=None,
+        expectations={("hours", 0): (Expectation(text_contains="doqquz"),)},
+    )  # fmt: skip
+    call = taken(tmp_path, ANSWER)
+
+    said = replace(call, told=(Told(2.8, "text", "Saat doqquzdan altıya"),))
+    other = replace(call, told=(Told(2.8, "text", "Başa düşmədim"),))
+
+    assert [made.measure(one).turns[0].unmet for one in (said, other, call)] == ["", "text_contains: doqquz", None]
 
 
 def test_a_stages_allowance_of_alignments_ends(tmp_path: Path) -> None:

@@ -95,6 +95,14 @@ def test_shapes_are_stages(shape: dict[str, object], names: list[str]) -> None:
     assert [stage.name for stage in Shape.model_validate(shape).stages()] == names
 
 
+def test_expectations_are_those_of_flow_tests() -> None:
+    turns = [{"dtmf": 2, "expect": [{"state": "tell_hours"}]}, {"dtmf": 3}]
+    plan = Plan.model_validate(PLAN | {"scenarios": [{"name": "a", "turns": turns}]})
+
+    ((key, (expected,)),) = plan.expectations.items()
+    assert (key, expected.state) == (("a", 0), "tell_hours")
+
+
 def test_a_network_is_clear_until_something_is_wrong_with_it() -> None:
     assert Network(loss_burst=3).clear
     assert not Network(jitter_ms=5).clear

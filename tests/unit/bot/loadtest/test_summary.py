@@ -39,6 +39,16 @@ def test_a_stage_without_calls_keeps_no_promise() -> None:
     assert set(found.figures.values()) == {None}
 
 
+def test_turns_that_went_another_way_than_expected_are_a_share_of_those_judged() -> None:
+    turns = call([400, 500, 600]).turns
+    judged = (turns[0].model_copy(update={"unmet": ""}), turns[1].model_copy(update={"unmet": "state: menu"}), turns[2])
+
+    found = stage([call([]).model_copy(update={"turns": judged})], promises={"unexpected_turn_share": 0.4})
+
+    assert found.figures["unexpected_turn_share"] == 0.5
+    assert not found.held
+
+
 def test_a_generator_at_its_limit_makes_the_stage_invalid() -> None:
     assert stage([call([400])], health=replace(WELL, cpu_share=1.0)).invalid
     assert stage([call([400])]).invalid == ()
