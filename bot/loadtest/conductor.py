@@ -20,6 +20,7 @@ import numpy as np
 
 from bot.errors import ServiceStartError
 from bot.loadtest.generator import Progress, StageTaken
+from bot.loadtest.hearing import recogniser
 from bot.loadtest.knee import KneeSearch
 from bot.loadtest.measuring import Measurer, find_pesq
 from bot.loadtest.plan import Plan
@@ -68,12 +69,14 @@ class Conductor:
         self._rng = np.random.default_rng(plan.seed)
         self._server = ServerSide(plan.target, plan.metrics_url)
         references = load_references(plan.references) if plan.references is not None else References()
+        transcribe = recogniser(plan.recogniser_url, plan.recogniser_model) if plan.recogniser_url else None
         self._measurer = Measurer(
             references,
             learn=not len(references),
             transport=plan.transport,
             pesq=find_pesq(),
             expectations=plan.expectations,
+            transcribe=transcribe,
         )
 
     async def run(self) -> Report:

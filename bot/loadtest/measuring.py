@@ -14,6 +14,7 @@ from bot.loadtest.analysis import CallFigures, Gap, TurnFigures, abrupt_gaps, an
 from bot.loadtest.caller import CallTaken
 from bot.loadtest.emodel import G711_PLC, OPUS, mos, r_factor
 from bot.loadtest.expectations import unmet
+from bot.loadtest.hearing import Transcribe, words_right
 from bot.loadtest.references import References
 from bot.loadtest.results import CallRecord, GapRecord, TurnRecord
 from bot.loadtest.sound import LOUD_DB, RATE_HZ, WINDOW_S, Levels, Samples, levels
@@ -63,17 +64,19 @@ class Measurer:
         transport: Literal["sip", "webrtc"],
         pesq: Pesq | None,
         expectations: Mapping[tuple[str, int], Sequence[Expectation]] | None = None,
+        transcribe: Transcribe | None = None,
     ) -> None:
         self._references = references
         self._learn = learn
         self._codec = G711_PLC if transport == "sip" else OPUS
         self._pesq = pesq
         self._expectations = expectations or {}
-        self._alignments_left = self._pesqs_left = 0
+        self._transcribe = transcribe
+        self._alignments_left = self._pesqs_left = self._transcripts_left = 0
 
-    def begin_stage(self, *, alignments: int = 60, pesqs: int = 20) -> None:
+    def begin_stage(self, *, alignments: int = 60, pesqs: int = 20, transcripts: int = 20) -> None:
         """Give a new stage its allowance."""
-        self._alignments_left, self._pesqs_left = alignments, pesqs
+        self._alignments_left, self._pesqs_left, self._transcripts_left = alignments, pesqs, transcripts
 
     def stop_learning(self) -> None:
         """From now on sources are what was learned so far."""
@@ -160,11 +163,23 @@ class Measurer:
         reference, found = matched
         if record is not None:
             update: dict[str, object] = {"words": found.words, "words_right": found.words_right}
+            update |= self._words(reference.text, answer)
             if self._pesq is not None and self._pesqs_left > 0:
                 update["pesq"] = self._score(reference.samples, answer, found.begin_s)
             record = record.model_copy(update=update)
         gaps = tuple(replace(gap, at_s=gap.at_s + begin_s) for gap in found.gaps)
         return _Answer(record, gaps, found.cut_ms, found.voiced_s)
+
+    def _words(self, meant: str, answer: Samples) -> dict[str, object]:
+        """Words by the recogniser, in the place of those by alignment."""
+        if self._transcribe is None or not meant or self._transcripts_left <= 0:
+            return {}
+        self._transcripts_left -= 1
+        heard = self._transcribe(answer)
+        if heard is None:
+            return {}
+        right, total = words_right(meant, heard)
+        return {"words": total, "words_right": right}
 
     def _score(self, source: Samples, answer: Samples, begin_s: float) -> float | None:
         assert self._pesq is not None

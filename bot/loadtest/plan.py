@@ -139,6 +139,8 @@ class Plan(BaseModel):
     network: Network = Network()
     clips: tuple[Path, ...] = ()  # folders with WAVs and a manifest.yaml, before those that ship
     references: Path | None = None  # WAVs of what the bot may say; NAME.txt beside holds the words
+    recogniser_url: str = ""  # OpenAI-compatible, ends in /v1: hears the words of answers whose source has a text
+    recogniser_model: str = "whisper-base"
     processes: int = Field(default=1, ge=1, le=64)
     patience_ms: int = Field(default=1200, ge=100)
     rtp_port_min: int = Field(default=40_000, ge=1024)

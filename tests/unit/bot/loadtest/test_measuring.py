@@ -107,6 +107,20 @@ def test_what_a_page_was_told_is_held_against_what_is_expected_of_the_turn(tmp_p
     assert [made.measure(one).turns[0].unmet for one in (said, other, call)] == ["", "text_contains: doqquz", None]
 
 
+def test_a_recogniser_counts_words_where_it_hears_any_and_the_alignment_where_it_fails(tmp_path: Path) -> None:
+    def made(heard: str | None) -> Measurer:
+        one = Measurer(References(SOURCES), learn=False, transport="sip", pesq=None, transcribe=lambda _: heard)
+        one.begin_stage()
+        return one
+
+    call = taken(tmp_path, ANSWER)
+
+    (by_ear,) = made("saat doqquzdan").measure(call).turns
+    (by_source,) = made(None).measure(call).turns
+    assert (by_ear.words_right, by_ear.words) == (2, 4)
+    assert (by_source.words_right, by_source.words) == (4, 4)
+
+
 def test_a_stages_allowance_of_alignments_ends(tmp_path: Path) -> None:
     made = measurer(*SOURCES, pesq=4.0)
     made.begin_stage(alignments=1, pesqs=0)
