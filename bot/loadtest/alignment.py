@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import correlate, resample_poly
 
 from bot.loadtest.analysis import Gap
 from bot.loadtest.sound import RATE_HZ, Samples
+from telephony.audio.resample import Resampler
 
 _RATE = 8_000
 _PIECE = 1280
@@ -122,7 +122,7 @@ def _words(reference: Reference, shifts: list[tuple[int, int | None]]) -> tuple[
 
 def narrow(samples: Samples) -> _Wave:
     """16 kHz to 8 kHz."""
-    return resample_poly(samples.astype(np.float32), 1, 2).astype(np.float32)
+    return Resampler(RATE_HZ, _RATE).feed(samples).astype(np.float32)
 
 
 def _rms(wave: _Wave) -> float:
@@ -131,7 +131,9 @@ def _rms(wave: _Wave) -> float:
 
 def _find(piece: _Wave, within: _Wave) -> tuple[int, float]:
     """Where the piece, which is no longer than `within`, is most alike, and how much: 1 is equal but for loudness."""
-    products = correlate(within, piece, mode="valid", method="fft")
+    size = 1 << (len(within) + len(piece) - 1).bit_length()
+    spectrum = np.fft.rfft(within, size) * np.conj(np.fft.rfft(piece, size))
+    products = np.fft.irfft(spectrum, size)[: len(within) - len(piece) + 1]
     sums = np.cumsum(np.concatenate(([0.0], within.astype(np.float64) ** 2)))
     energy = sums[len(piece) :] - sums[: -len(piece)]
     likeness = products / np.sqrt(np.maximum(energy, 1e3) * max(1e3, float(np.sum(piece.astype(np.float64) ** 2))))

@@ -12,6 +12,7 @@ _LEAST_CLUSTERS = 3
 _NEAR = 0.15
 _AGREE = 0.7
 _DROPS = 0.005
+_LEAST_CALLS = 4  # fewer leave nothing that could be told from chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ def _coughs(seen: Observations) -> Finding | None:
 
 
 def _leak(seen: Observations) -> Finding | None:
-    if seen.sockets_before is None or seen.sockets_after is None or not seen.calls:
+    if seen.sockets_before is None or seen.sockets_after is None or seen.calls < _LEAST_CALLS:
         return None
     left = seen.sockets_after - seen.sockets_before
     if left < max(2, seen.calls / 2):

@@ -11,13 +11,13 @@ from html import escape
 from pathlib import Path
 
 import numpy as np
-from scipy.signal import resample_poly
 
 from bot.loadtest.behaviour import StepKind
 from bot.loadtest.markdown import knee_line, server_table, table
 from bot.loadtest.results import CallRecord, Report, StageRecord, TurnRecord
 from bot.loadtest.sound import RATE_HZ, Samples
 from bot.loadtest.svg import lines, steps, waveform
+from telephony.audio.resample import Resampler
 
 _WORST = 20
 _BEFORE_S = 1.0
@@ -135,7 +135,7 @@ def _worst(one: WorstTurn, folder: Path) -> str:
 
 
 def _data_url(samples: Samples) -> str:
-    narrow = resample_poly(samples.astype(np.float64), 1, RATE_HZ // _RATE).clip(-32768, 32767).astype("<i2")
+    narrow = Resampler(RATE_HZ, _RATE).feed(samples).astype("<i2")
     memory = io.BytesIO()
     with wave.open(memory, "wb") as file:
         file.setnchannels(1)

@@ -104,7 +104,6 @@ async def run_speech_load(load: SpeechLoad) -> SpeechReport:
     dice = random.Random(load.seed)  # noqa: S311  # to be had again
     done: list[Utterance] = []
     failed = at_once = most = 0
-    began = time.monotonic()
 
     async def one(speak: Speak, text: str) -> None:
         nonlocal failed, at_once, most
@@ -125,11 +124,13 @@ async def run_speech_load(load: SpeechLoad) -> SpeechReport:
             at_once -= 1
 
     async def loop(speak: Speak) -> None:
+        await one(speak, dice.choice(texts))
         while time.monotonic() - began < load.seconds:
             await one(speak, dice.choice(texts))
 
     async with AsyncExitStack() as stack:
         speak = await _speaker(load, stack)
+        began = time.monotonic()
         if load.rate_per_s:
             tasks: list[asyncio.Task[None]] = []
             while time.monotonic() - began < load.seconds:

@@ -31,8 +31,8 @@ def own_sockets() -> int:
     return sum(socket.inode in mine for socket in udp_sockets())
 
 
-async def run_stage(plan: Plan, folder: Path) -> StageRecord:
-    """Hold the plan's first stage from this loop, and measure it."""
+async def run_stage(plan: Plan, folder: Path, *, alone: bool = False) -> StageRecord:
+    """Hold the plan's first stage from this loop, and measure it; sockets are counted where it is `alone`."""
     (stage,) = plan.shape.stages()
     folder.mkdir()
     async with open_line(
@@ -49,7 +49,7 @@ async def run_stage(plan: Plan, folder: Path) -> StageRecord:
         signalling=Counter(taken.signalling),
         health=[taken.health],
         server={},
-        sockets=(before, after),
+        sockets=(before, after) if alone else (None, None),
         network_loss=plan.network.loss,
     )
     calls = [measurer.measure(call) for call in taken.calls]

@@ -57,7 +57,9 @@ async def test_each_fault_is_named_and_the_well_bot_is_not_accused(tmp_path: Pat
 async def test_a_port_leaked_a_call_is_named(tmp_path: Path) -> None:
     hang_up: list[dict[str, object]] = [{"hang_up": True, "into_ms": 100}]
     async with faulty_bot(port_min=28_600) as uri:
-        stage = await run_stage(plan(uri("leaks"), hang_up, calls=2, hold_s=2.5, port=28_800), tmp_path / "leaks")
+        stage = await run_stage(
+            plan(uri("leaks"), hang_up, calls=2, hold_s=2.5, port=28_800), tmp_path / "leaks", alone=True
+        )
 
     assert names(stage) == ["ports_leaked"]
     assert len(stage.records) >= 4
