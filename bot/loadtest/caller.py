@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -59,6 +59,7 @@ class Caller:
         self._dropped = 0
         self._told: list[Told] = []
         self._hanging_up = False
+        self._fault = ""
 
     async def run(self, blank: CallTaken, folder: Path) -> CallTaken:
         """Hold the call; fills in what `blank` lacks."""
@@ -99,7 +100,7 @@ class Caller:
             stats=self._leg.stats(),
             frames_dropped=self._dropped,
             told=tuple(self._told),
-            ended=ended,
+            ended=ended or self._fault,
         )
 
     def _hear(self, event: AudioReceived) -> None:
@@ -122,10 +123,16 @@ class Caller:
                     self._hanging_up = True
                     self._start(self._leg.hang_up())
 
-    def _start(self, work: object) -> None:
-        task = asyncio.ensure_future(work)  # type: ignore[arg-type]
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
         self._acts.add(task)
-        task.add_done_callback(self._acts.discard)
+        task.add_done_callback(self._acted)
+
+    def _acted(self, task: asyncio.Task[None]) -> None:
+        self._acts.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # What the leg would not do, such as keys where the bot agreed to none, is the call's failure.
+            self._fault = self._fault or f"{type(error).__name__}: {error}"
 
     async def _speak(self, action: Speak) -> None:
         clip = self._clips.get(action.clip)

@@ -101,8 +101,8 @@ class SipLine:
             leg = await self._endpoint.place_call(self._target, caller="sip:loadtest@127.0.0.1")
         except CapacityError as error:
             raise CallFailed("no RTP port free here") from error
-        except OSError as error:
-            raise CallFailed(f"cannot reach the target: {error}") from error
+        except (OSError, TelephonyError) as error:
+            raise CallFailed(f"cannot call the target: {error}") from error
         asked_at = time.monotonic()
         try:
             await leg.answer()

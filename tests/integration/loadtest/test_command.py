@@ -18,7 +18,7 @@ version: 1
 target: sip:overridden@127.0.0.1
 patience_ms: 500
 shape: {steps: [1], hold_s: 60}
-scenarios: [{name: hello, turns: [{user: Salam}]}]
+scenarios: [{name: hello, turns: [{user: Salam, into_ms: 800}]}]
 slo: {latency_p95_ms: 100}
 """
 
@@ -38,7 +38,7 @@ async def test_a_run_leaves_its_report_and_tells_a_broken_promise_by_its_exit_co
     plan.write_text(_PLAN, encoding="utf-8")
     async with faulty_bot(port_min=26_000) as uri:
         code, output = await zeng(
-            "run", str(plan), "--target", uri("well"), "--hold", "6", "--out", str(tmp_path / "out")
+            "run", str(plan), "--target", uri("well"), "--hold", "4", "--out", str(tmp_path / "out")
         )
 
     report = Report.model_validate_json((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))

@@ -34,14 +34,14 @@ def names(stage: StageRecord) -> list[str]:
 async def test_each_fault_is_named_and_the_well_bot_is_not_accused(tmp_path: Path) -> None:
     async with faulty_bot(port_min=28_000) as uri:
         well, stalls, drops, deaf = await asyncio.gather(
-            run_stage(plan(uri("well"), [SAY, CUT_IN], calls=1, hold_s=10, port=28_200), tmp_path / "well"),
-            run_stage(plan(uri("stalls"), [SAY], calls=2, hold_s=10, port=28_300), tmp_path / "stalls"),
-            run_stage(plan(uri("drops"), [SAY], calls=1, hold_s=10, port=28_400), tmp_path / "drops"),
-            run_stage(plan(uri("deaf"), [SAY, CUT_IN], calls=1, hold_s=10, port=28_500), tmp_path / "deaf"),
+            run_stage(plan(uri("well"), [CUT_IN, SAY], calls=1, hold_s=8, port=28_200), tmp_path / "well"),
+            run_stage(plan(uri("stalls"), [SAY], calls=2, hold_s=8, port=28_300), tmp_path / "stalls"),
+            run_stage(plan(uri("drops"), [SAY], calls=1, hold_s=8, port=28_400), tmp_path / "drops"),
+            run_stage(plan(uri("deaf"), [CUT_IN, SAY], calls=1, hold_s=8, port=28_500), tmp_path / "deaf"),
         )
 
     assert "periodic_stalls" in names(stalls), stalls.findings
-    assert "every 1.6 s" in next(one.sentence for one in stalls.findings if one.name == "periodic_stalls")
+    assert "every 1.2 s" in next(one.sentence for one in stalls.findings if one.name == "periodic_stalls")
     assert "frames_dropped" in names(drops), drops.findings
     assert "barge_in_ignored" in names(deaf), deaf.findings
     assert not {"periodic_stalls", "frames_dropped", "barge_in_ignored", "ports_leaked"} & set(names(well)), (
@@ -58,7 +58,7 @@ async def test_a_port_leaked_a_call_is_named(tmp_path: Path) -> None:
     hang_up: list[dict[str, object]] = [{"hang_up": True, "into_ms": 100}]
     async with faulty_bot(port_min=28_600) as uri:
         stage = await run_stage(
-            plan(uri("leaks"), hang_up, calls=2, hold_s=2.5, port=28_800), tmp_path / "leaks", alone=True
+            plan(uri("leaks"), hang_up, calls=2, hold_s=1.6, port=28_800), tmp_path / "leaks", alone=True
         )
 
     assert names(stage) == ["ports_leaked"]

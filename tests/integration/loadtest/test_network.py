@@ -38,13 +38,13 @@ async def test_a_pages_call_goes_through_the_relay_in_both_directions() -> None:
 
         leg = await place_call(send_offer, WebRtcSettings(hosts=("127.0.0.1",)))
         async with asyncio.timeout(10):
-            for _ in range(100):
+            for _ in range(60):
                 assert isinstance(await leg.receive(), AudioReceived)
         stats = leg.stats()
         await leg.hang_up()
         await asyncio.gather(*tasks)
         await endpoint.close()
 
-    assert network.to_bot.passed > 50
-    assert network.to_caller.passed > 50
+    assert network.to_bot.passed > 30
+    assert network.to_caller.passed > 30
     assert stats.lost > 0

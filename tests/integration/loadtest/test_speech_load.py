@@ -30,11 +30,11 @@ async def test_first_audio_and_underruns_are_the_servers_own(rate_per_s: float) 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
-    report = await run_speech_load(SpeechLoad(url=url, streams=2, rate_per_s=rate_per_s, seconds=1.5))
+    report = await run_speech_load(SpeechLoad(url=url, streams=2, rate_per_s=rate_per_s, seconds=0.7))
     server.close()
 
     assert report.failed == 0
-    assert report.utterances >= 4
+    assert report.utterances >= 2
     assert report.first_audio_ms is not None
     assert 1000 * FIRST_S <= report.first_audio_ms.p50.value <= 1000 * FIRST_S + 150
     assert report.underrun_share == 1.0  # 0.1 s of sound, then 0.25 s of nothing

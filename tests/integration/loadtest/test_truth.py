@@ -27,7 +27,7 @@ async def floor(delay_s: float, port: int, network: Network = CLEAR) -> float:
         echo_target(NetworkModel(delay_s=delay_s)) as (uri, _),
         open_line(uri, network=network, seed=1, port_min=port, port_max=port + 9) as line,
     ):
-        return float(np.median(await measure_floor(line, ClipLibrary(), 4.5)))
+        return float(np.median(await measure_floor(line, ClipLibrary(), 3.5)))
 
 
 async def test_latencies_are_the_echos_delay_above_the_floor_and_the_network_delays_both_ways() -> None:
@@ -49,7 +49,7 @@ async def test_loss_and_jitter_are_the_echos_own() -> None:
     ):
         leg = (await line.call()).leg
         hearing = asyncio.create_task(_hear(leg))
-        await asyncio.sleep(6)
+        await asyncio.sleep(4)
         stats = leg.stats()
         truth = echo.impairment.lost / (echo.impairment.lost + echo.impairment.passed)
         await leg.hang_up()
