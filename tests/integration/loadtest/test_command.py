@@ -50,15 +50,3 @@ async def test_a_run_leaves_its_report_and_tells_a_broken_promise_by_its_exit_co
     assert stage.server["cpu_all"] > 0  # found by the port that it called
     for name in ("report.md", "report.html"):
         assert (tmp_path / "out" / name).stat().st_size > 1000
-
-    path = str(tmp_path / "out" / "report.json")
-    code, output = await zeng("compare", path, path)
-    assert code == 0
-    assert "no significant change" in output
-
-
-async def test_a_wrong_plan_is_named_and_nothing_is_called(tmp_path: Path) -> None:
-    code, output = await zeng("run", "--target", "tel:1")
-
-    assert code == 2
-    assert "target" in output
