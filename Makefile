@@ -51,6 +51,10 @@ e2e: $(VENV)/.test
 bench: $(VENV)/.test ## Print every CPU bench; results stand in docs/benchmarks.md
 	for bench in tests/bench/bench_*.py; do $(BIN)/python $$bench || exit 1; done
 
+load: $(VENV)/.test ## How many calls this machine holds: docs/loadtest.md; about 20 minutes, nothing else running
+	$(BIN)/python tests/bench/bench_load.py keys sip knee
+	$(BIN)/python tests/bench/bench_load.py voice sip knee --to 32
+
 lock: ## Resolve all extras anew into requirements.lock
 	sh tests/make_lock.sh
 

@@ -6,16 +6,17 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
+from bot.call_records import CallRecords
 from bot.context.journal import CallerAudio, Journal, SpeechMemory, TurnStore
 from bot.dialogue import Dialogue, Flow, FlowServices
-from bot.events import CallEnded, CallerTurn, CallEvent, CallStarted
+from bot.events import CallEnded, CallerTurn, CallEvent, CallStarted, TurnLatency
 from bot.flows.templates import MASK
 from bot.metrics import CallMetrics
 from bot.pipeline import call_pipeline
@@ -70,6 +71,7 @@ class CallServices:
     pause_judge: PauseJudge | None = None
     flow_version: Callable[[], str] = str  # of the flow that `new_flow` gives now
     check_flow: Callable[[str], object] = str  # raises `BotError` for a name that leads to no flow
+    records: CallRecords = field(default_factory=CallRecords)
 
 
 class Call:
@@ -82,6 +84,7 @@ class Call:
         self._ended: LegEnded | None = None
         self._gone = asyncio.Event()
         self._turn_audio: Callable[[], bytes] = bytes
+        self._latencies: list[TurnLatency] = []
         self._journal = Journal(
             leg.info.call_id,
             store=services.store,
@@ -112,9 +115,10 @@ class Call:
             await journal
         ended = self._ended or LegEnded(EndCause.BOT_HUNG_UP)
         stats = self._leg.stats()
-        self._services.metrics.call_ended(self._leg.info.transport, ended, time.monotonic() - started, stats)
-        seconds = round(time.monotonic() - started, 1)
-        self._log.info("call ended", cause=ended.cause.value, q850=ended.q850, seconds=seconds)
+        seconds = time.monotonic() - started
+        self._services.metrics.call_ended(self._leg.info.transport, ended, seconds, stats)
+        self._services.records.add(self._leg.info, ended, seconds, stats, self._latencies)
+        self._log.info("call ended", cause=ended.cause.value, q850=ended.q850, seconds=round(seconds, 1))
         return ended
 
     async def _converse(self) -> None:
@@ -237,6 +241,8 @@ class Call:
         # the voice may hear what the caller said, but not where that is a personal value: it would be kept
         hears = isinstance(event, CallerTurn) and event.text != MASK
         audio = CallerAudio(self._turn_audio()) if hears else None
+        if isinstance(event, TurnLatency):
+            self._latencies.append(event)
         self._journal.note(event, caller_audio=audio)
 
 

@@ -16,6 +16,7 @@ _COMMANDS = {
     "doctor": ("bot.commands", "doctor", "what is missing on this machine, and the remedy"),
     "finetune": ("finetune.cli", "app", "from recordings to a voice"),
     "flow": ("bot.flows.cli", "app", "check, draw, test and compile call flows"),
+    "loadtest": ("bot.loadtest.cli", "app", "call a bot many times at once and measure it"),
     "models": ("bot.commands", "models_app", "list and fetch model files"),
     "stt": ("bot.commands", "stt_app", "the speech recognition server"),
     "tts": ("tts_engine.cli", "app", "the speech server, and speech from the shell"),

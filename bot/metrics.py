@@ -13,6 +13,7 @@ from bot.events import CallEvent, FlowState, TurnLatency
 from bot.flows.live import LiveFlow
 from telephony.leg import LegEnded, LegStats
 
+_LOOP_ASKED_S = 0.1
 _TURN_BUCKETS = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 5)
 
 
@@ -96,6 +97,26 @@ class FlowCollector:
         refused = "1 while the flow file has mistakes and an older version is served"
         yield info
         yield GaugeMetricFamily("zeng_flow_refused", refused, value=float(self._live.problem is not None))
+
+
+class LoopLateness:
+    """How late an event loop's timers come: in a voice server a stall is jitter. `run()` is a task of that loop."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._late = Histogram(
+            "zeng_event_loop_late_seconds",
+            "How late a timer of the bot's event loop came, asked ten times a second",
+            buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2),
+            registry=registry,
+        )
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + _LOOP_ASKED_S
+            await asyncio.sleep(_LOOP_ASKED_S)
+            self._late.observe(max(0.0, loop.time() - due))
 
 
 class TaskCollector:

@@ -35,6 +35,7 @@ class WebSettings(_Section):
     api_token_env: str = (
         ""  # environment variable with the token that placing calls needs; empty: only this machine may
     )
+    call_records: bool = False  # GET /api/calls: figures of the last calls by id, for `zeng loadtest`; to all who ask
 
 
 class WorkerSettings(_Section):

@@ -23,15 +23,15 @@ _CLEAR_WINDOWS = 5
 
 
 class SpeechModel(Protocol):
-    """Scores one window given what it remembers of the call; see `SileroSession`."""
+    """Scores one window given what it remembers of the call; see `bot.speech_batch`."""
 
-    def score(self, window: NDArray[np.float32], state: NDArray[np.float32]) -> tuple[float, NDArray[np.float32]]:
+    async def score(self, window: NDArray[np.float32], state: NDArray[np.float32]) -> tuple[float, NDArray[np.float32]]:
         """`window` is float32 [1, 576], `state` float32 [2, 1, 128]; returns probability and new state."""
         ...
 
 
 class SileroSession:
-    """The shared ONNX session; `score` may be called from any thread."""
+    """The shared ONNX session; `score` may be called from any thread. Windows of several calls may go in at once."""
 
     def __init__(self) -> None:
         options = onnxruntime.SessionOptions()
@@ -44,11 +44,13 @@ class SileroSession:
             )
         self._rate = np.array(16_000, dtype=np.int64)
 
-    def score(self, window: NDArray[np.float32], state: NDArray[np.float32]) -> tuple[float, NDArray[np.float32]]:
-        """See `SpeechModel.score`."""
-        outputs = self._session.run(None, {"input": window, "state": state, "sr": self._rate})
-        probability, new_state = cast("tuple[NDArray[np.float32], NDArray[np.float32]]", tuple(outputs))
-        return float(probability.item()), new_state
+    def score(
+        self, windows: NDArray[np.float32], states: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """`windows` is float32 [n, 576], `states` [2, n, 128]; returns n probabilities and new states."""
+        outputs = self._session.run(None, {"input": windows, "state": states, "sr": self._rate})
+        probabilities, new_states = cast("tuple[NDArray[np.float32], NDArray[np.float32]]", tuple(outputs))
+        return probabilities[:, 0], new_states
 
 
 class SpeechDetector:
@@ -62,20 +64,20 @@ class SpeechDetector:
         self._windows_since_reset = 0
         self._clear_windows = 0
 
-    def feed(self, pcm: bytes, *, speaking: bool) -> list[float]:
+    async def feed(self, pcm: bytes, *, speaking: bool) -> list[float]:
         """PCM16 at 16 kHz in; the probabilities of the windows it completed out (mostly one or none)."""
         samples = np.frombuffer(pcm, dtype="<i2").astype(np.float32) / 32768.0
         self._pending = np.concatenate((self._pending, samples))
         probabilities: list[float] = []
         while len(self._pending) >= WINDOW_SAMPLES:
             window, self._pending = self._pending[:WINDOW_SAMPLES], self._pending[WINDOW_SAMPLES:]
-            probabilities.append(self._score(window, speaking=speaking))
+            probabilities.append(await self._score(window, speaking=speaking))
         return probabilities
 
-    def _score(self, window: NDArray[np.float32], *, speaking: bool) -> float:
+    async def _score(self, window: NDArray[np.float32], *, speaking: bool) -> float:
         self._input[0, :_CONTEXT_SAMPLES] = self._input[0, -_CONTEXT_SAMPLES:]
         self._input[0, _CONTEXT_SAMPLES:] = window
-        probability, self._state = self._model.score(self._input, self._state)
+        probability, self._state = await self._model.score(self._input, self._state)
         self._windows_since_reset += 1
         self._clear_windows = self._clear_windows + 1 if probability < _CLEAR_SILENCE else 0
         if not speaking and self._windows_since_reset >= _RESET_AFTER_WINDOWS and self._clear_windows >= _CLEAR_WINDOWS:

@@ -141,7 +141,7 @@ class CallInput(BaseInputTransport):
         self._preroll.append(event.pcm)
         if self._activity.speaking or self._always_stream:
             self._run.append(event.pcm)
-        for probability in self._detector.feed(event.pcm, speaking=self._activity.speaking):
+        for probability in await self._detector.feed(event.pcm, speaking=self._activity.speaking):
             at_ms = self._windows * WINDOW_MS
             self._windows += 1
             voice = self._activity.feed(probability, at_ms=at_ms, window_ms=WINDOW_MS)

@@ -15,14 +15,15 @@ from typing import Annotated
 import structlog
 import typer
 import uvicorn
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 
 from bot.call import Call, CallServices
+from bot.call_records import CallRecords
 from bot.calls import Calls
 from bot.errors import BotError, ServiceStartError
 from bot.flows.live import LiveFlow
 from bot.log import set_up_logging
-from bot.metrics import CallMetrics, FlowCollector, TaskCollector
+from bot.metrics import CallMetrics, FlowCollector, LoopLateness, TaskCollector
 from bot.placed_calls import PlacedCalls, WorkerDial
 from bot.settings import Settings, load_settings
 from bot.worker_api import WorkerParts, WorkerRenewal, WorkerStatus, worker_api
@@ -80,12 +81,15 @@ class Worker:
                 capacity=workers.calls, limit_s=workers.call_limit_s, run=lambda leg: self._converse(leg, services)
             )
             self._registry.register(TaskCollector(loop))
+            ProcessCollector(registry=self._registry)
+            lateness = asyncio.create_task(LoopLateness(self._registry).run())
+            stack.callback(lateness.cancel)
             endpoint = await self._start_sip(calls, stack)
             if endpoint is not None:
                 self._placed = self._place_calls(endpoint, calls, services)
             webrtc = self._start_webrtc(calls, stack)
             await self._start_stream(calls, stack)
-            await self._start_api(calls, webrtc, live, stack)
+            await self._start_api(calls, webrtc, live, services.records, stack)
             # What stands now stays: the collector need not walk it again in the middle of a call.
             gc.collect()
             gc.freeze()
@@ -166,7 +170,12 @@ class Worker:
         stack.push_async_callback(endpoint.close)
 
     async def _start_api(
-        self, calls: Calls, webrtc: WebRtcEndpoint | None, live: LiveFlow, stack: contextlib.AsyncExitStack
+        self,
+        calls: Calls,
+        webrtc: WebRtcEndpoint | None,
+        live: LiveFlow,
+        records: CallRecords,
+        stack: contextlib.AsyncExitStack,
     ) -> None:
         async def offer(sdp: str) -> tuple[str, str]:
             assert webrtc is not None, "the edge sends no offers when [webrtc] is off"
@@ -186,6 +195,7 @@ class Worker:
             drain=calls.drain,
             registry=self._registry,
             placed=self._placed,
+            calls=records.latest,
         )
         self._place.http_socket.unlink(missing_ok=True)
         config = uvicorn.Config(

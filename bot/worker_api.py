@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry, generate_latest
 from pydantic import BaseModel, ConfigDict, Field
 
+from bot.call_records import CallFigures
 from bot.errors import BotError
 from bot.placed_calls import PlacedCalls, WorkerDial
 from telephony.errors import CapacityError, ForbiddenTargetError, LegEndedError, SdpError, SipParseError
@@ -49,6 +50,7 @@ class WorkerParts:
     drain: Callable[[], None]
     registry: CollectorRegistry
     placed: PlacedCalls | None = None  # None: no SIP
+    calls: Callable[[], list[CallFigures]] = list[CallFigures]  # the last that have ended
 
 
 def worker_api(parts: WorkerParts) -> FastAPI:
@@ -82,6 +84,10 @@ def worker_api(parts: WorkerParts) -> FastAPI:
     async def drain() -> WorkerStatus:  # pyright: ignore[reportUnusedFunction]
         parts.drain()
         return parts.status()
+
+    @app.get("/calls")
+    async def calls() -> list[CallFigures]:  # pyright: ignore[reportUnusedFunction]
+        return parts.calls()
 
     @app.get("/metrics")
     async def metrics() -> Response:  # pyright: ignore[reportUnusedFunction]

@@ -36,6 +36,7 @@ from bot.services.pipecat_stt import pipecat_service
 from bot.services.prompt_cache import PromptCache
 from bot.settings import Settings
 from bot.smart_turn import SmartTurn
+from bot.speech_batch import SpeechBatch
 from bot.speech_detector import SileroSession
 from tts_engine.client import SpeechClient
 from tts_engine.errors import SpeechError
@@ -95,7 +96,7 @@ async def call_services(
         voice_hears=await _voice_hears(speech),
         prompts=PromptCache(max_bytes=settings.speech.prompt_cache_bytes),
         store=RedisConversationStore(redis, ttl_s=settings.redis.ttl_s),
-        voice_model=SileroSession(),
+        voice_model=SpeechBatch(SileroSession()),
         metrics=metrics,
         turns=settings.turns,
         pause_judge=SmartTurn(threshold=settings.turns.smart_turn_threshold) if settings.turns.smart_turn else None,

@@ -6,7 +6,7 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 python3 -m venv "$dir/venv"
 "$dir/venv/bin/python" -m pip install --quiet torch==2.13.0
-"$dir/venv/bin/python" -m pip install --quiet --editable '.[bot,tts,espeak,finetune,quality,dev]'
+"$dir/venv/bin/python" -m pip install --quiet --editable '.[bot,tts,espeak,finetune,loadtest,quality,dev]'
 {
   echo "# Constraints of all extras, for \`pip install --constraint\`. Written by \`make lock\`."
   "$dir/venv/bin/python" -m pip freeze --exclude-editable --exclude zeng | sed 's/+cpu$//; s/ @ file.*//'

@@ -167,8 +167,9 @@ class Service:
             return {"iceServers": [server.as_json() for server in servers], **policy}
 
         calls = self._calls_parts(links, sip)
+        records = links.calls if web.call_records else None
         parts = WebParts(
-            info, links.offer, links.renew, ice, self._not_ready, metrics, lambda: links.flow_refused, calls
+            info, links.offer, links.renew, ice, self._not_ready, metrics, lambda: links.flow_refused, calls, records
         )
         app = web_app(parts)
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none", lifespan="off"))

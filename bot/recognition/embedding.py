@@ -76,7 +76,8 @@ class EmbeddingUnderstander:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._choose, text, candidates)
 
     async def prepare(self, candidates: tuple[Candidate, ...]) -> None:
-        """Embed a state's phrases (15 ms each)."""
+        """Embed a state's phrases (15 ms each) and what every choice is held against: no caller waits for them."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._background_vectors)
         await asyncio.get_running_loop().run_in_executor(self._thread, self._index, candidates)
 
     def close(self) -> None:

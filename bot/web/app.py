@@ -68,6 +68,7 @@ class WebParts:
     metrics: Callable[[], Awaitable[bytes]]
     flow_refused: Callable[[], str | None] = lambda: None  # why the flow file as it is now is not served
     calls: CallsParts | None = None  # None: no SIP
+    records: Callable[[], Awaitable[list[dict[str, Any]]]] | None = None  # of the last calls; None: not told
 
 
 def web_app(parts: WebParts) -> FastAPI:
@@ -81,6 +82,12 @@ def web_app(parts: WebParts) -> FastAPI:
     @app.get("/api/info")
     async def info() -> Info:  # pyright: ignore[reportUnusedFunction]
         return parts.info
+
+    @app.get("/api/calls")
+    async def records() -> Response:  # pyright: ignore[reportUnusedFunction]
+        if parts.records is None:
+            return JSONResponse({"detail": "switched off: [web] call_records"}, status_code=404)
+        return JSONResponse({"calls": await parts.records()})
 
     @app.get("/livez")
     async def livez() -> dict[str, str]:  # pyright: ignore[reportUnusedFunction]

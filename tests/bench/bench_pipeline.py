@@ -21,6 +21,7 @@ from bot.log import set_up_logging
 from bot.metrics import CallMetrics
 from bot.services.prompt_cache import PromptCache
 from bot.settings import TurnSettings
+from bot.speech_batch import SpeechBatch
 from bot.speech_detector import SileroSession
 from telephony.leg import AudioReceived
 from tests.fakes.leg import FakeLeg
@@ -50,7 +51,7 @@ class Chatter(ScriptedFlow):
 
 
 async def run(calls: int, seconds: float) -> float:
-    model = SileroSession()
+    model = SpeechBatch(SileroSession())
     prompts = PromptCache(max_bytes=10_000_000)
     legs = [FakeLeg(paced=True, call_id=f"{n:032x}") for n in range(calls)]
     jobs = []

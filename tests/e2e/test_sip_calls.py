@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
+from bot.loadtest.impairment import GilbertElliott, NetworkModel
+from bot.loadtest.network import RelayedTarget
 from telephony.leg import EndCause
 from telephony.settings import WebRtcSettings
 from telephony.webrtc.caller import place_call
-from tests.e2e.bad_network import BadNetwork
 from tests.e2e.caller import Caller, clip_24k
 from tests.e2e.conftest import CLIPS, Phones, open_phones
 from tests.e2e.footprint import conversations
@@ -140,16 +141,17 @@ async def test_ten_callers_at_once_by_telephone_and_browser_are_each_answered(
 
 
 async def test_a_call_over_a_line_that_loses_and_reorders_goes_its_way(service: RunningService) -> None:
-    host, port = service.sip.split("@")[1].split(":")
     before = await service.entered("tell_hours"), await service.entered("tell_address")
-    with BadNetwork((host, int(port)), seed=20, loss=0.05, reorder=0.05) as line:
+    model = NetworkModel(GilbertElliott.of(0.05, 1), reorder=0.05)
+    with RelayedTarget(service.sip, model, seed=20) as line:
         await _call_by_speech_and_key(service, line, before)
-    assert line.lost > 0.03 * line.passed
-    assert line.reordered > 0
+    for way in (line.to_bot, line.to_caller):
+        assert way.lost > 0.03 * way.passed
+        assert way.reordered > 0
 
 
-async def _call_by_speech_and_key(service: RunningService, line: BadNetwork, before: tuple[float, float]) -> None:
-    async with open_phones(f"sip:bot@127.0.0.1:{line.address[1]}") as phones:
+async def _call_by_speech_and_key(service: RunningService, line: RelayedTarget, before: tuple[float, float]) -> None:
+    async with open_phones(line.sip_uri) as phones:
         caller = await phones.call()
         await caller.until_bot_is_silent(seconds=60)
 

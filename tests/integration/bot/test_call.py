@@ -43,7 +43,7 @@ LOUD = 0.99
 class VolumeModel:
     """Voice where there is volume."""
 
-    def score(self, window, state):
+    async def score(self, window, state):
         return (LOUD if float(np.abs(window[0, 64:]).mean()) > 0.05 else 0.01), state
 
 

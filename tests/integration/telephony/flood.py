@@ -65,7 +65,9 @@ async def _call(
 ) -> tuple[LegStats, int, float, tuple[int, float]]:
     media = RtpMediaFactory(RtpSettings(host="127.0.0.1", port_min=43_400, port_max=43_419))
     await media.start()
-    phone, sockets = await serve_sip(SipSettings(port=0), media=media, on_call=lambda leg: None)
+    phone, sockets = await serve_sip(
+        SipSettings(port=0, outbound_allowed=("*@127.0.0.1",)), media=media, on_call=lambda leg: None
+    )
     try:
         leg = await phone.place_call(f"sip:bot@127.0.0.1:{port}")
         await leg.answer()

@@ -320,7 +320,9 @@ class WebSocketPhone:
 async def test_when_no_bot_is_left_a_caller_is_told_so_at_once(tmp_path: Path) -> None:
     media = RtpMediaFactory(RtpSettings(host="127.0.0.1", port_min=43_200, port_max=43_299))
     await media.start()
-    phone, sockets = await serve_sip(SipSettings(port=0), media=media, on_call=lambda leg: None)
+    phone, sockets = await serve_sip(
+        SipSettings(port=0, outbound_allowed=("*@127.0.0.1",)), media=media, on_call=lambda leg: None
+    )
     async with kamailio_edge(tmp_path, [free_port()]) as edge:
         await edge.until_bots("IP")
         leg = await phone.place_call(

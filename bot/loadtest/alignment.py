@@ -1,0 +1,141 @@
+"""What of a source came through, and where time was put in or cut out: the heard answer laid along its source.
+
+The source is cut into pieces of 160 ms; each voiced piece is looked for where it should come by normalised
+cross-correlation at 8 kHz. The shift of the pieces is the delay; where it jumps up, the stream stood still; where it
+jumps down, something is gone.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bot.loadtest.analysis import Gap
+from bot.loadtest.sound import RATE_HZ, Samples
+from telephony.audio.resample import Resampler
+
+_RATE = 8_000
+_PIECE = 1280
+_HOP = 640
+_VOICED = 200.0  # RMS of int16
+_ALIKE = 0.7
+_GAP_MS = 60.0
+_AHEAD = 9_600  # how far a piece may come late, 1.2 s
+_BEHIND = 800
+_STEADY_MS = 2.0
+
+_Wave = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What the bot may say, as its voice made it; 16 kHz. `text` may be empty."""
+
+    name: str
+    samples: Samples
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """How an answer lies along its source."""
+
+    begin_s: float  # where the source's start fell in the answer
+    pieces: int  # voiced ones of the source that could have come (up to a cut)
+    found: int
+    gaps: tuple[Gap, ...]  # of 60 ms and more; times in the answer
+    inserted_ms: float  # all time put in, smaller bits too
+    cut_ms: float  # all time cut out
+    words_right: int
+    words: int
+
+    @property
+    def found_share(self) -> float:
+        """How much of the voiced source was heard."""
+        return self.found / self.pieces if self.pieces else 0.0
+
+    @property
+    def voiced_s(self) -> float:
+        """How much voice was looked for."""
+        return self.pieces * _HOP / _RATE
+
+
+def align(reference: Reference, heard: Samples, *, until_s: float | None = None) -> Alignment | None:
+    """Lay `heard` along the source; None where it is another text. What comes after `until_s` does not count."""
+    source, answer = narrow(reference.samples), narrow(heard)
+    starts = [at for at in range(0, len(source) - _PIECE + 1, _HOP) if _rms(source[at : at + _PIECE]) > _VOICED]
+    if not starts or len(answer) < _PIECE:
+        return None
+    shift, likeness = _find(source[starts[0] : starts[0] + _PIECE], answer[: starts[0] + _PIECE + 4 * _AHEAD])
+    if likeness < _ALIKE:
+        return None
+    first = shift - starts[0]
+    limit = len(answer) if until_s is None else min(len(answer), int(until_s * _RATE))
+    shifts: list[tuple[int, int | None]] = []
+    now = first
+    for at in starts:
+        if at + now + _PIECE > limit:
+            break
+        low = max(0, at + now - _BEHIND)
+        found, likeness = _find(source[at : at + _PIECE], answer[low : at + now + _PIECE + _AHEAD])
+        if likeness >= _ALIKE:
+            now = low + found - at
+            shifts.append((at, now))
+        else:
+            shifts.append((at, None))
+    return _judge(reference, first, shifts)
+
+
+def _judge(reference: Reference, first: int, shifts: list[tuple[int, int | None]]) -> Alignment:
+    found = [(at, shift) for at, shift in shifts if shift is not None]
+    gaps: list[Gap] = []
+    inserted_ms = cut_ms = 0.0
+    for (_, before), (at, after) in itertools.pairwise(found):
+        jump_ms = (after - before) * 1000 / _RATE
+        if jump_ms >= _GAP_MS:
+            gaps.append(Gap((at + before) / _RATE, jump_ms))
+        if jump_ms > _STEADY_MS:
+            inserted_ms += jump_ms
+        elif jump_ms < -_STEADY_MS:
+            cut_ms -= jump_ms
+    words, right = _words(reference, shifts)
+    return Alignment(first / _RATE, len(shifts), len(found), tuple(gaps), inserted_ms, cut_ms, right, words)
+
+
+def _words(reference: Reference, shifts: list[tuple[int, int | None]]) -> tuple[int, int]:
+    """Count words whose share of the source's time (by letters) was heard: more than half of its pieces."""
+    words = reference.text.split()
+    length = len(reference.samples) * _RATE // RATE_HZ
+    letters = sum(map(len, words)) or 1
+    total = right = done = 0
+    for word in words:
+        begin, done = done * length // letters, done + len(word)
+        end = done * length // letters
+        pieces = [shift is not None for at, shift in shifts if at < end and at + _PIECE > begin]
+        total += bool(pieces)
+        right += bool(pieces) and 2 * sum(pieces) > len(pieces)
+    return total, right
+
+
+def narrow(samples: Samples) -> _Wave:
+    """16 kHz to 8 kHz."""
+    return Resampler(RATE_HZ, _RATE).feed(samples).astype(np.float32)
+
+
+def _rms(wave: _Wave) -> float:
+    return float(np.sqrt(np.mean(wave.astype(np.float64) ** 2)))
+
+
+def _find(piece: _Wave, within: _Wave) -> tuple[int, float]:
+    """Where the piece, which is no longer than `within`, is most alike, and how much: 1 is equal but for loudness."""
+    size = 1 << (len(within) + len(piece) - 1).bit_length()
+    spectrum = np.fft.rfft(within, size) * np.conj(np.fft.rfft(piece, size))
+    products = np.fft.irfft(spectrum, size)[: len(within) - len(piece) + 1]
+    sums = np.cumsum(np.concatenate(([0.0], within.astype(np.float64) ** 2)))
+    energy = sums[len(piece) :] - sums[: -len(piece)]
+    likeness = products / np.sqrt(np.maximum(energy, 1e3) * max(1e3, float(np.sum(piece.astype(np.float64) ** 2))))
+    best = int(np.argmax(likeness))
+    return best, float(likeness[best])

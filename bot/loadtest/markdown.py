@@ -1,0 +1,133 @@
+"""A report for people, as Markdown; texts of the terminal too."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from bot.loadtest.results import Report, StageRecord, SummaryRecord
+
+_COLUMNS = (
+    "load", "turns", "p50 ms", "p90", "p95", "p99", "max", "keys p95", "barge-in p95", "greeting p95", "answer p95",
+    "missed", "gaps/min", "MOS p5", "PESQ", "failed", "bot CPU", "promises",
+)  # fmt: skip
+
+
+def markdown(report: Report) -> str:
+    """Write the report."""
+    parts = [f"# Load test of {report.target}", "", f"{report.began}; " + _environment(report), ""]
+    if report.invalid:
+        parts += ["**INVALID: do not believe these figures.**", "", *(f"- {fault}" for fault in report.invalid), ""]
+    if report.knee is not None:
+        parts += [knee_line(report), ""]
+    parts += [table(report.stages), "", "95 % intervals of p50 and p95: " + _intervals(report.stages), ""]
+    parts += _section("Found", [f"{s.name}: {one.sentence}" for s in report.stages for one in s.findings])
+    parts += _section("Promises broken", report.broken)
+    failures = [f"{s.name}: {count} × {what}" for s in report.stages for what, count in s.failures.items()]
+    parts += _section("Calls that failed", failures)
+    unmet = Counter(
+        f"{stage.name}: {call.scenario}, turn {turn.index}: {turn.unmet}"
+        for stage in report.stages
+        for call in stage.records
+        for turn in call.turns
+        if turn.unmet
+    )
+    parts += _section("Expectations not met", [f"{count} × {what}" for what, count in unmet.items()])
+    parts += ["## The bot's own side", "", server_table(report.stages), ""]
+    parts += ["## The generator", "", _health(report.stages), ""]
+    return "\n".join(parts)
+
+
+def knee_line(report: Report) -> str:
+    """Say where the knee is."""
+    if not report.knee:
+        return "Knee: none; the promises do not hold at the first load."
+    beyond = "" if report.knee_bounded else " or more: no load that was tried broke a promise"
+    return f"Knee: **{report.knee} calls**{beyond}."
+
+
+def row(stage: StageRecord) -> tuple[str, ...]:
+    """One stage as the cells of `table`."""
+    voice, figures = stage.summaries.get("latency_ms"), stage.figures
+    pesq, cpu = figures.get("pesq_mean"), stage.server.get("cpu_all")
+    return (
+        stage.name,
+        str(voice.count if voice else 0),
+        *_percentiles(voice),
+        _number(figures.get("key_latency_p95_ms")),
+        _number(figures.get("barge_in_p95_ms")),
+        _number(figures.get("greeting_p95_ms")),
+        _number(figures.get("answer_p95_ms")),
+        _percent(figures.get("missed_turn_share")),
+        _number(figures.get("gaps_per_minute"), 2),
+        _number(figures.get("mos_p5"), 2),
+        _number(pesq, 2),
+        _percent(figures.get("failed_call_share")),
+        _percent(cpu),
+        "INVALID" if stage.invalid else "held" if stage.held else "broken",
+    )
+
+
+def table(stages: Sequence[StageRecord]) -> str:
+    """The table of loads."""
+    return _table(_COLUMNS, [row(stage) for stage in stages])
+
+
+def server_table(stages: Sequence[StageRecord]) -> str:
+    """What the bot says of itself, and what its processes cost."""
+    names = sorted({name for stage in stages for name in stage.server})
+    if not names:
+        return "Nothing could be seen: give `--metrics-url`, or run beside the bot."
+    rows = [(stage.name, *(_number(stage.server.get(name), 2) for name in names)) for stage in stages]
+    return _table(("load", *names), rows)
+
+
+def _health(stages: Sequence[StageRecord]) -> str:
+    columns = ("load", "CPU", "timers late p99 ms", "sound late max ms", "floor ms", "floor max", "UDP drops", "frames")
+    rows = [
+        (
+            stage.name, _percent(one.cpu_share), _number(one.loop_late_p99_ms, 1), _number(one.paced_late_ms_max),
+            _number(one.floor_ms), _number(one.floor_ms_max), str(one.udp_drops), str(one.frames_dropped),
+        )
+        for stage in stages
+        for one in stage.health
+    ]  # fmt: skip
+    return _table(columns, rows)
+
+
+def _percentiles(summary: SummaryRecord | None) -> tuple[str, ...]:
+    if summary is None:
+        return ("–",) * 5
+    ranks = (summary.p50, summary.p90, summary.p95, summary.p99)
+    return (*(_number(rank.value) for rank in ranks), _number(summary.largest))
+
+
+def _intervals(stages: Sequence[StageRecord]) -> str:
+    found: list[str] = []
+    for stage in stages:
+        voice = stage.summaries.get("latency_ms")
+        if voice is not None:
+            p50, p95 = voice.p50, voice.p95
+            found.append(f"{stage.name} {p50.low:.0f}–{p50.high:.0f}, {p95.low:.0f}–{p95.high:.0f}")
+    return "; ".join(found) or "none"
+
+
+def _environment(report: Report) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in report.environment.items())
+
+
+def _section(title: str, lines: Sequence[str]) -> list[str]:
+    return [f"## {title}", "", *(f"- {line}" for line in lines), ""] if lines else []
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(columns) + " |", "|---" + "|--:" * (len(columns) - 1) + "|"]
+    return "\n".join([*lines, *("| " + " | ".join(cells) + " |" for cells in rows)])
+
+
+def _number(value: float | None, digits: int = 0) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f} %"

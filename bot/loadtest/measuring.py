@@ -1,0 +1,216 @@
+"""From a call as taken to its record: the analysis of its recording, its sources, its line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from bot.flows.testing import Expectation
+from bot.loadtest.alignment import narrow
+from bot.loadtest.analysis import CallFigures, Gap, TurnFigures, abrupt_gaps, analyse
+from bot.loadtest.caller import CallTaken
+from bot.loadtest.emodel import G711_PLC, OPUS, mos, r_factor
+from bot.loadtest.expectations import unmet
+from bot.loadtest.hearing import Transcribe, words_right
+from bot.loadtest.references import References
+from bot.loadtest.results import CallRecord, GapRecord, TurnRecord
+from bot.loadtest.sound import LOUD_DB, RATE_HZ, WINDOW_S, Levels, Samples, levels
+
+_PACKET_MS = 20.0
+_NEAR_S = 0.3
+_LONGEST_ANSWER_S = 12.0
+_LEAST_PESQ_S = 0.6
+
+Pesq = Callable[[Samples, Samples], float | None]
+
+
+def find_pesq() -> Pesq | None:
+    """PESQ of `zeng[loadtest]`, narrow band, MOS-LQO; None where the package is not installed."""
+    try:
+        from pesq import PesqError, pesq  # noqa: PLC0415  # an extra
+    except ImportError:
+        return None
+
+    def score(source: Samples, heard: Samples) -> float | None:
+        try:
+            return float(pesq(8000, narrow(source), narrow(heard), "nb"))
+        except (PesqError, ValueError):
+            return None  # no utterance found
+
+    return score
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What was found in one answer."""
+
+    record: TurnRecord | None
+    gaps: tuple[Gap, ...] = ()
+    cut_ms: float = 0.0
+    aligned_s: float = 0.0
+
+
+class Measurer:
+    """Measures calls; alignment and PESQ are dear, so only of so many turns a stage."""
+
+    def __init__(
+        self,
+        references: References,
+        *,
+        learn: bool,
+        transport: Literal["sip", "webrtc"],
+        pesq: Pesq | None,
+        expectations: Mapping[tuple[str, int], Sequence[Expectation]] | None = None,
+        transcribe: Transcribe | None = None,
+    ) -> None:
+        self._references = references
+        self._learn = learn
+        self._codec = G711_PLC if transport == "sip" else OPUS
+        self._pesq = pesq
+        self._expectations = expectations or {}
+        self._transcribe = transcribe
+        self._alignments_left = self._pesqs_left = self._transcripts_left = 0
+
+    def begin_stage(self, *, alignments: int = 60, pesqs: int = 20, transcripts: int = 20) -> None:
+        """Give a new stage its allowance."""
+        self._alignments_left, self._pesqs_left, self._transcripts_left = alignments, pesqs, transcripts
+
+    def stop_learning(self) -> None:
+        """From now on sources are what was learned so far."""
+        self._learn = False
+
+    def measure(self, taken: CallTaken) -> CallRecord:
+        """Measure one call."""
+        heard = np.fromfile(taken.path, np.int16) if taken.path is not None else np.zeros(0, np.int16)
+        figures = analyse(heard, taken.deeds)
+        at = levels(heard)
+        gaps = [gap for gap in taken.concealed if _in_speech(gap, at)]
+        turns: list[TurnRecord] = []
+        cut_ms = aligned_s = 0.0
+        for found in self._answers(taken, figures, heard):
+            gaps += found.gaps
+            cut_ms, aligned_s = cut_ms + found.cut_ms, aligned_s + found.aligned_s
+            turns += [found.record] if found.record is not None else []
+        stats = taken.stats
+        came = stats.received + stats.lost
+        return CallRecord(
+            call=taken.call,
+            call_id=taken.call_id,
+            scenario=taken.scenario,
+            began_s=taken.media_began_s,
+            outcome="completed" if not taken.ended or taken.ended.startswith("caller_hung_up") else "failed",
+            detail=taken.ended,
+            answer_ms=taken.answer_ms,
+            greeting_ms=figures.greeting_ms,
+            length_s=taken.length_s,
+            speech_s=figures.speech_s,
+            turns=tuple(turns),
+            gaps=_records(_distinct(gaps)),
+            stalls=_records(taken.concealed),
+            received=stats.received,
+            lost=stats.lost,
+            late=stats.late,
+            concealed_ms=stats.concealed_ms,
+            jitter_ms=stats.jitter_ms,
+            playout_delay_ms=stats.playout_delay_ms,
+            round_trip_ms=stats.round_trip_ms,
+            frames_dropped=taken.frames_dropped,
+            cut_ms=cut_ms,
+            aligned_s=aligned_s,
+            mos=mos(self._r(taken, (stats.lost + stats.late) / came)) if came else None,
+        )
+
+    def _r(self, taken: CallTaken, loss: float) -> float:
+        stats = taken.stats
+        delay_ms = (stats.round_trip_ms or 0.0) / 2 + stats.playout_delay_ms + _PACKET_MS
+        return r_factor(delay_ms=delay_ms, loss=min(1.0, loss), codec=self._codec)
+
+    def _answers(self, taken: CallTaken, figures: CallFigures, heard: Samples) -> Iterator[_Answer]:
+        """The greeting, then each turn's answer."""
+        if figures.greeting_ms is not None:
+            begin_s = figures.greeting_ms / 1000
+            end_s = taken.deeds[0].begin_s if taken.deeds else taken.length_s
+            yield self._answer(None, f"{taken.scenario}-greeting", heard, begin_s, end_s)
+        for turn in figures.turns:
+            record = TurnRecord(
+                step=turn.step, index=turn.index, kind=turn.kind, at_s=turn.at_s, until_s=turn.until_s,
+                latency_ms=turn.latency_ms, stop_ms=turn.stop_ms, missed=turn.missed, early=turn.early,
+                ignored=turn.ignored, false_stop=turn.false_stop, unmet=self._unmet(taken, turn),
+            )  # fmt: skip
+            if turn.latency_ms is None:
+                yield _Answer(record)
+            else:
+                begin_s = turn.at_s + turn.latency_ms / 1000
+                yield self._answer(record, f"{taken.scenario}-{turn.index}", heard, begin_s, turn.until_s)
+
+    def _unmet(self, taken: CallTaken, turn: TurnFigures) -> str | None:
+        expected = self._expectations.get((taken.scenario, turn.index), ())
+        return unmet(expected, taken.told, since_s=turn.at_s, until_s=turn.until_s) if expected else None
+
+    def _answer(self, record: TurnRecord | None, name: str, heard: Samples, begin_s: float, end_s: float) -> _Answer:
+        answer = heard[round(begin_s * RATE_HZ) : round(min(end_s, begin_s + _LONGEST_ANSWER_S) * RATE_HZ)]
+        if self._alignments_left <= 0:
+            return _Answer(record)
+        self._alignments_left -= 1
+        matched = self._references.match(name, answer)
+        if matched is None:
+            learned = self._learn and self._references.learn(name, answer)
+            gaps = () if learned else abrupt_gaps(answer, levels(answer))
+            return _Answer(record, tuple(replace(gap, at_s=gap.at_s + begin_s) for gap in gaps))
+        reference, found = matched
+        if record is not None:
+            update: dict[str, object] = {"words": found.words, "words_right": found.words_right}
+            update |= self._words(reference.text, answer)
+            if self._pesq is not None and self._pesqs_left > 0:
+                update["pesq"] = self._score(reference.samples, answer, found.begin_s)
+            record = record.model_copy(update=update)
+        gaps = tuple(replace(gap, at_s=gap.at_s + begin_s) for gap in found.gaps)
+        return _Answer(record, gaps, found.cut_ms, found.voiced_s)
+
+    def _words(self, meant: str, answer: Samples) -> dict[str, object]:
+        """Words by the recogniser, in the place of those by alignment."""
+        if self._transcribe is None or not meant or self._transcripts_left <= 0:
+            return {}
+        self._transcripts_left -= 1
+        heard = self._transcribe(answer)
+        if heard is None:
+            return {}
+        right, total = words_right(meant, heard)
+        return {"words": total, "words_right": right}
+
+    def _score(self, source: Samples, answer: Samples, begin_s: float) -> float | None:
+        assert self._pesq is not None
+        heard = answer[max(0, round(begin_s * RATE_HZ)) :]
+        length = min(len(source), len(heard))
+        if length < _LEAST_PESQ_S * RATE_HZ:
+            return None
+        self._pesqs_left -= 1
+        return self._pesq(source[:length], heard[:length])
+
+
+def _in_speech(gap: Gap, at: Levels) -> bool:
+    begin, end, near = (
+        int(gap.at_s / WINDOW_S),
+        int((gap.at_s + gap.length_ms / 1000) / WINDOW_S),
+        int(_NEAR_S / WINDOW_S),
+    )
+    before, after = at[max(0, begin - near) : begin + 2], at[end : end + near]
+    return bool((before > LOUD_DB).any()) and bool((after > LOUD_DB).any())
+
+
+def _distinct(gaps: Sequence[Gap]) -> list[Gap]:
+    """One gap each, however many ways it was seen."""
+    kept: list[Gap] = []
+    for gap in sorted(gaps, key=lambda gap: gap.at_s):
+        if kept and gap.at_s < kept[-1].at_s + max(_NEAR_S, kept[-1].length_ms / 1000):
+            kept[-1] = max(kept[-1], gap, key=lambda one: one.length_ms)
+        else:
+            kept.append(gap)
+    return kept
+
+
+def _records(gaps: Sequence[Gap]) -> tuple[GapRecord, ...]:
+    return tuple(GapRecord(at_s=gap.at_s, length_ms=gap.length_ms) for gap in gaps)

@@ -1,0 +1,65 @@
+"""Bots with seeded faults over real SIP and RTP: each is named in the report, and the well one is not accused."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from bot.loadtest.plan import Plan
+from bot.loadtest.results import StageRecord
+from tests.integration.loadtest.conftest import run_stage
+from tests.integration.loadtest.faulty_bot import ANSWER_S, faulty_bot
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+
+SAY = {"user": "Salam"}
+CUT_IN = {"user": "Salam", "into_ms": 1000}
+
+
+def plan(target: str, turns: list[dict[str, object]], *, calls: int, hold_s: float, port: int) -> Plan:
+    return Plan.model_validate(
+        {
+            "target": target, "shape": {"steps": [calls], "hold_s": hold_s}, "patience_ms": 500, "slo": {},
+            "scenarios": [{"name": "a", "turns": turns}], "rtp_port_min": port, "rtp_port_max": port + 99,
+        }
+    )  # fmt: skip
+
+
+def names(stage: StageRecord) -> list[str]:
+    return [finding.name for finding in stage.findings]
+
+
+async def test_each_fault_is_named_and_the_well_bot_is_not_accused(tmp_path: Path) -> None:
+    async with faulty_bot(port_min=28_000) as uri:
+        well, stalls, drops, deaf = await asyncio.gather(
+            run_stage(plan(uri("well"), [CUT_IN, SAY], calls=1, hold_s=8, port=28_200), tmp_path / "well"),
+            run_stage(plan(uri("stalls"), [SAY], calls=2, hold_s=8, port=28_300), tmp_path / "stalls"),
+            run_stage(plan(uri("drops"), [SAY], calls=1, hold_s=8, port=28_400), tmp_path / "drops"),
+            run_stage(plan(uri("deaf"), [CUT_IN, SAY], calls=1, hold_s=8, port=28_500), tmp_path / "deaf"),
+        )
+
+    assert "periodic_stalls" in names(stalls), stalls.findings
+    assert "every 1.2 s" in next(one.sentence for one in stalls.findings if one.name == "periodic_stalls")
+    assert "frames_dropped" in names(drops), drops.findings
+    assert "barge_in_ignored" in names(deaf), deaf.findings
+    assert not {"periodic_stalls", "frames_dropped", "barge_in_ignored", "ports_leaked"} & set(names(well)), (
+        well.findings
+    )
+    latency = well.summaries["latency_ms"]
+    # The bot's own answer time, its playout of the caller and the caller's of it: 20 to 60 ms each, 20 ms a packet.
+    assert 1000 * ANSWER_S + 40 <= latency.p50.value <= 1000 * ANSWER_S + 200
+    assert well.figures["failed_call_share"] == 0.0
+    assert well.figures["missed_turn_share"] == 0.0
+
+
+async def test_a_port_leaked_a_call_is_named(tmp_path: Path) -> None:
+    hang_up: list[dict[str, object]] = [{"hang_up": True, "into_ms": 100}]
+    async with faulty_bot(port_min=28_600) as uri:
+        stage = await run_stage(
+            plan(uri("leaks"), hang_up, calls=2, hold_s=1.6, port=28_800), tmp_path / "leaks", alone=True
+        )
+
+    assert names(stage) == ["ports_leaked"]
+    assert len(stage.records) >= 4

@@ -1,0 +1,66 @@
+"""The tool's figures against an echo of known delay, loss and jitter, over real SIP and RTP."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from bot.loadtest.clips import ClipLibrary
+from bot.loadtest.echo import echo_target
+from bot.loadtest.floor import measure_floor
+from bot.loadtest.impairment import GilbertElliott, NetworkModel
+from bot.loadtest.lines import open_line
+from bot.loadtest.plan import Network
+from telephony.leg import LegEnded
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
+
+CLEAR = Network()
+BOUND_MS = 25.0  # of a latency's median, beside the floor: a frame and a window
+LEAST_MS, MOST_MS = 40.0, 100.0  # of the floor itself: a packet and the playout of 20 to 60 ms
+
+
+async def floor(delay_s: float, port: int, network: Network = CLEAR) -> float:
+    async with (
+        echo_target(NetworkModel(delay_s=delay_s)) as (uri, _),
+        open_line(uri, network=network, seed=1, port_min=port, port_max=port + 9) as line,
+    ):
+        return float(np.median(await measure_floor(line, ClipLibrary(), 3.5)))
+
+
+async def test_latencies_are_the_echos_delay_above_the_floor_and_the_network_delays_both_ways() -> None:
+    none, short, long, between = await asyncio.gather(
+        floor(0.0, 27_000), floor(0.1, 27_010), floor(0.35, 27_020), floor(0.0, 27_040, Network(delay_ms=60))
+    )
+
+    assert LEAST_MS <= none <= MOST_MS
+    assert short - none == pytest.approx(100, abs=BOUND_MS)
+    assert long - none == pytest.approx(350, abs=BOUND_MS)
+    assert between - none == pytest.approx(120, abs=BOUND_MS)
+
+
+async def test_loss_and_jitter_are_the_echos_own() -> None:
+    model = NetworkModel(GilbertElliott.of(0.05, 2), delay_s=0.03, jitter_s=0.03)
+    async with (
+        echo_target(model, seed=4) as (uri, echo),
+        open_line(uri, network=CLEAR, seed=1, port_min=27_030, port_max=27_039) as line,
+    ):
+        leg = (await line.call()).leg
+        hearing = asyncio.create_task(_hear(leg))
+        await asyncio.sleep(4)
+        stats = leg.stats()
+        truth = echo.impairment.lost / (echo.impairment.lost + echo.impairment.passed)
+        await leg.hang_up()
+        await hearing
+
+    assert truth == pytest.approx(0.05, abs=0.04)
+    assert stats.lost / (stats.lost + stats.received) == pytest.approx(truth, abs=0.01)
+    # RFC 3550's estimate of transit differences: of uniform jitter a third of its width on average.
+    assert stats.jitter_ms == pytest.approx(10, abs=4)
+
+
+async def _hear(leg: object) -> None:
+    while not isinstance(await leg.receive(), LegEnded):  # type: ignore[attr-defined]
+        pass

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bot.loadtest.alignment import Reference, align
+from bot.loadtest.sound import RATE_HZ, Samples
+from telephony.audio.g711 import A_LAW
+from tests.fakes.talking_bot import FRAME, speech
+
+VOICE = speech(4.0, seed=11)
+SOURCE = Reference("hours", VOICE, "bir iki üç dörd beş altı yeddi səkkiz")
+
+
+def silence(seconds: float) -> Samples:
+    return np.zeros(round(seconds * RATE_HZ), np.int16)
+
+
+def test_an_answer_that_came_whole_is_found_whole() -> None:
+    found = align(SOURCE, np.concatenate([silence(0.2), VOICE, silence(0.5)]))
+
+    assert found is not None
+    assert found.begin_s == pytest.approx(0.2, abs=0.001)
+    assert found.found_share == 1.0
+    assert (found.gaps, found.inserted_ms, found.cut_ms) == ((), 0.0, 0.0)
+    assert (found.words_right, found.words) == (8, 8)
+    assert found.voiced_s == pytest.approx(4.0, abs=0.2)
+
+
+def test_loudness_and_companding_change_nothing() -> None:
+    narrow = (VOICE[::2] * 0.4).astype(np.int16)
+    heard = np.repeat(A_LAW.decode(A_LAW.encode(narrow)), 2)
+
+    found = align(SOURCE, heard)
+
+    assert found is not None
+    assert found.found_share > 0.95
+
+
+@pytest.mark.parametrize("length_ms", [60, 100, 300, 800])
+def test_time_put_in_is_a_gap_of_its_length_at_its_place(length_ms: int) -> None:
+    heard = np.concatenate([VOICE[: 2 * RATE_HZ], silence(length_ms / 1000), VOICE[2 * RATE_HZ :]])
+
+    found = align(SOURCE, heard)
+
+    assert found is not None
+    (gap,) = found.gaps
+    assert gap.length_ms == pytest.approx(length_ms, abs=1)
+    assert gap.at_s == pytest.approx(2.0, abs=0.1)
+
+
+def test_frames_left_out_are_counted_to_the_millisecond() -> None:
+    frames = VOICE.reshape(-1, FRAME)
+    kept = np.delete(frames, [30, 80, 130, 180], axis=0).reshape(-1)
+
+    found = align(SOURCE, kept)
+
+    assert found is not None
+    assert found.cut_ms == pytest.approx(80, abs=2)
+    assert found.gaps == ()
+
+
+def test_words_whose_sound_was_lost_are_not_right() -> None:
+    heard = VOICE.copy()
+    heard[RATE_HZ : 2 * RATE_HZ] = np.random.default_rng(1).normal(0, 2000, RATE_HZ).astype(np.int16)
+
+    found = align(SOURCE, heard)
+
+    assert found is not None
+    assert found.words == 8
+    assert found.words - found.words_right in (1, 2)
+
+
+def test_an_answer_that_was_cut_is_judged_up_to_the_cut() -> None:
+    found = align(SOURCE, np.concatenate([VOICE[:RATE_HZ], silence(3)]), until_s=1.0)
+
+    assert found is not None
+    assert found.found_share == 1.0
+    assert found.words < 8
+
+
+def test_another_text_is_no_match() -> None:
+    assert align(SOURCE, speech(4.0, seed=12)) is None
+    assert align(SOURCE, silence(4.0)) is None
+    assert align(SOURCE, silence(0.05)) is None
+    assert align(Reference("nothing", silence(2)), VOICE) is None
+
+
+def test_a_source_without_words_has_none() -> None:
+    found = align(Reference("hours", VOICE), VOICE[: RATE_HZ // 4])
+
+    assert found is not None
+    assert (found.words_right, found.words) == (0, 0)
+
+
+def test_a_piece_that_would_lie_beyond_the_end_is_not_looked_for() -> None:
+    heard = np.concatenate([VOICE[:RATE_HZ], silence(1.3)])
+
+    found = align(SOURCE, heard)
+
+    assert found is not None
+    assert found.found < found.pieces  # what ought to have come within the recording and did not

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from bot.loadtest.cli import app, write_report
+from bot.loadtest.results import Report
+from tests.unit.bot.loadtest.records import call, report, stage
+
+
+def saved(folder: Path, mean_ms: float) -> str:
+    folder.mkdir()
+    latencies: list[float | None] = [mean_ms + 3 * (n % 7) for n in range(60)]
+    write_report(report(stage([call(latencies)])), folder)
+    return str(folder / "report.json")
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (["--target", "tel:1"], "target"),
+        (["--target", "sip:a@b", "--slo", "speed=1"], "no such promise"),
+        (["none.yaml"], "cannot read the plan"),
+        (["--target", "sip:a@b", "--slo", "latency_p95_ms"], "NAME=NUMBER"),
+    ],
+)
+def test_what_is_wrong_on_the_command_line_is_named_and_nothing_is_called(options: list[str], word: str) -> None:
+    result = CliRunner().invoke(app, ["run", *options])
+
+    assert result.exit_code == 2
+    assert word in result.output
+
+
+def test_a_report_is_written_three_times_and_can_be_read_again(tmp_path: Path) -> None:
+    path = Path(saved(tmp_path / "a", 500))
+
+    assert Report.model_validate_json(path.read_text(encoding="utf-8")).stages[0].figures["latency_p50_ms"] == 509
+    assert {file.name for file in path.parent.iterdir()} == {"report.json", "report.md", "report.html"}
+
+
+@pytest.mark.parametrize(
+    ("second_ms", "code", "word"), [(500, 0, "no significant"), (600, 1, "worse"), (400, 0, "better")]
+)
+def test_compare_fails_where_something_got_worse(tmp_path: Path, second_ms: float, code: int, word: str) -> None:
+    first, second = saved(tmp_path / "a", 500), saved(tmp_path / "b", second_ms)
+
+    result = CliRunner().invoke(app, ["compare", first, second])
+
+    assert result.exit_code == code
+    assert word in result.output
+
+
+def test_compare_says_what_it_cannot_read(tmp_path: Path) -> None:
+    (tmp_path / "old.json").write_text('{"schema_version": 0}', encoding="utf-8")
+
+    result = CliRunner().invoke(app, ["compare", str(tmp_path / "old.json"), str(tmp_path / "old.json")])
+
+    assert result.exit_code == 2
+    assert "cannot read a report" in result.output

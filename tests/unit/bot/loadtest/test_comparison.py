@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import numpy as np
+
+from bot.loadtest.comparison import compare, comparison_table
+from tests.unit.bot.loadtest.records import call, report, stage
+
+
+def sample(mean: float, seed: int) -> list[float | None]:
+    return [*np.random.default_rng(seed).normal(mean, 40, 150).tolist()]
+
+
+def verdicts(first: float, second: float) -> dict[str, str]:
+    found = compare(
+        report(stage([call(sample(first, 1))])), report(stage([call(sample(second, 2))])), np.random.default_rng(1)
+    )
+    return {change.name: change.verdict for change in found}
+
+
+def test_slower_is_worse_faster_is_better_and_chance_is_neither() -> None:
+    assert verdicts(500, 560)["latency_ms p50"] == "worse"
+    assert verdicts(500, 440)["latency_ms p50"] == "better"
+    assert verdicts(500, 500)["latency_ms p50"] == "no significant change"
+
+
+def test_only_loads_that_both_have_are_compared() -> None:
+    first, second = report(stage([call([1.0])])), report(stage([call([1.0])], name="4 calls"))
+
+    assert compare(first, second, np.random.default_rng(1)) == ()
+
+
+def test_the_table_names_load_figure_and_verdict() -> None:
+    first, second = report(stage([call(sample(500, 1))])), report(stage([call(sample(700, 2))]))
+
+    table = comparison_table(compare(first, second, np.random.default_rng(1)))
+
+    assert "| 2 calls | latency_ms p50 |" in table
+    assert "worse" in table
