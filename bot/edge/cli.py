@@ -26,7 +26,7 @@ def serve(config: Config = None, voice: Voice = None, log_level: LogLevel = "INF
 
 
 def demo(config: Config = None, voice: Voice = None, log_level: LogLevel = "WARNING") -> None:
-    """Serve the bot on this machine with everything it needs, the clinic's booking service too."""
+    """Serve the bot on this machine with everything it needs, the services of the demo flows too."""
     _run(config, voice, log_level, demo=True)
 
 

@@ -112,7 +112,7 @@ class Service:
         argv = (sys.executable, "-m", "bot.edge.demo")
         url = f"http://{demo_service.HOST}:{demo_service.PORT}"
         await self._children.start(
-            ChildSpec("clinic's booking service", argv, lambda: _serves(f"{url}/v1/bookings"), start_timeout_s=20.0)
+            ChildSpec("demo's services", argv, lambda: _serves(f"{url}/v1/bookings"), start_timeout_s=20.0)
         )
         hosts = (*self._settings.flow.private_hosts, demo_service.HOST)
         environment["ZENG_FLOW__PRIVATE_HOSTS"] = json.dumps(hosts)

@@ -44,7 +44,7 @@ def add(run: Run, text: str, *, now: float) -> None:
 
 def said(run: Run, clause: str) -> None:
     """Speak a part of the answer as soon as it is there."""
-    if clause := clause.strip():
+    if (clause := clause.strip()) and _may_speak(run):
         run.visit.answer.append(clause)
         run.emit_say(clause)
 
@@ -52,8 +52,9 @@ def said(run: Run, clause: str) -> None:
 def take(run: Run, answer: LlmAnswered, otherwise: Callable[[], Step | None], *, now: float) -> Step | None:
     """Take the answer; `otherwise` is what the rules do where there is none to speak of."""
     state = run.state
-    run.emit_say(answer.text.strip())
-    spoken = _answered(run, answer.text.strip())
+    text = answer.text.strip() if _may_speak(run) else ""
+    run.emit_say(text)
+    spoken = _answered(run, text)
     acted, step = _act(run, answer.calls, now=now)
     if acted:
         return step
@@ -84,9 +85,14 @@ def _ask(run: Run, *, now: float) -> None:
             persona=run.flow.persona,
             history=(*_question(run), *run.visit.talk[-_MOST_LINES:]),
             functions=tuple(offer.function for offer in offered.values()),
-            speaks=isinstance(state, LlmState) or run.flow.engine == "llm",
+            speaks=_may_speak(run),
         )
     )
+
+
+def _may_speak(run: Run) -> bool:
+    """Not in a menu or a question of a hybrid flow, where it stands in for the rules; servers may not keep to that."""
+    return isinstance(run.state, LlmState) or run.flow.engine == "llm"
 
 
 def _question(run: Run) -> tuple[LlmTurn, ...]:

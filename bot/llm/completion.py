@@ -14,6 +14,7 @@ from bot.errors import LlmError
 from bot.flows.actions import LlmCall
 from bot.llm.clauses import Clauses
 from bot.llm.prompt import NOT_UNDERSTOOD
+from bot.llm.thoughts import Thoughts
 
 MOST_CHARS = 1200  # of an answer: a minute and a half of speech
 _MOST_CALLS = 8
@@ -60,6 +61,7 @@ class Completion:
     """Feed it lines of the stream; it raises `LlmError` at what no such server sends."""
 
     def __init__(self) -> None:
+        self._thoughts = Thoughts()
         self._clauses = Clauses()
         self._calls: dict[int, _Written] = {}
         self._chars = 0
@@ -98,7 +100,7 @@ class Completion:
         if not text:
             return []
         self.begun = True
-        text = text[: MOST_CHARS - self._chars]
+        text = self._thoughts.without(text)[: MOST_CHARS - self._chars]
         self._chars += len(text)
         self.is_over = self.is_over or self._chars >= MOST_CHARS
         return self._clauses.feed(text)

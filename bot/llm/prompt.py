@@ -34,6 +34,7 @@ def completion_request(request: AskLlm, settings: LlmSettings) -> dict[str, obje
         "temperature": settings.temperature,
         "max_tokens": settings.max_tokens,
         "stream": True,
+        **settings.extra,
     }
     if functions:
         body["tools"] = [_tool(function) for function in functions]

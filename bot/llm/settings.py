@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 
@@ -17,4 +19,5 @@ class LlmSettings(BaseModel):
     timeout_s: float = Field(default=15.0, gt=0, le=25)  # to the last
     max_tokens: int = Field(default=200, ge=16, le=2000)  # of one answer
     temperature: float = Field(default=0.2, ge=0, le=2)
+    extra: dict[str, Any] = Field(default_factory=dict[str, Any])  # for the request as it is, where a server has more
     connections: int = Field(default=16, ge=1)

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from bot.flows.edges import edges
 from bot.flows.flow import Flow
 from bot.flows.functions import ARITY, NEEDS_CALENDAR
+from bot.flows.offers import function_name
 from bot.flows.problems import Problem, Severity
 from bot.flows.source import Path
 from bot.flows.states import CallState, CollectState, LlmState, MenuState
@@ -23,6 +24,7 @@ def check_references(flow: Flow) -> Iterator[Problem]:
     yield from _values(flow)
     yield from _functions(flow)
     yield from _doubles(flow)
+    yield from _same_functions(flow)
     yield from _unused(flow)
 
 
@@ -124,6 +126,17 @@ def _doubles(flow: Flow) -> Iterator[Problem]:
         if kind[0] != path[0]:
             what = f"{name!r} is the name of two values"
             yield Problem("double-name", what, "Rename one: templates could not tell them apart.", path)
+
+
+def _same_functions(flow: Flow) -> Iterator[Problem]:
+    """Find names that a language model could not tell apart: its functions have Latin letters only."""
+    for section, names in (("intents", flow.intents), ("slots", flow.slots), ("tools", flow.tools)):
+        first: dict[str, str] = {}
+        for name in names if flow.engine != "rules" else ():
+            other = first.setdefault(function_name("", name), name)
+            if other != name:
+                what = f"{name!r} and {other!r} are one name in Latin letters, as a language model has them"
+                yield Problem("same-function", what, "Rename one.", (section, name))
 
 
 def _unused(flow: Flow) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ from bot.flows.actions import (
     HangUp,
     HangUpReason,
     LlmAnswered,
+    LlmCall,
     Say,
     SlotFilled,
     StateEntered,
@@ -492,6 +493,7 @@ states:
 
 
 _WORDS = ("", "qəbula yazılmaq", "beş", "bəli", "xeyr", "operator", "bir də deyin", "nə")
+_CALLS = ("choose_book", "set_n", "call_check", "finish", "global_human", "global_again", "goto")
 _Event = Callable[[FlowEngine, int, float], None]
 
 
@@ -505,6 +507,10 @@ def _event(kind: str, value: str) -> _Event:
         "understood": lambda engine, request, now: engine.understood(request, Understood(value), now=now),
         "tool": lambda engine, request, now: engine.tool_answered(request, ToolAnswered(value), now=now),
         "llm": lambda engine, request, now: engine.llm_answered(request, LlmAnswered(value), now=now),
+        "call": lambda engine, request, now: engine.llm_answered(
+            request, LlmAnswered("", calls=(LlmCall(value, "7"),)), now=now
+        ),
+        "clause": lambda engine, request, _: engine.llm_said(request, value),
         "failed": lambda engine, _, now: engine.transfer_failed(now=now),
     }
     return events[kind]
@@ -516,6 +522,8 @@ _EVENTS = st.one_of(
     st.tuples(st.just("understood"), st.sampled_from(["book", "human", "x"])),
     st.tuples(st.just("tool"), st.sampled_from(["ok", "conflict", "error"])),
     st.tuples(st.just("llm"), st.sampled_from(["", "Salam"])),
+    st.tuples(st.just("clause"), st.sampled_from(["", "Bəli,"])),
+    st.tuples(st.just("call"), st.sampled_from(_CALLS)),
     st.tuples(st.sampled_from(["started", "said", "time", "failed"]), st.just("")),
 )
 _EVERYTHING = """\
@@ -533,19 +541,27 @@ states:
   menu: {say: Buyurun., menu: [{intent: book, dtmf: "1", then: ask}]}
   ask: {collect: n, then: call}
   call: {call: check}
-  chat: {llm: {task: Talk., max_turns: 2}, then: menu}
+  chat: {llm: {task: Talk., tools: [check], max_turns: 2}, then: menu}
   go: {transfer: {to: "{{ operator }}", on_fail: menu}}
 """
 
 
-_EVERYTHING_FLOW = flow_of(_EVERYTHING)
+_EVERYTHING_FLOWS = {engine: flow_of(_EVERYTHING, frame=f"engine: {engine}\n{FRAME}") for engine in ("hybrid", "llm")}
 
 
-@given(st.lists(_EVENTS, max_size=40), st.booleans())
+@given(st.lists(_EVENTS, max_size=40), st.booleans(), st.booleans(), st.sampled_from(["hybrid", "llm"]))
 def test_no_order_of_events_breaks_the_engine_or_leaves_the_caller_waiting(
-    events: list[tuple[str, str]], understanding: bool
+    events: list[tuple[str, str]], understanding: bool, llm: bool, kind_of_engine: str
 ) -> None:
-    engine = _engine(_EVERYTHING_FLOW, understanding=understanding)
+    engine = FlowEngine(
+        _EVERYTHING_FLOWS[kind_of_engine],
+        variables={},
+        opened=lambda: MONDAY_NOON,
+        understanding=understanding,
+        llm=llm,
+    )
+    engine.start(now=0.0)
+    _drain(engine)
     now, request, ended, speaking = 0.0, 0, False, False
     for kind, value in [*events, ("said", "")]:
         now += 0.5

@@ -240,3 +240,10 @@ def test_number_ranges_that_run_backwards_are_found() -> None:
         "then: city}", "then: n}\n  n: {collect: n, then: city}"
     )
     assert [code for code, _, _ in _problems(text)] == ["range"]
+
+
+def test_names_that_are_the_same_in_latin_letters_are_one_to_a_language_model() -> None:
+    again = "  hoürs: {describe: D., phrases: [başqa söz], global: true, repeat: true}\n"
+    text = _CLEAN.replace("intents:\n", f"intents:\n{again}")
+    assert _problems(text) == []
+    assert [code for code, _, _ in _problems(text.replace("engine: rules", "engine: hybrid"))] == ["same-function"]

@@ -128,6 +128,9 @@ def test_in_a_hybrid_flow_the_model_is_asked_last_and_does_not_speak() -> None:
     call.hear("ürəyim ağrıyır")
     (question,) = _asked(call)
     assert (asked, question.speaks, call.engine.state) == (["understanding"], False, "ask")
+    talkative = _call(_MENU, LlmAnswered("Mən sizə nağıl danışım."), engine="hybrid")
+    talkative.hear("ürəyim ağrıyır")
+    assert talkative.said == "Başa düşmədim."
     failed = _call(_MENU, LlmAnswered("", failed=True), engine="hybrid")
     failed.hear("ürəyim ağrıyır")
     assert failed.said == "Başa düşmədim."
@@ -214,8 +217,8 @@ def test_the_model_ends_the_talk_with_a_function() -> None:
 # Streaming, with the engine by hand.
 
 
-def _thinking(text: str = _CHAT) -> tuple[FlowEngine, AskLlm]:
-    flow = flow_of(text, frame=f"engine: llm\n{FRAME}")
+def _thinking(text: str = _CHAT, kind: str = "llm") -> tuple[FlowEngine, AskLlm]:
+    flow = flow_of(text, frame=f"engine: {kind}\n{FRAME}")
     engine = FlowEngine(flow, variables={}, opened=lambda: MONDAY_NOON, llm=True)
     engine.start(now=0.0)
     engine.said(now=1.0)
@@ -259,6 +262,12 @@ def test_a_function_called_while_the_caller_speaks_is_done_without_words() -> No
     engine.caller_started(now=2.5)
     engine.llm_answered(question.request_id, _calls(("finish", ""), text="Sağ olun."), now=3.0)
     assert (engine.state, _said(engine)) == ("end", ["Sağ olun."])  # that of the state `end`
+
+
+def test_clauses_of_a_model_that_may_not_speak_are_not_said() -> None:
+    engine, question = _thinking(_MENU, "hybrid")
+    engine.llm_said(question.request_id, "Nağıl danışım.")
+    assert _said(engine) == []
 
 
 def test_what_is_added_to_a_half_said_answer_is_a_question_of_its_own() -> None:

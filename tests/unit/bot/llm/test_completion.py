@@ -84,3 +84,13 @@ def test_lines_without_text_are_passed_over(line: str) -> None:
 def test_what_is_no_completion_is_the_servers_fault(line: str) -> None:
     with pytest.raises(LlmError, match="server at"):
         Completion().feed(line)
+
+
+def test_what_the_model_thinks_aloud_is_not_said() -> None:
+    completion = Completion()
+    said = [
+        clause
+        for piece in ("<thi", "nk>Hm. ", "So. </think>", "Bəli.")
+        for clause in completion.feed(_line(content=piece))
+    ]
+    assert (said, completion.rest()) == ([], "Bəli.")

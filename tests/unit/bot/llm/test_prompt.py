@@ -65,3 +65,8 @@ def test_a_function_that_was_called_is_told_with_its_result() -> None:
     assert result["tool_call_id"] == called["tool_calls"][0]["id"]
     none = _body(AskLlm(1, "", "", history=(LlmTurn("function", "ok", LlmCall("call_t")),)))["messages"][1]
     assert none["tool_calls"][0]["function"]["arguments"] == "{}"
+
+
+def test_what_a_server_has_beyond_the_others_is_sent_as_it_is_written() -> None:
+    settings = LlmSettings(model="m", extra={"chat_template_kwargs": {"enable_thinking": False}})
+    assert completion_request(AskLlm(1, "", ""), settings)["chat_template_kwargs"] == {"enable_thinking": False}
