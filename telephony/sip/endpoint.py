@@ -25,6 +25,7 @@ from telephony.sip.events import (
     CallForgotten,
     CallOffered,
     CallRedirected,
+    CallReplaced,
     MessageRefused,
     UserAgentOutput,
 )
@@ -78,6 +79,7 @@ def user_agent_config(settings: SipSettings, *, port: int, tls_port: int = 0) ->
         realm=host,
         passwords=settings.digest_users,
         limits=CallLimits(settings.session_expires_s, settings.session_min_s, settings.transfer_timeout_s),
+        accepts_replaces=settings.accept_replaces,
         digest_qualities=("auth-int",) if settings.digest_integrity else ("auth",),
     )
 
@@ -242,6 +244,9 @@ class SipEndpoint:
                 self._carrier.keep(invite.call_id)
                 info = call_info(handle, invite, trusted=self._trusted.allows(flow.host))
                 self._offer(SipLeg(info, self, self._media))
+            case CallReplaced(_, before, after):
+                self._carrier.keep(after)
+                self._carrier.release(before)
             case CallRedirected(handle, target):
                 self.spawn(self._redirect(handle, target))
             case MessageRefused(flow, reason):

@@ -32,10 +32,18 @@ class Agent:
     """A user agent with an address, all that it said, and what its user does about it."""
 
     def __init__(
-        self, host: str, *, passwords: dict[str, str] | None = None, admit: Admission = admit_all, salt: int = 0
+        self,
+        host: str,
+        *,
+        passwords: dict[str, str] | None = None,
+        admit: Admission = admit_all,
+        salt: int = 0,
+        accepts_replaces: bool = False,
     ) -> None:
         tokens = itertools.count(salt + 1)
-        config = UserAgentConfig(Identity(host, 5060), Timings(), realm=host, passwords=passwords or {})
+        config = UserAgentConfig(
+            Identity(host, 5060), Timings(), realm=host, passwords=passwords or {}, accepts_replaces=accepts_replaces
+        )
         self.host = host
         self.flow = Flow("udp", host, 5060)
         self.audio = LocalAudio(host, 20_000)
