@@ -404,7 +404,7 @@ async def test_a_newcomer_takes_the_callers_place_and_the_leg_goes_on() -> None:
     async with house(timings=Timings()) as ours:
         leg = await ours.answered()
         replaces = f"Replaces: call-1;to-tag={ours.tag()};from-tag=caller\r\n"
-        ours.receive(request_bytes(call_id="newcomer", body=offer(port=4800), extra=replaces))
+        ours.receive(request_bytes(branch="z9hG4bKnew", call_id="newcomer", body=offer(port=4800), extra=replaces))
 
         assert (ours.carrier.kept, ours.carrier.released) == (["call-1", "newcomer"], ["call-1"])
         assert ours.media.opened[0].applied[-1].remote_port == 4800
