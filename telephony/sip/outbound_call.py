@@ -232,7 +232,7 @@ class OutboundCall:
             return
         target = self._redirected_to
         if flow is None or target is None:
-            self._redirect(f"redirected to {printable(str(target))}, which may not be called")
+            self._redirect("redirected to where it may not go, or to nowhere")
             return
         if target.host != self._destination.target.host:
             self._credentials = None  # a password is for whom it was given for
