@@ -27,9 +27,12 @@ class AdmissionControl:
         self._admit = admit
         self._address_type: AddressType = address_type
 
-    def examine(self, request: Request, *, merged: bool, now: float) -> Refusal | None:
-        """Say how to refuse a request, or None to act on it. Raises `SipParseError` for broken headers."""
-        refusal = self._authenticate(request, now=now)
+    def examine(self, request: Request, *, merged: bool, trusted: bool = False, now: float) -> Refusal | None:
+        """Say how to refuse a request, or None to act on it. Raises `SipParseError` for broken headers.
+
+        A trunk that is `trusted` is not asked for a password: it calls for others, and has none.
+        """
+        refusal = None if trusted else self._authenticate(request, now=now)
         if refusal is None and merged:
             refusal = Refusal(482)
         if refusal is None:

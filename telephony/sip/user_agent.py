@@ -87,6 +87,10 @@ class UserAgent:
         """The family of our addresses, which that of a peer has to be."""
         return self._config.address_type
 
+    def trusts(self, flow: Flow) -> bool:
+        """Whether the word of whoever is there on who calls is believed."""
+        return self._config.trusted.allows(flow.host)
+
     @property
     def call_count(self) -> int:
         """How many calls are kept, those being closed included."""
@@ -343,7 +347,7 @@ class UserAgent:
         replaces = read_replaces(request) if self._config.accepts_replaces else None
         merged = self._transactions.is_merged(key, request)
         examined = request if replaces is None else without_requirement(request)
-        refusal = self._admission.examine(examined, merged=merged, now=now)
+        refusal = self._admission.examine(examined, merged=merged, trusted=self.trusts(flow), now=now)
         if refusal is not None:
             self._refuse(key, request, refusal, now)
             return None

@@ -11,6 +11,9 @@ from telephony.sip.identity import Identity
 from telephony.sip.sdp import AddressType
 from telephony.sip.timers import Timings
 from telephony.sip.transactions import MAX_TRANSACTIONS
+from telephony.source_list import SourceList
+
+NO_PEER = SourceList(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,5 +28,6 @@ class UserAgentConfig:
     digest_algorithms: tuple[Algorithm, ...] = ALGORITHMS  # some callers look at the first challenge only
     limits: CallLimits = DEFAULT_LIMITS
     digest_qualities: tuple[Quality, ...] = ("auth",)
+    trusted: SourceList = NO_PEER  # whose word on who calls is believed, so they are not challenged either
     accepts_replaces: bool = False  # whether an INVITE may take the place of a call that is up (RFC 3891)
     max_transactions: int = MAX_TRANSACTIONS

@@ -411,3 +411,12 @@ async def test_a_newcomer_takes_the_callers_place_and_the_leg_goes_on() -> None:
         assert len(ours.carrier.requests("BYE")) == 1
         assert len(ours.legs) == 1
         await leg.hang_up()
+
+
+async def test_only_a_trusted_peer_is_believed_about_who_calls() -> None:
+    identity = "P-Asserted-Identity: <sip:+994501111111@op>\r\n"
+    async with house() as ours:
+        assert "pai" not in ours.ring(extra=identity).info.variables
+
+    config = user_agent_config(SipSettings(host="192.0.2.9", trusted_peers=("192.0.2.1",)), port=5060)
+    assert config.trusted.allows("192.0.2.1")

@@ -576,3 +576,11 @@ def test_where_it_is_not_accepted_it_is_a_call_like_any_other() -> None:
     assert statuses(send(bot.core, replacing(bot, handle))) == [180]
     required = replacing(bot, handle, "Require: replaces\r\n").replace(b"z9hG4bKone", b"z9hG4bKtwo")
     assert statuses(send(bot.core, required.replace(b"newcomer", b"another"))) == [420]
+
+
+def test_a_trunk_that_is_trusted_is_not_asked_for_a_password() -> None:
+    def answers(*networks: str) -> list[int]:
+        core = Agent("192.0.2.9", passwords={"aysel": "gizli"}, trusted=networks).core
+        return statuses(send(core, request_bytes(body=OFFER)))
+
+    assert (answers(), answers("192.0.2.0/30")) == ([401], [180])
