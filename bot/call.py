@@ -105,7 +105,7 @@ class Call:
             await self._converse()
         except LegEndedError:
             self._ended = self._ended or await self._last_word()
-            self._log.info("call ended before the answer", detail=self._ended.detail)
+            self._log.info("call ended before the answer")
         except Exception as error:  # noqa: BLE001  # one call's fault must not end the worker's others
             self._log.exception("call failed")
             self._ended = LegEnded(EndCause.FAILED, type(error).__name__)

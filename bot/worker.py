@@ -39,7 +39,6 @@ from telephony.sip.trunk_endpoint import trunk_config
 from telephony.sip.uri import SipUri, parse_uri, unbracketed
 from telephony.sip.user_agent import UserAgent
 from telephony.sip.worker_carrier import WorkerCarrier
-from telephony.source_list import SourceList
 from telephony.stream.endpoint import StreamEndpoint
 from telephony.webrtc.endpoint import WebRtcEndpoint
 
@@ -147,7 +146,6 @@ class Worker:
             media=media,
             on_call=calls.take,
             outbound=outbound_policy(self._settings),
-            trusted=SourceList(self._settings.sip.trusted_peers),
         )
         carrier.attach(endpoint)
         stack.push_async_callback(endpoint.close)

@@ -58,10 +58,11 @@ class SipSettings(_Section):
     tcp: bool = True
     digest_users: dict[str, str] = Field(default_factory=dict[str, str])  # empty: no challenge
     digest_integrity: bool = False  # demand auth-int, so that nobody can change a body; few phones can do it
-    trusted_peers: tuple[str, ...] = ()  # networks whose word on who calls is believed (P-Asserted-Identity, Diversion)
+    trusted_peers: tuple[str, ...] = ()  # networks of trunks: believed about who calls, not asked for a password
     outbound_allowed: tuple[str, ...] = ()  # whom we may call, such as +994*@sip.example; !… forbids; empty: nobody
     session_expires_s: int = Field(default=1800, ge=0, le=86_400)  # how often a call shows that it lives; 0: never
     session_min_s: int = Field(default=90, ge=90, le=86_400)  # the least that a peer may ask for
+    accept_replaces: bool = False  # whether who knows a call's tags may take its place (attended transfer to us)
     transfer_timeout_s: float = Field(default=60.0, gt=0)  # how long a transfer may take to be answered
     tls: SipTlsSettings = SipTlsSettings()
     trunks: tuple[SipTrunkSettings, ...] = ()

@@ -35,12 +35,15 @@ class AdmissionControl:
         self._address_type: AddressType = address_type
         self._guesses = TokenBuckets(per_s=_PASSWORDS_PER_S, burst=WRONG_PASSWORDS)
 
-    def examine(self, request: Request, *, source: str, merged: bool, now: float) -> Refusal | None:
+    def examine(
+        self, request: Request, *, source: str, merged: bool, trusted: bool = False, now: float
+    ) -> Refusal | None:
         """Say how to refuse a request from this host, or None to act on it.
 
-        Raises `SipParseError` for broken headers.
+        A trunk that is `trusted` is not asked for a password: it calls for others, and has none. Raises
+        `SipParseError` for broken headers.
         """
-        refusal = self._authenticate(request, source, now=now)
+        refusal = None if trusted else self._authenticate(request, source, now=now)
         if refusal is None and merged:
             refusal = Refusal(482)
         if refusal is None:

@@ -33,6 +33,7 @@ class CallContext:
     new_token: Callable[[], str]  # 32 hex digits that nobody can guess
     emit: Callable[[CallOffered | CallEvent], None]
     limits: CallLimits = DEFAULT_LIMITS
+    extensions: frozenset[str] = SUPPORTED  # option tags that we name
     secure: bool = False  # the call was asked for by a sips: URI
 
     def fraction(self) -> float:
@@ -56,7 +57,7 @@ class CallContext:
 
     def dialog_headers(self, flow: Flow) -> Extra:
         """Give the headers of requests and responses that begin or refresh a dialog (section 12.1.1)."""
-        supported = ("Supported", ", ".join(sorted(SUPPORTED)))
+        supported = ("Supported", ", ".join(sorted(self.extensions)))
         return (self.identity.contact(flow, secure=self.secure), ALLOW, supported)
 
     def describe(self, body: bytes) -> Extra:

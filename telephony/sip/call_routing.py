@@ -51,6 +51,15 @@ def route(message: Message, table: CallIdTable, pick_worker: PickWorker, *, now:
         case _:
             # A caller that was told 503 must not get an answer when it repeats itself; it may try anew.
             cseq = message.cseq.number
-            worker = None if binding is not None and binding.refused_cseq == cseq else pick_worker()
+            refused = binding is not None and binding.refused_cseq == cseq
+            replaced = None if refused else _replaced(message, table, now)
+            worker = replaced if refused or replaced is not None else pick_worker()
             table.bind(message.call_id, Binding(worker, cseq if worker is None else None), now=now)
             return Refuse(503) if worker is None else Forward(worker)
+
+
+def _replaced(invite: Request, table: CallIdTable, now: float) -> int | None:
+    """Find the worker that has the call which an INVITE is to take the place of (RFC 3891)."""
+    call_id = (invite.headers.first("Replaces") or "").partition(";")[0].strip()
+    binding = table.find(call_id, now=now) if call_id else None
+    return None if binding is None else binding.worker

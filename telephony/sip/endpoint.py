@@ -25,6 +25,7 @@ from telephony.sip.events import (
     CallForgotten,
     CallOffered,
     CallRedirected,
+    CallReplaced,
     MessageRefused,
     UserAgentOutput,
 )
@@ -51,7 +52,6 @@ _CLOSING_RETRY_AFTER_S = 5
 _SHUTDOWN = "Q.850;cause=41"  # temporary failure
 
 NOBODY = OutboundPolicy()
-NO_PEER = SourceList(())
 
 _logger = logging.getLogger(__name__)
 
@@ -79,6 +79,8 @@ def user_agent_config(settings: SipSettings, *, port: int, tls_port: int = 0) ->
         realm=host,
         passwords=settings.digest_users,
         limits=CallLimits(settings.session_expires_s, settings.session_min_s, settings.transfer_timeout_s),
+        trusted=SourceList(settings.trusted_peers),
+        accepts_replaces=settings.accept_replaces,
         digest_qualities=("auth-int",) if settings.digest_integrity else ("auth",),
     )
 
@@ -94,10 +96,8 @@ class SipEndpoint:
         media: MediaFactory,
         on_call: OnCall,
         outbound: OutboundPolicy = NOBODY,
-        trusted: SourceList = NO_PEER,
     ) -> None:
-        """`outbound`: whom we may call; `trusted`: whose word on who calls is believed."""
-        self._trusted = trusted
+        """`outbound`: whom we may call."""
         self._outbound = outbound
         self._user_agent = user_agent
         self._carrier = carrier
@@ -240,8 +240,11 @@ class SipEndpoint:
                 self._carrier.transmit(data, flow)
             case CallOffered(handle, invite, flow):
                 self._carrier.keep(invite.call_id)
-                info = call_info(handle, invite, trusted=self._trusted.allows(flow.host))
+                info = call_info(handle, invite, trusted=self._user_agent.trusts(flow))
                 self._offer(SipLeg(info, self, self._media))
+            case CallReplaced(_, before, after):
+                self._carrier.keep(after)
+                self._carrier.release(before)
             case CallRedirected(handle, target):
                 self.spawn(self._redirect(handle, target))
             case MessageRefused(flow, reason):
@@ -341,7 +344,6 @@ async def serve_sip(
         media=media,
         on_call=on_call,
         outbound=OutboundPolicy(settings.outbound_allowed),
-        trusted=SourceList(settings.trusted_peers),
     )
     sockets.attach(endpoint)
     return endpoint, sockets

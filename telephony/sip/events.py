@@ -74,6 +74,15 @@ class CallEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class CallReplaced:
+    """The call goes on with another peer, under another Call-ID (RFC 3891); `MediaAgreed` follows."""
+
+    handle: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallForgotten:
     """Nothing of the call is left here; comes after `CallEnded`."""
 
@@ -92,4 +101,4 @@ class MessageRefused:
 CallEvent: TypeAlias = (
     CallRinging | CallRedirected | MediaAgreed | DigitPressed | TransferEnded | CallEnded | CallForgotten
 )
-UserAgentOutput: TypeAlias = Transmit | CallOffered | CallEvent | MessageRefused
+UserAgentOutput: TypeAlias = Transmit | CallOffered | CallReplaced | CallEvent | MessageRefused

@@ -62,7 +62,10 @@ TABLE: Mapping[tuple[State, Cause], State] = {
 class InboundCall:
     """One call that came in. Raises `SipParseError` when its INVITE cannot begin a dialog."""
 
-    def __init__(self, context: CallContext, key: ServerKey, invite: Request, flow: Flow, *, now: float) -> None:
+    def __init__(
+        self, context: CallContext, key: ServerKey, invite: Request, flow: Flow, *, rings: bool = True, now: float
+    ) -> None:
+        """With `rings` False it is `answer`ed at once, and offered to nobody."""
         self.key = key
         self._context = context
         self._invite = invite
@@ -77,8 +80,10 @@ class InboundCall:
         expires_s = header_number(invite, "Expires", maximum=_MAX_EXPIRES_S)
         if expires_s:
             self._timers.start(Timer.EXPIRES, now + expires_s)
-        self._ring(now)
-        context.emit(CallOffered(context.handle, invite, flow))
+        self._local: LocalAudio | None = None
+        if rings:
+            self._ring(now)
+            context.emit(CallOffered(context.handle, invite, flow))
 
     @property
     def state(self) -> State:
@@ -94,6 +99,13 @@ class InboundCall:
     def dialog_id(self) -> DialogId:
         """What requests within the call are found by."""
         return self._dialog.id
+
+    def leave(self, *, now: float) -> LocalAudio | None:
+        """Give the call's place to another peer: our end of its media; None, and nothing happens, unless it is up."""
+        if self._session is None or self._session.state is not SessionState.CONFIRMED:
+            return None
+        self._session.leave(now=now)
+        return self._local
 
     @property
     def dialog(self) -> Dialog | None:
@@ -165,6 +177,7 @@ class InboundCall:
         """Send 200 with our SDP; an offer that cannot be taken after all is refused, and ends the call."""
         if not self._machine.step(Cause.ANSWER):
             raise LocalProtocolError(f"cannot answer a call that is {self.state.name}")
+        self._local = local
         negotiation = Negotiation(local, session_id=int(self._context.new_token()[:8], 16))
         offer = session_description(self._invite)
         try:

@@ -108,6 +108,7 @@ class OutboundCall:
 
     def __init__(self, context: CallContext, destination: Destination, local: LocalAudio, *, now: float) -> None:
         self._context = context
+        self._local = local
         self._destination = destination
         self._flow = destination.flow
         self._call_id = f"{context.new_token()}@{context.identity.host}"
@@ -169,6 +170,13 @@ class OutboundCall:
         """The dialog that was answered; None before the 2xx."""
         return None if self._session is None else self._session.dialog.id
 
+    def leave(self, *, now: float) -> LocalAudio | None:
+        """Give the call's place to another peer: our end of its media; None, and nothing happens, unless it is up."""
+        if self._session is None or self._session.state is not SessionState.CONFIRMED:
+            return None
+        self._session.leave(now=now)
+        return self._local
+
     @property
     def dialog(self) -> Dialog | None:
         """The dialog of an answered call; None before the answer."""
@@ -224,7 +232,7 @@ class OutboundCall:
             return
         target = self._redirected_to
         if flow is None or target is None:
-            self._redirect(f"redirected to {printable(str(target))}, which may not be called")
+            self._redirect("redirected to where it may not go, or to nowhere")
             return
         if target.host != self._destination.target.host:
             self._credentials = None  # a password is for whom it was given for

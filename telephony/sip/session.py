@@ -127,27 +127,25 @@ class Session:
     def _receive_bye(self, key: ServerKey, request: Request, now: float) -> None:
         self._context.respond(key, request, 200, now=now)
         self._machine.step(Cause.BYE_RECEIVED)
-        self._stop_timers()
+        self._timers.stop_all()
+        self._timer.stop()
         self._unacked = None
         reason = printable(request.headers.first("Reason") or "")[:200]
         cause = EndCause.CALLER_HUNG_UP
         if self._transfer is not None:
             self._transfer.hung_up()
-            outcome = self._take_outcome()
-            if outcome is not None and outcome.succeeded:
+            if (outcome := self._take_outcome()) is not None and outcome.succeeded:
                 cause = EndCause.TRANSFERRED
         self._end(cause, reason, q850_of(request))
 
     def _receive_info(self, key: ServerKey, request: Request, now: float) -> None:
         kind, _ = media_type(request.headers)
-        if kind in (DTMF_RELAY, DTMF):
-            digit = read_digit(kind, request.body)
-            self._context.respond(key, request, 200, now=now)
+        known = kind in (DTMF_RELAY, DTMF)
+        digit = read_digit(kind, request.body) if known else None
+        refused = bool(request.body) and not known
+        self._context.respond(key, request, 415 if refused else 200, now=now, extra=(ACCEPT,) if refused else ())
+        if digit is not None:
             self._context.emit(DigitPressed(self._context.handle, digit))
-        elif request.body:
-            self._context.respond(key, request, 415, now=now, extra=(ACCEPT,))
-        else:
-            self._context.respond(key, request, 200, now=now)
 
     def _receive_offer(self, key: ServerKey, request: Request, flow: Flow, now: float) -> None:
         """Take a re-INVITE (RFC 3261 section 14.2) or an UPDATE (RFC 3311 section 5.2)."""
@@ -237,13 +235,15 @@ class Session:
         if self.state is State.CLOSING:
             self._send_bye(now)
 
-    def _send_bye(self, now: float) -> None:
-        self._stop_timers()
-        self._client.send("BYE", self._bye_headers, now=now)
+    def leave(self, *, now: float) -> None:
+        """Say BYE to a peer that another one has replaced (RFC 3891 section 3); the user is told nothing."""
+        self._ended = True
+        self.hang_up(EndCause.TRANSFERRED, reason='SIP;cause=200;text="Call completed elsewhere"', now=now)
 
-    def _stop_timers(self) -> None:
+    def _send_bye(self, now: float) -> None:
         self._timers.stop_all()
         self._timer.stop()
+        self._client.send("BYE", self._bye_headers, now=now)
 
     def reoffer(self, direction: Direction, *, now: float) -> None:
         """Send a re-INVITE with this direction: `SENDONLY` or `INACTIVE` holds the peer, `SENDRECV` resumes."""

@@ -7,24 +7,23 @@ Feed it (`receive`, the calls' methods, `handle_timer`), then drain it (`poll` u
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeAlias, assert_never
 
 from telephony.errors import LegEndedError, LocalProtocolError, SipParseError
 from telephony.leg import EndCause
 from telephony.sip.admission import Admission, AdmissionControl, admit_all
-from telephony.sip.auth import ALGORITHMS, Algorithm, DigestServer, Quality
+from telephony.sip.auth import DigestServer
 from telephony.sip.call_context import CallContext, Extra
-from telephony.sip.call_limits import DEFAULT_LIMITS, CallLimits
 from telephony.sip.dialog import DialogId
-from telephony.sip.events import CallForgotten, MessageRefused, UserAgentOutput
+from telephony.sip.events import CallForgotten, CallReplaced, MessageRefused, UserAgentOutput
 from telephony.sip.flow import Flow, Transmit
-from telephony.sip.identity import Identity
 from telephony.sip.inbound_call import InboundCall
 from telephony.sip.inspection import (
     ACCEPT,
     ALLOW,
+    SUPPORTED,
     Refusal,
     inspect_extensions,
     inspect_head,
@@ -33,12 +32,12 @@ from telephony.sip.inspection import (
 from telephony.sip.message import Request, parse_message
 from telephony.sip.offer_answer import Direction, LocalAudio
 from telephony.sip.outbound_call import Destination, OutboundCall
+from telephony.sip.replaces import OPTION_TAG, Replaces, read_replaces, without_requirement
 from telephony.sip.responses import refuse_malformed, response_to, stateless_response
 from telephony.sip.sdp import AddressType
 from telephony.sip.session_timer import refuse_brief
-from telephony.sip.timers import Schedule, Timings
+from telephony.sip.timers import Schedule
 from telephony.sip.transactions import (
-    MAX_TRANSACTIONS,
     AckReceived,
     RequestFailed,
     RequestReceived,
@@ -49,23 +48,9 @@ from telephony.sip.transactions import (
 )
 from telephony.sip.transfer import refer_to
 from telephony.sip.uri import SipUri
+from telephony.sip.user_agent_config import UserAgentConfig
 
 _Call: TypeAlias = InboundCall | OutboundCall
-
-
-@dataclass(frozen=True, slots=True)
-class UserAgentConfig:
-    """How one user agent behaves."""
-
-    identity: Identity
-    timings: Timings = field(default_factory=Timings)
-    address_type: AddressType = "IP4"  # family of our RTP addresses
-    realm: str = "zeng"
-    passwords: Mapping[str, str] = field(default_factory=dict[str, str])  # empty: callers are not challenged
-    digest_algorithms: tuple[Algorithm, ...] = ALGORITHMS  # some callers look at the first challenge only
-    limits: CallLimits = DEFAULT_LIMITS
-    digest_qualities: tuple[Quality, ...] = ("auth",)
-    max_transactions: int = MAX_TRANSACTIONS
 
 
 class UserAgent:
@@ -101,6 +86,10 @@ class UserAgent:
     def family(self) -> AddressType:
         """The family of our addresses, which that of a peer has to be."""
         return self._config.address_type
+
+    def trusts(self, flow: Flow) -> bool:
+        """Whether the word of whoever is there on who calls is believed."""
+        return self._config.trusted.allows(flow.host)
 
     @property
     def call_count(self) -> int:
@@ -248,6 +237,7 @@ class UserAgent:
             self._new_token,
             self._output.append,
             self._config.limits,
+            SUPPORTED | {OPTION_TAG} if self._config.accepts_replaces else SUPPORTED,
             secure,
         )
 
@@ -359,8 +349,10 @@ class UserAgent:
         if request.method == "REFER":
             self._respond(key, request, 403, now)  # nobody makes us call by asking
             return None
+        replaces = read_replaces(request) if self._config.accepts_replaces else None
         merged = self._transactions.is_merged(key, request)
-        refusal = self._admission.examine(request, source=flow.host, merged=merged, now=now)
+        examined = request if replaces is None else without_requirement(request)
+        refusal = self._admission.examine(examined, source=flow.host, merged=merged, trusted=self.trusts(flow), now=now)
         if refusal is not None:
             self._refuse(key, request, refusal, now)
             return None
@@ -370,7 +362,29 @@ class UserAgent:
         if request.method == "OPTIONS":
             self._respond(key, request, 200, now, (ALLOW, ACCEPT))
             return None
+        if replaces is not None:
+            return self._replace(key, request, flow, replaces, now)
         return self._begin(key, request, flow, now)
+
+    def _replace(self, key: ServerKey, invite: Request, flow: Flow, replaces: Replaces, now: float) -> str | None:
+        """Let a call of ours go on with whoever sent this INVITE (RFC 3891 section 3)."""
+        handle = self._dialogs.get(replaces.dialog)
+        if handle is None or replaces.early_only:
+            self._respond(key, invite, 481 if handle is None else 486, now)
+            return None
+        context = replace(self._context(secure=invite.uri.scheme == "sips"), handle=handle)
+        call = InboundCall(context, key, invite, flow, rings=False, now=now)
+        before = self._calls[handle]
+        local = before.leave(now=now)
+        if local is None:
+            self._respond(key, invite, 491, now)
+            return None
+        self._output.append(CallReplaced(handle, before.call_id, call.call_id))
+        self._calls[handle], self._invites[key] = call, handle
+        self._dialogs[call.dialog_id] = handle
+        del self._dialogs[replaces.dialog]
+        call.answer(local, now=now)
+        return handle
 
     def _begin(self, key: ServerKey, invite: Request, flow: Flow, now: float) -> str:
         context = self._context(secure=invite.uri.scheme == "sips")

@@ -15,7 +15,7 @@ from tests.integration.telephony.sip_house import far_end
 
 
 async def opened(settings: SipSettings) -> EdgeSip:
-    return await EdgeSip.open(settings, pick=lambda: None, on_worker_lost=lambda index: None)
+    return await EdgeSip.open(settings, pick=lambda: None, on_worker_lost=lambda index: None, call_limit_s=0)
 
 
 async def test_the_edge_registers_tells_which_trunks_are_up_and_leaves_before_it_closes(

@@ -10,6 +10,7 @@ import pytest
 from telephony.errors import TransferFailedError
 from telephony.leg import CallLeg, EndCause, LegEnded
 from telephony.settings import SipTlsSettings
+from tests.e2e import baresip as phone_of
 from tests.e2e.baresip import baresip
 from tests.fakes.certificates import issue
 from tests.integration.telephony.sip_house import Carriage, answer, free_port, house
@@ -27,8 +28,12 @@ def wav(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("carriage", ["straight", "dispatched"])
-async def test_a_phone_calls_over_tls_and_hangs_up(carriage: Carriage, wav: Path, tmp_path: Path) -> None:
+async def test_a_phone_calls_over_tls_and_hangs_up(
+    carriage: Carriage, wav: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     files = issue(tmp_path / "tls")
+    believes = f"sip_cafile {files.authority}\nsip_verify_server yes\n"
+    monkeypatch.setattr(phone_of, "_CONFIG", phone_of._CONFIG + believes)
     tls = SipTlsSettings(
         port=0, certificate=str(files.certificate), key=str(files.key), authorities=str(files.authority)
     )
@@ -36,7 +41,7 @@ async def test_a_phone_calls_over_tls_and_hangs_up(carriage: Carriage, wav: Path
     folder.mkdir()
     async with (
         house(answer, carriage=carriage, tls=tls) as ours,
-        baresip(folder, wav=wav, transport="tls", authority=files.authority) as phone,
+        baresip(folder, wav=wav, transport="tls") as phone,
     ):
         await phone.command("dial", ours.uri("tls"))
         await phone.until("CALL_ESTABLISHED")

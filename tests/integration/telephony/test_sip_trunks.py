@@ -14,10 +14,12 @@ from telephony.settings import SipSettings, SipTrunkSettings
 from telephony.sip.dispatch import SipDispatcher
 from telephony.sip.endpoint import new_token
 from telephony.sip.identity import Identity
+from telephony.sip.message import Request, Response, parse_message
 from telephony.sip.sockets import SipSockets
 from telephony.sip.timers import Timings
 from telephony.sip.trunk_endpoint import TrunkEndpoint, trunk_config
 from tests.integration.telephony.sip_house import far_end, free_port, house
+from tests.unit.telephony.sip.messages import OFFER, request_bytes, response_bytes
 
 
 @asynccontextmanager
@@ -94,3 +96,28 @@ def test_a_password_that_is_not_in_the_environment_is_named() -> None:
 
     with pytest.raises(LocalProtocolError, match="NO_SUCH_VARIABLE"):
         trunk_config(trunk, Identity("127.0.0.1", 5060))
+
+
+async def test_a_registrar_calls_over_the_connection_that_we_opened_and_pings_are_answered() -> None:
+    statuses: asyncio.Queue[int] = asyncio.Queue()
+    pings: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def registrar(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        register = parse_message(await reader.readuntil(b"\r\n\r\n"))
+        assert isinstance(register, Request)
+        writer.write(response_bytes(register, 200, extra="Expires: 300\r\n"))
+        await pings.put(await reader.readexactly(4))
+        writer.write(b"\r\n" + request_bytes(body=OFFER, transport="TCP"))
+        answer = parse_message(await reader.readuntil(b"\r\n\r\n"))
+        assert isinstance(answer, Response)
+        await statuses.put(answer.status)
+        writer.close()
+
+    server = await asyncio.start_server(registrar, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    trunk = SipTrunkSettings(name="pbx", servers=(f"127.0.0.1:{port};transport=tcp",), keep_alive_s=0.05)
+    async with registering(trunk) as trunks, asyncio.timeout(8.0):
+        assert await pings.get() == b"\r\n\r\n"
+        assert await statuses.get() == 503  # the edge itself, with no worker behind it
+        await eventually(lambda: not trunks.up["pbx"])  # its connection is gone
+        server.close()

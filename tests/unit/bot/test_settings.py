@@ -50,3 +50,14 @@ def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
 
 def test_the_configuration_page_is_current() -> None:
     assert PAGE.read_text() == page(), "run `python -m tests.configuration_page`"
+
+
+def test_trunks_are_an_array_of_tables_and_each_needs_its_servers(tmp_path: Path) -> None:
+    file = tmp_path / "zeng.toml"
+    file.write_text('[[sip.trunks]]\nname = "pbx"\nservers = ["sip:pbx.example;transport=tls"]\noptions_s = 30\n')
+    (trunk,) = load_settings(file).sip.trunks
+    assert (trunk.name, trunk.registers, trunk.password_env) == ("pbx", True, "")
+
+    file.write_text('[[sip.trunks]]\nname = "pbx"\n')
+    with pytest.raises(SettingsError, match="servers"):
+        load_settings(file)

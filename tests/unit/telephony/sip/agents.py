@@ -23,6 +23,7 @@ from telephony.sip.outbound_call import Destination
 from telephony.sip.timers import Timings
 from telephony.sip.uri import SipUri
 from telephony.sip.user_agent import UserAgent, UserAgentConfig
+from telephony.source_list import SourceList
 from tests.fakes.link import BadLink, LinkQuality
 
 E = TypeVar("E")
@@ -32,10 +33,24 @@ class Agent:
     """A user agent with an address, all that it said, and what its user does about it."""
 
     def __init__(
-        self, host: str, *, passwords: dict[str, str] | None = None, admit: Admission = admit_all, salt: int = 0
+        self,
+        host: str,
+        *,
+        passwords: dict[str, str] | None = None,
+        admit: Admission = admit_all,
+        salt: int = 0,
+        accepts_replaces: bool = False,
+        trusted: tuple[str, ...] = (),
     ) -> None:
         tokens = itertools.count(salt + 1)
-        config = UserAgentConfig(Identity(host, 5060), Timings(), realm=host, passwords=passwords or {})
+        config = UserAgentConfig(
+            Identity(host, 5060),
+            Timings(),
+            realm=host,
+            passwords=passwords or {},
+            accepts_replaces=accepts_replaces,
+            trusted=SourceList(trusted),
+        )
         self.host = host
         self.flow = Flow("udp", host, 5060)
         self.audio = LocalAudio(host, 20_000)

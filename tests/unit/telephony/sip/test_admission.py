@@ -77,7 +77,7 @@ def test_a_source_that_guesses_too_often_is_not_told_when_it_is_right() -> None:
 
     def tries(password: str, *, source: str = "192.0.2.66", now: float = 0.0) -> int | None:
         challenges = digest.challenges(now=now)
-        answer = answer_challenge(challenges, Credentials("aysel", password), method="INVITE", uri="sip:a", cnonce="c")
+        answer = answer_challenge(challenges, Credentials("aysel", password), Asked("INVITE", "sip:a"), cnonce="c")
         asked = request(extra=f"Authorization: {answer}\r\n")
         refusal = ours.examine(asked, source=source, merged=False, now=now)
         return None if refusal is None else refusal.status

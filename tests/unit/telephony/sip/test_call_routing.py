@@ -56,3 +56,20 @@ def test_bindings_that_have_expired_are_cleared_on_the_way() -> None:
     to(request(call_id="call-2"), table, now=20.0)
 
     assert len(table) == 1
+
+
+def test_an_invite_that_replaces_a_call_goes_to_the_worker_that_has_it() -> None:
+    table = CallIdTable()
+    to(request(), table, 1)
+    newcomer = request(call_id="newcomer", extra="Replaces: call-1;to-tag=a;from-tag=b\r\n")
+    stranger = request(call_id="stranger", extra="Replaces: nowhere;to-tag=a;from-tag=b\r\n")
+
+    assert (to(newcomer, table, 2), to(stranger, table, 2)) == (Forward(1), Forward(2))
+    assert to(request("ACK", call_id="newcomer", to_tag="x"), table, 2) == Forward(1)
+
+
+def test_a_worker_may_have_the_number_nought() -> None:
+    table = CallIdTable()
+    to(request(), table, 0)
+
+    assert to(request(call_id="n", extra="Replaces: call-1;to-tag=a;from-tag=b\r\n"), table, 2) == Forward(0)

@@ -73,7 +73,7 @@ class House:
         self.media = FakeMediaFactory(sessions=sessions)
         allowed = ("*@192.0.2.*", "!900*@*")
         config = user_agent_config(SipSettings(host="192.0.2.9", user="bot"), port=5060)
-        agent = UserAgent(replace(config, timings=timings), new_token=new_token, admit=admit)
+        agent = UserAgent(replace(config, timings=timings, accepts_replaces=True), new_token=new_token, admit=admit)
         self.endpoint = SipEndpoint(
             agent,
             carrier=self.carrier,
@@ -398,3 +398,25 @@ async def test_a_caller_is_handed_over_and_a_second_call_of_ours_may_take_it() -
 
         assert await ending(leg) == LegEnded(EndCause.TRANSFERRED)
         await second.hang_up()
+
+
+async def test_a_newcomer_takes_the_callers_place_and_the_leg_goes_on() -> None:
+    async with house(timings=Timings()) as ours:
+        leg = await ours.answered()
+        replaces = f"Replaces: call-1;to-tag={ours.tag()};from-tag=caller\r\n"
+        ours.receive(request_bytes(branch="z9hG4bKnew", call_id="newcomer", body=offer(port=4800), extra=replaces))
+
+        assert (ours.carrier.kept, ours.carrier.released) == (["call-1", "newcomer"], ["call-1"])
+        assert ours.media.opened[0].applied[-1].remote_port == 4800
+        assert len(ours.carrier.requests("BYE")) == 1
+        assert len(ours.legs) == 1
+        await leg.hang_up()
+
+
+async def test_only_a_trusted_peer_is_believed_about_who_calls() -> None:
+    identity = "P-Asserted-Identity: <sip:+994501111111@op>\r\n"
+    async with house() as ours:
+        assert "pai" not in ours.ring(extra=identity).info.variables
+
+    config = user_agent_config(SipSettings(host="192.0.2.9", trusted_peers=("192.0.2.1",)), port=5060)
+    assert config.trusted.allows("192.0.2.1")

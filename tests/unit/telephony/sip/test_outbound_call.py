@@ -411,7 +411,7 @@ def test_a_call_whose_only_target_may_not_be_called_says_so() -> None:
     redirected(placed, "<sip:a@192.0.2.7>")
     follow(placed, None)
 
-    assert "may not be called" in placed.bench.take_event(CallEnded).detail
+    assert "may not go" in placed.bench.take_event(CallEnded).detail
 
 
 def test_a_target_that_is_busy_makes_room_for_the_next_but_a_global_failure_does_not() -> None:
@@ -588,3 +588,11 @@ def test_a_branch_that_rang_reliably_and_answers_second_is_hung_up() -> None:
     assert isinstance(ack, Request)
     assert isinstance(bye, Request)
     assert (ack.method, ack.to.tag, bye.method, bye.cseq.number) == ("ACK", "late", "BYE", 3)
+
+
+def test_only_a_call_that_is_up_can_be_left_to_somebody_else() -> None:
+    placed = Placed()
+    assert placed.call.leave(now=1.0) is None
+    assert placed.answered().call.leave(now=1.0) == LOCAL
+
+    assert (placed.methods(), placed.bench.take_events()) == (["BYE"], [])

@@ -6,7 +6,7 @@ import re
 import statistics
 import time
 
-from telephony.sip.auth import Credentials, answer_challenge
+from telephony.sip.auth import Asked, Credentials, answer_challenge
 from telephony.sip.events import UserAgentOutput
 from telephony.sip.flow import Transmit
 from telephony.sip.message import parse_message
@@ -26,7 +26,7 @@ def send(core: UserAgent, data: bytes) -> list[UserAgentOutput]:
 
 
 def wrong_answer(username: str, challenge: str) -> str:
-    value = answer_challenge([challenge], Credentials(username, "sehv"), method="INVITE", uri="sip:a", cnonce="c")
+    value = answer_challenge([challenge], Credentials(username, "sehv"), Asked("INVITE", "sip:a"), cnonce="c")
     return f"Authorization: {value}\r\n"
 
 

@@ -15,6 +15,7 @@ from telephony.sip.events import (
     CallEnded,
     CallForgotten,
     CallOffered,
+    CallReplaced,
     CallRinging,
     DigitPressed,
     MediaAgreed,
@@ -500,3 +501,86 @@ def test_a_transfer_needs_a_call_and_a_target_and_news_of_no_call_are_dropped() 
     pair.left.core.follow(handle, None, now=0.0)
 
     assert pair.left.alive() == [handle]
+
+
+# Replaces: RFC 3891
+
+
+def up(*, accepts_replaces: bool = True, by_us: bool = False) -> tuple[Pair, Agent, str]:
+    """A call between a customer (left) and the bot (right); the bot's handle of it."""
+    bot = Agent("192.0.2.2", salt=1000, accepts_replaces=accepts_replaces)
+    pair = Pair(Agent("192.0.2.1"), bot)
+    answerer = pair.left if by_us else bot
+    answerer.react = lambda event, now: (
+        answerer.core.answer(event.handle, answerer.audio, now=now) if isinstance(event, CallOffered) else None
+    )
+    (bot if by_us else pair.left).call(answerer)
+    pair.play(until=1.0)
+    (handle,) = bot.alive()
+    bot.events.clear()
+    bot.sent.clear()
+    return pair, bot, handle
+
+
+def replacing(bot: Agent, handle: str, extra: str = "", *, early: str = "") -> bytes:
+    dialog = bot.core._calls[handle].dialog
+    assert dialog is not None
+    its = dialog.id
+    header = f"Replaces: {its.call_id};to-tag={its.local_tag};from-tag={its.remote_tag}{early}\r\n"
+    return request_bytes(body=OFFER, call_id="newcomer", extra=header + extra)
+
+
+@pytest.mark.parametrize("by_us", [False, True])
+def test_a_newcomer_takes_the_place_of_the_caller_and_the_bots_call_goes_on(by_us: bool) -> None:
+    pair, bot, handle = up(by_us=by_us)
+    before = bot.core.sip_call_id(handle)
+    bot.core.receive(replacing(bot, handle, "Require: replaces\r\n"), PEER, now=2.0)
+    pair.settle()
+
+    sent = [parse_message(data) for data in bot.sent]
+    assert [m.method if isinstance(m, Request) else m.status for m in sent] == ["BYE", 200]
+    assert bot.of(CallReplaced) == [CallReplaced(handle, before, "newcomer")]
+    assert (bot.causes(), len(bot.of(CallOffered)), len(bot.media())) == ([], 0, 1)
+    assert (bot.core.sip_call_id(handle), bot.alive()) == ("newcomer", [handle])
+    assert pair.left.causes()[-1] is EndCause.CALLER_HUNG_UP
+    assert sent[-1].headers.first("Supported") == "100rel, replaces, timer"
+    tag = sent[-1].to.tag
+    bot.core.receive(request_bytes("ACK", branch="z9hG4bKa", to_tag=tag, call_id="newcomer"), PEER, now=2.1)
+    bot.core.receive(request_bytes("BYE", branch="z9hG4bKb", cseq=2, to_tag=tag, call_id="newcomer"), PEER, now=3.0)
+    pair.play(until=100.0)
+    assert (bot.causes(), pair.is_quiet()) == ([EndCause.CALLER_HUNG_UP], True)
+
+
+@pytest.mark.parametrize(
+    ("early", "other", "status"), [(";early-only", False, 486), ("", True, 481)], ids=["early", "other"]
+)
+def test_a_call_that_is_not_there_or_not_early_is_not_replaced(early: str, other: bool, status: int) -> None:
+    _, bot, handle = up()
+    data = replacing(bot, handle, early=early)
+    outputs = send(bot.core, data.replace(b";to-tag=", b";to-tag=x") if other else data)
+
+    assert (statuses(outputs), bot.alive()) == ([status], [handle])
+
+
+def test_a_call_in_the_middle_of_something_is_not_replaced() -> None:
+    _, bot, handle = up()
+    bot.core.reoffer(handle, Direction.SENDONLY, now=1.5)
+    outputs = send(bot.core, replacing(bot, handle))
+
+    assert (statuses(outputs), bot.alive()) == ([491], [handle])
+
+
+def test_where_it_is_not_accepted_it_is_a_call_like_any_other() -> None:
+    _, bot, handle = up(accepts_replaces=False)
+
+    assert statuses(send(bot.core, replacing(bot, handle))) == [180]
+    required = replacing(bot, handle, "Require: replaces\r\n").replace(b"z9hG4bKone", b"z9hG4bKtwo")
+    assert statuses(send(bot.core, required.replace(b"newcomer", b"another"))) == [420]
+
+
+def test_a_trunk_that_is_trusted_is_not_asked_for_a_password() -> None:
+    def answers(*networks: str) -> list[int]:
+        core = Agent("192.0.2.9", passwords={"aysel": "gizli"}, trusted=networks).core
+        return statuses(send(core, request_bytes(body=OFFER)))
+
+    assert (answers(), answers("192.0.2.0/30")) == ([401], [180])
