@@ -67,7 +67,9 @@ class Talk:
 async def bot(on_call: Callable[[CallLeg], None], **rtp: object) -> AsyncIterator[tuple[SipEndpoint, int]]:
     factory = RtpMediaFactory(RtpSettings.model_validate({"port_min": 21_000, "port_max": 21_999, **rtp}))
     await factory.start()
-    endpoint, sockets = await serve_sip(SipSettings(port=0, outbound_allowed=("*@127.0.0.1",)), media=factory, on_call=on_call)
+    endpoint, sockets = await serve_sip(
+        SipSettings(port=0, outbound_allowed=("*@127.0.0.1",)), media=factory, on_call=on_call
+    )
     try:
         yield endpoint, sockets.address[1]
     finally:
