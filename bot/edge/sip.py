@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from ipaddress import ip_address, ip_network
 
+import structlog
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
 
 from bot.edge.children import Inheritance
@@ -15,6 +17,16 @@ from telephony.sip.sockets import SipSockets, gate_limits
 from telephony.sip.source_gate import SourceGate
 from telephony.sip.toll_gate import TollGate
 from telephony.sip.toll_guard import TollGuard, TollLimits
+
+_log = structlog.get_logger("zeng.edge")
+
+
+def warning(settings: SipSettings) -> str | None:
+    """Say what an operator may have overlooked: a port that is open to a network of which nobody is named."""
+    only_here = all(ip_network(source).is_loopback for source in settings.allowed_sources)
+    if only_here and not ip_address(settings.host).is_loopback:
+        return "SIP listens to the network, and [sip] allowed_sources names this machine alone: nobody else is answered"
+    return None
 
 
 class EdgeSip:
@@ -42,6 +54,8 @@ class EdgeSip:
             raise ServiceStartError(
                 f"cannot listen for SIP on {settings.host}:{settings.port} ({error.strerror}); set [sip] port"
             ) from error
+        if (overlooked := warning(settings)) is not None:
+            _log.warning(overlooked)
         limits = TollLimits(settings.toll_calls_per_minute, settings.toll_money_per_day, call_limit_s)
         toll = TollGate(TollGuard(settings.toll_prices, limits)) if settings.toll_prices else None
         dispatcher = SipDispatcher(sockets, pick_worker=pick, on_worker_lost=on_worker_lost, toll=toll)
