@@ -23,8 +23,11 @@ _log = structlog.get_logger("zeng.edge")
 
 def warning(settings: SipSettings) -> str | None:
     """Say what an operator may have overlooked: a port that is open to a network of which nobody is named."""
-    only_here = all(ip_network(source).is_loopback for source in settings.allowed_sources)
-    if only_here and not ip_address(settings.host).is_loopback:
+    try:
+        beyond = not ip_address(settings.host).is_loopback
+    except ValueError:
+        return None  # a name; what it resolves to is not known yet
+    if beyond and all(ip_network(source).is_loopback for source in settings.allowed_sources):
         return "SIP listens to the network, and [sip] allowed_sources names this machine alone: nobody else is answered"
     return None
 

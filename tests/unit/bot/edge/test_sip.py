@@ -18,6 +18,7 @@ def test_a_port_that_is_open_to_a_network_of_which_nobody_is_named_is_worth_a_wo
     [
         SipSettings(),
         SipSettings(host="::1"),
+        SipSettings(host="localhost"),
         SipSettings(host="0.0.0.0", allowed_sources=("127.0.0.1", "192.0.2.0/24")),
     ],
 )
