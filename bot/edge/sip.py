@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator, Mapping
+from ipaddress import ip_address, ip_network
 
+import structlog
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
 
 from bot.edge.children import Inheritance
@@ -20,6 +22,19 @@ from telephony.sip.toll_gate import TollGate
 from telephony.sip.toll_guard import TollGuard, TollLimits
 from telephony.sip.trunk_endpoint import TrunkEndpoint
 from telephony.sip.trunk_events import TrunkRoute
+
+_log = structlog.get_logger("zeng.edge")
+
+
+def warning(settings: SipSettings) -> str | None:
+    """Say what an operator may have overlooked: a port that is open to a network of which nobody is named."""
+    try:
+        beyond = not ip_address(settings.host).is_loopback
+    except ValueError:
+        return None  # a name; what it resolves to is not known yet
+    if beyond and all(ip_network(source).is_loopback for source in settings.allowed_sources):
+        return "SIP listens to the network, and [sip] allowed_sources names this machine alone: nobody else is answered"
+    return None
 
 
 class EdgeSip:
@@ -53,6 +68,8 @@ class EdgeSip:
                 f"cannot listen for SIP on {settings.host}:{settings.port} ({error.strerror}); set [sip] port, "
                 "or [sip.tls] port"
             ) from error
+        if (overlooked := warning(settings)) is not None:
+            _log.warning(overlooked)
         dispatcher = SipDispatcher(sockets, pick_worker=pick, on_worker_lost=on_worker_lost, toll=toll)
         try:
             agent = user_agent_config(settings, port=sockets.address[1], tls_port=sockets.tls_port)

@@ -29,8 +29,9 @@ from telephony.sip.call_routing import route
 from telephony.sip.events import CallOffered
 from telephony.sip.identity import Identity
 from telephony.sip.message import parse_message
-from telephony.sip.offer_answer import Direction, LocalAudio, answer_media, read_audio
-from telephony.sip.sdp import SessionDescription, build_sdp, parse_sdp
+from telephony.sip.negotiation import Negotiation
+from telephony.sip.offer_answer import LocalAudio, read_audio
+from telephony.sip.sdp import parse_sdp
 from telephony.sip.source_gate import GateLimits, SourceGate
 from telephony.sip.stream import StreamFramer
 from telephony.sip.user_agent import UserAgent, UserAgentConfig
@@ -135,13 +136,10 @@ class SdpTarget:
         self.seeds = sdp_seeds()
 
     def take(self, data: bytes) -> None:
-        try:
-            offer = parse_sdp(data)
-            audio = read_audio(offer, address_type="IP4")
-        except SdpError:
-            return
-        answer = SessionDescription(offer.origin, None, answer_media(offer, audio, _LOCAL, Direction.SENDRECV))
-        parse_sdp(build_sdp(answer))
+        with contextlib.suppress(SdpError):
+            read_audio(parse_sdp(data), address_type="IP4")
+            body, _ = Negotiation(_LOCAL, session_id=1).answer(data)
+            assert parse_sdp(body).media
 
     def held(self) -> dict[str, int]:
         return {}
