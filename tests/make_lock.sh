@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes requirements.lock: every package of every extra but vllm, resolved together in a new environment.
+# Writes requirements.lock: every package of every extra but vllm and bench, resolved together in a new environment.
 set -eu
 cd "$(dirname "$0")/.."
 dir=$(mktemp -d)

@@ -72,6 +72,14 @@ def _parse_extension(data: bytes, start: int) -> tuple[tuple[int, bytes], int]:
     return (profile, data[body:end]), end
 
 
+def build_plain_rtp(
+    payload_type: int, sequence: int, timestamp: int, ssrc: int, payload: bytes, *, marker: bool
+) -> bytes:
+    """Write a packet without CSRCs and extension, which is all that we send, without making an object of it first."""
+    marked_type = payload_type | 0x80 if marker else payload_type
+    return _HEADER.pack(_VERSION, marked_type, sequence, timestamp, ssrc) + payload
+
+
 def build_rtp(packet: RtpPacket) -> bytes:
     """Write a packet without padding."""
     flags = _VERSION | len(packet.csrcs)

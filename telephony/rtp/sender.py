@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from telephony.rtp.packet import RtpPacket, build_rtp
+from telephony.rtp.packet import build_plain_rtp
 
 
 class RtpSender:
@@ -46,4 +46,4 @@ class RtpSender:
         self._sequence = (sequence + 1) & 0xFFFF
         self.packets += 1
         self.octets += len(payload)
-        return build_rtp(RtpPacket(payload_type, sequence, timestamp, self.ssrc, payload, marker))
+        return build_plain_rtp(payload_type, sequence, timestamp, self.ssrc, payload, marker=marker)

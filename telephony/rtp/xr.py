@@ -110,8 +110,9 @@ class LossRuns:
 
     def count(self, *, lost: int) -> None:
         """Take one packet that came, after so many that did not."""
-        for _ in range(min(lost, 1000)):
-            self._lose()
+        if lost:
+            for _ in range(min(lost, 1000)):
+                self._lose()
         self.received += 1
         self._since_loss += 1
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from telephony.audio.opus import OpusEncoder
 from telephony.leg import FRAME_MS, OUTPUT_FRAME_BYTES, OUTPUT_RATE_HZ
-from telephony.rtp.packet import RtpPacket, build_rtp
+from telephony.rtp.packet import build_plain_rtp
 
 _STEP: Final = 48_000 * FRAME_MS // 1000  # timestamp units a packet (RFC 7587, 4.1)
 _SILENCE: Final = bytes(OUTPUT_FRAME_BYTES)
@@ -33,13 +33,15 @@ class OpusSender:
     def packet(self, pcm: bytes | None) -> bytes:
         """One RTP packet with a frame of OUTPUT_FRAME_BYTES, or with silence."""
         payload = self._silence() if pcm is None else self._speech(pcm)
-        packet = RtpPacket(self._payload_type, self._sequence, self.timestamp, self._ssrc, payload, marker=self._marker)
+        packet = build_plain_rtp(
+            self._payload_type, self._sequence, self.timestamp, self._ssrc, payload, marker=self._marker
+        )
         self._marker = False
         self._sequence = (self._sequence + 1) & 0xFFFF
         self.timestamp = (self.timestamp + _STEP) & 0xFFFFFFFF
         self.packets += 1
         self.octets += len(payload)
-        return build_rtp(packet)
+        return packet
 
     def skip(self, frames: int) -> None:
         """Let time pass in which nothing is sent."""

@@ -1,7 +1,7 @@
 """How speech sounds after loss and jitter: PESQ and PLCMOS a codec, beside no concealment and aiortc as it comes.
 
     pip install -e .[bench]      # pesq (needs a C compiler, cython and numpy) and speechmos
-    python tests/bench/bench_loss.py [--codecs PCMA G722 opus] [--losses 0 1 3 5 10] [--seeds 3] [--jitter-ms 20]
+    python tests/bench/bench_loss.py [--codecs PCMA G722 opus] [--losses 0 1 3 5 10] [--seeds 1] [--jitter-ms 5]
 
 Packets of 20 ms of the clips in tests/data/speech go through a path of 40 ms with exponential jitter of the given mean
 and with loss, random or in bursts (Gilbert-Elliott, 3 packets long on average), then through the playout buffer and
@@ -208,8 +208,8 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--codecs", nargs="+", default=["PCMA", "G722", "opus"], choices=list(CODECS))
     options.add_argument("--losses", type=float, nargs="+", default=[0, 1, 3, 5, 10])
-    options.add_argument("--seeds", type=int, default=3)
-    options.add_argument("--jitter-ms", type=float, default=20)
+    options.add_argument("--seeds", type=int, default=1)
+    options.add_argument("--jitter-ms", type=float, default=5)
     chosen = options.parse_args()
     if pesq is None:
         print("skipped: pesq and speechmos are not installed (pip install -e .[bench])")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telephony.errors import RtpParseError
-from telephony.rtp.packet import RtpPacket, build_rtp, is_rtcp, parse_rtp
+from telephony.rtp.packet import RtpPacket, build_plain_rtp, build_rtp, is_rtcp, parse_rtp
 
 PACKETS = st.builds(
     RtpPacket,
@@ -90,3 +90,12 @@ def test_rtcp_is_told_by_its_packet_type(second: int, rtcp: bool) -> None:
 
 def test_one_byte_is_no_rtcp() -> None:
     assert not is_rtcp(b"\x80")
+
+
+@given(st.integers(0, 127), st.integers(0, 0xFFFF), st.integers(0, 0xFFFFFFFF), st.binary(max_size=40), st.booleans())
+def test_the_short_way_to_write_a_packet_gives_the_same(
+    payload_type: int, sequence: int, timestamp: int, payload: bytes, marker: bool
+) -> None:
+    short = build_plain_rtp(payload_type, sequence, timestamp, 7, payload, marker=marker)
+
+    assert short == build_rtp(RtpPacket(payload_type, sequence, timestamp, 7, payload, marker))
