@@ -31,9 +31,7 @@ class WebSettings(_Section):
 
     host: str = "127.0.0.1"
     port: int = Field(default=7860, ge=0, le=65535)  # 0: any free port
-    call_records: bool = (
-        False  # GET /api/call-records: figures of the last calls by id, for `zeng loadtest`; to all who ask
-    )
+    call_records: bool = False  # GET /api/calls: figures of the last calls by id, for `zeng loadtest`; to all who ask
 
 
 class WorkerSettings(_Section):

@@ -121,7 +121,7 @@ class Worker:
             status=lambda: WorkerStatus(capacity=calls.capacity, active=calls.active),
             drain=calls.drain,
             registry=self._registry,
-            call_records=records.latest,
+            calls=records.latest,
         )
         self._place.http_socket.unlink(missing_ok=True)
         config = uvicorn.Config(

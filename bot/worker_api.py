@@ -36,7 +36,7 @@ class WorkerParts:
     status: Callable[[], WorkerStatus]
     drain: Callable[[], None]
     registry: CollectorRegistry
-    call_records: Callable[[], list[CallFigures]] = list[CallFigures]  # the last that have ended
+    calls: Callable[[], list[CallFigures]] = list[CallFigures]  # the last that have ended
 
 
 def worker_api(parts: WorkerParts) -> FastAPI:
@@ -64,9 +64,9 @@ def worker_api(parts: WorkerParts) -> FastAPI:
         parts.drain()
         return parts.status()
 
-    @app.get("/call-records")
-    async def call_records() -> list[CallFigures]:  # pyright: ignore[reportUnusedFunction]
-        return parts.call_records()
+    @app.get("/calls")
+    async def calls() -> list[CallFigures]:  # pyright: ignore[reportUnusedFunction]
+        return parts.calls()
 
     @app.get("/metrics")
     async def metrics() -> Response:  # pyright: ignore[reportUnusedFunction]

@@ -91,12 +91,12 @@ class WorkerLinks:
                 self._pool.lost(name)
         return pages
 
-    async def call_records(self) -> list[dict[str, Any]]:
+    async def calls(self) -> list[dict[str, Any]]:
         """Figures of the last calls of every worker that answers."""
         found: list[dict[str, Any]] = []
         for name, client in self._clients.items():
             try:
-                found += (await client.get("/call-records", timeout=2.0)).json()
+                found += (await client.get("/calls", timeout=2.0)).json()
             except httpx.HTTPError:
                 self._pool.lost(name)
         return found

@@ -139,8 +139,8 @@ class Service:
         async def metrics() -> bytes:
             return join_expositions(await links.metrics())
 
-        records = links.call_records if web.call_records else None
-        app = web_app(WebParts(info, links.offer, self._not_ready, metrics, call_records=records))
+        calls = links.calls if web.call_records else None
+        app = web_app(WebParts(info, links.offer, self._not_ready, metrics, calls))
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none", lifespan="off"))
         try:
             listener = uvicorn.Config(app, host=web.host, port=web.port, log_config=None).bind_socket()

@@ -45,7 +45,7 @@ class ServerSide:
     async def calls(self) -> dict[str, dict[str, float]]:
         """The bot's own figures of its last calls, by call id and by SIP Call-ID; see `docs/loadtest.md`."""
         found: dict[str, dict[str, float]] = {}
-        body = await self._get("/api/call-records")
+        body = await self._get("/api/calls")
         if body is None or body.status_code != 200:
             return found
         for call in body.json().get("calls", ()):

@@ -53,7 +53,7 @@ class WebParts:
     offer: Callable[[str], Awaitable[Answered]]
     ready: Callable[[], str | None]  # None: ready; else what is missing
     metrics: Callable[[], Awaitable[bytes]]
-    call_records: Callable[[], Awaitable[list[dict[str, Any]]]] | None = None  # None: not told
+    calls: Callable[[], Awaitable[list[dict[str, Any]]]] | None = None  # None: not told
 
 
 def web_app(parts: WebParts) -> FastAPI:
@@ -70,11 +70,11 @@ def web_app(parts: WebParts) -> FastAPI:
     async def info() -> Info:  # pyright: ignore[reportUnusedFunction]
         return parts.info
 
-    @app.get("/api/call-records")
-    async def call_records() -> Response:  # pyright: ignore[reportUnusedFunction]
-        if parts.call_records is None:
+    @app.get("/api/calls")
+    async def calls() -> Response:  # pyright: ignore[reportUnusedFunction]
+        if parts.calls is None:
             return JSONResponse({"detail": "switched off: [web] call_records"}, status_code=404)
-        return JSONResponse({"calls": await parts.call_records()})
+        return JSONResponse({"calls": await parts.calls()})
 
     @app.get("/livez")
     async def livez() -> dict[str, str]:  # pyright: ignore[reportUnusedFunction]
