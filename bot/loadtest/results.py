@@ -165,8 +165,12 @@ class Report(_Record):
     def broken(self) -> tuple[str, ...]:
         """Promises that did not hold."""
         return tuple(
-            f"{stage.name}: {verdict.metric} {verdict.found} (bound {verdict.bound:g})"
+            f"{stage.name}: {verdict.metric} {_shown(verdict.found)} (bound {verdict.bound:g})"
             for stage in self.stages
             for verdict in stage.verdicts
             if not verdict.held
         )
+
+
+def _shown(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.4g}"

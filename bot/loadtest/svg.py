@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -39,6 +40,7 @@ def steps(title: str, samples: Mapping[str, Sequence[float]], unit: str) -> str:
     """Draw the share of values up to x: the distribution, whole."""
     right = max((max(values) for values in samples.values() if values), default=1.0)
     parts = [_grid(100, right, "%", under=unit)]
+    legend = itertools.count(_HEIGHT // 2, 11)
     for colour, (name, values) in zip(_COLOURS * 4, samples.items(), strict=False):
         if not values:
             continue
@@ -50,7 +52,9 @@ def steps(title: str, samples: Mapping[str, Sequence[float]], unit: str) -> str:
             for x, y in zip(ordered.tolist(), shares.tolist(), strict=True)
         )
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
-        parts.append(f"<title>{escape(name)}</title>")
+        parts.append(
+            f'<text x="{_WIDTH - 12}" y="{next(legend)}" text-anchor="end" style="fill:{colour}">{escape(name)}</text>'
+        )
     return _svg(title, _WIDTH, _HEIGHT, parts)
 
 
