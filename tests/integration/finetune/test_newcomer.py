@@ -61,7 +61,10 @@ def test_the_newcomers_path_ends_with_a_folder_that_speaks(base: Base, tmp_path:
     assert np.isfinite(samples).all()
 
 
-@pytest.mark.parametrize("recipe", sorted((PAGE.parents[1] / "finetune/recipes").glob("*.yaml") if not p.stem.endswith("accelerate")), ids=lambda p: p.stem)
+RECIPES = sorted(p for p in (PAGE.parents[1] / "finetune/recipes").glob("*.yaml") if "accelerate" not in p.stem)
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda p: p.stem)
 def test_every_recipe_is_a_run(recipe: Path):
     assert read_settings(PrepareSettings if recipe.stem.endswith("prepare") else RunSettings, recipe)
 
