@@ -12,7 +12,7 @@ COPY bot bot
 COPY telephony telephony
 COPY tts_engine tts_engine
 COPY finetune finetune
-RUN make .venv/.extras EXTRAS=finetune
+RUN make .venv/.extras EXTRAS=finetune,quality
 RUN useradd --create-home --uid 10001 zeng && chown -R zeng /srv/zeng
 USER 10001
 ENV PATH=/srv/zeng/.venv/bin:$PATH

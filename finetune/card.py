@@ -11,14 +11,22 @@ import yaml
 from finetune.config import RunSettings
 from finetune.data.manifest import Prepared
 
-_UNSAID = "Nothing was said of this when the corpus was prepared (`{field}`); whoever shares this folder must say it here."
+_UNSAID = (
+    "Nothing was said of this when the corpus was prepared (`{field}`); whoever shares this folder must say it here."
+)
 _LIMITS = (
-    "A voice says what it is given: it can be made to say what its speaker never said. Tell callers that they hear a "
-    "machine, and use it for nothing that its speaker has not agreed to.",
-    "It was trained for Azerbaijani in Latin letters. Other languages, names in them, and digits or signs that the "
-    "normaliser leaves are said as they come.",
-    "Figures are of held-out sentences of the same corpus, on the machine that measured them; a telephone's band and "
-    "other texts give others. DNSMOS hears noise, not pronunciation.",
+    (
+        "A voice says what it is given: it can be made to say what its speaker never said. Tell callers that they hear "
+        "a machine, and use it for nothing that its speaker has not agreed to."
+    ),
+    (
+        "It was trained for Azerbaijani in Latin letters. Other languages, names in them, and digits or signs that the "
+        "normaliser leaves are said as they come."
+    ),
+    (
+        "Figures are of held-out sentences of the same corpus, on the machine that measured them; a telephone's band "
+        "and other texts give others. DNSMOS hears noise, not pronunciation."
+    ),
 )
 
 
@@ -37,8 +45,10 @@ def model_card(run: Path, settings: RunSettings, prepared: Prepared, *, adapter_
         "## Limits",
         "\n".join(f"- {limit}" for limit in _LIMITS),
         "## Use",
-        f"Text must pass `{prepared.normaliser}` first (capitals: {prepared.text_case}), as in training. In the speech "
-        f"server: {'model = the base, adapter = this folder' if adapter_only else 'model = this folder'}.",
+        (
+            f"Text must pass `{prepared.normaliser}` first (capitals: {prepared.text_case}), as in training. In the "
+            f"speech server: {'model = the base, adapter = this folder' if adapter_only else 'model = this folder'}."
+        ),
         "## Method",
         f"Up to {settings.schedule.steps} steps, seed {settings.seed}.",
         f"```yaml\n{yaml.safe_dump(settings.method.model_dump(mode='json'), sort_keys=False)}```",

@@ -72,11 +72,11 @@ def evaluate(
 ) -> None:
     """Let a checkpoint speak, measure it, and write a page to listen to."""
     with _told():
+        from finetune.data.recognition import open_recogniser  # noqa: PLC0415 - torch
         from finetune.evaluation.evaluate import Plan  # noqa: PLC0415 - torch
         from finetune.evaluation.evaluate import evaluate as measure  # noqa: PLC0415 - torch
         from finetune.evaluation.listening import failed_gates, write_page  # noqa: PLC0415 - torch
         from finetune.evaluation.sheet import SHEET  # noqa: PLC0415 - torch
-        from finetune.recognition import open_recogniser  # noqa: PLC0415 - torch
         from finetune.release import open_base, open_run  # noqa: PLC0415 - torch
 
         opened = open_base(run) if base else open_run(run, which)

@@ -79,4 +79,3 @@ def check_served(folder: Path) -> None:
 def _write_normaliser(prepared: Prepared, folder: Path) -> None:
     said = {"normaliser": prepared.normaliser, "case": prepared.text_case}
     (folder / "text_norm.json").write_text(json.dumps(said, indent=1), encoding="utf-8")
-

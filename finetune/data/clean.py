@@ -11,14 +11,14 @@ import soundfile
 
 from finetune.data.audio import RATE_HZ, Recording, Samples, bandwidth_hz, decode, read_clip
 from finetune.data.clip import Clip, Rejection, Utterance, Word, file_name, letters
+from finetune.data.dnsmos import dnsmos, require_dnsmos
 from finetune.data.loudness import levelled
 from finetune.data.reasons import Reason, Rejected
+from finetune.data.recognition import error_rate, open_recogniser
 from finetune.data.settings import FilterSettings, PrepareSettings, TrimSettings
 from finetune.data.speech import Span, levels_db, speech_finder
 from finetune.data.text import spoken_form
 from finetune.data.trim import snr_db, trimmed
-from finetune.dnsmos import dnsmos, require_dnsmos
-from finetune.recognition import error_rate, open_recogniser
 
 Outcome = Clip | Rejection
 

@@ -18,10 +18,12 @@ from rich.progress import Progress
 from finetune.data.clean import Outcome, clean, joined
 from finetune.data.clip import Clip, Rejection, Utterance
 from finetune.data.codes import Encoder, Shard, encode_shard, read_as_end, shards
+from finetune.data.dnsmos import require_dnsmos
 from finetune.data.journal import Journal, key_of
 from finetune.data.manifest import Entry, Prepared, write_manifest, write_prepared, write_rejections
 from finetune.data.readers.detect import open_corpus
 from finetune.data.reasons import Reason
+from finetune.data.recognition import open_recogniser
 from finetune.data.report import write_report
 from finetune.data.select import (
     Split,
@@ -33,9 +35,7 @@ from finetune.data.select import (
 )
 from finetune.data.settings import PrepareSettings
 from finetune.data.text import NORMALISER
-from finetune.dnsmos import require_dnsmos
 from finetune.errors import CorpusError
-from finetune.recognition import open_recogniser
 from tts_engine.model.checkpoint import resolve
 
 

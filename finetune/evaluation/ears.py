@@ -8,9 +8,9 @@ from pathlib import Path
 from statistics import fmean
 
 from finetune.data.audio import Samples
-from finetune.dnsmos import dnsmos, dnsmos_path
+from finetune.data.dnsmos import dnsmos, dnsmos_path
+from finetune.data.recognition import Recognise, error_rate
 from finetune.evaluation.speaker import Embedding, SpeakerEncoder, centroid, speaker_path
-from finetune.recognition import Recognise, error_rate
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,11 @@ from torch import nn
 
 from finetune.data.audio import RATE_HZ, Samples, read_clip
 from finetune.data.clip import letters
+from finetune.data.recognition import Recognise
 from finetune.errors import ConfigError
 from finetune.evaluation.distortion import mel_cepstral_distortion
 from finetune.evaluation.ears import Ears, Heard, means, open_ears
 from finetune.evaluation.measures import Duration, fit_duration, longest_run, silence
-from finetune.recognition import Recognise
 from finetune.training.check import FRAMES_PER_S, held_out
 from finetune.training.corpus import Item, TrainingCorpus, fitting
 from finetune.training.devices import Devices

@@ -65,7 +65,9 @@ class Devices:
         parts, wholes = ([part(p.grad) for p in own if p.grad is not None] for own in parted(kept))
         squares = self.sum(nn.utils.get_total_norm(parts) ** 2) + nn.utils.get_total_norm(wholes) ** 2
         norm = squares.sqrt()
-        torch._foreach_mul_([*parts, *wholes], (limit / (norm + 1e-6)).clamp(max=1.0))
+        scale = (limit / (norm + 1e-6)).clamp(max=1.0)
+        for gradient in (*parts, *wholes):
+            gradient.mul_(scale)
         return norm
 
     def wait(self) -> None:

@@ -48,7 +48,7 @@ def _through(model: Any, hidden: Tensor) -> Tensor:  # noqa: ANN401 - as above
     return model.norm(hidden)
 
 
-def compile_layers(csm: Any) -> None:  # noqa: ANN401 - as above
+def compile_layers(csm: Any, *, backend: str = "inductor") -> None:  # noqa: ANN401 - as above
     """Have torch fuse what is in a layer; all layers of a transformer share one compilation, for any batch."""
     for layer in (*csm.backbone_model.layers, *csm.depth_decoder.model.layers):
-        layer.compile(dynamic=True)
+        layer.compile(dynamic=True, backend=backend)

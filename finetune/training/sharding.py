@@ -41,9 +41,9 @@ def gathered(tensors: Mapping[str, Tensor], *, keep: bool) -> dict[str, Tensor]:
     """Copy whole tensors to the processor; all processes must call it, those with `keep` False get nothing."""
     found: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
-        whole = tensor.detach().full_tensor() if isinstance(tensor, DTensor) else tensor.detach()
+        whole = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
         if keep:
-            found[name] = whole.cpu().contiguous()
+            found[name] = whole.detach().cpu().contiguous()
     return found
 
 

@@ -26,7 +26,7 @@ TINY = {
         "--set", "schedule.steps=4", "--set", "precision=fp32", "--set", "method.rank=4",
         "--set", "checks.every_steps=2", "--set", "checks.sentences=2", "--set", "checks.limit_s=1",
     ],
-    "evaluate": ["--seeds", "1", "--limit-s", "1"],
+    "evaluate": ["--seeds", "1", "--limit-s", "1", "--sentences", "few.txt"],
 }  # fmt: skip
 
 
@@ -43,6 +43,7 @@ def test_the_newcomers_path_ends_with_a_folder_that_speaks(base: Base, tmp_path:
     for text in blocks("yaml"):
         name = text.partition("\n")[0].removeprefix("# ")
         Path(name).write_text(text.replace("sesame/csm-1b", str(base.folder)), encoding="utf-8")
+    Path("few.txt").write_text("Salam!\nBəli, eşidirəm.\n", encoding="utf-8")
     done: list[str] = []
     for line in "".join(blocks("sh")).splitlines():
         program, group, command, *rest = shlex.split(line)
@@ -53,6 +54,8 @@ def test_the_newcomers_path_ends_with_a_folder_that_speaks(base: Base, tmp_path:
     assert done == ["prepare", "train", "evaluate", "evaluate", "compare", "export"]
     for page in ("prepared/report.html", "runs/first/evaluation/evaluation.html", "comparison/comparison.html"):
         assert "<audio" in Path(page).read_text(encoding="utf-8") or "report" in page
+    assert "I recorded these myself" in Path("voices/first/README.md").read_text(encoding="utf-8")
+    assert list(Path("runs/first/samples/step_000004").glob("*.flac"))
     voice = Voice(tmp_path / "voices/first", adapter=None, device=torch.device("cpu"), dtype=torch.float32)
     prompt = voice.builder.build("Salam, necəsən?", speaker=0, reserve_frames=10)
     spoken = voice.speak([prompt], [Sampling(seed=1)], frames_max=10)
@@ -61,7 +64,10 @@ def test_the_newcomers_path_ends_with_a_folder_that_speaks(base: Base, tmp_path:
     assert np.isfinite(samples).all()
 
 
-@pytest.mark.parametrize("recipe", sorted((PAGE.parents[1] / "finetune/recipes").glob("*.yaml") if not p.stem.endswith("accelerate")), ids=lambda p: p.stem)
+RECIPES = sorted(p for p in (PAGE.parents[1] / "finetune/recipes").glob("*.yaml") if "accelerate" not in p.stem)
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda p: p.stem)
 def test_every_recipe_is_a_run(recipe: Path):
     assert read_settings(PrepareSettings if recipe.stem.endswith("prepare") else RunSettings, recipe)
 

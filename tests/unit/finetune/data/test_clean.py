@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from finetune.data.audio import decode
 from finetune.data.clean import clean, joined, split_words
 from finetune.data.clip import Clip, Rejection, Utterance, Word, file_name
+from finetune.data.dnsmos import Mos
 from finetune.data.reasons import Reason, Rejected
 from finetune.data.settings import PrepareSettings, TrimSettings
 from finetune.data.text import spoken_form
-from finetune.dnsmos import Mos
 from tests.unit.finetune.data.sounds import noise, recording, speech, write
 
 

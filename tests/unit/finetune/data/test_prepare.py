@@ -20,7 +20,7 @@ from finetune.data.manifest import Entry, read_manifest, read_prepared
 from finetune.data.prepare import Summary, prepare
 from finetune.data.reasons import Reason
 from finetune.data.settings import PrepareSettings
-from finetune.errors import CorpusError
+from finetune.errors import CorpusError, RecogniserError
 from tests.unit.finetune.data.sounds import noise, recording, speech, write
 from tests.unit.finetune.tiny import CODEBOOKS, Base
 
@@ -282,3 +282,12 @@ def test_a_corpus_of_which_nothing_is_left_says_where_the_reasons_are(tmp_path: 
     assert "text_missing" in (tmp_path / "out/report.html").read_text(encoding="utf-8")
     with pytest.raises(CorpusError, match="is missing"):
         read_prepared(tmp_path / "out")
+
+
+def test_a_recogniser_that_is_not_there_is_named_before_the_first_clip(tmp_path: Path, base: Base):
+    settings = PrepareSettings(
+        corpus=tmp_path, output=tmp_path / "out", codec=str(base.folder), filters={"recogniser": "whisper:/nowhere"}
+    )
+    with pytest.raises(RecogniserError, match="/nowhere"):
+        prepare(settings, Console(quiet=True))
+    assert not (tmp_path / "out").exists()

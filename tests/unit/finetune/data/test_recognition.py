@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from finetune.data.recognition import distance, error_rate, open_recogniser
 from finetune.errors import RecogniserError
-from finetune.recognition import distance, error_rate, open_recogniser
 
 
 def test_the_error_rate_is_of_words_alone():

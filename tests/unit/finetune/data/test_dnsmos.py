@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from finetune import dnsmos as module
+from finetune.data import dnsmos as module
 from finetune.data.audio import RATE_HZ, Samples
-from finetune.dnsmos import dnsmos, require_dnsmos
+from finetune.data.dnsmos import dnsmos, require_dnsmos
 from finetune.errors import ConfigError
 from tests.unit.finetune.data.sounds import noise
 

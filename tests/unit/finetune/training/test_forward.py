@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from finetune.config import Lora, LossSettings
+from finetune.training.adaptation import adapt
+from finetune.training.batch import collate
+from finetune.training.forward import audio_sums, compile_layers
+from finetune.training.loss import loss_parts, unwrap
+from tests.unit.finetune.tiny import TEXTS, Base, turn
+
+PLAIN = LossSettings(depth_share=1.0)
+
+
+def test_a_frame_is_embedded_as_the_library_does_it(base: Base):
+    embedding = base.model().backbone_model.embed_tokens
+    codes = torch.from_numpy(np.random.default_rng(0).integers(0, 67, (5, 8)))
+    with torch.no_grad():
+        torch.testing.assert_close(audio_sums(embedding, codes), embedding(codes[None])[0])
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # the compiler looks at what comes in
+def test_compiled_layers_give_the_same_loss_and_gradients_for_batches_of_any_size(base: Base):
+    # the compiler's front end, which is what could part from the library; its code for a device is torch's own affair
+    found: list[list[tuple[float, float]]] = []
+    for compiled in (False, True):
+        torch.manual_seed(0)
+        model = adapt(base.model(), Lora(type="lora", rank=4), {3}).model
+        if compiled:
+            compile_layers(unwrap(model), backend="eager")
+        own: list[tuple[float, float]] = []
+        for sizes in ((4,), (6, 9), (3, 5, 8)):
+            samples = [base.sample(turn(size, text=TEXTS[n], seed=n)) for n, size in enumerate(sizes)]
+            model.zero_grad()
+            parts = loss_parts(model, collate(samples, [sample.target for sample in samples]), PLAIN)
+            (parts.first + parts.depth).backward()
+            squares = sum(float((p.grad**2).sum()) for p in model.parameters() if p.grad is not None)
+            own.append((float((parts.first + parts.depth).detach()), squares))
+        found.append(own)
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-4)
