@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.language.fold import fold
-from finetune.evaluation.recognition import distance
+from finetune.data.recognition import distance
 
 ALPHABET = " abcçdeəfgğhxıijkqlmnoöprsştuüvwyz"
 BLANK = 0
