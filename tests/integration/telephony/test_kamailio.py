@@ -27,7 +27,7 @@ from telephony.errors import LegEndedError
 from telephony.leg import OUTPUT_RATE_HZ, AudioReceived, CallLeg, EndCause, LegEnded
 from telephony.rtp.factory import RtpMediaFactory
 from telephony.settings import RtpSettings, SipSettings
-from telephony.sip.auth import Credentials, answer_challenge
+from telephony.sip.auth import Asked, Credentials, answer_challenge
 from telephony.sip.endpoint import serve_sip
 from telephony.sip.message import addresses, parse_message
 from tests.e2e.baresip import baresip
@@ -279,8 +279,7 @@ class WebSocketPhone:
         value = answer_challenge(
             response.headers.all("Proxy-Authenticate"),
             Credentials("1001", "gizli"),
-            method="INVITE",
-            uri=f"sip:bot@{self._edge}",
+            Asked("INVITE", f"sip:bot@{self._edge}"),
             cnonce="c",
         )
         await self._send("INVITE", f"sip:bot@{self._edge}", body=sdp, extra=f"Proxy-Authorization: {value}\r\n")
