@@ -17,6 +17,7 @@ _PLAN = """
 version: 1
 target: sip:overridden@127.0.0.1
 patience_ms: 500
+linger_ms: 0
 shape: {steps: [1], hold_s: 60}
 scenarios: [{name: hello, turns: [{user: Salam, into_ms: 800}]}]
 slo: {latency_p95_ms: 100}

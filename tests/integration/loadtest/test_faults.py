@@ -21,8 +21,8 @@ CUT_IN = {"user": "Salam", "into_ms": 1000}
 def plan(target: str, turns: list[dict[str, object]], *, calls: int, hold_s: float, port: int) -> Plan:
     return Plan.model_validate(
         {
-            "target": target, "shape": {"steps": [calls], "hold_s": hold_s}, "patience_ms": 500, "slo": {},
-            "scenarios": [{"name": "a", "turns": turns}], "rtp_port_min": port, "rtp_port_max": port + 99,
+            "target": target, "shape": {"steps": [calls], "hold_s": hold_s}, "patience_ms": 500, "linger_ms": 0,
+            "slo": {}, "scenarios": [{"name": "a", "turns": turns}], "rtp_port_min": port, "rtp_port_max": port + 99,
         }
     )  # fmt: skip
 
