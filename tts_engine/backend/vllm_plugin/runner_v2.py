@@ -17,7 +17,6 @@ import torch
 import vllm
 from torch import Tensor
 from vllm.config import VllmConfig
-from vllm.sampling_params import SamplingParams
 from vllm.v1.core.sched.output import NewRequestData
 from vllm.v1.worker.gpu.input_batch import InputBatch, get_num_sampled_and_rejected
 from vllm.v1.worker.gpu.mm.encoder_cache import EncoderCache
@@ -111,8 +110,8 @@ class CsmSampler:
         self.req_states = req_states
         self.penalties_state = SimpleNamespace(output_bin_counts=None)
 
-    def add_request(self, req_idx: int, prompt_len: int, sampling_params: SamplingParams) -> None:
-        """Our sampling settings came with the request to `CsmState`."""
+    def add_request(self, *_: object) -> None:
+        """Our sampling settings came with the request to `CsmState`; from 0.32 on there are fewer arguments."""
 
     def apply_staged_writes(self) -> None:
         """Nothing is staged."""

@@ -12,6 +12,9 @@ from vllm.v1.engine import EngineCoreOutputs
 
 from tts_engine.backend.vllm_plugin.lead import Leads
 
+_LIMITS = ("max_num_running_reqs", "max_num_active_reqs")
+"""What vLLM holds the number of running requests against; the second from 0.32 on."""
+
 
 class LeadAwareScheduler(AsyncScheduler):
     def __init__(self, *args: object, **kwargs: object) -> None:
@@ -26,12 +29,17 @@ class LeadAwareScheduler(AsyncScheduler):
             return super().schedule(*args, **kwargs)
         resting = [each for each in self.running if each.request_id in names]
         self.running = [each for each in self.running if each.request_id not in names]
-        self.max_num_running_reqs -= len(resting)
+        self._take_places(len(resting))
         try:
             return super().schedule(*args, **kwargs)
         finally:
-            self.max_num_running_reqs += len(resting)
+            self._take_places(-len(resting))
             self.running = resting + self.running  # the last are the first that vLLM preempts: the newest
+
+    def _take_places(self, count: int) -> None:
+        for limit in _LIMITS:
+            if hasattr(self, limit):
+                setattr(self, limit, getattr(self, limit) - count)
 
     def update_from_output(self, *args: object, **kwargs: object) -> dict[int, EngineCoreOutputs]:
         """Tell the front end of beginnings, ends and events (of which there are none without statistics) only.
