@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Literal
 
 import numpy as np
@@ -29,15 +31,14 @@ Pesq = Callable[[Samples, Samples], float | None]
 
 def find_pesq() -> Pesq | None:
     """PESQ of `zeng[loadtest]`, narrow band, MOS-LQO; None where the package is not installed."""
-    try:
-        from pesq import PesqError, pesq  # noqa: PLC0415  # an extra
-    except ImportError:
+    if find_spec("pesq") is None:
         return None
+    module = import_module("pesq")
 
     def score(source: Samples, heard: Samples) -> float | None:
         try:
-            return float(pesq(8000, narrow(source), narrow(heard), "nb"))
-        except (PesqError, ValueError):
+            return float(module.pesq(8000, narrow(source), narrow(heard), "nb"))
+        except (module.PesqError, ValueError):
             return None  # no utterance found
 
     return score
