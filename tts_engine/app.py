@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -193,6 +194,9 @@ async def serve(settings: TtsSettings, *, on_ready: Callable[[str], None]) -> No
     listener = listen(settings.host, settings.port, dead_after_s=2 * settings.stall_timeout_s)
     try:
         await engine.start()
+        # What stands now stays. With vLLM imported it is 630,000 objects, and to walk them is a stall of 340 ms.
+        gc.collect()
+        gc.freeze()
         await server.serve(sockets=[listener])
     finally:
         listener.close()
