@@ -15,7 +15,7 @@ RUN make .venv/.demo && .venv/bin/zeng models fetch
 RUN useradd --create-home --uid 10001 zeng && chown -R zeng /srv/zeng
 USER 10001
 ENV PATH=/srv/zeng/.venv/bin:$PATH
-EXPOSE 7860/tcp 5060/udp 5060/tcp
+EXPOSE 7860/tcp 5060/udp 5060/tcp 5061/tcp
 # The service drains its calls on SIGTERM; give it the longest call (compose: stop_grace_period).
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --start-period=60s CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:7860/readyz', timeout=3)"]
