@@ -50,13 +50,13 @@ def test_what_the_server_makes_of_codes_is_understood_80_ms_at_a_time(judge: Met
     load_encoder(encoder, checkpoint)
     load_decoder(decoder, checkpoint)
     sounds: list[np.ndarray] = []
-    one = torch.ones(1, dtype=torch.bool)
+    one, first = torch.ones(1, dtype=torch.bool), torch.zeros(1, dtype=torch.int64)
     with torch.inference_mode():
         for n in range(len(corpus.sentences)):
             codes = encoder(torch.from_numpy(corpus.clip(n))[None])
             state = MimiState(decoder, slots=1, like=torch.zeros(0), max_frames=1)
             frames = [
-                decoder(codes[:, i : i + 1], state, active=one, fresh=one if i == 0 else ~one)[0].numpy()
+                decoder(codes[:, i : i + 1], state, slots=first, active=one, fresh=one if i == 0 else ~one)[0].numpy()
                 for i in range(codes.shape[1])
             ]
             sounds.append(np.concatenate(frames))
