@@ -8,6 +8,7 @@ from dataclasses import replace
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from bot.errors import LlmError
 from bot.flows.actions import AskLlm, LlmAnswered
@@ -71,6 +72,7 @@ def doctor() -> None:
     findings = examine(settings.models, ports)
     table = Table("", "what", "found", "remedy")
     for finding in findings:
-        table.add_row(finding.level.value, finding.check, finding.detail, finding.remedy)
+        told = (finding.level.value, finding.check, finding.detail, finding.remedy)
+        table.add_row(*map(Text, told))  # as it is: "zeng[vllm]" is no markup
     Console().print(table)
     raise typer.Exit(1 if worst(findings) is Level.FAIL else 0)

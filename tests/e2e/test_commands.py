@@ -47,6 +47,7 @@ def test_doctor_names_what_is_missing_and_the_remedy(tmp_path: Path) -> None:
 
     assert found.returncode == 1
     assert "zeng models fetch whisper-base" in found.stdout
+    assert "zeng[vllm]" in found.stdout
 
 
 def test_a_wrong_setting_is_named_before_anything_starts() -> None:
@@ -57,7 +58,7 @@ def test_a_wrong_setting_is_named_before_anything_starts() -> None:
 
 
 def test_every_command_has_help() -> None:
-    for command in ("demo", "serve", "chat", "doctor", "flow", "models", "stt", "tts", "finetune"):
+    for command in ("demo", "serve", "chat", "doctor", "flow", "models", "stt", "tts", "finetune", "dial", "loadtest"):
         shown = zeng(command, "--help")
         assert shown.returncode == 0, (command, shown.stderr[-500:])
         assert "Usage" in shown.stdout
