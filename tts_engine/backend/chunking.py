@@ -6,7 +6,6 @@ thousand streams that passed every frame on by itself spent a core on it (docs/b
 
 from __future__ import annotations
 
-FRAME_S = 0.08
 MOST_FRAMES = 12  # about a second: what a listener who hangs up has been sent for nothing
 SAFE_FRAMES = 4  # below this lead every frame goes out by itself
 
@@ -14,7 +13,8 @@ SAFE_FRAMES = 4  # below this lead every frame goes out by itself
 class Chunking:
     """One stream's. Its listener is taken to play from the first piece on and never to wait."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, frame_s: float) -> None:
+        self._frame_s = frame_s
         self._sent = 0
         self._began_at = 0.0
 
@@ -26,7 +26,7 @@ class Chunking:
         """
         if not self._sent:
             self._began_at = now
-        lead = self._sent - (now - self._began_at) / FRAME_S
+        lead = self._sent - (now - self._began_at) / self._frame_s
         if lead >= SAFE_FRAMES and held < min(lead / 2, MOST_FRAMES):
             return False
         self._sent += held

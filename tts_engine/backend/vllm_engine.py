@@ -46,11 +46,11 @@ class VllmSettings:
 @dataclass(slots=True)
 class _Stream:
     max_frames: int
+    chunking: Chunking
     frames: int = 0
     pcm: bytearray = field(default_factory=bytearray)  # made, and not passed on yet
     codes: bytearray = field(default_factory=bytearray)
     held: int = 0
-    chunking: Chunking = field(default_factory=Chunking)
     task: asyncio.Task[None] | None = None
 
     def take(self, key: int, *, now: float, last: bool) -> Spoke | None:
@@ -71,6 +71,7 @@ class VllmEngine:
         self._folder, self._config, self._encoder, self._settings = folder, config, encoder, settings
         self._format = RowFormat(config.mimi.frame_samples, config.num_codebooks)
         self._frame_ids = FrameIds(config.num_codebooks)
+        self._frame_s = 1 / config.mimi.frame_rate_hz
         self._ahead = itertools.count(-(1 << 40), -1)  # keys of prompts that are only read; negative: nobody's
         self._lock = threading.Lock()
         self._streams: dict[int, _Stream] = {}
@@ -98,7 +99,7 @@ class VllmEngine:
         with self._lock:
             if len(self._streams) >= self._settings.streams:
                 raise SpeechCapacityError(f"all {self._settings.streams} streams are taken")
-            self._streams[job.key] = _Stream(job.max_frames)
+            self._streams[job.key] = _Stream(job.max_frames, Chunking(frame_s=self._frame_s))
         self._process.call_soon(self._begin_stream, job)
 
     def abort(self, key: int) -> None:
@@ -120,7 +121,7 @@ class VllmEngine:
             "socket": str(socket),
             "codec_dtype": settings.codec_dtype,
             "adapter": str(settings.adapter or ""),
-            "frame_s": 1 / self._config.mimi.frame_rate_hz,
+            "frame_s": self._frame_s,
         }
         return {
             "model": str(self._folder),

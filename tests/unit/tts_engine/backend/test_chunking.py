@@ -3,12 +3,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tts_engine.backend.chunking import FRAME_S, MOST_FRAMES, Chunking
+from tts_engine.backend.chunking import MOST_FRAMES, Chunking
+
+FRAME_S = 0.08
 
 
 def pieces(times: list[float]) -> list[tuple[float, int]]:
     """When pieces of how many frames go out, if frames are made at these times."""
-    chunking, held, out = Chunking(), 0, list[tuple[float, int]]()
+    chunking, held, out = Chunking(frame_s=FRAME_S), 0, list[tuple[float, int]]()
     for now in times:
         held += 1
         if chunking.due(held, now=now):
