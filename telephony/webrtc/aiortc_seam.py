@@ -41,7 +41,7 @@ MAX_TEXT_BYTES: Final = 16_384  # of one text from the data channel
 MAX_BUFFERED_BYTES: Final = 262_144  # of texts on their way into the data channel
 _MAX_WAITING_DATAGRAMS: Final = 256  # DTLS records that aioice holds until they are read
 _STUN_TIMEOUT_S: Final = 1  # for a server-reflexive candidate; aioice waits 5 s
-_CLOSE_FLUSH_S: Final = 0.25  # a close waits so long for the last texts to be acknowledged
+_CLOSE_FLUSH_S: Final = 1.5  # a close waits so long for the last texts to be acknowledged; SCTP resends after 1 s
 _CLOSE_POLL_S: Final = 0.01
 
 _PRIVATE: Final = (
@@ -114,6 +114,11 @@ class Peer:
         self._ice.on("statechange", self._on_ice_state)
         self._dtls.on("statechange", self._on_dtls_state)
         self._sctp.on("datachannel", self._on_channel)
+
+    @property
+    def may_open_channel(self) -> bool:
+        """Whether there is a connection, and SCTP in it."""
+        return self._dtls.state == "connected" and self._sctp.state in ("connecting", "connected")
 
     async def gather(self) -> None:
         """Bind a UDP port on each host address; raises `LocalProtocolError` if there is none to bind."""

@@ -7,6 +7,7 @@ encrypted where they are read and sent, so a call has no task of its own but tho
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import secrets
@@ -33,6 +34,7 @@ _MAX_WAITING_TEXTS: Final = 64  # before the data channel is open
 _REPORT_EVERY_S: Final = 2.5  # on average (RFC 4585, 3.4 allows less than the 5 s of RFC 3550)
 _TIMER_STEP_S: Final = 0.0005  # uvloop rounds to 1 ms: without this a third of the timers come too early
 _MAX_ROUNDS: Final = 10  # of the loop, before a tick that comes after a stall
+_LAST_TEXTS_S: Final = 1.0  # a leg that ends waits so long for a data channel that is not open yet
 _log = logging.getLogger(__name__)
 
 
@@ -61,7 +63,7 @@ class WebRtcSession:
         self._closing: asyncio.Task[None] | None = None
         self._restarting: asyncio.Task[None] | None = None
         self._texts: deque[str] = deque()
-        self._channel_open = False
+        self._channel_open = asyncio.Event()
         self._media_time_ms = 0
         self._received = 0
         self._heard_at = 0.0
@@ -139,7 +141,7 @@ class WebRtcSession:
 
     def tell(self, text: str) -> None:
         """Send a text to the page, as soon as the data channel is open; dropped where too much waits."""
-        if self._channel_open:
+        if self._channel_open.is_set():
             self._peer.send_text(text)
         elif len(self._texts) < _MAX_WAITING_TEXTS:
             self._texts.append(text)
@@ -257,13 +259,19 @@ class WebRtcSession:
             self._sender.expect_loss(self._reports.loss_percent)
 
     def _on_channel_open(self) -> None:
-        self._channel_open = True
+        self._channel_open.set()
         while self._texts:
             self._peer.send_text(self._texts.popleft())
 
     def _on_text(self, text: str) -> None:
         self._inbox.put_message(event_of(text))
         self._notify()
+
+    async def _let_last_texts_out(self) -> None:
+        """Media may flow before the data channel is open: what was told until then must not be lost to a quick end."""
+        if self._texts and self._peer.may_open_channel:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._channel_open.wait(), _LAST_TEXTS_S)
 
     async def _close(self) -> None:
         try:
@@ -272,6 +280,7 @@ class WebRtcSession:
                     task.cancel()
                     await asyncio.wait([task])
             self._peer.send_rtcp(self._reports.build_goodbye())
+            await self._let_last_texts_out()
             await self._peer.close()
         except Exception:  # noqa: BLE001 - what aiortc leaves open must not keep the leg's place
             _log.exception("a WebRTC connection did not close cleanly")

@@ -254,3 +254,24 @@ async def test_the_last_text_before_a_hang_up_arrives() -> None:
     await made.at_caller.end()
     assert MessageReceived(text) in made.at_caller.others
     await made.close()
+
+
+@pytest.mark.parametrize("opens", [True, False])
+async def test_a_hang_up_before_the_channel_is_open_waits_for_it_and_not_for_ever(opens: bool) -> None:
+    def slow_to_open(leg: CallLeg) -> None:
+        assert isinstance(leg, WebRtcLeg)
+        peer = leg._session._peer
+        open_channel = peer._handlers.channel_open
+
+        def later() -> None:
+            if opens:
+                asyncio.get_running_loop().call_later(0.3, open_channel)
+
+        peer._handlers = replace(peer._handlers, channel_open=later)
+
+    made = await call(on_leg=slow_to_open)
+    made.bot.tell("last")
+    await made.bot.hang_up()
+    await made.at_caller.end()
+    assert (MessageReceived("last") in made.at_caller.others) == opens
+    await made.close()
