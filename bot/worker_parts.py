@@ -14,9 +14,9 @@ import structlog
 
 from bot.call import CallFlow, CallServices
 from bot.context.redis_store import RedisConversationStore, connect
-from bot.dialogue import FlowServices
 from bot.errors import SettingsError
 from bot.flow_choice import VARIABLE, FlowChoice
+from bot.flow_ports import FlowServices
 from bot.flow_services import WorldServices
 from bot.flows.actions import CallTool, ToolAnswered
 from bot.flows.engine import FlowEngine
