@@ -300,6 +300,43 @@ def gate2(
 
 
 @app.command()
+def show(
+    folder: Folder,
+    voice: Annotated[Path, typer.Option(help="Folder of a packed voice.")],
+    judge: Annotated[Path, typer.Option(help="The meter that writes down what it hears.")],
+    output: Annotated[Path, typer.Option(help="Where samples and the page of their texts go.")],
+    count: int = 20,
+    speakers: str = "0,1",
+    temperature: float = 0.6,
+) -> None:
+    """Let a packed voice say sentences to listen to, and compare speakers with and without context."""
+    import torch  # noqa: PLC0415
+
+    from finetune.data.codes import Encoder  # noqa: PLC0415
+    from finetune.demo.device import the_device  # noqa: PLC0415
+    from finetune.demo.hearing import chosen  # noqa: PLC0415
+    from finetune.demo.listening import say  # noqa: PLC0415
+    from finetune.demo.showing import company, write_samples  # noqa: PLC0415
+    from finetune.demo.synthesis import read_corpus  # noqa: PLC0415
+    from finetune.evaluation.speaker import SpeakerEncoder, speaker_path  # noqa: PLC0415
+    from finetune.meter.meter import read_meter  # noqa: PLC0415
+    from finetune.voice import Voice  # noqa: PLC0415
+
+    read, (one, two) = read_corpus(folder), (int(number) for number in speakers.split(","))
+    indices = [n for n in chosen(read, "held_out", "az") if read.sentences[n].speaker in (one, two)]
+    opened = Voice(voice, adapter=None, device=the_device(), dtype=torch.float32)
+    heard = say(opened, [read.sentences[n] for n in indices[:count]], temperature=temperature, limit_s=15.0)
+    page = write_samples(output, heard, read_meter(judge).to(the_device()))
+    if (path := speaker_path()) is not None:
+        encoder = Encoder(voice, device=the_device())
+        found = company(opened, encoder, SpeakerEncoder(path), read, (one, two), count=count)
+        rows = "\n".join(f"| {row.context} | {row.sentences} | {row.own:.3f} | {row.other:.3f} |" for row in found)
+        page += f"\n| turns before | sentences | to one's own | to the other's |\n|---|--:|--:|--:|\n{rows}\n"
+    (output / "page.md").write_text(page, encoding="utf-8")
+    _tell(page)
+
+
+@app.command()
 def pack(
     voice: Annotated[Path, typer.Argument(help="The base.")],
     output: Annotated[Path, typer.Argument(help="A folder that is not there yet.")],
