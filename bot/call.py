@@ -15,8 +15,9 @@ from pipecat.workers.runner import WorkerRunner
 
 from bot.call_records import CallRecords
 from bot.context.journal import CallerAudio, Journal, SpeechMemory, TurnStore
-from bot.dialogue import Dialogue, Flow, FlowServices
+from bot.dialogue import Dialogue
 from bot.events import CallEnded, CallerTurn, CallEvent, CallStarted, TurnLatency
+from bot.flow_ports import Flow, FlowServices
 from bot.flows.templates import MASK
 from bot.metrics import CallMetrics
 from bot.pipeline import call_pipeline

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Protocol, assert_never
+from collections.abc import Awaitable, Callable
+from typing import assert_never
 
 from pipecat.frames.frames import (
     EndWorkerFrame,
@@ -24,6 +24,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
+from bot.asking import Asking
 from bot.events import (
     BotSpeaking,
     BotTurn,
@@ -34,19 +35,17 @@ from bot.events import (
     FlowSlot,
     FlowState,
 )
+from bot.flow_ports import Flow, FlowServices
 from bot.flows.actions import (
     AskLlm,
     CallTool,
     FlowAction,
     HangUp,
-    LlmAnswered,
     Say,
     SlotFilled,
     StateEntered,
-    ToolAnswered,
     Transfer,
     Understand,
-    Understood,
 )
 from bot.flows.templates import MASK
 from bot.latency import TurnClock
@@ -62,34 +61,6 @@ from bot.turns import (
     TurnMachine,
 )
 from bot.voice_activity import VoiceEvent, VoiceStarted
-
-
-class Flow(Protocol):
-    """The flow engine as the dialogue drives it; `bot.flows.engine.FlowEngine` is it."""
-
-    def start(self, *, now: float) -> None: ...
-    def heard(self, text: str, *, now: float) -> None: ...
-    def suffices(self, text: str) -> bool: ...
-    def pressed(self, digit: str, *, now: float) -> None: ...
-    def caller_started(self, *, now: float) -> None: ...
-    def said(self, *, now: float) -> None: ...
-    def understood(self, request_id: int, answer: Understood, *, now: float) -> None: ...
-    def tool_answered(self, request_id: int, answer: ToolAnswered, *, now: float) -> None: ...
-    def is_personal(self, text: str) -> bool: ...
-    def llm_said(self, request_id: int, clause: str) -> None: ...
-    def llm_answered(self, request_id: int, answer: LlmAnswered, *, now: float) -> None: ...
-    def transfer_failed(self, *, now: float) -> None: ...
-    def timer_at(self) -> float | None: ...
-    def handle_timer(self, *, now: float) -> None: ...
-    def poll(self) -> FlowAction | None: ...
-
-
-class FlowServices(Protocol):
-    """What the flow asks the world for. None of these raises: a failure is an answer."""
-
-    async def understand(self, request: Understand) -> Understood: ...
-    async def call_tool(self, request: CallTool) -> ToolAnswered: ...
-    async def ask_llm(self, request: AskLlm, said: Callable[[str], None]) -> LlmAnswered: ...
 
 
 class Dialogue(FrameProcessor):
@@ -115,7 +86,8 @@ class Dialogue(FrameProcessor):
         super().__init__(name="Dialogue")
         self._flow = flow
         self._turns = turns
-        self._services = services
+        self._wake = asyncio.Event()
+        self._asking = Asking(flow, services, spawn=self.create_task, answered=self._wake.set, now=self._now)
         self._ledger = ledger
         self._played_ms = played_ms
         self._on_event = on_event
@@ -134,9 +106,6 @@ class Dialogue(FrameProcessor):
         self._muted = False
         self._ended = False
         self._timer: asyncio.TimerHandle | None = None
-        self._requests: set[asyncio.Task[None]] = set()
-        self._asking: asyncio.Task[None] | None = None
-        self._wake = asyncio.Event()
         self._stepper: asyncio.Task[None] | None = None
         self._recognition_began_at = 0.0
 
@@ -157,7 +126,7 @@ class Dialogue(FrameProcessor):
         self._ended = True
         if self._timer is not None:
             self._timer.cancel()
-        for task in (*self._requests, self._stepper):
+        for task in (*self._asking.tasks, self._stepper):
             if task is not None:
                 await self.cancel_task(task)
         await super().cleanup()
@@ -257,7 +226,7 @@ class Dialogue(FrameProcessor):
             case CallerPaused():
                 self._recognition_began_at = self._now()
                 if self._judge is not None:
-                    self._request(self._judge_pause(self._judge))
+                    self._asking.start(self._judge_pause(self._judge))
             case CallerResumed():
                 pass
             case TurnEnded():
@@ -281,16 +250,10 @@ class Dialogue(FrameProcessor):
         match action:
             case Say():
                 await self._say(action)
-            case Understand():
-                self._request(self._understand(action))
-            case CallTool():
-                self._request(self._call_tool(action))
-            case AskLlm():
-                if self._asking is not None:
-                    self._asking.cancel()  # about words that the caller has added to, or spoken over, since
-                self._asking = self._request(self._ask_llm(action))
+            case Understand() | CallTool() | AskLlm():
+                self._asking.ask(action)
             case Transfer(to=to):
-                self._request(self._hand_over(to))
+                self._asking.start(self._hand_over(to))
             case HangUp():
                 await self.push_frame(EndWorkerFrame(), FrameDirection.UPSTREAM)
             case StateEntered(state=state, why=why):
@@ -352,7 +315,7 @@ class Dialogue(FrameProcessor):
 
     def _unmute(self) -> None:
         if self._muted:
-            self._request(self._mute(False))
+            self._asking.start(self._mute(False))
 
     async def _judge_pause(self, judge: Callable[[], Awaitable[bool]]) -> None:
         pause = self._recognition_began_at
@@ -360,33 +323,6 @@ class Dialogue(FrameProcessor):
         if pause == self._recognition_began_at:  # else it is another pause by now
             self._turns.judged(finished=finished, now=self._now())
             self._wake.set()
-
-    # Requests to the world
-
-    def _request(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
-        task = self.create_task(work)
-        self._requests.add(task)
-        task.add_done_callback(self._requests.discard)
-        return task
-
-    async def _understand(self, request: Understand) -> None:
-        answer = await self._services.understand(request)
-        self._flow.understood(request.request_id, answer, now=self._now())
-        self._wake.set()
-
-    async def _call_tool(self, request: CallTool) -> None:
-        answer = await self._services.call_tool(request)
-        self._flow.tool_answered(request.request_id, answer, now=self._now())
-        self._wake.set()
-
-    async def _ask_llm(self, request: AskLlm) -> None:
-        def said(clause: str) -> None:
-            self._flow.llm_said(request.request_id, clause)
-            self._wake.set()
-
-        answer = await self._services.ask_llm(request, said)
-        self._flow.llm_answered(request.request_id, answer, now=self._now())
-        self._wake.set()
 
     def _new_turn_id(self) -> str:
         return f"t{next(self._ids)}"

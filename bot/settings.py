@@ -76,6 +76,7 @@ class FlowSettings(_Section):
     path: str = "klinika"  # a file, or the name of a flow that ships
     operator: str = ""  # a SIP address for the flow's `operator` variable; empty: refused politely
     private_hosts: tuple[str, ...] = ()  # host, or host:port, that tools may call though it is private
+    stand_ins: dict[str, str] = Field(default_factory=dict[str, str])  # host:port of a tool: what is called instead
 
 
 class RedisSettings(_Section):

@@ -14,9 +14,9 @@ import structlog
 
 from bot.call import CallFlow, CallServices
 from bot.context.redis_store import RedisConversationStore, connect
-from bot.dialogue import FlowServices
 from bot.errors import SettingsError
 from bot.flow_choice import VARIABLE, FlowChoice
+from bot.flow_ports import FlowServices
 from bot.flow_services import WorldServices
 from bot.flows.actions import CallTool, ToolAnswered
 from bot.flows.engine import FlowEngine
@@ -62,7 +62,11 @@ async def call_services(
     stack.push_async_callback(http.aclose)
     speech = await stack.enter_async_context(SpeechClient(settings.speech.url))
     tools = await stack.enter_async_context(
-        ToolClient(secrets_by_name=os.environ, private_hosts=settings.flow.private_hosts)
+        ToolClient(
+            secrets_by_name=os.environ,
+            private_hosts=settings.flow.private_hosts,
+            stand_ins=settings.flow.stand_ins,
+        )
     )
     understander = await _understander(settings, stack)
     watching = asyncio.create_task(_watch(live, understander))

@@ -14,6 +14,8 @@ from bot.edge.service import Service
 from bot.errors import BotError
 from bot.log import set_up_logging
 from bot.settings import Settings, load_settings
+from tts_engine.settings import CsmSettings, TtsSettings
+from tts_engine.shipped import shipped_voice
 
 Config = Annotated[Path | None, typer.Option(help="TOML file; see docs/configuration.md")]
 Voice = Annotated[str | None, typer.Option(help="CSM checkpoint: a folder or a hub id (espeak-ng speaks without)")]
@@ -26,7 +28,10 @@ def serve(config: Config = None, voice: Voice = None, log_level: LogLevel = "INF
 
 
 def demo(config: Config = None, voice: Voice = None, log_level: LogLevel = "WARNING") -> None:
-    """Serve the bot on this machine with everything it needs, the services of the demo flows too."""
+    """Serve the bot on this machine with everything it needs, the services of the demo flows too.
+
+    Without --voice, the voice that ships speaks if it passed its gate, torch is installed and nothing else is set.
+    """
     _run(config, voice, log_level, demo=True)
 
 
@@ -39,12 +44,23 @@ def _with_voice(settings: Settings, checkpoint: str) -> dict[str, Any]:
     return {"tts": {**tts.model_dump(), "backend": backend}}
 
 
+def _with_shipped_voice(settings: Settings) -> dict[str, Any] | None:
+    """Overrides that speak by the voice that ships; None where it cannot, or where another is set."""
+    found = shipped_voice()
+    if found is None or settings.tts != TtsSettings() or importlib.util.find_spec("torch") is None:
+        return None
+    csm = CsmSettings(model=str(found.folder), temperature=found.temperature, depth_temperature=found.temperature)
+    return {"tts": {**settings.tts.model_dump(), "backend": "torch", "csm": csm.model_dump()}}
+
+
 def _run(config: Path | None, voice: str | None, log_level: str, *, demo: bool) -> None:
     set_up_logging(level=log_level.upper(), process="edge")
     try:
         settings = load_settings(config)
         if voice is not None:
             settings = load_settings(config, _with_voice(settings, voice))
+        elif demo and (overrides := _with_shipped_voice(settings)) is not None:
+            settings = load_settings(config, overrides)
         asyncio.run(Service(settings, config=config, demo=demo, log_level=log_level.upper()).run())
     except BotError as error:
         print(f"zeng: {error}", file=sys.stderr)  # noqa: T201  # a command's output

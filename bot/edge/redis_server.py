@@ -14,10 +14,15 @@ from bot.edge.children import ChildSpec
 from bot.errors import ServiceStartError
 
 
-def free_port(host: str = "127.0.0.1") -> int:
-    """A TCP port that is free now."""
+def free_port(host: str = "127.0.0.1", *, wanted: int = 0) -> int:
+    """A TCP port that is free now: `wanted` if it is."""
     with socket.socket() as probe:
-        probe.bind((host, 0))
+        # as servers bind: connections that are still closing take no port, a listener does
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, wanted))
+        except OSError:
+            probe.bind((host, 0))
         return int(probe.getsockname()[1])
 
 

@@ -85,7 +85,13 @@ class Service:
         """Start what the workers need; returns their settings for it."""
         tts = self._settings.tts
         environment = {} if self._config is None else {"ZENG_CONFIG": str(self._config.resolve())}
-        environment |= {"ZENG_TTS__BACKEND": tts.backend, "ZENG_TTS__CSM__MODEL": tts.csm.model}
+        # what options of the command may have changed; the rest the speech server reads itself
+        environment |= {
+            "ZENG_TTS__BACKEND": tts.backend,
+            "ZENG_TTS__CSM__MODEL": tts.csm.model,
+            "ZENG_TTS__CSM__TEMPERATURE": str(tts.csm.temperature),
+            "ZENG_TTS__CSM__DEPTH_TEMPERATURE": str(tts.csm.depth_temperature),
+        }
         if not self._settings.redis.url:
             child, environment["ZENG_REDIS__URL"] = redis_child(directory)
             await self._children.start(child)
@@ -109,13 +115,17 @@ class Service:
         return url
 
     async def _start_demo_service(self, environment: dict[str, str]) -> None:
-        argv = (sys.executable, "-m", "bot.edge.demo")
-        url = f"http://{demo_service.HOST}:{demo_service.PORT}"
-        await self._children.start(
-            ChildSpec("demo's services", argv, lambda: _serves(f"{url}/v1/bookings"), start_timeout_s=20.0)
-        )
-        hosts = (*self._settings.flow.private_hosts, demo_service.HOST)
-        environment["ZENG_FLOW__PRIVATE_HOSTS"] = json.dumps(hosts)
+        host, wanted = demo_service.HOST, demo_service.PORT
+        port = free_port(host, wanted=wanted)  # whatever answers on the usual one is not ours
+        argv = (sys.executable, "-m", "bot.edge.demo", str(port))
+        ready = f"http://{host}:{port}/v1/bookings"
+        await self._children.start(ChildSpec("demo's services", argv, lambda: _serves(ready), start_timeout_s=20.0))
+        flow = self._settings.flow
+        environment["ZENG_FLOW__PRIVATE_HOSTS"] = json.dumps((*flow.private_hosts, host))
+        if port != wanted:
+            stand_ins = {**flow.stand_ins, f"{host}:{wanted}": f"{host}:{port}"}
+            environment["ZENG_FLOW__STAND_INS"] = json.dumps(stand_ins)
+            print(f"{host}:{wanted} is taken: the demo's bookings are on {host}:{port}", flush=True)  # noqa: T201
 
     def _worker(
         self, index: int, http: Path, environment: Mapping[str, str], links: WorkerLinks, sip: EdgeSip | None

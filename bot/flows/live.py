@@ -1,4 +1,7 @@
-"""A flow file that may be edited while calls run: new calls get the new version, calls in progress keep theirs."""
+"""A flow file that may be edited while calls run, or what it includes: new calls get the new version.
+
+Calls in progress keep theirs.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from pathlib import Path
 import structlog
 
 from bot.flows.flow import Flow
-from bot.flows.loader import parse_flow, read_text
+from bot.flows.loader import parse_flow, read_text, sources
 from bot.flows.problems import FlowFileError
 
 _log = structlog.get_logger(__name__)
@@ -25,7 +28,7 @@ class LiveFlow:
 
     @property
     def version(self) -> str:
-        """The first digits of the SHA-256 of the file that is served, for records of calls."""
+        """The first digits of the SHA-256 of the files that are served, for records of calls."""
         return self._version
 
     def current(self) -> Flow:
@@ -33,7 +36,7 @@ class LiveFlow:
         return self._flow
 
     def refresh(self) -> bool:
-        """Read the file again if its time or size has changed; tells whether there is a new version.
+        """Read the files again if the time or size of one has changed; tells whether there is a new version.
 
         Takes a tenth of a second of work when it has, so not in an event loop that carries calls.
         """
@@ -43,23 +46,36 @@ class LiveFlow:
         self._stamp = stamp
         log = _log.bind(file=str(self._path))
         try:
-            self._flow, self._version = _load(self._path)
+            flow, version = _load(self._path)
         except FlowFileError as error:
             self.problem = error
             log.warning("flow refused, calls go on with the old one", version=self._version, problems=str(error))
             return False
-        self.problem = None
+        mended, self.problem = self.problem is not None, None
+        if version == self._version and not mended:
+            return False  # of an include that this flow has not
+        self._flow, self._version = flow, version
         log.info("flow loaded, new calls get it", version=self._version)
         return True
 
 
 def _load(path: Path) -> tuple[Flow, str]:
+    digest = hashlib.sha256()
     text = read_text(path)
-    return parse_flow(text, file=str(path)), hashlib.sha256(text.encode()).hexdigest()[:12]
+    flow = parse_flow(text, file=str(path))
+    digest.update(text.encode())
+    for source in sources(path)[1:]:
+        if source.stem in flow.include:
+            digest.update(read_text(source).encode())
+    return flow, digest.hexdigest()[:12]
 
 
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """Give time and size; None when the file is away (an editor may replace it)."""
+def _stamp(path: Path) -> tuple[tuple[int, int] | None, ...]:
+    """Give time and size of each file; None for one that is away (an editor may replace it)."""
+    return tuple(map(_times, sources(path)))
+
+
+def _times(path: Path) -> tuple[int, int] | None:
     try:
         status = path.stat()
     except OSError:

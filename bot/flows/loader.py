@@ -45,6 +45,11 @@ def read_text(path: FilePath) -> str:
         raise FlowFileError([_problem(path, "unreadable", what, "Check the path.")]) from None
 
 
+def sources(path: FilePath) -> tuple[FilePath, ...]:
+    """Give the files that a flow's meaning may hang on: its own, and all that it could include."""
+    return (path, *sorted(_INCLUDES.glob("*.yaml")))
+
+
 def read_flow(text: str, *, file: str) -> tuple[Flow | None, list[Problem]]:
     """Check the text of a flow file; the flow is None when its form is wrong, and lint could not look at it."""
     try:

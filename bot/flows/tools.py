@@ -61,7 +61,8 @@ class ToolClient:
     """Calls the tools of flows.
 
     `secrets_by_name` is what `auth: env:NAME` may name, usually `os.environ`; `private_hosts` are the hosts that may
-    have private addresses, for all ports or, as `crm.local:8443`, for one; `tls` trusts other certificates than those
+    have private addresses, for all ports or, as `crm.local:8443`, for one; `stand_ins` are called in the place of
+    others, both as `host:port`; `tls` trusts other certificates than those
     of certifi.
     """
 
@@ -70,12 +71,14 @@ class ToolClient:
         *,
         secrets_by_name: Mapping[str, str],
         private_hosts: Collection[str] = (),
+        stand_ins: Mapping[str, str] | None = None,
         tls: ssl.SSLContext | None = None,
         resolver: Resolve = resolve,
         pause: Pause = asyncio.sleep,
     ) -> None:
         self._secrets = secrets_by_name
         self._private_hosts = frozenset(private_hosts)
+        self._stand_ins = dict(stand_ins or {})
         self._resolver = resolver
         self._pause = pause
         # One for each host of the flow files: connections are pooled by address, and TLS was checked for one name.
@@ -121,8 +124,8 @@ class ToolClient:
 
     async def _send(self, tool: Tool, arguments: Mapping[str, str], key: str) -> tuple[int, Mapping[str, object]]:
         http = tool.http
-        url = httpx.URL(http.url)
-        address = await self._checked_address(http.url)
+        url = self._stood_in(httpx.URL(http.url))
+        address = await self._checked_address(str(url))
         headers = {"Host": url.netloc.decode(), "Accept": "application/json", "Accept-Encoding": "identity"}
         headers |= {"Idempotency-Key": key, **self._authorization(http)}
         has_body = http.method in {"POST", "PUT", "PATCH"}
@@ -148,6 +151,13 @@ class ToolClient:
             client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
             self._clients[host] = client
         return self._clients[host]
+
+    def _stood_in(self, url: httpx.URL) -> httpx.URL:
+        other = self._stand_ins.get(f"{url.host}:{url.port or (443 if url.scheme == 'https' else 80)}")
+        if other is None:
+            return url
+        host, _, port = other.rpartition(":")
+        return url.copy_with(host=host, port=int(port))
 
     async def _checked_address(self, url: str) -> str:
         parts = urlsplit(url)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 import time
 from dataclasses import asdict
@@ -133,27 +132,33 @@ def base(
     folder: Folder,
     codec: Annotated[Path, typer.Option(help="Folder with the trained codec.")],
     begin: Annotated[Path | None, typer.Option(help="A base to go on with, instead of random weights.")] = None,
-    validation: int = 64,
     shape: Annotated[str, typer.Option(help="Overrides of BaseShape, as JSON.")] = "{}",
 ) -> None:
-    """Make a random base around the codec, and the corpus's Turkish and English as codes for it."""
-    from finetune.data.codes import Encoder  # noqa: PLC0415
+    """Make a random base around the codec, with a tokenizer of the corpus's Turkish and English."""
     from finetune.demo.base import BaseShape, write_base  # noqa: PLC0415
+    from finetune.demo.hearing import base_clips  # noqa: PLC0415
+    from finetune.demo.synthesis import read_corpus  # noqa: PLC0415
+
+    if begin is not None:
+        shutil.copytree(begin, folder / "base")
+        return
+    read = read_corpus(folder)
+    texts = [read.sentences[n].text for n in base_clips(read)]
+    write_base(folder / "base", codec, texts, BaseShape(**json.loads(shape)))
+
+
+@app.command()
+def codes(folder: Folder, validation: int = 64, batch_s: float = 400.0) -> None:
+    """Turn the corpus's Turkish and English into codes for the base."""
+    from finetune.data.codes import Encoder  # noqa: PLC0415
     from finetune.demo.device import the_device  # noqa: PLC0415
-    from finetune.demo.hearing import chosen  # noqa: PLC0415
+    from finetune.demo.hearing import base_clips  # noqa: PLC0415
     from finetune.demo.prepared import write_prepared_corpus  # noqa: PLC0415
     from finetune.demo.synthesis import read_corpus  # noqa: PLC0415
 
-    read = read_corpus(folder)
-    indices = [n for n in chosen(read, "train") if read.sentences[n].language != "az"]
-    random.Random(0).shuffle(indices)  # noqa: S311 - so that both languages are held out
-    texts = [read.sentences[n].text for n in indices]
-    if begin is None:
-        write_base(folder / "base", codec, texts, BaseShape(**json.loads(shape)))
-    else:
-        shutil.copytree(begin, folder / "base")
-    encoder = Encoder(folder / "base", device=the_device())
-    count = write_prepared_corpus(folder / "base-data", read, indices, encoder, validation=validation)
+    read, encoder = read_corpus(folder), Encoder(folder / "base", device=the_device())
+    indices = base_clips(read)
+    count = write_prepared_corpus(folder / "base-data", read, indices, encoder, validation=validation, batch_s=batch_s)
     _tell(f"base: {count} clips as codes")
 
 
@@ -271,17 +276,86 @@ def listen(  # noqa: PLR0913, PLR0917 - options
 
 
 @app.command()
+def gate2(
+    folder: Folder,
+    judge: Annotated[Path, typer.Option(help="The meter that writes down what it hears.")],
+    codec: Annotated[Path, typer.Option(help="Folder with the codec.")],
+    clips: int = 100,
+) -> None:
+    """Judge table.jsonl of `listen` beside what is understood of the source and of the codec."""
+    from finetune.codec.model import read_codec  # noqa: PLC0415
+    from finetune.demo.device import the_device  # noqa: PLC0415
+    from finetune.demo.gates import gate2 as judged  # noqa: PLC0415
+    from finetune.demo.gates import write_gate2  # noqa: PLC0415
+    from finetune.demo.hearing import hear  # noqa: PLC0415
+    from finetune.demo.synthesis import read_corpus  # noqa: PLC0415
+    from finetune.meter.meter import read_meter  # noqa: PLC0415
+
+    table = _rows(folder / "table.jsonl")
+    meters = {"judge": read_meter(judge).to(the_device())}
+    (rate,), _ = hear(meters, read_codec(codec).to(the_device()).eval(), read_corpus(folder), "az", clips)
+    found = judged(table, source=rate.source, codec=rate.codec)
+    write_gate2(found, folder)
+    _tell(found.line())
+
+
+@app.command()
+def show(
+    folder: Folder,
+    voice: Annotated[Path, typer.Option(help="Folder of a packed voice.")],
+    judge: Annotated[Path, typer.Option(help="The meter that writes down what it hears.")],
+    output: Annotated[Path, typer.Option(help="Where samples and the page of their texts go.")],
+    count: int = 20,
+    speakers: str = "0,1",
+    temperature: float = 0.6,
+) -> None:
+    """Let a packed voice say sentences to listen to, and compare speakers with and without context."""
+    import torch  # noqa: PLC0415
+
+    from finetune.data.codes import Encoder  # noqa: PLC0415
+    from finetune.demo.device import the_device  # noqa: PLC0415
+    from finetune.demo.hearing import chosen  # noqa: PLC0415
+    from finetune.demo.listening import say  # noqa: PLC0415
+    from finetune.demo.showing import company, write_samples  # noqa: PLC0415
+    from finetune.demo.synthesis import read_corpus  # noqa: PLC0415
+    from finetune.evaluation.speaker import SpeakerEncoder, speaker_path  # noqa: PLC0415
+    from finetune.meter.meter import read_meter  # noqa: PLC0415
+    from finetune.voice import Voice  # noqa: PLC0415
+
+    read, (one, two) = read_corpus(folder), (int(number) for number in speakers.split(","))
+    indices = [n for n in chosen(read, "held_out", "az") if read.sentences[n].speaker in (one, two)]
+    opened = Voice(voice, adapter=None, device=the_device(), dtype=torch.float32)
+    heard = say(opened, [read.sentences[n] for n in indices[:count]], temperature=temperature, limit_s=15.0)
+    page = write_samples(output, heard, read_meter(judge).to(the_device()))
+    if (path := speaker_path()) is not None:
+        encoder = Encoder(voice, device=the_device())
+        found = company(opened, encoder, SpeakerEncoder(path), read, (one, two), count=count)
+        rows = "\n".join(f"| {row.context} | {row.sentences} | {row.own:.3f} | {row.other:.3f} |" for row in found)
+        page += f"\n| turns before | sentences | to one's own | to the other's |\n|---|--:|--:|--:|\n{rows}\n"
+    (output / "page.md").write_text(page, encoding="utf-8")
+    _tell(page)
+
+
+@app.command()
 def pack(
     voice: Annotated[Path, typer.Argument(help="The base.")],
     output: Annotated[Path, typer.Argument(help="A folder that is not there yet.")],
     adapter: Annotated[Path | None, typer.Option(help="What it was taught.")] = None,
-    table: Annotated[Path | None, typer.Option(help="table.jsonl of `listen`, for the card.")] = None,
+    measured: Annotated[Path | None, typer.Option(help="Folder with table.jsonl and gate2.json.")] = None,
 ) -> None:
-    """Write the voice as it ships: merged, 16 bits, with its card."""
+    """Write the voice as it ships: merged, 16 bits, with its card and what gate 2 said of it."""
+    from finetune.demo.gates import FILE  # noqa: PLC0415
     from finetune.demo.packing import pack as write  # noqa: PLC0415
 
-    measured = [json.loads(line) for line in table.read_text(encoding="utf-8").splitlines()] if table else []
-    _tell(f"{output}: {write(voice, output, adapter=adapter, measured=measured) / 1e6:.1f} MB")
+    table = _rows(measured / "table.jsonl") if measured else []
+    size = write(voice, output, adapter=adapter, measured=table)
+    if measured and (measured / FILE).exists():
+        shutil.copyfile(measured / FILE, output / FILE)
+    _tell(f"{output}: {size / 1e6:.1f} MB")
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
 
 
 def _tell(message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,6 +39,13 @@ def chosen(corpus: Corpus, split: Split, language: Language | None = None, limit
     rows = enumerate(corpus.sentences)
     found = [n for n, row in rows if row.split == split and language in (None, row.language)]
     return found[:limit]
+
+
+def base_clips(corpus: Corpus) -> list[int]:
+    """Give the places of Turkish and English to train on, mixed so that the last ones, held out, are of both."""
+    found = [n for n in chosen(corpus, "train") if corpus.sentences[n].language != "az"]
+    random.Random(0).shuffle(found)  # noqa: S311 - an order, not a secret
+    return found
 
 
 def spoken(corpus: Corpus, indices: Sequence[int], sound: Tensor) -> Spoken:

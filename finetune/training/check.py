@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -75,6 +75,22 @@ def held_out(
     return HeldOut(
         codebooks[0], sum(codebooks[1:]) / known, ends * counts.frames / max(counts.ends, 1), tuple(codebooks)
     )
+
+
+def with_texts_swapped(items: Sequence[Item]) -> list[Item]:
+    """Give each item the text of another of like length: a model that reads finds its sound much less likely.
+
+    Until it does, its loss under either text is the same, and what it says is babble.
+    """
+    order = sorted(range(len(items)), key=lambda n: len(items[n].entries[-1].clip.text))
+    swapped = list(items)
+    for n, other in zip(order, [*order[1:], *order[:1]], strict=True):
+        *before, last = items[n].entries
+        text = items[other].entries[-1].clip.text
+        # planned by the longer of the two, since it may be as long as that
+        positions = max(items[n].positions, items[other].positions)
+        swapped[n] = Item((*before, replace(last, clip=replace(last.clip, text=text))), positions)
+    return swapped
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from torch import Tensor
 from finetune.config import RunSettings, read_settings, write_settings
 from finetune.errors import ConfigError
 from finetune.training.adaptation import Adaptation, adapt, text_rows
-from finetune.training.check import HeldOut, held_out, say
+from finetune.training.check import HeldOut, held_out, say, with_texts_swapped
 from finetune.training.checkpoint import Best, Progress, checkpoints, optimiser_state, restore, write_checkpoint
 from finetune.training.corpus import Item, TrainingCorpus, fitting
 from finetune.training.devices import Devices
@@ -162,9 +162,13 @@ def _check(run: Run, progress: Progress, tell: Tell) -> Progress:
     """Measure, keep the best as `best/`, and count checks without a better one."""
     settings, checks = run.settings, run.settings.checks
     positions = settings.batches.positions_per_batch
-    heard: HeldOut = held_out(
-        run.adaptation.model, run.corpus, run.held_out, run.devices, positions=positions, bf16=run.learner.bf16
-    )
+
+    def measured(items: Sequence[Item]) -> HeldOut:
+        model, bf16 = run.adaptation.model, run.learner.bf16
+        return held_out(model, run.corpus, items, run.devices, positions=positions, bf16=bf16)
+
+    heard, other = measured(run.held_out), measured(with_texts_swapped(run.held_out))
+    reading = other.codebook0 - heard.codebook0
     rate_now = torch.ones(1, device=run.devices.device) / run.devices.count
     weights = _weights(run)
     if checks.sentences:
@@ -181,9 +185,10 @@ def _check(run: Run, progress: Progress, tell: Tell) -> Progress:
     if run.record is not None:
         values = {"loss": heard.loss, "codebook0": heard.codebook0, "depth": heard.depth, "ends": heard.ends}
         perplexities = [round(value, 3) for value in heard.perplexities]
-        run.record.add("check", progress.step, {**values, "stop_rate": stops, "perplexities": perplexities})
+        more = {"reading": reading, "stop_rate": stops, "perplexities": perplexities}
+        run.record.add("check", progress.step, {**values, **more})
         mark = ", best" if better else ""
-        tell(f"check {progress.step}: held-out loss {heard.loss:.4f}, stop rate {stops:.2f}{mark}")
+        tell(f"check {progress.step}: held-out loss {heard.loss:.4f}, reads {reading:.3f}, stop rate {stops:.2f}{mark}")
         if better:
             _write_servable(run, weights, "best")
     if better:

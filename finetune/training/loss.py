@@ -25,6 +25,8 @@ from finetune.training.forward import backbone_states, depth_states
 
 Nll = Callable[[Tensor, Tensor, Tensor], Tensor]
 
+_ALIGNED = 8
+
 
 @dataclass(frozen=True, slots=True)
 class LossParts:
@@ -59,9 +61,11 @@ def count(batch: Batch) -> Counts:
 
 def head_nll(hidden: Tensor, heads: Tensor, codes: Tensor) -> Tensor:
     """Negative log likelihood [N, K] of codes [N, K] by states [N, K, hidden] through a head [hidden, size] each."""
-    logits = torch.einsum("nkd,kdv->nkv", hidden, heads)
+    size = heads.shape[2]
+    # rows of 2,051 numbers of 16 bits begin at odd places, which takes the tensor cores' fast kernels away
+    logits = torch.einsum("nkd,kdv->nkv", hidden, fn.pad(heads, (0, -size % _ALIGNED)))[..., :size]
     # flat, since classes that are not last take a slow kernel
-    return fn.cross_entropy(logits.flatten(0, 1).float(), codes.flatten(), reduction="none").view_as(codes)
+    return fn.cross_entropy(logits.float().flatten(0, 1), codes.flatten(), reduction="none").view_as(codes)
 
 
 def loss_parts(model: nn.Module, batch: Batch, settings: LossSettings, nll: Nll = head_nll) -> LossParts:
@@ -70,14 +74,17 @@ def loss_parts(model: nn.Module, batch: Batch, settings: LossSettings, nll: Nll 
     `nll` is `head_nll` or what torch has made of it.
     """
     csm = unwrap(model)
-    # the state before a frame predicts it; position 0 is bos, so there always is one
-    before = backbone_states(csm, batch)[batch.target - 1]
+    # the state before a frame predicts it; position 0 is bos, so there always is one. Rows are taken by index_select:
+    # no row is taken twice, which indexing does not know, and going back it would sort them
+    before = backbone_states(csm, batch).index_select(0, batch.target - 1)
     codes = batch.codes[batch.predicted]
     first = fn.cross_entropy(csm.lm_head(before).float(), codes[:, 0], reduction="none")
     weights = 1.0 + (settings.end_weight - 1.0) * batch.end
     trained = codes[batch.depth]
     depth = nll(
-        depth_states(csm, before[batch.depth], trained), csm.depth_decoder.codebooks_head.weight, trained[:, 1:]
+        depth_states(csm, before.index_select(0, batch.depth), trained),
+        csm.depth_decoder.codebooks_head.weight,
+        trained[:, 1:],
     )
     by_codebook = torch.cat((first.sum()[None], depth.sum(0)))
     return LossParts((first * weights).sum(), depth.sum(), by_codebook.detach(), (first * batch.end).sum().detach())

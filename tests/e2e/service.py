@@ -49,9 +49,11 @@ class RunningService:
         return (await self.samples()).get(f"zeng_flow_states_total|state={state}", 0.0)
 
     async def bookings(self) -> list[dict[str, str]]:
-        """What reached the clinic's booking service."""
+        """What reached the clinic's booking service, which has another port where another demo runs."""
+        told = re.search(r"bookings are on (\S+)", self.log.read_text(errors="replace"))
+        place = told[1] if told else f"{demo_service.HOST}:{demo_service.PORT}"
         async with httpx.AsyncClient() as client:
-            return (await client.get(f"http://{demo_service.HOST}:{demo_service.PORT}/v1/bookings")).json()
+            return (await client.get(f"http://{place}/v1/bookings")).json()
 
     async def idle(self, *, seconds: float = 15.0) -> None:
         """Wait until no call is left in any worker."""

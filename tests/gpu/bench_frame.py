@@ -59,8 +59,8 @@ def captured(work: Callable[[], object]) -> torch.cuda.CUDAGraph:
 
 
 @torch.inference_mode()
-def bench_parts(codec_dtype: torch.dtype, sizes: Sequence[int]) -> dict[int, tuple[float, float, float]]:
-    """Depth decoder, Mimi, and the whole frame step in milliseconds, by number of streams."""
+def bench_parts(codec_dtype: torch.dtype, sizes: Sequence[int], ends: float) -> dict[int, tuple[float, float, float]]:
+    """Depth decoder, Mimi, and the whole frame step in milliseconds, by number of streams; none begins after `ends`."""
     config = CsmConfig.from_hf({})
     with torch.device("cuda"):
         frames = FrameDecoder(config).to(torch.bfloat16)
@@ -79,7 +79,11 @@ def bench_parts(codec_dtype: torch.dtype, sizes: Sequence[int]) -> dict[int, tup
     torch.cuda.synchronize()
     print(f"{len(graphs.sizes)} graphs in {time.perf_counter() - began:.1f} s")
     results: dict[int, tuple[float, float, float]] = {}
+    print("| streams | depth ms | Mimi ms | frame step ms |\n|--:|--:|--:|--:|")
     for size in sizes:
+        if time.monotonic() > ends:
+            print("no time for the rest", flush=True)
+            break
         hidden = torch.randn(size, config.backbone.hidden_size, dtype=torch.bfloat16, device="cuda")
         slots, positions = torch.arange(size, device="cuda"), torch.full((size,), 100, device="cuda")
         every = torch.ones(size, dtype=torch.bool, device="cuda")
@@ -88,6 +92,7 @@ def bench_parts(codec_dtype: torch.dtype, sizes: Sequence[int]) -> dict[int, tup
         codec = captured(lambda c=codes, e=every, s=slots: mimi(c, runtime.state.mimi, slots=s, active=e, fresh=~e))
         whole = timed(lambda h=hidden, s=slots, p=positions: graphs.say(h, s, p))
         results[size] = timed(depth.replay), timed(codec.replay), whole
+        print(f"| {size} | {results[size][0]:.2f} | {results[size][1]:.2f} | {whole:.2f} |", flush=True)
     runtime.close()
     return results
 
@@ -130,13 +135,12 @@ def main() -> None:
     parser.add_argument("--vllm", action="store_true", help="bench vLLM's engine too")
     parser.add_argument("--codec-dtype", default="bfloat16", choices=("bfloat16", "float16", "float32"))
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--limit-s", type=float, default=240.0, help="no size begins after this")
     options = parser.parse_args()
     print(torch.cuda.get_device_name(), torch.__version__)
-    parts = bench_parts(getattr(torch, options.codec_dtype), options.sizes)
+    ends = time.monotonic() + options.limit_s
+    parts = bench_parts(getattr(torch, options.codec_dtype), options.sizes, ends - 0.6 * options.limit_s)
     torch.cuda.empty_cache()
-    print("| streams | depth ms | Mimi ms | frame step ms |\n|--:|--:|--:|--:|")
-    for size, (depth, codec, whole) in parts.items():
-        print(f"| {size} | {depth:.2f} | {codec:.2f} | {whole:.2f} |")
     if not options.vllm:
         return
     with tempfile.TemporaryDirectory() as place:
@@ -151,11 +155,13 @@ def main() -> None:
             print("| streams | step ms | backbone | depth | Mimi | host and rest | first frame of all ms |")
             print("|--:|--:|--:|--:|--:|--:|--:|")
             for size, (depth, codec, whole) in parts.items():
+                if time.monotonic() > ends:
+                    print("no time for the rest", flush=True)
+                    break
                 step, backbone, first = bench_vllm(stand, size)
                 rest = step - backbone - whole
-                print(
-                    f"| {size} | {step:.2f} | {backbone:.2f} | {depth:.2f} | {codec:.2f} | {rest:.2f} | {first:.0f} |"
-                )
+                figures = " | ".join(f"{one:.2f}" for one in (step, backbone, depth, codec, rest))
+                print(f"| {size} | {figures} | {first:.0f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +39,15 @@ FRAMES = 40
 DRAWN = {"temperature": 0.9, "depth_temperature": 0.9, "top_k": 20}
 GREEDILY = {"temperature": 0.0, "depth_temperature": 0.0}
 failed: list[str] = []
+
+
+def stage(name: str, work: Callable[[], None]) -> None:
+    """Run a part; one that falls has failed, and the others are wanted all the same."""
+    try:
+        work()
+    except Exception:  # noqa: BLE001 - as said
+        traceback.print_exc()
+        check(name, False, "fell")
 
 
 def check(name: str, good: bool, found: str) -> None:
@@ -241,6 +252,22 @@ def vllm_abort(tiny: TinyCsm, stand: Stand) -> None:
     check("a stream after aborts", gap.quantile(0.999).item() < 0.25, f"largest gap {gap.max():.3f}")
 
 
+def plain_parity(tiny: TinyCsm) -> None:
+    prompts = prompts_of(tiny, 6)
+    expected = generate(tiny.model, prompts, [GREEDY] * 6, 12)
+    model, _ = on_gpu(tiny, torch.float32)
+    same = torch.equal(generate(model, prompts, [GREEDY] * 6, 12).cpu(), expected)
+    check("plain model, float32", same, "12 frames of 6")
+
+
+def vllm_stages(tiny: TinyCsm) -> None:
+    settings = {"dtype": "bfloat16", "max_num_seqs": 32, "max_num_batched_tokens": 256, "codec_dtype": "float32"}
+    with vllm_stand(tiny.folder, **settings) as stand:
+        stage("vLLM's codes", lambda: vllm_parity(tiny, stand))
+        stage("vLLM's context", lambda: vllm_context(tiny, stand))
+        stage("vLLM's aborts", lambda: vllm_abort(tiny, stand))
+
+
 @torch.inference_mode()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -251,28 +278,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         tiny = make_tiny(Path(place))
         print("| | what | found |\n|---|---|---|")
-        noise_parity()
-        prompts = prompts_of(tiny, 6)
-        expected = generate(tiny.model, prompts, [GREEDY] * 6, 12)
-        model, _ = on_gpu(tiny, torch.float32)
-        check(
-            "plain model, float32",
-            torch.equal(generate(model, prompts, [GREEDY] * 6, 12).cpu(), expected),
-            "12 frames of 6",
-        )
-        module_parity(tiny)
-        mimi_parity(tiny)
+        stage("noise", noise_parity)
+        stage("plain model", lambda: plain_parity(tiny))
+        stage("frame graphs", lambda: module_parity(tiny))
+        stage("Mimi", lambda: mimi_parity(tiny))
         if options.vllm:
-            settings = {
-                "dtype": "bfloat16",
-                "max_num_seqs": 32,
-                "max_num_batched_tokens": 256,
-                "codec_dtype": "float32",
-            }
-            with vllm_stand(tiny.folder, **settings) as stand:
-                vllm_parity(tiny, stand)
-                vllm_context(tiny, stand)
-                vllm_abort(tiny, stand)
+            stage("vLLM", lambda: vllm_stages(tiny))
     print("FAILED: " + ", ".join(failed) if failed else "all equal")
     sys.exit(bool(failed))
 

@@ -257,34 +257,6 @@ async def context_turns(url: str, calls: int = 8) -> None:
         print(f"first audio, 30 s of context {kind}: p50 {np.median(times):.0f} ms, most {max(times):.0f}", flush=True)
 
 
-def hugging_face(model: Path, frames: int = 24) -> None:
-    """Milliseconds a frame of `transformers`' own generate, as it comes and compiled over a static cache; no codec."""
-    import torch  # noqa: PLC0415  # not in the listeners
-    from transformers import CsmForConditionalGeneration  # noqa: PLC0415
-
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    csm = CsmForConditionalGeneration.from_pretrained(model, dtype=torch.bfloat16).to(device).eval()
-    for compiled in (False, True):
-        if compiled:  # as the documentation of transformers has it ("Making the model go brrr")
-            csm.generation_config.max_length = 250
-            csm.generation_config.max_new_tokens = None
-            csm.generation_config.cache_implementation = "static"
-            csm.depth_decoder.generation_config.cache_implementation = "static"
-            csm.forward = torch.compile(csm.forward, mode="reduce-overhead")
-            csm.depth_decoder.forward = torch.compile(csm.depth_decoder.forward, mode="reduce-overhead")
-        for batch in (1, 16):
-            ids = torch.randint(5, 200, (batch, 60), device=device)
-            arguments = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "output_audio": False}
-            took: list[float] = []
-            for count in (4, 4, frames):  # the first is for warmth
-                began = time.perf_counter()
-                csm.generate(**arguments, max_new_tokens=count, do_sample=True)
-                took.append(time.perf_counter() - began)
-            frame_ms = (took[2] - took[1]) / (frames - 4) * 1000
-            name = "static cache, compiled" if compiled else "as it comes"
-            print(f"Hugging Face generate, {name}, {batch} at once: {frame_ms:.0f} ms a frame", flush=True)
-
-
 class _Load(argparse.Action):
     def __call__(
         self, _: object, namespace: argparse.Namespace, values: object, option_string: str | None = None
@@ -303,7 +275,7 @@ if __name__ == "__main__":
     parser.add_argument("--slots", type=int, default=1024)
     parser.add_argument("--backend", default="vllm")
     parser.add_argument("--budget-s", type=float, default=500.0)
-    parser.add_argument("--hugging-face", action="store_true")
+    parser.add_argument("--hugging-face", action="store_true", help="tests.gpu.hugging_face afterwards: 300 s at most")
     parser.add_argument("--context", action="store_true", help="time turns that quote earlier sound, too")
     parser.add_argument("--codec-device", default="cpu", help="where the encoder of callers' sound runs")
     parser.add_argument("--as-client", choices=("load", "poisson"), help=argparse.SUPPRESS)
@@ -320,7 +292,4 @@ if __name__ == "__main__":
     else:
         asyncio.run(main(chosen))
         if chosen.hugging_face:
-            subprocess.run(
-                [sys.executable, "-c", f"from tests.gpu.streams import *; hugging_face(Path({str(chosen.model)!r}))"],
-                check=False,
-            )
+            subprocess.run([sys.executable, "-m", "tests.gpu.hugging_face", str(chosen.model)], check=False)

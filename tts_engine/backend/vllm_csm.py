@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -30,6 +31,7 @@ def vllm_csm(
     """Make the backend for a model (folder or hub id); raises CheckpointError. vLLM itself starts in `start`."""
     folder = resolve(model)
     config = CsmConfig.read(folder)
+    settings = replace(settings, positions=min(settings.positions, config.backbone.max_positions))
     with torch.device(encoder_device):
         encoder = MimiEncoder(config.mimi)
     load_encoder(encoder, Checkpoint(folder))
@@ -38,7 +40,7 @@ def vllm_csm(
         TextTokenizer.read(folder),
         num_codebooks=config.num_codebooks,
         codebook_size=config.codebook_size,
-        positions=min(settings.positions, config.backbone.max_positions),
+        positions=settings.positions,
     )
     known = [read_voice(path, engine.encode) for path in voices] or [Voice("default")]
     return CsmBackend(

@@ -218,6 +218,16 @@ async def test_a_private_host_is_allowed_by_name_for_all_ports_or_for_one(allowe
         assert (answer.status, len(server.requests)) == (status, int(status == "ok"))
 
 
+async def test_a_stand_in_is_called_in_the_place_of_another() -> None:
+    async with _serving(_OK) as server:
+        stand_ins = {"127.0.0.1:1": f"127.0.0.1:{server.port}"}
+        async with ToolClient(secrets_by_name={}, private_hosts=["127.0.0.1"], stand_ins=stand_ins) as client:
+            answer = await client.call(_flow("http://127.0.0.1:1/x?y=1"), CallTool(1, "t", {}))
+    assert answer.status == "ok"
+    assert server.requests[0].startswith(b"POST /x")
+    assert f"Host: 127.0.0.1:{server.port}".encode() in server.requests[0]
+
+
 async def test_a_name_that_is_pointed_elsewhere_between_two_tries_is_checked_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -20,7 +20,7 @@ from tts_engine.model.mimi.decoder import MimiDecoder, MimiState
 from tts_engine.model.mimi.encoder import MimiEncoder
 from tts_engine.model.mimi.weights import load_decoder, load_encoder
 
-VOICES = Path(__file__).parents[3] / "voices"
+WEIGHTS = Path(__file__).parents[3] / "finetune/demo/weights"
 SHAPE = CodecShape()
 
 
@@ -33,7 +33,7 @@ def corpus() -> Corpus:
 
 @pytest.fixture(scope="module")
 def judge() -> Meter:
-    return read_meter(VOICES / "judge.safetensors")
+    return read_meter(WEIGHTS / "judge.safetensors")
 
 
 def _rate(judge: Meter, corpus: Corpus, sounds: list[np.ndarray]) -> float:
@@ -45,7 +45,7 @@ def test_the_judge_understands_the_source(judge: Meter, corpus: Corpus) -> None:
 
 
 def test_what_the_server_makes_of_codes_is_understood_80_ms_at_a_time(judge: Meter, corpus: Corpus) -> None:
-    config, checkpoint = mimi_config(SHAPE), Checkpoint(VOICES / "demo-codec")
+    config, checkpoint = mimi_config(SHAPE), Checkpoint(WEIGHTS / "codec")
     encoder, decoder = MimiEncoder(config), MimiDecoder(config)
     load_encoder(encoder, checkpoint)
     load_decoder(decoder, checkpoint)

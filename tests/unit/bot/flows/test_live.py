@@ -64,3 +64,22 @@ def test_the_first_version_must_be_valid(tmp_path: Path) -> None:
     _write(path, "version: 1\n", 1)
     with pytest.raises(FlowFileError):
         LiveFlow(path)
+
+
+def test_an_edited_include_is_a_new_version_and_one_that_is_not_used_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.flows.loader._INCLUDES", tmp_path)
+    _write(tmp_path / "shared.yaml", "variables: {operator: a}\n", 1)
+    _write(tmp_path / "other.yaml", "variables: {x: a}\n", 1)
+    path = tmp_path / "a.flow.yaml"
+    _write(path, _TEXT.replace("start: end", "include: [shared]\nstart: end"), 1)
+    live = LiveFlow(path)
+    version = live.version
+    _write(tmp_path / "other.yaml", "variables: {y: a}\n", 2)
+    assert live.refresh() is False
+    assert live.version == version
+    _write(tmp_path / "shared.yaml", "variables: {operator: a, more: b}\n", 2)
+    assert live.refresh() is True
+    assert live.version != version
+    assert "more" in live.current().variables

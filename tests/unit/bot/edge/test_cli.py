@@ -1,0 +1,41 @@
+"""By what voice `zeng demo` speaks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot.edge import cli
+from bot.settings import load_settings
+from tts_engine.shipped import ShippedVoice
+
+
+@pytest.fixture
+def ships(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "shipped_voice", lambda: ShippedVoice(Path("/voice"), 0.3))
+
+
+@pytest.mark.usefixtures("ships")
+def test_the_voice_that_ships_speaks_where_no_other_is_set() -> None:
+    overrides = cli._with_shipped_voice(load_settings(None))
+    assert overrides is not None
+    tts = load_settings(None, overrides).tts
+    assert (tts.backend, tts.csm.model, tts.csm.temperature, tts.csm.depth_temperature) == ("torch", "/voice", 0.3, 0.3)
+
+
+@pytest.mark.usefixtures("ships")
+def test_settings_of_the_voice_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZENG_TTS__ESPEAK__PITCH", "40")
+    assert cli._with_shipped_voice(load_settings(None)) is None
+
+
+@pytest.mark.usefixtures("ships")
+def test_without_torch_it_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli.importlib.util, "find_spec", lambda _: None)
+    assert cli._with_shipped_voice(load_settings(None)) is None
+
+
+def test_while_none_has_passed_its_gate_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "shipped_voice", lambda: None)
+    assert cli._with_shipped_voice(load_settings(None)) is None
