@@ -68,13 +68,14 @@ class Conductor:
         self._echo = echo
         self._rng = np.random.default_rng(plan.seed)
         self._server = ServerSide(plan.target, plan.metrics_url)
+        self._pesq = find_pesq()
         references = load_references(plan.references) if plan.references is not None else References()
         transcribe = recogniser(plan.recogniser_url, plan.recogniser_model) if plan.recogniser_url else None
         self._measurer = Measurer(
             references,
             learn=not len(references),
             transport=plan.transport,
-            pesq=find_pesq(),
+            pesq=self._pesq,
             expectations=plan.expectations,
             transcribe=transcribe,
         )
@@ -163,6 +164,8 @@ class Conductor:
             server=server,
             sockets=sockets,
             network_loss=self._plan.network.loss,
+            asked=self._plan.kinds,
+            scored=self._pesq is not None,
         )
         return stage_record(stage, calls, facts, promises=self._plan.slo, rng=self._rng)
 

@@ -23,6 +23,7 @@ def markdown(report: Report) -> str:
     parts += [table(report.stages), "", "95 % intervals of p50 and p95: " + _intervals(report.stages), ""]
     parts += _section("Found", [f"{s.name}: {one.sentence}" for s in report.stages for one in s.findings])
     parts += _section("Promises broken", report.broken)
+    parts += _section("To know", report.caveats)
     failures = [f"{s.name}: {count} × {what}" for s in report.stages for what, count in s.failures.items()]
     parts += _section("Calls that failed", failures)
     unmet = Counter(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.random import Generator
 
 from bot.loadtest.behaviour import StepKind
+from bot.loadtest.caveats import caveats
 from bot.loadtest.diagnosis import HeardGap, Observations, diagnose
 from bot.loadtest.percentiles import summarise
 from bot.loadtest.results import (
@@ -40,6 +41,8 @@ class StageFacts:
     server: Mapping[str, float]
     sockets: tuple[int | None, int | None]  # of the bot, before and after
     network_loss: float
+    asked: Collection[StepKind] = ()  # what the plan's callers do
+    scored: bool = True  # whether there is a signal score
 
 
 def stage_record(
@@ -68,6 +71,7 @@ def stage_record(
         ),
         findings=tuple(FindingRecord(name=one.name, sentence=one.sentence) for one in diagnose(observations)),
         invalid=tuple(fault for one in facts.health for fault in faults(one)),
+        caveats=caveats(calls, hold_s=stage.hold_s, asked=facts.asked, scored=facts.scored),
         failures=dict(failures),
         health=tuple(HealthRecord.model_validate(asdict(one)) for one in facts.health),
         server={**{f"status_{name}": float(count) for name, count in sorted(facts.signalling.items())}, **facts.server},
