@@ -163,7 +163,7 @@ class Conductor:
             health=[one.health for one in taken],
             server=server,
             sockets=sockets,
-            network_loss=self._plan.network.loss,
+            network=self._plan.network,
             asked=self._plan.kinds,
             scored=self._pesq is not None,
         )

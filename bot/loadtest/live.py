@@ -26,6 +26,7 @@ class LiveView:
     def __init__(self, console: Console) -> None:
         self._done: list[StageRecord] = []
         self._now = "starting"
+        self._console = console
         self._live = Live(self._table(), console=console, refresh_per_second=2)
 
     def __enter__(self) -> Self:
@@ -38,6 +39,8 @@ class LiveView:
         self._now = ""
         self._live.update(self._table())
         self._live.__exit__(kind, error, trace)
+        if not self._console.is_terminal:
+            self._console.print()  # the table came without its last line end
 
     def progress(self, stage: Stage, seconds: float, parts: Sequence[Progress]) -> None:
         """A generator has told how it does."""

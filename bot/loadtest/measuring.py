@@ -134,7 +134,7 @@ class Measurer:
         if figures.greeting_ms is not None:
             begin_s = figures.greeting_ms / 1000
             end_s = taken.deeds[0].begin_s if taken.deeds else taken.length_s
-            yield self._answer(None, f"{taken.scenario}-greeting", heard, begin_s, end_s)
+            yield self._answer(None, f"{taken.scenario}-greeting", heard, begin_s, end_s, taken.concealed)
         for turn in figures.turns:
             record = TurnRecord(
                 step=turn.step, index=turn.index, kind=turn.kind, at_s=turn.at_s, until_s=turn.until_s,
@@ -145,20 +145,32 @@ class Measurer:
                 yield _Answer(record)
             else:
                 begin_s = turn.at_s + turn.latency_ms / 1000
-                yield self._answer(record, f"{taken.scenario}-{turn.index}", heard, begin_s, turn.until_s)
+                yield self._answer(
+                    record, f"{taken.scenario}-{turn.index}", heard, begin_s, turn.until_s, taken.concealed
+                )
 
     def _unmet(self, taken: CallTaken, turn: TurnFigures) -> str | None:
         expected = self._expectations.get((taken.scenario, turn.index), ())
         return unmet(expected, taken.told, since_s=turn.at_s, until_s=turn.until_s) if expected else None
 
-    def _answer(self, record: TurnRecord | None, name: str, heard: Samples, begin_s: float, end_s: float) -> _Answer:
-        answer = heard[round(begin_s * RATE_HZ) : round(min(end_s, begin_s + _LONGEST_ANSWER_S) * RATE_HZ)]
+    def _answer(
+        self,
+        record: TurnRecord | None,
+        name: str,
+        heard: Samples,
+        begin_s: float,
+        end_s: float,
+        concealed: Sequence[Gap],
+    ) -> _Answer:
+        end_s = min(end_s, begin_s + _LONGEST_ANSWER_S)
+        answer = heard[round(begin_s * RATE_HZ) : round(end_s * RATE_HZ)]
         if self._alignments_left <= 0:
             return _Answer(record)
         self._alignments_left -= 1
         matched = self._references.match(name, answer)
         if matched is None:
-            learned = self._learn and self._references.learn(name, answer)
+            whole = not any(begin_s <= gap.at_s < end_s for gap in concealed)
+            learned = self._learn and whole and self._references.learn(name, answer)
             gaps = () if learned else abrupt_gaps(answer, levels(answer))
             return _Answer(record, tuple(replace(gap, at_s=gap.at_s + begin_s) for gap in gaps))
         reference, found = matched

@@ -15,6 +15,7 @@ from bot.loadtest.impairment import GilbertElliott, NetworkModel
 from bot.loadtest.shapes import Stage, burst, ramp, soak, steps
 from bot.loadtest.slo import METRICS
 
+_PACKET_MS = 20
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -116,6 +117,11 @@ class Network(BaseModel):
     def clear(self) -> bool:
         """Whether there is nothing to build."""
         return not (self.loss or self.delay_ms or self.jitter_ms or self.reorder)
+
+    @property
+    def gap_ms(self) -> float:
+        """How long a gap it makes by itself: bursts four times the mean are one in fifty."""
+        return 2 * self.jitter_ms + (4 * _PACKET_MS * self.loss_burst if self.loss else 0.0)
 
     def model(self) -> NetworkModel:
         """One direction of it."""

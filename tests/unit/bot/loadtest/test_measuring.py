@@ -85,6 +85,19 @@ def test_sources_are_learned_from_the_first_stage_and_then_held_against(tmp_path
     assert [gap.length_ms for gap in record.gaps] == pytest.approx([100], abs=3)
 
 
+def test_an_answer_with_a_hole_that_the_line_told_of_is_no_source(tmp_path: Path) -> None:
+    half = len(ANSWER) // 2
+    hole = np.zeros(RATE_HZ // 10, np.int16)
+    made = measurer(learn=True)
+    made.measure(taken(tmp_path, ANSWER[:half], hole, ANSWER[half:], concealed=(Gap(4.5, 100.0),)))
+
+    whole = made.measure(taken(tmp_path, ANSWER))
+    again = made.measure(taken(tmp_path, ANSWER))
+
+    assert [call.cut_ms for call in (whole, again)] == [0.0, 0.0]
+    assert again.aligned_s > 3
+
+
 def test_concealed_stretches_are_gaps_in_speech_and_stalls_everywhere(tmp_path: Path) -> None:
     concealed = (Gap(1.0, 80.0), Gap(2.5, 80.0))
 
