@@ -87,7 +87,8 @@ def run(  # noqa: PLR0913, PLR0917  # one parameter an option
         console.print(knee_line(report).replace("**", ""), highlight=False)
     console.print(f"report: {folder / 'report.html'}, report.md, report.json")
     if report.invalid:
-        console.print("INVALID: " + "; ".join(report.invalid), style="red")
+        for line in report.invalid:
+            console.print(f"INVALID: {line}", style="bold red", highlight=False, soft_wrap=True)
         raise typer.Exit(_INVALID)
     raise typer.Exit(_BROKEN if report.broken and not made.shape.find_knee else 0)
 

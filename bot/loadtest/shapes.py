@@ -36,14 +36,19 @@ class Stage:
         return self.starts()[index::count]
 
 
+def named(calls: int) -> str:
+    """What a load is called."""
+    return f"{calls} call{'s' * (calls != 1)}"
+
+
 def steps(loads: Sequence[int], hold_s: float) -> tuple[Stage, ...]:
     """Hold one load after another."""
-    return tuple(Stage(f"{load} calls", load, hold_s) for load in loads)
+    return tuple(Stage(named(load), load, hold_s) for load in loads)
 
 
 def ramp(calls: int, over_s: float) -> tuple[Stage, ...]:
     """Let callers come in evenly."""
-    return (Stage(f"ramp to {calls} calls", calls, over_s, ramp=True),)
+    return (Stage(f"ramp to {named(calls)}", calls, over_s, ramp=True),)
 
 
 def burst(rate_per_s: float, hold_s: float) -> tuple[Stage, ...]:
@@ -55,4 +60,4 @@ def soak(calls: int, hours: float) -> tuple[Stage, ...]:
     """Hold one load for hours, judged each half hour."""
     parts = max(1, round(hours * 2))
     hold_s = hours * 3600 / parts
-    return tuple(Stage(f"{calls} calls, part {part + 1} of {parts}", calls, hold_s) for part in range(parts))
+    return tuple(Stage(f"{named(calls)}, part {part + 1} of {parts}", calls, hold_s) for part in range(parts))
