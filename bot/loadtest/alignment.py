@@ -23,8 +23,9 @@ _HOP = 640
 _VOICED = 200.0  # RMS of int16
 _ALIKE = 0.7
 _GAP_MS = 60.0
+_PAUSE_GAP_MS = 250.0  # a pause of the source that grows by less is heard as a pause; prompts are joined by such
 _AHEAD = 9_600  # how far a piece may come late, 1.2 s
-_BEHIND = 800
+_BEHIND = 4_800  # how far early: a source of which a part stood still, 0.6 s
 _STEADY_MS = 2.0
 
 _Wave = NDArray[np.float32]
@@ -46,9 +47,10 @@ class Alignment:
     begin_s: float  # where the source's start fell in the answer
     pieces: int  # voiced ones of the source that could have come (up to a cut)
     found: int
-    gaps: tuple[Gap, ...]  # of 60 ms and more; times in the answer
+    gaps: tuple[Gap, ...]  # of 60 ms and more, in a pause of the source of 250 ms and more; times in the answer
     inserted_ms: float  # all time put in, smaller bits too
-    cut_ms: float  # all time cut out
+    cut_ms: float  # all speech cut out
+    shortened_ms: float  # by how much the source's pauses are shorter: no loss
     words_right: int
     words: int
 
@@ -92,17 +94,23 @@ def align(reference: Reference, heard: Samples, *, until_s: float | None = None)
 def _judge(reference: Reference, first: int, shifts: list[tuple[int, int | None]]) -> Alignment:
     found = [(at, shift) for at, shift in shifts if shift is not None]
     gaps: list[Gap] = []
-    inserted_ms = cut_ms = 0.0
-    for (_, before), (at, after) in itertools.pairwise(found):
+    inserted_ms = cut_ms = shortened_ms = 0.0
+    resumed = [at for (last, _), (at, _) in itertools.pairwise(shifts) if at - last >= _PIECE]  # after a pause
+    for (last, before), (at, after) in itertools.pairwise(found):
         jump_ms = (after - before) * 1000 / _RATE
-        if jump_ms >= _GAP_MS:
+        pause = any(last < begin <= at for begin in resumed)
+        if jump_ms >= (_PAUSE_GAP_MS if pause else _GAP_MS):
             gaps.append(Gap((at + before) / _RATE, jump_ms))
         if jump_ms > _STEADY_MS:
             inserted_ms += jump_ms
+        elif jump_ms < -_STEADY_MS and pause:
+            shortened_ms -= jump_ms
         elif jump_ms < -_STEADY_MS:
             cut_ms -= jump_ms
     words, right = _words(reference, shifts)
-    return Alignment(first / _RATE, len(shifts), len(found), tuple(gaps), inserted_ms, cut_ms, right, words)
+    return Alignment(
+        first / _RATE, len(shifts), len(found), tuple(gaps), inserted_ms, cut_ms, shortened_ms, right, words
+    )
 
 
 def _words(reference: Reference, shifts: list[tuple[int, int | None]]) -> tuple[int, int]:

@@ -83,16 +83,29 @@ class Manners:
     patience_s: float = 0.9  # silence after which the bot has finished
     answer_s: float = 12.0  # without any sound from the bot: the turn is missed, the next step begins
     silence_s: float = 30.0  # of a SILENCE step
-    linger_s: float = 0.0  # from a reply's end to the caller's next word, beyond the patience
+    linger_s: float = 0.0  # from a reply's end to the caller's next word, beyond the patience; up to so long
 
 
 class CallerMachine:
     """One caller. `hear` each frame, drain `poll`; `spoken` when a clip has been sent."""
 
-    def __init__(self, script: Sequence[Step], manners: Manners, *, repeat: bool, until_s: float) -> None:
-        """`repeat` starts over with the script's first step until media time is `until_s`; then the call is ended."""
+    def __init__(
+        self,
+        script: Sequence[Step],
+        manners: Manners,
+        *,
+        repeat: bool,
+        until_s: float,
+        dice: Callable[[], float] = lambda: 1.0,
+    ) -> None:
+        """`repeat` starts over with the script's first step until media time is `until_s`; then the call is ended.
+
+        `dice` gives numbers from 0 to 1: what part of `linger_s` each wait takes.
+        """
         self._script = tuple(script)
         self._manners = manners
+        self._dice = dice
+        self._linger_s = manners.linger_s * dice()
         self._repeat = repeat
         self._until = until_s
         self._actions: deque[Action] = deque()
@@ -158,7 +171,7 @@ class CallerMachine:
         return bool(self.marks) and self.marks[-1].kind is StepKind.SILENCE
 
     def _has_finished(self, _: Step | None, now: float) -> bool:
-        quiet_s = self._manners.patience_s + self._manners.linger_s
+        quiet_s = self._manners.patience_s + self._linger_s
         return self._bot_loud_at is not None and now - self._bot_loud_at >= quiet_s - 1e-9
 
     def _is_into_speech(self, step: Step, now: float) -> bool:
@@ -188,6 +201,7 @@ class CallerMachine:
     def _next(self, now: float) -> None:
         self._phase = Phase.WAITING
         self._since = now
+        self._linger_s = self._manners.linger_s * self._dice()
         self._bot_loud_at = None
         self._step += 1
         self._index += 1

@@ -20,7 +20,7 @@ from bot.loadtest.echo import echo_target
 from bot.loadtest.html import html
 from bot.loadtest.impairment import GilbertElliott, NetworkModel
 from bot.loadtest.live import LiveView
-from bot.loadtest.markdown import markdown
+from bot.loadtest.markdown import knee_line, markdown
 from bot.loadtest.plan import load_plan
 from bot.loadtest.results import Report
 from bot.loadtest.speech_load import SpeechLoad, run_speech_load, speech_table
@@ -76,11 +76,19 @@ def run(  # noqa: PLR0913, PLR0917  # one parameter an option
         console.print(f"zeng loadtest: {error}", style="red")
         raise typer.Exit(2) from error
     write_report(report, folder)
-    for line in (*(one.sentence for stage in report.stages for one in stage.findings), *report.broken):
-        console.print(f"- {line}")
+    for title, said, style in (
+        ("found", [f"{stage.name}: {one.sentence}" for stage in report.stages for one in stage.findings], "yellow"),
+        ("promises broken", report.broken, "red"),
+        ("to know", report.caveats, "dim"),
+    ):
+        for line in said:
+            console.print(f"{title}: {line}", style=style, highlight=False, soft_wrap=True)
+    if report.knee is not None:
+        console.print(knee_line(report).replace("**", ""), highlight=False)
     console.print(f"report: {folder / 'report.html'}, report.md, report.json")
     if report.invalid:
-        console.print("INVALID: " + "; ".join(report.invalid), style="red")
+        for line in report.invalid:
+            console.print(f"INVALID: {line}", style="bold red", highlight=False, soft_wrap=True)
         raise typer.Exit(_INVALID)
     raise typer.Exit(_BROKEN if report.broken and not made.shape.find_knee else 0)
 

@@ -28,7 +28,7 @@ from bot.loadtest.process import STAGE_TAKEN, Task
 from bot.loadtest.references import References, load_references
 from bot.loadtest.results import Report, StageRecord
 from bot.loadtest.server_side import ServerSide, Snapshot, between
-from bot.loadtest.shapes import Stage
+from bot.loadtest.shapes import Stage, named
 from bot.loadtest.summary import StageFacts, stage_record
 
 _START_S = 30.0
@@ -68,13 +68,14 @@ class Conductor:
         self._echo = echo
         self._rng = np.random.default_rng(plan.seed)
         self._server = ServerSide(plan.target, plan.metrics_url)
+        self._pesq = find_pesq()
         references = load_references(plan.references) if plan.references is not None else References()
         transcribe = recogniser(plan.recogniser_url, plan.recogniser_model) if plan.recogniser_url else None
         self._measurer = Measurer(
             references,
             learn=not len(references),
             transport=plan.transport,
-            pesq=find_pesq(),
+            pesq=self._pesq,
             expectations=plan.expectations,
             transcribe=transcribe,
         )
@@ -95,7 +96,7 @@ class Conductor:
                 stages += [await self._stage(stage, processes) for stage in shape.stages()]
             else:
                 while (load := search.next_load()) is not None:
-                    record = await self._stage(Stage(f"{load} calls", load, shape.hold_s), processes)
+                    record = await self._stage(Stage(named(load), load, shape.hold_s), processes)
                     stages.append(record)
                     search.record(load, held=record.held)
         return Report(
@@ -150,11 +151,10 @@ class Conductor:
     ) -> StageRecord:
         theirs = await self._server.calls()
         self._measurer.begin_stage()
-        measured = await asyncio.to_thread(
-            lambda: [self._measurer.measure(call) for one in taken for call in one.calls]
-        )
-        self._measurer.stop_learning()
-        calls = [record.model_copy(update={"server": theirs.get(record.call_id, {})}) for record in measured]
+        calls = [call for one in taken for call in one.calls]
+        await asyncio.to_thread(self._measurer.learn, calls)
+        measured = await asyncio.to_thread(lambda: [self._measurer.measure(call) for call in calls])
+        records = [record.model_copy(update={"server": theirs.get(record.call_id, {})}) for record in measured]
         facts = StageFacts(
             transport=self._plan.transport,
             failures=sum((one.failures for one in taken), Counter[str]()),
@@ -162,9 +162,11 @@ class Conductor:
             health=[one.health for one in taken],
             server=server,
             sockets=sockets,
-            network_loss=self._plan.network.loss,
+            network=self._plan.network,
+            asked=self._plan.kinds,
+            scored=self._pesq is not None,
         )
-        return stage_record(stage, calls, facts, promises=self._plan.slo, rng=self._rng)
+        return stage_record(stage, records, facts, promises=self._plan.slo, rng=self._rng)
 
 
 @asynccontextmanager

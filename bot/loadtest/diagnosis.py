@@ -9,8 +9,10 @@ from statistics import median
 
 _TOGETHER_S = 0.5  # gaps of several calls so near each other have one cause
 _LEAST_CLUSTERS = 3
-_NEAR = 0.15
-_AGREE = 0.7
+_NEAR = 0.05  # of a period
+_NEAR_S = 0.12  # a gap is placed to a piece of the alignment
+_AGREE = 0.8
+_LEAST_INTERVALS = 3  # fewer agree by chance
 _DROPS = 0.005
 _LEAST_CALLS = 4  # fewer leave nothing that could be told from chance
 
@@ -31,6 +33,7 @@ class Observations:
     gaps: Sequence[HeardGap] = ()
     lost_share: float = 0.0  # of the bot's packets that never came
     network_loss: float = 0.0  # of it, what the network between was told to lose
+    network_gap_ms: float = 0.0  # gaps up to so long are the network's, as it was told to be
     cut_share: float = 0.0  # of the bot's speech that was skipped, by alignment
     cut_ins: int = 0
     ignored: int = 0
@@ -56,7 +59,7 @@ def diagnose(seen: Observations) -> tuple[Finding, ...]:
 
 
 def _stalls(seen: Observations) -> Finding | None:
-    clusters = _clusters(seen.gaps)
+    clusters = _clusters([gap for gap in seen.gaps if gap.length_ms > seen.network_gap_ms])
     if len(clusters) < _LEAST_CLUSTERS:
         return None
     length_ms = median(max(gap.length_ms for gap in cluster) for cluster in clusters)
@@ -82,16 +85,17 @@ def _clusters(gaps: Sequence[HeardGap]) -> list[list[HeardGap]]:
 
 
 def _period(intervals: Sequence[float]) -> float | None:
-    """The longest time of which most intervals are a multiple (1 to 4): stalls in silence are not heard."""
-    for candidate in sorted(intervals, reverse=True):
+    """The longest time of which nearly all intervals are a multiple (1 to 4): stalls in silence are not heard."""
+    for candidate in sorted({interval / part for interval in intervals for part in (1, 2, 3)}, reverse=True):
+        near_s = min(max(_NEAR * candidate, _NEAR_S), 3 * _NEAR * candidate)
+        counts = [round(interval / candidate) for interval in intervals]
         near = [
-            interval
-            for interval in intervals
-            if 1 <= round(interval / candidate) <= 4
-            and abs(interval / candidate - round(interval / candidate)) < _NEAR * round(interval / candidate)
+            (interval, count)
+            for interval, count in zip(intervals, counts, strict=True)
+            if 1 <= count <= 4 and abs(interval - count * candidate) <= near_s
         ]
-        if len(near) >= max(2, _AGREE * len(intervals)):
-            return median(interval / round(interval / candidate) for interval in near)
+        if len(near) >= max(_LEAST_INTERVALS, _AGREE * len(intervals)):
+            return sum(interval for interval, _ in near) / sum(count for _, count in near)
     return None
 
 

@@ -114,7 +114,7 @@ class Generator:
             left_s = began + stage.hold_s - time.monotonic()
             if left_s < _AGAIN_S and not stage.rate_per_s:
                 return
-            await self._call(self._choose(dice), left_s, linger_s=dice.random() * self._plan.linger_ms / 1000)
+            await self._call(self._choose(dice), left_s, dice)
             if stage.rate_per_s:
                 return
             await asyncio.sleep(min(_AGAIN_S, max(0.0, began + stage.hold_s - time.monotonic())))
@@ -123,7 +123,7 @@ class Generator:
         scenarios: Sequence[Scenario] = self._plan.scenarios
         return dice.choices(scenarios, [scenario.weight for scenario in scenarios])[0]
 
-    async def _call(self, scenario: Scenario, left_s: float, *, linger_s: float) -> None:
+    async def _call(self, scenario: Scenario, left_s: float, dice: random.Random) -> None:
         began = time.monotonic()
         self._count += 1
         name = f"g{self._index}-{self._count:05d}"
@@ -139,9 +139,10 @@ class Generator:
         until_s = max(_LEAST_S, left_s - (answered - began))
         machine = CallerMachine(
             [turn.step() for turn in scenario.turns],
-            Manners(patience_s=self._plan.patience_ms / 1000, linger_s=linger_s),
+            Manners(patience_s=self._plan.patience_ms / 1000, linger_s=self._plan.linger_ms / 1000),
             repeat=scenario.repeat and scenario.turns[-1].step().kind is not StepKind.HANG_UP,
             until_s=until_s,
+            dice=dice.random,
         )
         blank = CallTaken(
             call=name, call_id=rung.call_id, scenario=scenario.name, began_s=began, media_began_s=answered,

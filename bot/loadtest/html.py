@@ -1,152 +1,141 @@
-"""The report as one page that needs nothing else: tables, charts, and the worst turns to look at and to listen to."""
+"""The report as one page that needs nothing else: verdict, tables, charts, and the worst turns to see and to hear."""
 
 from __future__ import annotations
 
-import base64
-import io
-import wave
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
-import numpy as np
+from bot.loadtest.charts import charts
+from bot.loadtest.markdown import health_table, knee_line, number, server_table, table
+from bot.loadtest.results import EstimateRecord, Report, StageRecord
+from bot.loadtest.slo import METRICS
+from bot.loadtest.worst import CallerSounds, turn_card, worst_turns
 
-from bot.loadtest.behaviour import StepKind
-from bot.loadtest.markdown import knee_line, server_table, table
-from bot.loadtest.results import CallRecord, Report, StageRecord, TurnRecord
-from bot.loadtest.sound import RATE_HZ, Samples
-from bot.loadtest.svg import lines, steps, waveform
-from telephony.audio.resample import Resampler
-
-_WORST = 20
-_BEFORE_S = 1.0
-_AFTER_S = 3.0
-_LONGEST_S = 8.0
-_RATE = 8_000
-_STYLE = """
-:root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;max-width:76rem;margin:2rem auto;padding:0 1rem}
-table{border-collapse:collapse;font-size:13px;display:block;overflow-x:auto}td,th{padding:.2rem .5rem;text-align:right;
-border-bottom:1px solid #8884;white-space:nowrap}td:first-child,th:first-child{text-align:left}figure{margin:1rem 0}
-svg{width:100%;max-width:42rem;height:auto}svg text{font:10px system-ui,sans-serif;fill:currentColor}
-.bad{color:#dc2626;font-weight:600}.grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(24rem,1fr))}
-audio{width:100%;max-width:42rem;height:2rem}
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class WorstTurn:
-    """A turn to look at, with the sound around it; `caller` is empty where its sound was not kept."""
-
-    stage: str
-    call: CallRecord
-    turn: TurnRecord
-    badness: float
-
-
-def worst_turns(stages: Sequence[StageRecord], count: int = _WORST) -> tuple[WorstTurn, ...]:
-    """The turns that went worst: missed and ignored ones, then the slowest, gaps adding their length."""
-    found: list[WorstTurn] = []
-    for stage in stages:
-        for call in stage.records:
-            for turn in call.turns:
-                gaps_ms = sum(gap.length_ms for gap in call.gaps if turn.at_s <= gap.at_s < turn.until_s)
-                wrong = 10_000 * (turn.missed + turn.ignored) + 3_000 * (turn.early + turn.false_stop)
-                found.append(WorstTurn(stage.name, call, turn, wrong + (turn.latency_ms or 0.0) + 2 * gaps_ms))
-    return tuple(sorted(found, key=lambda one: one.badness, reverse=True)[:count])
+_STYLE = Path(__file__).parent / "report.css"
 
 
 def html(report: Report, folder: Path) -> str:
     """Write the page; recordings are looked for in `folder`."""
-    body = [f"<h1>Load test of {escape(report.target)}</h1>", f"<p>{escape(_described(report))}</p>"]
-    if report.invalid:
-        body.append('<p class="bad">INVALID: do not believe these figures.</p>' + _list(report.invalid))
-    if report.knee is not None:
-        body.append(f"<p>{escape(knee_line(report).replace('**', ''))}</p>")
-    body.append(_rows(table(report.stages)))
-    findings = [f"{stage.name}: {one.sentence}" for stage in report.stages for one in stage.findings]
-    if findings:
-        body.append("<h2>Found</h2>" + _list(findings))
-    if report.broken:
-        body.append("<h2>Promises broken</h2>" + _list(report.broken))
-    body.append(f'<div class="grid">{_charts(report.stages)}</div>')
-    body.append("<h2>The bot's own side</h2>" + _rows(server_table(report.stages)))
-    body.append(f"<h2>The {_WORST} worst turns</h2><p>Caller above (drawn from its clip's times), bot below.</p>")
-    body += [_worst(one, folder) for one in worst_turns(report.stages)]
-    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>zeng loadtest</title><style>{_STYLE}</style>'
-    return head + "".join(body) + "</html>\n"
+    sounds = CallerSounds(report.plan)
+    worst = worst_turns(report.stages)
+    body = [
+        f"<h1>Load test of {escape(report.target)}</h1>",
+        f'<p class="about">{escape(_described(report))}</p>',
+        _verdict(report),
+        _tiles(report),
+        _section(
+            "Found wrong", _list(f"{stage.name}: {one.sentence}" for stage in report.stages for one in stage.findings)
+        ),
+        _section("To know before reading on", _list(report.caveats)),
+        _section("Promises", _promises(report.stages)),
+        _section("Loads", _rows(table(report.stages))),
+        f'<div class="charts">{charts(report.stages)}</div>',
+        _section(
+            f"The {len(worst)} worst turns",
+            "<p>Caller above, bot below, as the caller heard it. In the player the caller is left, the bot right.</p>"
+            + "".join(turn_card(place, one, folder, sounds) for place, one in enumerate(worst, 1))
+            if worst
+            else "",
+        ),
+        _section("The bot's own side", _rows(server_table(report.stages))),
+        _section("The generator", _rows(health_table(report.stages))),
+        _footer(report),
+    ]
+    style = _STYLE.read_text(encoding="utf-8")
+    head = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">'
+        f"<title>Load test of {escape(report.target)}</title><style>{style}</style></head>"
+    )
+    return f"{head}<body>{''.join(body)}</body></html>\n"
+
+
+def _footer(report: Report) -> str:
+    made_by = escape(f"zeng loadtest {report.environment.get('zeng', '')}")
+    return f"<footer>{made_by}; every call and turn is in report.json, schema {report.schema_version}.</footer>"
 
 
 def _described(report: Report) -> str:
-    return f"{report.began}; " + ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in report.environment.items())
+    return ", ".join((report.began, *(f"{k.replace('_', ' ')} {v}" for k, v in report.environment.items())))
 
 
-def _charts(stages: Sequence[StageRecord]) -> str:
-    loads = [float(stage.calls) for stage in stages]
+def _verdict(report: Report) -> str:
+    knee = "" if report.knee is None else f" {knee_line(report).replace('**', '')}"
+    if report.invalid:
+        return _box("INVALID: do not believe these figures.", _list(report.invalid), bad=True)
+    if report.broken and report.knee is None:
+        return _box(f"{len(report.broken)} of the promises broken.", _list(report.broken), bad=True)
+    return _box(knee.strip() or "Every promise held.", "", bad=report.knee == 0)
 
-    def figure(name: str) -> list[float | None]:
-        return [stage.figures.get(name) for stage in stages]
 
-    latency = {"p50": figure("latency_p50_ms"), "p95": figure("latency_p95_ms"), "p99": figure("latency_p99_ms")}
-    distribution = {
-        stage.name: [
-            t.latency_ms for c in stage.records for t in c.turns if t.latency_ms and t.kind is not StepKind.PRESS
-        ]
-        for stage in stages
-    }
-    return "".join(
+def _box(said: str, details: str, *, bad: bool) -> str:
+    return f'<div class="verdict{" bad" * bad}"><b>{escape(said)}</b>{details}</div>'
+
+
+def _tiles(report: Report) -> str:
+    """The figures of the load that counts: the knee's, or the last."""
+    stages = [stage for stage in report.stages if stage.calls == report.knee] or list(report.stages)
+    if not stages:
+        return ""
+    stage = stages[-1]
+    voice, keys = stage.summaries.get("latency_ms"), stage.summaries.get("key_latency_ms")
+    greeting, barge_in = stage.summaries.get("greeting_ms"), stage.summaries.get("barge_in_ms")
+    figures = stage.figures
+    tiles = (
+        ("voice to voice, p50", *_estimate(voice and voice.p50), f"{voice.count} turns" if voice else "no turn"),
+        ("voice to voice, p95", *_estimate(voice and voice.p95), f"max {voice.largest:.0f} ms" if voice else ""),
+        ("keys, p95", *_estimate(keys and keys.p95), f"{keys.count} presses" if keys else "none pressed"),
+        ("greeting, p95", *_estimate(greeting and greeting.p95), ""),
         (
-            lines("Voice to voice", loads, latency, "ms"),
-            steps("Voice to voice: share of turns answered within", distribution, "ms"),
-            lines(
-                "MOS (E-model, 5th percentile) and PESQ",
-                loads,
-                {"MOS": figure("mos_p5"), "PESQ": figure("pesq_mean")},
-                "",
-            ),
-            lines("Gaps inside bot speech, a minute", loads, {"gaps": figure("gaps_per_minute")}, ""),
-            lines("CPU of the bot, cores", loads, {"all": [stage.server.get("cpu_all") for stage in stages]}, ""),
-            lines(
-                "Answer", loads, {"answer": figure("answer_p95_ms"), "greeting": figure("greeting_p95_ms")}, "ms, p95"
-            ),
-        )
+            "barge-in stop, p95",
+            *_estimate(barge_in and barge_in.p95),
+            f"{barge_in.count} times" if barge_in else "none",
+        ),
+        ("MOS (E-model), 5th percentile", number(figures.get("mos_p5"), 2), "", "of 4.5"),
+        ("PESQ, mean", number(figures.get("pesq_mean"), 2), "", "MOS-LQO, of 4.55"),
+        ("gaps in speech, a minute", number(figures.get("gaps_per_minute"), 2), "", ""),
     )
+    cells = "".join(
+        f'<div class="tile"><small>{escape(name)}</small><b>{escape(value)}</b>'
+        f"<small>{escape(', '.join(filter(None, (interval, more))))}</small></div>"
+        for name, value, interval, more in tiles
+    )
+    return f'<p class="about">At {escape(stage.name)}:</p><div class="tiles">{cells}</div>'
 
 
-def _worst(one: WorstTurn, folder: Path) -> str:
-    turn, call = one.turn, one.call
-    begin_s = max(0.0, turn.at_s - _BEFORE_S)
-    end_s = min(call.length_s, begin_s + _LONGEST_S, turn.at_s + (turn.latency_ms or 0.0) / 1000 + _AFTER_S)
-    path = folder / f"{call.call}.pcm"
-    said = "missed" if turn.missed else "barge-in ignored" if turn.ignored else f"{turn.latency_ms or 0:.0f} ms"
-    title = f"{one.stage}, {call.call}, {call.scenario}, step {turn.step} ({turn.kind.value}): {said}"
-    if not path.is_file() or end_s <= begin_s:
-        return f"<p>{escape(title)}</p>"
-    count = round((end_s - begin_s) * RATE_HZ)
-    bot = np.fromfile(path, np.int16, count=count, offset=2 * round(begin_s * RATE_HZ))
-    marks = {"caller ends": turn.at_s - begin_s}
-    if turn.latency_ms is not None:
-        marks["bot"] = turn.at_s - begin_s + turn.latency_ms / 1000
-    marks |= {f"gap {gap.length_ms:.0f} ms": gap.at_s - begin_s for gap in call.gaps if begin_s <= gap.at_s < end_s}
-    caller = np.zeros(len(bot), np.int16)
-    caller[: round((turn.at_s - begin_s) * RATE_HZ)] = 6000 if turn.kind is not StepKind.PRESS else 0
-    picture = waveform(title, caller, bot, marks, end_s - begin_s)
-    return picture + f'<audio controls preload="none" src="{_data_url(bot)}"></audio>'
+def _estimate(estimate: EstimateRecord | None) -> tuple[str, str]:
+    if estimate is None:
+        return "–", ""
+    return f"{estimate.value:.0f} ms", f"95 %: {estimate.low:.0f} to {estimate.high:.0f}"
 
 
-def _data_url(samples: Samples) -> str:
-    narrow = Resampler(RATE_HZ, _RATE).feed(samples).astype("<i2")
-    memory = io.BytesIO()
-    with wave.open(memory, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(_RATE)
-        file.writeframes(narrow.tobytes())
-    return "data:audio/wav;base64," + base64.b64encode(memory.getvalue()).decode()
+def _promises(stages: Sequence[StageRecord]) -> str:
+    """Promises by load."""
+    names = [verdict.metric for verdict in stages[0].verdicts] if stages else []
+    if not names:
+        return ""
+    rows = ""
+    for place, name in enumerate(names):
+        verdicts = [stage.verdicts[place] for stage in stages]
+        sign = "≤" if METRICS.get(name, True) else "≥"
+        cells = "".join(
+            f'<td class="{"good" if one.held else "bad"}">{"✓" if one.held else "✗"} '
+            f"{'not measured' if one.found is None else f'{one.found:.4g}'}</td>"
+            for one in verdicts
+        )
+        rows += f"<tr><td>{escape(name)} {sign} {verdicts[0].bound:g}</td>{cells}</tr>"
+    head = "".join(f"<th>{escape(stage.name)}</th>" for stage in stages)
+    return f"<table><tr><th>promise</th>{head}</tr>{rows}</table>"
 
 
-def _list(items: Sequence[str]) -> str:
-    return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
+def _section(title: str, content: str) -> str:
+    return f"<h2>{escape(title)}</h2>{content}" if content else ""
+
+
+def _list(items: Iterable[str]) -> str:
+    lines = "".join(f"<li>{escape(item)}</li>" for item in items)
+    return f"<ul>{lines}</ul>" if lines else ""
 
 
 def _rows(markdown_table: str) -> str:
@@ -155,5 +144,10 @@ def _rows(markdown_table: str) -> str:
         return f"<p>{escape(markdown_table)}</p>"
     head, _, *rows = ([cell.strip() for cell in line.strip("|").split(" | ")] for line in markdown_table.splitlines())
     header = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>" for cells in rows)
+    body = "".join("<tr>" + "".join(_cell(cell) for cell in cells) + "</tr>" for cells in rows)
     return f"<table><tr>{header}</tr>{body}</table>"
+
+
+def _cell(text: str) -> str:
+    mood = {"broken": "bad", "INVALID": "bad", "held": "good"}.get(text)
+    return f'<td class="{mood}">{escape(text)}</td>' if mood else f"<td>{escape(text)}</td>"

@@ -15,8 +15,9 @@ from bot.loadtest.markdown import row
 from bot.loadtest.results import StageRecord
 from bot.loadtest.shapes import Stage
 
-_SHOWN = {0: "load", 1: "turns", 2: "p50 ms", 4: "p95 ms", 6: "max", 11: "missed", 12: "gaps/min", 13: "MOS p5",
-          15: "failed", 16: "bot CPU", 17: "promises"}  # fmt: skip
+_SHOWN = {0: "load", 1: "turns", 2: "p50 ms", 4: "p95", 7: "keys p95", 11: "missed", 12: "gaps", 13: "MOS", 14: "PESQ",
+          15: "failed", 16: "CPU", 17: "promises"}  # fmt: skip  # within 80 columns
+_HELD = {"held": "green", "broken": "red", "INVALID": "bold red"}
 
 
 class LiveView:
@@ -25,6 +26,7 @@ class LiveView:
     def __init__(self, console: Console) -> None:
         self._done: list[StageRecord] = []
         self._now = "starting"
+        self._console = console
         self._live = Live(self._table(), console=console, refresh_per_second=2)
 
     def __enter__(self) -> Self:
@@ -37,6 +39,8 @@ class LiveView:
         self._now = ""
         self._live.update(self._table())
         self._live.__exit__(kind, error, trace)
+        if not self._console.is_terminal:
+            self._console.print()  # the table came without its last line end
 
     def progress(self, stage: Stage, seconds: float, parts: Sequence[Progress]) -> None:
         """A generator has told how it does."""
@@ -55,8 +59,11 @@ class LiveView:
         self._live.update(self._table())
 
     def _table(self) -> Table:
-        table = Table(*_SHOWN.values(), caption=self._now)
+        table = Table(box=None, padding=(0, 1, 0, 0), caption=self._now, caption_justify="left", header_style="bold")
+        for index, name in _SHOWN.items():
+            table.add_column(name, justify="left" if index == 0 else "right", no_wrap=index > 0)
         for record in self._done:
-            cells = row(record)
-            table.add_row(*(cells[index] for index in _SHOWN))
+            cells = [row(record)[index].replace(" %", "%") for index in _SHOWN]
+            cells[-1] = f"[{_HELD[cells[-1]]}]{cells[-1]}"
+            table.add_row(*cells)
         return table

@@ -23,6 +23,7 @@ def markdown(report: Report) -> str:
     parts += [table(report.stages), "", "95 % intervals of p50 and p95: " + _intervals(report.stages), ""]
     parts += _section("Found", [f"{s.name}: {one.sentence}" for s in report.stages for one in s.findings])
     parts += _section("Promises broken", report.broken)
+    parts += _section("To know", report.caveats)
     failures = [f"{s.name}: {count} × {what}" for s in report.stages for what, count in s.failures.items()]
     parts += _section("Calls that failed", failures)
     unmet = Counter(
@@ -34,7 +35,7 @@ def markdown(report: Report) -> str:
     )
     parts += _section("Expectations not met", [f"{count} × {what}" for what, count in unmet.items()])
     parts += ["## The bot's own side", "", server_table(report.stages), ""]
-    parts += ["## The generator", "", _health(report.stages), ""]
+    parts += ["## The generator", "", health_table(report.stages), ""]
     return "\n".join(parts)
 
 
@@ -54,14 +55,14 @@ def row(stage: StageRecord) -> tuple[str, ...]:
         stage.name,
         str(voice.count if voice else 0),
         *_percentiles(voice),
-        _number(figures.get("key_latency_p95_ms")),
-        _number(figures.get("barge_in_p95_ms")),
-        _number(figures.get("greeting_p95_ms")),
-        _number(figures.get("answer_p95_ms")),
+        number(figures.get("key_latency_p95_ms")),
+        number(figures.get("barge_in_p95_ms")),
+        number(figures.get("greeting_p95_ms")),
+        number(figures.get("answer_p95_ms")),
         _percent(figures.get("missed_turn_share")),
-        _number(figures.get("gaps_per_minute"), 2),
-        _number(figures.get("mos_p5"), 2),
-        _number(pesq, 2),
+        number(figures.get("gaps_per_minute"), 2),
+        number(figures.get("mos_p5"), 2),
+        number(pesq, 2),
         _percent(figures.get("failed_call_share")),
         _percent(cpu),
         "INVALID" if stage.invalid else "held" if stage.held else "broken",
@@ -74,20 +75,36 @@ def table(stages: Sequence[StageRecord]) -> str:
 
 
 def server_table(stages: Sequence[StageRecord]) -> str:
-    """What the bot says of itself, and what its processes cost."""
+    """What the bot says of itself, and what its processes cost: a row a figure, a column a load."""
     names = sorted({name for stage in stages for name in stage.server})
     if not names:
         return "Nothing could be seen: give `--metrics-url`, or run beside the bot."
-    rows = [(stage.name, *(_number(stage.server.get(name), 2) for name in names)) for stage in stages]
-    return _table(("load", *names), rows)
+    rows = [(_named(name), *(number(stage.server.get(name), 2) for stage in stages)) for name in names]
+    return _table(("", *(stage.name for stage in stages)), [row for row in rows if not _idle(row)])
 
 
-def _health(stages: Sequence[StageRecord]) -> str:
+def _named(name: str) -> str:
+    kind, _, what = name.partition(" ")
+    if kind == "cpu":
+        return f"CPU of {what}, cores"
+    if name == "cpu_all":
+        return "CPU of all its processes, cores"
+    if name.startswith("status_"):
+        return f"SIP or HTTP responses {name.removeprefix('status_')}"
+    return name.replace("_ms", ", ms").replace("_", " ") if name.endswith("_ms") else name.replace("_", " ")
+
+
+def _idle(row: Sequence[str]) -> bool:
+    return row[0].startswith("CPU of ") and all(cell in {"0.00", "–"} for cell in row[1:])
+
+
+def health_table(stages: Sequence[StageRecord]) -> str:
+    """How each generator process did."""
     columns = ("load", "CPU", "timers late p99 ms", "sound late max ms", "floor ms", "floor max", "UDP drops", "frames")
     rows = [
         (
-            stage.name, _percent(one.cpu_share), _number(one.loop_late_p99_ms, 1), _number(one.paced_late_ms_max),
-            _number(one.floor_ms), _number(one.floor_ms_max), str(one.udp_drops), str(one.frames_dropped),
+            stage.name, _percent(one.cpu_share), number(one.loop_late_p99_ms, 1), number(one.paced_late_ms_max),
+            number(one.floor_ms), number(one.floor_ms_max), str(one.udp_drops), str(one.frames_dropped),
         )
         for stage in stages
         for one in stage.health
@@ -99,7 +116,7 @@ def _percentiles(summary: SummaryRecord | None) -> tuple[str, ...]:
     if summary is None:
         return ("–",) * 5
     ranks = (summary.p50, summary.p90, summary.p95, summary.p99)
-    return (*(_number(rank.value) for rank in ranks), _number(summary.largest))
+    return (*(number(rank.value) for rank in ranks), number(summary.largest))
 
 
 def _intervals(stages: Sequence[StageRecord]) -> str:
@@ -125,7 +142,8 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([*lines, *("| " + " | ".join(cells) + " |" for cells in rows)])
 
 
-def _number(value: float | None, digits: int = 0) -> str:
+def number(value: float | None, digits: int = 0) -> str:
+    """Write a figure, or a dash for none."""
     return "–" if value is None else f"{value:.{digits}f}"
 
 

@@ -17,6 +17,7 @@ from bot.loadtest.caller import CallTaken
 from bot.loadtest.emodel import G711_PLC, OPUS, mos, r_factor
 from bot.loadtest.expectations import unmet
 from bot.loadtest.hearing import Transcribe, words_right
+from bot.loadtest.learning import Answer, choose_sources
 from bot.loadtest.references import References
 from bot.loadtest.results import CallRecord, GapRecord, TurnRecord
 from bot.loadtest.sound import LOUD_DB, RATE_HZ, WINDOW_S, Levels, Samples, levels
@@ -25,6 +26,7 @@ _PACKET_MS = 20.0
 _NEAR_S = 0.3
 _LONGEST_ANSWER_S = 12.0
 _LEAST_PESQ_S = 0.6
+_MOST_LEARNED = 60  # answers
 
 Pesq = Callable[[Samples, Samples], float | None]
 
@@ -54,6 +56,20 @@ class _Answer:
     aligned_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Where an answer lies in a recording; `turn` is None for the greeting."""
+
+    turn: TurnFigures | None
+    name: str
+    begin_s: float
+    end_s: float
+
+    def of(self, heard: Samples) -> Samples:
+        """The answer itself."""
+        return heard[round(self.begin_s * RATE_HZ) : round(self.end_s * RATE_HZ)]
+
+
 class Measurer:
     """Measures calls; alignment and PESQ are dear, so only of so many turns a stage."""
 
@@ -79,13 +95,23 @@ class Measurer:
         """Give a new stage its allowance."""
         self._alignments_left, self._pesqs_left, self._transcripts_left = alignments, pesqs, transcripts
 
-    def stop_learning(self) -> None:
-        """From now on sources are what was learned so far."""
-        self._learn = False
+    def learn(self, calls: Sequence[CallTaken]) -> None:
+        """Take sources from a stage's answers where none were given and none are known yet."""
+        if not self._learn:
+            return
+        answers: list[Answer] = []
+        for taken in calls:
+            heard = _heard(taken)
+            for span in _spans(taken, analyse(heard, taken.deeds)):
+                whole = not any(span.begin_s <= gap.at_s < span.end_s for gap in taken.concealed)
+                if whole and len(answers) < _MOST_LEARNED:
+                    answers.append(Answer(span.name, span.of(heard)))
+        self._references = References(choose_sources(answers))
+        self._learn = not len(self._references)
 
     def measure(self, taken: CallTaken) -> CallRecord:
         """Measure one call."""
-        heard = np.fromfile(taken.path, np.int16) if taken.path is not None else np.zeros(0, np.int16)
+        heard = _heard(taken)
         figures = analyse(heard, taken.deeds)
         at = levels(heard)
         gaps = [gap for gap in taken.concealed if _in_speech(gap, at)]
@@ -131,37 +157,33 @@ class Measurer:
 
     def _answers(self, taken: CallTaken, figures: CallFigures, heard: Samples) -> Iterator[_Answer]:
         """The greeting, then each turn's answer."""
-        if figures.greeting_ms is not None:
-            begin_s = figures.greeting_ms / 1000
-            end_s = taken.deeds[0].begin_s if taken.deeds else taken.length_s
-            yield self._answer(None, f"{taken.scenario}-greeting", heard, begin_s, end_s)
+        spans = {span.turn: span for span in _spans(taken, figures)}
+        if None in spans:
+            yield self._answer(None, spans[None], heard)
         for turn in figures.turns:
             record = TurnRecord(
                 step=turn.step, index=turn.index, kind=turn.kind, at_s=turn.at_s, until_s=turn.until_s,
                 latency_ms=turn.latency_ms, stop_ms=turn.stop_ms, missed=turn.missed, early=turn.early,
                 ignored=turn.ignored, false_stop=turn.false_stop, unmet=self._unmet(taken, turn),
             )  # fmt: skip
-            if turn.latency_ms is None:
-                yield _Answer(record)
-            else:
-                begin_s = turn.at_s + turn.latency_ms / 1000
-                yield self._answer(record, f"{taken.scenario}-{turn.index}", heard, begin_s, turn.until_s)
+            yield self._answer(record, spans[turn], heard) if turn in spans else _Answer(record)
 
     def _unmet(self, taken: CallTaken, turn: TurnFigures) -> str | None:
         expected = self._expectations.get((taken.scenario, turn.index), ())
         return unmet(expected, taken.told, since_s=turn.at_s, until_s=turn.until_s) if expected else None
 
-    def _answer(self, record: TurnRecord | None, name: str, heard: Samples, begin_s: float, end_s: float) -> _Answer:
-        answer = heard[round(begin_s * RATE_HZ) : round(min(end_s, begin_s + _LONGEST_ANSWER_S) * RATE_HZ)]
+    def _answer(self, record: TurnRecord | None, span: _Span, heard: Samples) -> _Answer:
+        answer, begin_s = span.of(heard), span.begin_s
         if self._alignments_left <= 0:
             return _Answer(record)
         self._alignments_left -= 1
-        matched = self._references.match(name, answer)
+        matched = self._references.match(span.name, answer)
         if matched is None:
-            learned = self._learn and self._references.learn(name, answer)
-            gaps = () if learned else abrupt_gaps(answer, levels(answer))
+            gaps = abrupt_gaps(answer, levels(answer))
             return _Answer(record, tuple(replace(gap, at_s=gap.at_s + begin_s) for gap in gaps))
         reference, found = matched
+        if np.array_equal(reference.samples, answer):
+            return _Answer(record)  # it was taken for the source: nothing is known of it
         if record is not None:
             update: dict[str, object] = {"words": found.words, "words_right": found.words_right}
             update |= self._words(reference.text, answer)
@@ -190,6 +212,23 @@ class Measurer:
             return None
         self._pesqs_left -= 1
         return self._pesq(source[:length], heard[:length])
+
+
+def _heard(taken: CallTaken) -> Samples:
+    return np.fromfile(taken.path, np.int16) if taken.path is not None else np.zeros(0, np.int16)
+
+
+def _spans(taken: CallTaken, figures: CallFigures) -> Iterator[_Span]:
+    """The greeting, then each answer."""
+    if figures.greeting_ms is not None:
+        begin_s = figures.greeting_ms / 1000
+        end_s = taken.deeds[0].begin_s if taken.deeds else taken.length_s
+        yield _Span(None, f"{taken.scenario}-greeting", begin_s, min(end_s, begin_s + _LONGEST_ANSWER_S))
+    for turn in figures.turns:
+        if turn.latency_ms is not None:
+            begin_s = turn.at_s + turn.latency_ms / 1000
+            end_s = min(turn.until_s, begin_s + _LONGEST_ANSWER_S)
+            yield _Span(turn, f"{taken.scenario}-{turn.index}", begin_s, end_s)
 
 
 def _in_speech(gap: Gap, at: Levels) -> bool:

@@ -15,6 +15,7 @@ from bot.loadtest.impairment import GilbertElliott, NetworkModel
 from bot.loadtest.shapes import Stage, burst, ramp, soak, steps
 from bot.loadtest.slo import METRICS
 
+_PACKET_MS = 20
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -117,6 +118,11 @@ class Network(BaseModel):
         """Whether there is nothing to build."""
         return not (self.loss or self.delay_ms or self.jitter_ms or self.reorder)
 
+    @property
+    def gap_ms(self) -> float:
+        """How long a gap it makes by itself: bursts four times the mean are one in fifty."""
+        return 2 * self.jitter_ms + (4 * _PACKET_MS * self.loss_burst if self.loss else 0.0)
+
     def model(self) -> NetworkModel:
         """One direction of it."""
         loss = GilbertElliott.of(self.loss, self.loss_burst)
@@ -143,7 +149,9 @@ class Plan(BaseModel):
     recogniser_model: str = "whisper-base"
     processes: int = Field(default=1, ge=1, le=64)
     patience_ms: int = Field(default=1200, ge=100)
-    linger_ms: int = Field(default=1000, ge=0)  # each caller thinks for up to so long, lest they all speak at once
+    linger_ms: int = Field(
+        default=2000, ge=0
+    )  # a caller thinks for up to so long before each turn, lest all speak at once
     rtp_port_min: int = Field(default=40_000, ge=1024)
     rtp_port_max: int = Field(default=59_999, le=65_535)
     metrics_url: str = ""  # of the bot; empty: the target's, where it is a page
@@ -165,6 +173,11 @@ class Plan(BaseModel):
             for index, turn in enumerate(scenario.turns)
             if turn.expect
         }
+
+    @property
+    def kinds(self) -> frozenset[StepKind]:
+        """What callers do."""
+        return frozenset(turn.step().kind for scenario in self.scenarios for turn in scenario.turns)
 
     @property
     def transport(self) -> Literal["sip", "webrtc"]:

@@ -1,4 +1,4 @@
-"""What the bot may say: sources to hold its answers against; given as WAVs, or learned from the calmest stage."""
+"""What the bot may say: sources to hold its answers against; given as WAVs, or learned from the first stage."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from bot.loadtest.alignment import Alignment, Reference, align
 from bot.loadtest.clips import read_wav
 from bot.loadtest.sound import RATE_HZ, Samples
 
-_MOST = 64
 _LEAST_SHARE = 0.3  # of the voiced pieces up to the end of the answer; less is another text
 
 
@@ -24,15 +23,6 @@ class References:
 
     def __len__(self) -> int:
         return len(self._known)
-
-    def learn(self, name: str, samples: Samples) -> bool:
-        """Take an answer as a source of its own, beside others of the name; False where there are too many."""
-        if len(self._known) >= _MOST:
-            return False
-        variant = sum(known.partition("#")[0] == name for known in self._known)
-        key = f"{name}#{variant}" if variant else name
-        self._known[key] = Reference(key, samples)
-        return True
 
     def match(self, name: str, answer: Samples, *, until_s: float | None = None) -> tuple[Reference, Alignment] | None:
         """Lay an answer along the source of that name, else along the one that fits best."""

@@ -133,6 +133,7 @@ class StageRecord(_Record):
     verdicts: tuple[VerdictRecord, ...]
     findings: tuple[FindingRecord, ...]
     invalid: tuple[str, ...]  # empty: the figures may be believed
+    caveats: tuple[str, ...] = ()  # what they cannot say, and what would make them
     failures: dict[str, int]  # by status or cause
     health: tuple[HealthRecord, ...]
     server: dict[str, float]  # the bot's own: stages, CPU, stalls, underruns
@@ -160,6 +161,18 @@ class Report(_Record):
     def invalid(self) -> tuple[str, ...]:
         """Why not to believe it; empty: nothing."""
         return tuple(f"{stage.name}: {fault}" for stage in self.stages for fault in stage.invalid)
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What the figures cannot say; what holds for several stages is said once."""
+        stages: dict[str, list[str]] = {}
+        for stage in self.stages:
+            for caveat in stage.caveats:
+                stages.setdefault(caveat, []).append(stage.name)
+        everywhere = len(self.stages)
+        return tuple(
+            caveat if len(names) == everywhere else f"{', '.join(names)}: {caveat}" for caveat, names in stages.items()
+        )
 
     @property
     def broken(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -11,8 +11,10 @@ import numpy as np
 from numpy.random import Generator
 
 from bot.loadtest.behaviour import StepKind
+from bot.loadtest.caveats import caveats
 from bot.loadtest.diagnosis import HeardGap, Observations, diagnose
 from bot.loadtest.percentiles import summarise
+from bot.loadtest.plan import Network
 from bot.loadtest.results import (
     CallRecord,
     FindingRecord,
@@ -39,7 +41,9 @@ class StageFacts:
     health: Sequence[GeneratorHealth]
     server: Mapping[str, float]
     sockets: tuple[int | None, int | None]  # of the bot, before and after
-    network_loss: float
+    network: Network
+    asked: Collection[StepKind] = ()  # what the plan's callers do
+    scored: bool = True  # whether there is a signal score
 
 
 def stage_record(
@@ -49,7 +53,7 @@ def stage_record(
     samples = samples_of(calls)
     found = figures_of(calls, sum(facts.failures.values()))
     failures = facts.failures + Counter(call.detail for call in calls if call.outcome == "failed")
-    observations = observations_of(calls, network_loss=facts.network_loss, sockets=facts.sockets)
+    observations = observations_of(calls, network=facts.network, sockets=facts.sockets)
     summaries: dict[str, SummaryRecord] = {}
     for name, sample in samples.items():
         summary = summarise(sample, rng)
@@ -68,6 +72,7 @@ def stage_record(
         ),
         findings=tuple(FindingRecord(name=one.name, sentence=one.sentence) for one in diagnose(observations)),
         invalid=tuple(fault for one in facts.health for fault in faults(one)),
+        caveats=caveats(calls, hold_s=stage.hold_s, asked=facts.asked, scored=facts.scored),
         failures=dict(failures),
         health=tuple(HealthRecord.model_validate(asdict(one)) for one in facts.health),
         server={**{f"status_{name}": float(count) for name, count in sorted(facts.signalling.items())}, **facts.server},
@@ -124,7 +129,7 @@ def figures_of(calls: Sequence[CallRecord], refused: int) -> dict[str, float | N
 
 
 def observations_of(
-    calls: Sequence[CallRecord], *, network_loss: float, sockets: tuple[int | None, int | None]
+    calls: Sequence[CallRecord], *, network: Network, sockets: tuple[int | None, int | None]
 ) -> Observations:
     """What the diagnosis looks at."""
     turns = [turn for call in calls for turn in call.turns]
@@ -137,7 +142,8 @@ def observations_of(
             for gap in (*call.gaps, *call.stalls)
         ],
         lost_share=sum(call.lost for call in calls) / came if came else 0.0,
-        network_loss=network_loss,
+        network_loss=network.loss,
+        network_gap_ms=network.gap_ms,
         cut_share=sum(call.cut_ms for call in calls) / 1000 / aligned_s if aligned_s else 0.0,
         cut_ins=sum(turn.stop_ms is not None or turn.ignored for turn in turns if turn.kind is StepKind.CUT_IN),
         ignored=sum(turn.ignored for turn in turns),

@@ -48,6 +48,7 @@ class TalkingBot:
     drop_every: int = 0  # of its frames of speech every so-many-th is left out
     stall_every_s: float = 0.0  # its sound stands still for `stall_s`
     stall_s: float = 0.3
+    stall_phase_s: float = 0.0  # calls of one process stall together: what its clock showed as the call began
     now: float = 0.0
     _queue: list[Samples] = field(default_factory=list)
     _next: int = 0
@@ -70,7 +71,11 @@ class TalkingBot:
             self._queue = self._frames(self.prompts[self._next % len(self.prompts)])
             self._next, self._speak_at = self._next + 1, None
         frame = np.zeros(FRAME, np.int16)
-        stalled = self.stall_every_s and self.now % self.stall_every_s < self.stall_s and self.now > self.stall_s
+        stalled = (
+            self.stall_every_s
+            and (self.now + self.stall_phase_s) % self.stall_every_s < self.stall_s
+            and self.now > self.stall_s
+        )
         if self._queue and not stalled:
             frame = self._queue.pop(0)
         self.now += 0.02

@@ -50,7 +50,7 @@ async def run_stage(plan: Plan, folder: Path, *, alone: bool = False) -> StageRe
         health=[taken.health],
         server={},
         sockets=(before, after) if alone else (None, None),
-        network_loss=plan.network.loss,
+        network=plan.network,
     )
     calls = [measurer.measure(call) for call in taken.calls]
     return stage_record(stage, calls, facts, promises=plan.slo, rng=np.random.default_rng(1))

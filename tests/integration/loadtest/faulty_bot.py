@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -21,7 +22,7 @@ ANSWER_S = 0.4
 PROMPTS = [speech(seconds, seed=20 + n) for n, seconds in enumerate((3.0, 5.0, 5.0, 5.0))]
 BOTS: dict[str, Callable[[], TalkingBot]] = {
     "well": lambda: TalkingBot(PROMPTS, answer_s=ANSWER_S),
-    "stalls": lambda: TalkingBot(PROMPTS, answer_s=ANSWER_S, stall_every_s=1.2),
+    "stalls": lambda: TalkingBot(PROMPTS, answer_s=ANSWER_S, stall_every_s=1.2, stall_phase_s=time.monotonic()),
     "drops": lambda: TalkingBot(PROMPTS, answer_s=ANSWER_S, drop_every=50),
     "deaf": lambda: TalkingBot(PROMPTS, answer_s=ANSWER_S, hears_barge_in=False),
     "leaks": lambda: TalkingBot(PROMPTS, answer_s=ANSWER_S),

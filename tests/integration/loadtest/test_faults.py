@@ -58,7 +58,7 @@ async def test_a_port_leaked_a_call_is_named(tmp_path: Path) -> None:
     hang_up: list[dict[str, object]] = [{"hang_up": True, "into_ms": 100}]
     async with faulty_bot(port_min=28_600) as uri:
         stage = await run_stage(
-            plan(uri("leaks"), hang_up, calls=2, hold_s=1.6, port=28_800), tmp_path / "leaks", alone=True
+            plan(uri("leaks"), hang_up, calls=2, hold_s=4, port=28_800), tmp_path / "leaks", alone=True
         )
 
     assert names(stage) == ["ports_leaked"]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bot.loadtest.behaviour import StepKind
+from bot.loadtest.plan import Network
 from bot.loadtest.results import CallRecord, GapRecord, Report, StageRecord, TurnRecord
 from bot.loadtest.shapes import Stage
 from bot.loadtest.summary import StageFacts, stage_record
@@ -48,7 +49,7 @@ def stage(
 ) -> StageRecord:
     facts = StageFacts(
         transport="sip", failures=Counter(failures or {}), signalling=Counter({"200": 4}), health=[health],
-        server={"cpu_all": 0.4, "recognition_ms": 300.0}, sockets=(None, None), network_loss=0.0,
+        server={"cpu_all": 0.4, "recognition_ms": 300.0}, sockets=(None, None), network=Network(),
     )  # fmt: skip
     rng = np.random.default_rng(1)
     return stage_record(Stage(name, load, 60.0), calls, facts, promises=promises or {}, rng=rng)

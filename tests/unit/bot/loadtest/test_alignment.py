@@ -100,3 +100,17 @@ def test_a_piece_that_would_lie_beyond_the_end_is_not_looked_for() -> None:
 
     assert found is not None
     assert found.found < found.pieces  # what ought to have come within the recording and did not
+
+
+@pytest.mark.parametrize(("pause_s", "gaps_ms"), [(0.25, []), (0.6, []), (0.8, [300])])
+def test_a_pause_between_two_sentences_may_be_longer_or_shorter_but_no_stall(
+    pause_s: float, gaps_ms: list[int]
+) -> None:
+    second = speech(2.0, seed=13)
+    source = Reference("both", np.concatenate([VOICE, silence(0.5), second]))
+
+    found = align(source, np.concatenate([VOICE, silence(pause_s), second]))
+
+    assert found is not None
+    assert (found.cut_ms, found.shortened_ms) == (0.0, pytest.approx(250 if pause_s < 0.5 else 0, abs=2))
+    assert [gap.length_ms for gap in found.gaps] == pytest.approx(gaps_ms, abs=2)

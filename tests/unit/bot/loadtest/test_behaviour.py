@@ -142,3 +142,17 @@ def test_words_that_leave_after_the_end_change_nothing() -> None:
     line.machine.spoken(now=1.0)
 
     assert line.machine.phase is Phase.DONE
+
+
+def test_each_wait_lingers_for_a_part_of_its_own() -> None:
+    parts = iter((0.0, 1.0, 0.5))
+    line = Line(PRESS, repeat=True)
+    line.machine = CallerMachine(
+        [PRESS], Manners(patience_s=0.5, linger_s=1.0), repeat=True, until_s=99.0, dice=lambda: next(parts)
+    )
+
+    for _ in range(2):
+        line.hear(1.0, loud=True)
+        line.hear(2.0, loud=False)
+
+    assert [at for at, _ in line.done] == [1.5, 5.5]

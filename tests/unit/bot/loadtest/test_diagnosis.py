@@ -34,6 +34,20 @@ def test_stalls_without_a_rhythm_are_named_too() -> None:
     assert "7 times" in found.sentence
 
 
+def test_three_stalls_make_no_rhythm_and_neither_do_many_at_random() -> None:
+    for times in ([0, 10, 20], [0, 3.1, 4.6, 9.9, 12.2, 18.8, 21.0]):
+        (found,) = diagnose(Observations(gaps=[HeardGap("a", at, 300) for at in times]))
+
+        assert found.name == "stalls"
+
+
+def test_gaps_as_long_as_the_network_was_told_to_make_are_not_the_bots() -> None:
+    gaps = [HeardGap("a", 10.0 * n, 180) for n in range(6)]
+
+    assert names(Observations(gaps=gaps, network_loss=0.02, network_gap_ms=240)) == []
+    assert names(Observations(gaps=gaps, network_loss=0.02, network_gap_ms=80)) == ["periodic_stalls"]
+
+
 def test_two_gaps_are_chance() -> None:
     assert names(Observations(gaps=[HeardGap("a", 0, 100), HeardGap("a", 10, 100)])) == []
 

@@ -10,7 +10,7 @@ def test_the_report_has_the_table_of_loads_and_the_bots_own_side() -> None:
     text = markdown(report(stage([call([400, 600], gaps=[80])]), stage([call([900])], name="4 calls", load=4)))
 
     assert "| 2 calls | 2 | 500 |" in text
-    assert "recognition_ms" in text
+    assert "| recognition, ms | 300.00 | 300.00 |" in text
     assert "INVALID" not in text
 
 

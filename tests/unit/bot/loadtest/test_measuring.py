@@ -75,14 +75,37 @@ def test_what_has_no_source_is_looked_through_for_abrupt_holes(tmp_path: Path) -
 
 def test_sources_are_learned_from_the_first_stage_and_then_held_against(tmp_path: Path) -> None:
     made = measurer(learn=True)
-    made.measure(taken(tmp_path, ANSWER))
-    made.stop_learning()
+    first = taken(tmp_path, ANSWER)
+    made.learn([first])
+    assert made.measure(first).turns[0].words == made.measure(first).aligned_s == 0  # it is the source itself
     made.begin_stage()
 
     half = len(ANSWER) // 2
     record = made.measure(taken(tmp_path, ANSWER[:half], np.zeros(RATE_HZ // 10, np.int16), ANSWER[half:]))
 
     assert [gap.length_ms for gap in record.gaps] == pytest.approx([100], abs=3)
+
+
+def test_an_answer_with_a_hole_that_the_line_told_of_is_no_source(tmp_path: Path) -> None:
+    half = len(ANSWER) // 2
+    holed = taken(tmp_path, ANSWER[:half], np.zeros(RATE_HZ // 10, np.int16), ANSWER[half:])
+    made = measurer(learn=True)
+    made.learn([replace(holed, concealed=(Gap(4.5, 100.0),))])
+
+    whole = made.measure(taken(tmp_path, ANSWER))
+
+    assert (whole.cut_ms, whole.gaps, whole.turns[0].words) == (0.0, (), 0)
+
+
+def test_a_stage_without_answers_teaches_nothing_and_the_next_one_does(tmp_path: Path) -> None:
+    made = measurer(learn=True)
+    made.learn([replace(taken(tmp_path), path=None)])
+    made.learn([taken(tmp_path, ANSWER)])
+    made.learn([taken(tmp_path, speech(3.0, seed=9))])  # by now it is known
+
+    again = made.measure(taken(tmp_path, QUIET[:100], ANSWER))
+
+    assert again.aligned_s > 2
 
 
 def test_concealed_stretches_are_gaps_in_speech_and_stalls_everywhere(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_the_command_line_lies_over_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("shape", "names"),
     [
-        ({"steps": [1, 2]}, ["1 calls", "2 calls"]),
+        ({"steps": [1, 2]}, ["1 call", "2 calls"]),
         ({"ramp": 5}, ["ramp to 5 calls"]),
         ({"burst_per_s": 2}, ["2 calls a second"]),
         ({"soak_hours": 1, "calls": 4}, ["4 calls, part 1 of 2", "4 calls, part 2 of 2"]),

@@ -9,9 +9,16 @@ def test_steps_hold_each_load_in_turn() -> None:
     assert [(stage.calls, stage.hold_s) for stage in steps([1, 2, 4], 30)] == [(1, 30), (2, 30), (4, 30)]
 
 
-def test_callers_of_a_step_come_in_ten_a_second_but_within_a_quarter_of_it() -> None:
-    assert Stage("", 20, 60).starts() == pytest.approx([0.1 * n for n in range(20)])
+def test_callers_of_a_step_come_in_over_some_seconds_and_ten_a_second_at_most() -> None:
+    assert Stage("", 1, 60).starts() == (0.0,)
+    assert Stage("", 2, 60).starts() == pytest.approx([0.0, 1.0])
+    assert Stage("", 8, 60).starts() == pytest.approx([float(n) for n in range(8)])
+    assert Stage("", 100, 60).starts() == pytest.approx([0.1 * n for n in range(100)])
+
+
+def test_the_coming_in_takes_no_more_than_a_quarter_of_a_step() -> None:
     assert max(Stage("", 1000, 60).starts()) < 15
+    assert max(Stage("", 8, 4).starts()) < 1
 
 
 def test_a_ramp_brings_callers_in_evenly() -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bot.loadtest.behaviour import StepKind
+from bot.loadtest.plan import Network
 from bot.loadtest.results import GapRecord
 from bot.loadtest.summary import observations_of
 from tests.unit.bot.loadtest.records import WELL, call, stage
@@ -66,6 +67,6 @@ def test_a_call_that_broke_counts_as_failed_by_its_cause() -> None:
 def test_stalls_of_all_calls_lie_on_one_clock_for_the_diagnosis() -> None:
     stalled = call([400]).model_copy(update={"stalls": (GapRecord(at_s=5.0, length_ms=300),)})
 
-    (gap,) = observations_of([stalled], network_loss=0.0, sockets=(None, None)).gaps
+    (gap,) = observations_of([stalled], network=Network(), sockets=(None, None)).gaps
 
     assert (gap.call, gap.at, gap.length_ms) == ("g0-00001", 105.0, 300)
