@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from pipecat.frames.frames import (
     EndWorkerFrame,
@@ -24,7 +24,9 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
+from bot.answerer import FLOW_TONES, AnswererJudge, AnswererPolicy
 from bot.events import (
+    AnsweredBy,
     BotSpeaking,
     BotTurn,
     BotTurnHeard,
@@ -34,19 +36,18 @@ from bot.events import (
     FlowSlot,
     FlowState,
 )
+from bot.flow_ports import Flow, FlowServices
 from bot.flows.actions import (
+    Answerer,
     AskLlm,
     CallTool,
     FlowAction,
     HangUp,
-    LlmAnswered,
     Say,
     SlotFilled,
     StateEntered,
-    ToolAnswered,
     Transfer,
     Understand,
-    Understood,
 )
 from bot.flows.templates import MASK
 from bot.latency import TurnClock
@@ -62,34 +63,7 @@ from bot.turns import (
     TurnMachine,
 )
 from bot.voice_activity import VoiceEvent, VoiceStarted
-
-
-class Flow(Protocol):
-    """The flow engine as the dialogue drives it; `bot.flows.engine.FlowEngine` is it."""
-
-    def start(self, *, now: float) -> None: ...
-    def heard(self, text: str, *, now: float) -> None: ...
-    def suffices(self, text: str) -> bool: ...
-    def pressed(self, digit: str, *, now: float) -> None: ...
-    def caller_started(self, *, now: float) -> None: ...
-    def said(self, *, now: float) -> None: ...
-    def understood(self, request_id: int, answer: Understood, *, now: float) -> None: ...
-    def tool_answered(self, request_id: int, answer: ToolAnswered, *, now: float) -> None: ...
-    def is_personal(self, text: str) -> bool: ...
-    def llm_said(self, request_id: int, clause: str) -> None: ...
-    def llm_answered(self, request_id: int, answer: LlmAnswered, *, now: float) -> None: ...
-    def transfer_failed(self, *, now: float) -> None: ...
-    def timer_at(self) -> float | None: ...
-    def handle_timer(self, *, now: float) -> None: ...
-    def poll(self) -> FlowAction | None: ...
-
-
-class FlowServices(Protocol):
-    """What the flow asks the world for. None of these raises: a failure is an answer."""
-
-    async def understand(self, request: Understand) -> Understood: ...
-    async def call_tool(self, request: CallTool) -> ToolAnswered: ...
-    async def ask_llm(self, request: AskLlm, said: Callable[[str], None]) -> LlmAnswered: ...
+from telephony.leg import Tone
 
 
 class Dialogue(FrameProcessor):
@@ -107,9 +81,11 @@ class Dialogue(FrameProcessor):
         transfer: Callable[[str], Awaitable[bool]],
         judge: Callable[[], Awaitable[bool]] | None = None,
         texts_add_up: bool = False,
+        answerer: AnswererPolicy | None = None,
     ) -> None:
         """`judge` tells whether the turn so far sounds finished, `transfer` whether the caller was handed over.
 
+        `answerer`: how to tell who answered a call that we placed; None for one that came to us.
         `texts_add_up`: a text is of the stretch since the last one (Pipecat's services), not of the whole turn.
         """
         super().__init__(name="Dialogue")
@@ -124,6 +100,8 @@ class Dialogue(FrameProcessor):
         self._quiet.set()
         self._judge = judge
         self._texts_add_up = texts_add_up
+        self._answerer_policy = answerer
+        self._answerer: AnswererJudge | None = None
         self._turn_text = ""
         self._ids = itertools.count(1)
         self._marks = itertools.count(1)
@@ -165,7 +143,12 @@ class Dialogue(FrameProcessor):
     def begin(self) -> None:
         """Start the flow; the pipeline runs."""
         self._stepper = self.create_task(self._steps())
-        self._flow.start(now=self._now())
+        now = self._now()
+        if self._answerer_policy is None:
+            self._flow.noticed(Answerer.HUMAN, now=now)
+        else:
+            self._answerer = AnswererJudge(self._answerer_policy, now=now)
+        self._flow.start(now=now)
         self._wake.set()
 
     def voice(self, event: VoiceEvent, at: float) -> None:
@@ -174,6 +157,17 @@ class Dialogue(FrameProcessor):
             self._turns.voice_started(began_at=at)
         else:
             self._turns.voice_stopped(ended_at=at)
+        if self._answerer is not None:
+            self._answerer.voice(event, at)
+        self._wake.set()
+
+    def tone(self, tone: Tone) -> None:
+        """A tone of a machine was heard."""
+        now = self._now()
+        if self._answerer is not None:
+            self._answerer.tone(tone, now=now)
+        if self._flow.noticed(FLOW_TONES[tone], now=now):
+            self._turns.key_pressed()  # what is being said is meant for nobody any more
         self._wake.set()
 
     def sounded(self, turn_id: str) -> None:
@@ -228,6 +222,9 @@ class Dialogue(FrameProcessor):
         while True:
             if (turn := self._turns.poll()) is not None:
                 await self._take_turn(turn)
+            elif self._answerer is not None and (who := self._answerer.poll()) is not None:
+                self._on_event(AnsweredBy(by=who.value))
+                self._flow.noticed(who, now=self._now())
             elif (action := self._protection.release() or self._flow.poll()) is not None:
                 if not self._protection.hold(action):
                     await self._take_action(action)
@@ -235,7 +232,8 @@ class Dialogue(FrameProcessor):
                 return
 
     def _arm(self) -> None:
-        due = [at for at in (self._turns.timer_at(), self._flow.timer_at()) if at is not None]
+        answerer_at = None if self._answerer is None else self._answerer.timer_at()
+        due = [at for at in (self._turns.timer_at(), self._flow.timer_at(), answerer_at) if at is not None]
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_at(min(due), self._timeout) if due else None
@@ -244,6 +242,8 @@ class Dialogue(FrameProcessor):
         now = self._now()
         self._turns.handle_timer(now=now)
         self._flow.handle_timer(now=now)
+        if self._answerer is not None:
+            self._answerer.handle_timer(now=now)
         self._wake.set()
 
     async def _take_turn(self, event: TurnEvent) -> None:
