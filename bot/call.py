@@ -123,7 +123,15 @@ class Call:
         seconds = time.monotonic() - started
         self._services.metrics.call_ended(self._leg.info.transport, ended, seconds, stats)
         self._services.records.add(self._leg.info, ended, seconds, stats, self._latencies)
-        self._log.info("call ended", cause=ended.cause.value, q850=ended.q850, seconds=round(seconds, 1))
+        self._log.info(
+            "call ended",
+            cause=ended.cause.value,
+            q850=ended.q850,
+            seconds=round(seconds, 1),
+            codec=stats.codec,
+            mos=None if stats.mos is None else round(stats.mos, 2),
+            mos_there=None if stats.mos_there is None else round(stats.mos_there, 2),
+        )
         return ended
 
     async def _converse(self) -> None:
