@@ -13,10 +13,11 @@ import structlog
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
+from bot.answerer import AnswererPolicy
 from bot.call_records import CallRecords
 from bot.context.journal import CallerAudio, Journal, SpeechMemory, TurnStore
 from bot.dialogue import Dialogue
-from bot.events import CallEnded, CallerTurn, CallEvent, CallStarted, TurnLatency
+from bot.events import AnsweredBy, CallEnded, CallerTurn, CallEvent, CallStarted, TurnLatency, Who
 from bot.flow_ports import Flow, FlowServices
 from bot.flows.templates import MASK
 from bot.metrics import CallMetrics
@@ -31,7 +32,7 @@ from bot.transport import CallInput, CallOutput
 from bot.turns import TurnMachine, TurnPolicy
 from bot.voice_activity import VoiceActivity
 from telephony.errors import LegEndedError, TelephonyError
-from telephony.leg import CallLeg, EndCause, LegEnded, LegEvent
+from telephony.leg import CallLeg, EndCause, LegEnded, LegEvent, Tone, ToneHeard
 
 _log = structlog.get_logger("zeng.call")
 
@@ -73,6 +74,8 @@ class CallServices:
     flow_version: Callable[[], str] = str  # of the flow that `new_flow` gives now
     check_flow: Callable[[str], object] = str  # raises `BotError` for a name that leads to no flow
     records: CallRecords = field(default_factory=CallRecords)
+    answerer: AnswererPolicy = field(default_factory=AnswererPolicy)  # of calls that we placed
+    on_answerer: Callable[[str, Who], None] | None = None  # call id, who answered
 
 
 class Call:
@@ -85,6 +88,7 @@ class Call:
         self._ended: LegEnded | None = None
         self._gone = asyncio.Event()
         self._turn_audio: Callable[[], bytes] = bytes
+        self._tone: Callable[[Tone], None] = lambda _: None
         self._latencies: list[TurnLatency] = []
         self._journal = Journal(
             leg.info.call_id,
@@ -119,7 +123,15 @@ class Call:
         seconds = time.monotonic() - started
         self._services.metrics.call_ended(self._leg.info.transport, ended, seconds, stats)
         self._services.records.add(self._leg.info, ended, seconds, stats, self._latencies)
-        self._log.info("call ended", cause=ended.cause.value, q850=ended.q850, seconds=round(seconds, 1))
+        self._log.info(
+            "call ended",
+            cause=ended.cause.value,
+            q850=ended.q850,
+            seconds=round(seconds, 1),
+            codec=stats.codec,
+            mos=None if stats.mos is None else round(stats.mos, 2),
+            mos_there=None if stats.mos_there is None else round(stats.mos_there, 2),
+        )
         return ended
 
     async def _converse(self) -> None:
@@ -137,7 +149,9 @@ class Call:
             transfer=self._transfer,
             judge=self._judge,
             texts_add_up=services.other_recogniser is not None,
+            answerer=services.answerer if self._leg.info.placed else None,
         )
+        self._tone = dialogue.tone
         worker = call_pipeline(
             call_input=self._input(dialogue),
             recogniser=self._recogniser(flow),
@@ -235,6 +249,8 @@ class Call:
         if isinstance(event, LegEnded):
             self._ended = event
             self._gone.set()
+        elif isinstance(event, ToneHeard):
+            self._tone(event.tone)
 
     def _tell(self, event: CallEvent) -> None:
         self._leg.tell(event.model_dump_json())
@@ -244,6 +260,8 @@ class Call:
         audio = CallerAudio(self._turn_audio()) if hears else None
         if isinstance(event, TurnLatency):
             self._latencies.append(event)
+        elif isinstance(event, AnsweredBy) and self._services.on_answerer is not None:
+            self._services.on_answerer(self._leg.info.call_id, event.by)
         self._journal.note(event, caller_audio=audio)
 
 

@@ -18,6 +18,7 @@ class CallFigures(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     call_id: str
+    transport: str
     sip_call_id: str = ""
     cause: str
     duration_s: float
@@ -33,6 +34,14 @@ class CallFigures(BaseModel):
     late: int
     concealed_ms: int
     jitter_ms: float
+    playout_delay_ms: float
+    round_trip_ms: float | None
+    lost_there_percent: float
+    jitter_there_ms: float
+    mos: float | None  # by the E-model, of what the bot heard
+    mos_there: float | None  # of what the caller heard, as far as its side reports
+    codec: str
+    encrypted: bool
 
 
 class CallRecords:
@@ -55,6 +64,7 @@ class CallRecords:
         self._latest.append(
             CallFigures(
                 call_id=info.call_id,
+                transport=info.transport,
                 sip_call_id=info.variables.get("sip_call_id", ""),
                 cause=ended.cause.value,
                 duration_s=seconds,
@@ -70,5 +80,13 @@ class CallRecords:
                 late=stats.late,
                 concealed_ms=stats.concealed_ms,
                 jitter_ms=stats.jitter_ms,
+                playout_delay_ms=stats.playout_delay_ms,
+                round_trip_ms=stats.round_trip_ms,
+                lost_there_percent=stats.lost_there_percent,
+                jitter_there_ms=stats.jitter_there_ms,
+                mos=stats.mos,
+                mos_there=stats.mos_there,
+                codec=stats.codec,
+                encrypted=stats.encrypted,
             )
         )

@@ -60,11 +60,14 @@ def _authorization(settings: Settings) -> dict[str, str]:
 
 def _follow(client: httpx.Client, call_id: str) -> bool:
     """Print each change until the end; whether the call was ever answered."""
-    answered, shown = False, ""
+    answered, shown, who = False, "", ""
     try:
         while True:
             status = _ask(client.get(f"/api/calls/{call_id}"))
             answered = answered or status["state"] == "answered" or _talked(status)
+            if status["answered_by"] != who:
+                who = status["answered_by"]
+                typer.echo(f"answered by {who}")
             text = _line(status)
             if text != shown:
                 typer.echo(text)

@@ -24,8 +24,10 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
+from bot.answerer import FLOW_TONES, AnswererJudge, AnswererPolicy
 from bot.asking import Asking
 from bot.events import (
+    AnsweredBy,
     BotSpeaking,
     BotTurn,
     BotTurnHeard,
@@ -37,6 +39,7 @@ from bot.events import (
 )
 from bot.flow_ports import Flow, FlowServices
 from bot.flows.actions import (
+    Answerer,
     AskLlm,
     CallTool,
     FlowAction,
@@ -61,6 +64,7 @@ from bot.turns import (
     TurnMachine,
 )
 from bot.voice_activity import VoiceEvent, VoiceStarted
+from telephony.leg import Tone
 
 
 class Dialogue(FrameProcessor):
@@ -78,9 +82,11 @@ class Dialogue(FrameProcessor):
         transfer: Callable[[str], Awaitable[bool]],
         judge: Callable[[], Awaitable[bool]] | None = None,
         texts_add_up: bool = False,
+        answerer: AnswererPolicy | None = None,
     ) -> None:
         """`judge` tells whether the turn so far sounds finished, `transfer` whether the caller was handed over.
 
+        `answerer`: how to tell who answered a call that we placed; None for one that came to us.
         `texts_add_up`: a text is of the stretch since the last one (Pipecat's services), not of the whole turn.
         """
         super().__init__(name="Dialogue")
@@ -96,6 +102,8 @@ class Dialogue(FrameProcessor):
         self._quiet.set()
         self._judge = judge
         self._texts_add_up = texts_add_up
+        self._answerer_policy = answerer
+        self._answerer: AnswererJudge | None = None
         self._turn_text = ""
         self._ids = itertools.count(1)
         self._marks = itertools.count(1)
@@ -134,7 +142,12 @@ class Dialogue(FrameProcessor):
     def begin(self) -> None:
         """Start the flow; the pipeline runs."""
         self._stepper = self.create_task(self._steps())
-        self._flow.start(now=self._now())
+        now = self._now()
+        if self._answerer_policy is None:
+            self._flow.noticed(Answerer.HUMAN, now=now)
+        else:
+            self._answerer = AnswererJudge(self._answerer_policy, now=now)
+        self._flow.start(now=now)
         self._wake.set()
 
     def voice(self, event: VoiceEvent, at: float) -> None:
@@ -143,6 +156,17 @@ class Dialogue(FrameProcessor):
             self._turns.voice_started(began_at=at)
         else:
             self._turns.voice_stopped(ended_at=at)
+        if self._answerer is not None:
+            self._answerer.voice(event, at)
+        self._wake.set()
+
+    def tone(self, tone: Tone) -> None:
+        """A tone of a machine was heard."""
+        now = self._now()
+        if self._answerer is not None:
+            self._answerer.tone(tone, now=now)
+        if self._flow.noticed(FLOW_TONES[tone], now=now):
+            self._turns.key_pressed()  # what is being said is meant for nobody any more
         self._wake.set()
 
     def sounded(self, turn_id: str) -> None:
@@ -197,6 +221,9 @@ class Dialogue(FrameProcessor):
         while True:
             if (turn := self._turns.poll()) is not None:
                 await self._take_turn(turn)
+            elif self._answerer is not None and (who := self._answerer.poll()) is not None:
+                self._on_event(AnsweredBy(by=who.value))
+                self._flow.noticed(who, now=self._now())
             elif (action := self._protection.release() or self._flow.poll()) is not None:
                 if not self._protection.hold(action):
                     await self._take_action(action)
@@ -204,7 +231,8 @@ class Dialogue(FrameProcessor):
                 return
 
     def _arm(self) -> None:
-        due = [at for at in (self._turns.timer_at(), self._flow.timer_at()) if at is not None]
+        answerer_at = None if self._answerer is None else self._answerer.timer_at()
+        due = [at for at in (self._turns.timer_at(), self._flow.timer_at(), answerer_at) if at is not None]
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_at(min(due), self._timeout) if due else None
@@ -213,6 +241,8 @@ class Dialogue(FrameProcessor):
         now = self._now()
         self._turns.handle_timer(now=now)
         self._flow.handle_timer(now=now)
+        if self._answerer is not None:
+            self._answerer.handle_timer(now=now)
         self._wake.set()
 
     async def _take_turn(self, event: TurnEvent) -> None:

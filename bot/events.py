@@ -10,6 +10,9 @@ from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
+Who: TypeAlias = Literal["human", "machine", "recording", "fax"]
+"""Who answered a call that we placed."""
+
 
 class _Event(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -21,6 +24,13 @@ class CallStarted(_Event):
     type: Literal["call.started"] = "call.started"
     call_id: str
     flow: str
+
+
+class AnsweredBy(_Event):
+    """Who answered a call that we placed; of a machine it may be told twice: `machine`, then `recording`."""
+
+    type: Literal["call.answered_by"] = "call.answered_by"
+    by: Who
 
 
 class CallerTurn(_Event):
@@ -106,6 +116,7 @@ class CallEnded(_Event):
 
 CallEvent: TypeAlias = (
     CallStarted
+    | AnsweredBy
     | CallerTurn
     | BotTurn
     | BotTurnHeard

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from bot.flows.actions import AskLlm, CallTool, FlowAction, LlmAnswered, ToolAnswered, Understand, Understood
+from bot.flows.actions import (
+    Answerer,
+    AskLlm,
+    CallTool,
+    FlowAction,
+    FlowTone,
+    LlmAnswered,
+    ToolAnswered,
+    Understand,
+    Understood,
+)
 
 
 class Flow(Protocol):
@@ -23,6 +33,7 @@ class Flow(Protocol):
     def llm_said(self, request_id: int, clause: str) -> None: ...
     def llm_answered(self, request_id: int, answer: LlmAnswered, *, now: float) -> None: ...
     def transfer_failed(self, *, now: float) -> None: ...
+    def noticed(self, sign: Answerer | FlowTone, *, now: float) -> bool: ...
     def timer_at(self) -> float | None: ...
     def handle_timer(self, *, now: float) -> None: ...
     def poll(self) -> FlowAction | None: ...

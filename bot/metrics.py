@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 
-from bot.events import CallEvent, FlowState, TurnLatency
+from bot.events import AnsweredBy, CallEvent, FlowState, TurnLatency
 from bot.flows.live import LiveFlow
 from telephony.leg import LegEnded, LegStats
 
@@ -40,6 +40,7 @@ class CallMetrics:
             "zeng_turn_stage_seconds", "The same by stage", ["stage"], buckets=_TURN_BUCKETS, registry=registry
         )
         self._states = Counter("zeng_flow_states", "Flow states entered", ["state"], registry=registry)
+        self._answerers = Counter("zeng_answered_by", "Who answered calls that we placed", ["who"], registry=registry)
         self._failures = Counter("zeng_failures", "Failures that a call survived", ["part", "kind"], registry=registry)
         self._lost = Counter("zeng_rtp_lost_packets", "Packets that never came", ["transport"], registry=registry)
         self._underruns = Counter(
@@ -78,6 +79,8 @@ class CallMetrics:
                 self._stage.labels(stage).observe(ms / 1000)
         elif isinstance(event, FlowState):
             self._states.labels(event.state).inc()
+        elif isinstance(event, AnsweredBy):
+            self._answerers.labels(event.by).inc()
 
     def failure(self, part: str, error: Exception) -> None:
         """A part failed and the call went on."""

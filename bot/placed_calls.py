@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bot.events import Who
 from bot.flow_choice import VARIABLE
 from telephony.leg import CallLeg, LegEnded
 from telephony.sip.flow import Flow
@@ -65,6 +66,7 @@ class PlacedStatus(BaseModel):
     """How far a placed call is."""
 
     state: Literal["calling", "ringing", "answered", "ended"]
+    answered_by: Who | Literal[""] = ""  # as far as it is known
     cause: str = ""
     detail: str = ""
     q850: int | None = None
@@ -83,6 +85,7 @@ class PlacedLeg(CallLeg, Protocol):
 class _Placed:
     leg: PlacedLeg
     ended: LegEnded | None = field(default=None)
+    answered_by: Who | Literal[""] = ""
 
 
 class PlacedCalls:
@@ -117,15 +120,26 @@ class PlacedCalls:
         if call_id in self._calls:
             self._calls[call_id].ended = ended
 
+    def answered_by(self, call_id: str, who: Who) -> None:
+        """Note who answered."""
+        if call_id in self._calls:
+            self._calls[call_id].answered_by = who
+
     def status(self, call_id: str) -> PlacedStatus | None:
         """Tell how far a call is; None for one that is not known, or no more."""
         placed = self._calls.get(call_id)
         if placed is None:
             return None
         if (ended := placed.ended) is not None:
-            return PlacedStatus(state="ended", cause=ended.cause.value, detail=ended.detail, q850=ended.q850)
+            return PlacedStatus(
+                state="ended",
+                answered_by=placed.answered_by,
+                cause=ended.cause.value,
+                detail=ended.detail,
+                q850=ended.q850,
+            )
         if placed.leg.answered:
-            return PlacedStatus(state="answered")
+            return PlacedStatus(state="answered", answered_by=placed.answered_by)
         return PlacedStatus(state="ringing" if placed.leg.ringing_status else "calling")
 
     async def hang_up(self, call_id: str) -> bool:

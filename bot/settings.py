@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import (
@@ -62,6 +62,18 @@ class TurnSettings(_Section):
     recognition_timeout_ms: int = Field(default=6000, ge=500, le=30000)
 
 
+class AnswererSettings(_Section):
+    """Who answered a call that we placed; see docs/flows.md."""
+
+    initial_silence_ms: int = Field(default=2500, ge=500, le=20000)  # from the answer, with nobody speaking
+    silence_is: Literal["human", "machine"] = "human"  # whom such a silence is taken for
+    greeting_ms: int = Field(default=2000, ge=500, le=10000)  # a greeting as long as this is a machine's
+    most_words: int = Field(default=3, ge=1, le=20)  # with audible gaps between them; more are a machine's
+    pause_ms: int = Field(default=800, ge=200, le=5000)  # silence after a short greeting: a human waits
+    recorder_silence_ms: int = Field(default=3000, ge=500, le=20000)  # silence that ends a machine's greeting
+    recorder_limit_s: float = Field(default=45.0, ge=1, le=300)  # of waiting for its end
+
+
 class SpeechSettings(_Section):
     """The bot's side of the speech server."""
 
@@ -104,6 +116,7 @@ class Settings(BaseSettings):
     web: WebSettings = WebSettings()
     workers: WorkerSettings = WorkerSettings()
     turns: TurnSettings = TurnSettings()
+    answerer: AnswererSettings = AnswererSettings()
     recogniser: RecogniserSettings = RecogniserSettings()
     recogniser_server: RecogniserServerSettings = RecogniserServerSettings()
     understanding: UnderstandingSettings = UnderstandingSettings()

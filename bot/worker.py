@@ -8,7 +8,7 @@ import gc
 import signal
 import socket
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +21,7 @@ from bot.call import Call, CallServices
 from bot.call_records import CallRecords
 from bot.calls import Calls
 from bot.errors import BotError, ServiceStartError
+from bot.events import Who
 from bot.flows.live import LiveFlow
 from bot.log import set_up_logging
 from bot.metrics import CallMetrics, FlowCollector, LoopLateness, TaskCollector
@@ -74,7 +75,10 @@ class Worker:
         async with contextlib.AsyncExitStack() as stack:
             live = LiveFlow(flow_path(self._settings.flow.path))
             self._registry.register(FlowCollector(live))
-            services = await call_services(self._settings, live, CallMetrics(self._registry), stack)
+            services = replace(
+                await call_services(self._settings, live, CallMetrics(self._registry), stack),
+                on_answerer=self._answered_by,
+            )
             workers = self._settings.workers
             calls = Calls(
                 capacity=workers.calls, limit_s=workers.call_limit_s, run=lambda leg: self._converse(leg, services)
@@ -104,6 +108,10 @@ class Worker:
         if self._placed is not None:
             self._placed.ended(leg.info.call_id, ended)
         return ended
+
+    def _answered_by(self, call_id: str, who: Who) -> None:
+        if self._placed is not None:
+            self._placed.answered_by(call_id, who)
 
     def _place_calls(self, endpoint: SipEndpoint, calls: Calls, services: CallServices) -> PlacedCalls:
         sip = self._settings.sip

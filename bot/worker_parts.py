@@ -12,13 +12,14 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from bot.answerer import AnswererPolicy
 from bot.call import CallFlow, CallServices
 from bot.context.redis_store import RedisConversationStore, connect
 from bot.errors import SettingsError
 from bot.flow_choice import VARIABLE, FlowChoice
 from bot.flow_ports import FlowServices
 from bot.flow_services import WorldServices
-from bot.flows.actions import CallTool, ToolAnswered
+from bot.flows.actions import Answerer, CallTool, ToolAnswered
 from bot.flows.engine import FlowEngine
 from bot.flows.flow import Flow
 from bot.flows.hearing import candidates
@@ -34,7 +35,7 @@ from bot.recognition.llm import LlmUnderstander
 from bot.recognition.understanding import Understander
 from bot.services.pipecat_stt import pipecat_service
 from bot.services.prompt_cache import PromptCache
-from bot.settings import Settings
+from bot.settings import AnswererSettings, Settings
 from bot.smart_turn import SmartTurn
 from bot.speech_batch import SpeechBatch
 from bot.speech_detector import SileroSession
@@ -103,7 +104,20 @@ async def call_services(
         voice_model=SpeechBatch(SileroSession()),
         metrics=metrics,
         turns=settings.turns,
+        answerer=_answerer_policy(settings.answerer),
         pause_judge=SmartTurn(threshold=settings.turns.smart_turn_threshold) if settings.turns.smart_turn else None,
+    )
+
+
+def _answerer_policy(settings: AnswererSettings) -> AnswererPolicy:
+    return AnswererPolicy(
+        initial_silence_ms=settings.initial_silence_ms,
+        silence_is=Answerer(settings.silence_is),
+        greeting_ms=settings.greeting_ms,
+        most_words=settings.most_words,
+        pause_ms=settings.pause_ms,
+        recorder_silence_ms=settings.recorder_silence_ms,
+        recorder_limit_s=settings.recorder_limit_s,
     )
 
 

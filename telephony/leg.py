@@ -27,6 +27,7 @@ class CallInfo:
     caller: str
     callee: str
     variables: Mapping[str, str] = field(default_factory=dict[str, str])  # e.g. diversion, pai
+    placed: bool = False  # we called: whoever answers has yet to show who he is
 
 
 class EndCause(Enum):

@@ -114,7 +114,8 @@ class WebRtcSettings(_Section):
     turn_urls: tuple[str, ...] = ()  # "turn:turn.example.com:3478?transport=udp", for callers behind strict NAT
     turn_secret: SecretStr = SecretStr("")  # coturn's static-auth-secret; the page is given credentials made from it
     turn_ttl_s: int = Field(default=3600, ge=60)  # how long such credentials are good for
-    relay_only: bool = False  # have the page use TURN only: neither side then learns the other's address
+    relay_only: bool = False  # have the page use TURN only: we then do not learn its address
+    own_relay_only: bool = False  # use TURN only on our side: for a bot that no UDP reaches, or that hides its address
     connect_timeout_s: float = Field(default=15.0, gt=0)
     silence_timeout_s: float = Field(default=15.0, gt=0)  # no media at all for so long ends the call
     lead_ms: int = Field(default=200, ge=40, le=1000)  # how far ahead the bot may queue
@@ -123,8 +124,8 @@ class WebRtcSettings(_Section):
     def _check_turn(self) -> Self:
         if self.turn_urls and not self.turn_secret.get_secret_value():
             raise ValueError("[webrtc] turn_urls without turn_secret: give the TURN server's static-auth-secret")
-        if self.relay_only and not self.turn_urls:
-            raise ValueError("[webrtc] relay_only without turn_urls: nobody could call")
+        if (self.relay_only or self.own_relay_only) and not self.turn_urls:
+            raise ValueError("[webrtc] relay_only or own_relay_only without turn_urls: nobody could call")
         return self
 
 

@@ -125,6 +125,19 @@ class SlotFilled:
     pii: bool
 
 
+class Answerer(Enum):
+    """Who answered a call that we placed. A call that came to us is a human's."""
+
+    HUMAN = "human"
+    MACHINE = "machine"  # its greeting goes on
+    RECORDING = "recording"  # the greeting is over: what is said now is kept
+    FAX = "fax"
+
+
+FlowTone: TypeAlias = Literal["fax", "busy", "out_of_service", "beep"]
+"""A tone that a flow may act on, by the key of its `tones`."""
+
+
 FlowAction: TypeAlias = Say | Understand | CallTool | AskLlm | Transfer | HangUp | StateEntered | SlotFilled
 
 

@@ -34,7 +34,7 @@ class Arrow:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """What leads to a state from everywhere: a global intent, or the ladder of the defaults."""
+    """What leads to a state from everywhere: a global intent, a tone, or the ladder of the defaults."""
 
     label: str
     target: str
@@ -63,6 +63,9 @@ def flags(flow: Flow) -> Iterator[Flag]:
     for name, intent in flow.intents.items():
         if intent.goto is not None and intent.goto in flow.states:
             yield Flag(f"{name} / {intent.dtmf}" if intent.dtmf else name, intent.goto)
+    for tone, target in flow.tones.ways():
+        if target in flow.states:
+            yield Flag(f"tone {tone}", target)
     for name, ladder in (("no_input", flow.defaults.no_input), ("no_match", flow.defaults.no_match)):
         if ladder is not None and ladder.then in flow.states:
             yield Flag(name, ladder.then)

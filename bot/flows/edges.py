@@ -9,6 +9,8 @@ from enum import Enum
 from bot.flows.flow import Flow
 from bot.flows.source import Path
 from bot.flows.states import (
+    Answered,
+    AnsweredState,
     Branch,
     CallState,
     CollectState,
@@ -29,6 +31,7 @@ class Way(Enum):
 
     NEXT = "next"
     CONDITION = "condition"
+    ANSWERER = "answerer"
     CHOICE = "choice"
     STATUS = "status"
     NO_INPUT = "no_input"
@@ -48,7 +51,7 @@ class Edge:
 
 
 def edges(flow: Flow) -> Iterator[Edge]:
-    """Give every edge of a flow but those of global intents, which leave from every listening state."""
+    """Give every edge of a flow but those of global intents and `tones`, which leave from everywhere."""
     for name, state in flow.states.items():
         yield from _own_edges(flow, name, state)
         if isinstance(state, (MenuState, CollectState, LlmState)):
@@ -70,6 +73,8 @@ def _own_edges(flow: Flow, name: str, state: State) -> Iterator[Edge]:
     match state:
         case DecideState(decide=branches):
             yield from _branches(name, branches)
+        case AnsweredState(answered=answered):
+            yield from _answerers(name, answered)
         case MenuState():
             yield from _choices(name, state)
         case CallState(call=tool, on=own):
@@ -89,6 +94,13 @@ def _branches(name: str, branches: tuple[Branch, ...]) -> Iterator[Edge]:
     for index, branch in enumerate(branches):
         key, label = ("then", branch.when.text) if branch.when else ("else", "else")
         yield Edge(name, branch.target, Way.CONDITION, label, ("states", name, "decide", index, key))
+
+
+def _answerers(name: str, answered: Answered) -> Iterator[Edge]:
+    ways = {"human": answered.human, "machine": answered.machine, "recording": answered.recording, "fax": answered.fax}
+    for who, target in ways.items():
+        if target is not None:
+            yield Edge(name, target, Way.ANSWERER, who, ("states", name, "answered", who))
 
 
 def _choices(name: str, state: MenuState) -> Iterator[Edge]:

@@ -13,9 +13,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from bot.flows import calling, collecting, ladders, privacy, sufficiency, talking, turns
+from bot.flows import answering, calling, collecting, ladders, privacy, sufficiency, talking, turns
 from bot.flows.actions import (
+    Answerer,
     FlowAction,
+    FlowTone,
     HangUpReason,
     LlmAnswered,
     StateEntered,
@@ -28,6 +30,7 @@ from bot.flows.flow import Flow
 from bot.flows.hearing import hints, said_exactly
 from bot.flows.run import Phase, Run, Step, Visit
 from bot.flows.states import (
+    AnsweredState,
     CallState,
     CollectState,
     DecideState,
@@ -59,6 +62,7 @@ class FlowEngine:
         """`understanding` and `llm` tell whether there is somebody to answer `Understand` and `AskLlm`."""
         self._run = Run(flow, variables=variables, opened=opened, understanding=understanding, llm=llm)
         self._talking = False  # the caller
+        self._greeting = False  # what he says was said to nobody: the "hello" into a call that we placed
         self._entered = 0  # states, since the caller was last heard
         self._silences = 0  # since the caller was last heard
 
@@ -102,7 +106,7 @@ class FlowEngine:
         """Begin the call."""
         flow = self._run.flow
         if self._run.phase is Phase.NEW:
-            if flow.disclosure is not None:
+            if flow.disclosure is not None and not isinstance(flow.states[flow.start], AnsweredState):
                 self._run.say(flow.disclosure, interruptible=False)
             self._go(Step(flow.start, "start"), now)
 
@@ -122,6 +126,10 @@ class FlowEngine:
         """Take the caller's turn, as recognised; empty when it could not be."""
         run, text = self._run, text.strip()
         self._caller_is_there()
+        if self._greeting:
+            self._greeting = False
+            self._await_caller(now)
+            return
         if run.phase is Phase.THINKING and text:
             if said_exactly(run.flow, run.state, text) is None:
                 talking.add(run, text, now=now)
@@ -151,6 +159,24 @@ class FlowEngine:
             run.clocks.stop(Clock.NO_INPUT)
             self._go(turns.take_key(run, digit, now=now), now)
         self._await_caller(now)
+
+    def noticed(self, sign: Answerer | FlowTone, *, now: float) -> bool:
+        """Take who answered, or a machine's tone; tells whether the flow goes elsewhere for it.
+
+        Who answered may be told before the start, and again once a machine records.
+        """
+        run = self._run
+        step: Step | None = None
+        if not isinstance(sign, Answerer):
+            step = answering.heard_tone(run, sign)
+        else:
+            run.answerer = sign
+            if run.phase is Phase.ANSWERED and isinstance(state := run.state, AnsweredState):
+                self._greeting = self._talking
+                step = answering.judged(run, state)
+        self._go(step, now)
+        self._await_caller(now)
+        return step is not None
 
     def understood(self, request_id: int, answer: Understood, *, now: float) -> None:
         """Take the answer to `Understand`."""
@@ -230,11 +256,15 @@ class FlowEngine:
     def _begin(self, state: State, now: float) -> Step | None:
         """Do what a state does on entry; gives where to go on to, or None to wait."""
         run = self._run
-        if not isinstance(state, (DecideState, CollectState)) and state.say is not None:
+        if not isinstance(state, (DecideState, AnsweredState, CollectState)) and state.say is not None:
             run.say(state.say)
         match state:
             case DecideState(decide=branches):
                 return next(Step(b.target, "decided") for b in branches if b.when is None or run.holds(b.when))
+            case AnsweredState():
+                run.phase = Phase.ANSWERED
+                run.clocks.start(Clock.ANSWER, at=now + answering.LIMIT_S)
+                return answering.judged(run, state)
             case SayState(then=then):
                 return Step(then, "said")
             case MenuState() | LlmState():
@@ -278,6 +308,8 @@ class FlowEngine:
         """Treat an answer that did not come as a failure of whoever was asked."""
         request = self._run.request_id
         match self._run.phase:
+            case Phase.ANSWERED:
+                self.noticed(Answerer.HUMAN, now=now)
             case Phase.UNDERSTANDING:
                 self.understood(request, Understood(None), now=now)
             case Phase.CALLING:

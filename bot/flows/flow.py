@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from bot.flows.actions import FlowTone
 from bot.flows.fields import Identifier, Key, Said, Text
 from bot.flows.hours import Calendar
 from bot.flows.slots import Slot
@@ -47,6 +49,33 @@ class Defaults(BaseModel):
     on_error: Text | None = None  # said before the call is ended by a fault of the flow
 
 
+class Tones(BaseModel):
+    """Where the call goes, whatever it is doing, when a tone of a machine is heard; the first time of each."""
+
+    model_config = _STRICT
+
+    fax: Identifier | None = None  # either side's
+    busy: Identifier | None = None  # or congestion: nobody is there any more
+    out_of_service: Identifier | None = None  # three rising tones, before an announcement of the network
+    beep: Identifier | None = None
+
+    def to(self, tone: FlowTone) -> str | None:
+        """Give the state that a tone leads to."""
+        ways: dict[FlowTone, str | None] = {
+            "fax": self.fax,
+            "busy": self.busy,
+            "out_of_service": self.out_of_service,
+            "beep": self.beep,
+        }
+        return ways[tone]
+
+    def ways(self) -> Iterator[tuple[FlowTone, str]]:
+        """Give those that lead somewhere."""
+        for tone in get_args(FlowTone):
+            if (target := self.to(tone)) is not None:
+                yield tone, target
+
+
 class Flow(BaseModel):
     """A call flow."""
 
@@ -62,6 +91,7 @@ class Flow(BaseModel):
     variables: dict[Identifier, str] = Field(default_factory=dict[str, str])
     calendar: Calendar | None = None
     defaults: Defaults = Defaults()
+    tones: Tones = Tones()
     intents: dict[Identifier, Intent] = Field(default_factory=dict[str, Intent])
     slots: dict[Identifier, Slot] = Field(default_factory=dict[str, Slot])
     tools: dict[Identifier, Tool] = Field(default_factory=dict[str, Tool])

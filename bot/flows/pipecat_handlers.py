@@ -22,7 +22,16 @@ from bot.flows.compile import NODES, compile_flow, placeholder
 from bot.flows.flow import Flow
 from bot.flows.offers import Deed, Offer, choices_of, offers
 from bot.flows.run import Run
-from bot.flows.states import CallState, CollectState, DecideState, LlmState, MenuState, SayState, TransferState
+from bot.flows.states import (
+    AnsweredState,
+    CallState,
+    CollectState,
+    DecideState,
+    LlmState,
+    MenuState,
+    SayState,
+    TransferState,
+)
 from bot.flows.templates import Place, Template
 from bot.flows.texts import texts
 from bot.flows.values import value_from_speech
@@ -118,6 +127,8 @@ class CompiledCall:
             match state:
                 case DecideState(decide=branches):
                     name = next(branch.target for branch in branches if branch.when is None or run.holds(branch.when))
+                case AnsweredState(answered=answered):
+                    name = answered.human  # Pipecat has a voicemail detector of its own, before the flow
                 case SayState(say=say, then=then):
                     await self._say(manager, say)
                     name = then

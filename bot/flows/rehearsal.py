@@ -9,9 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from bot.flows.actions import (
+    Answerer,
     AskLlm,
     CallTool,
     FlowAction,
+    FlowTone,
     HangUp,
     LlmAnswered,
     Say,
@@ -62,7 +64,9 @@ class Rehearsal:
         tools: Callable[[CallTool], ToolAnswered] = failing,
         llm: Sequence[LlmAnswered] | Callable[[AskLlm], LlmAnswered] | None = None,
         understand: Callable[[Understand], Understood] | None = None,
+        placed: bool = False,
     ) -> None:
+        """`placed`: a call of ours, so that `answered_by` is to tell who answered it."""
         self.engine = FlowEngine(
             flow,
             variables=variables or {},
@@ -71,6 +75,8 @@ class Rehearsal:
             llm=llm is not None,
         )
         self.now = 0.0
+        if not placed:
+            self.engine.noticed(Answerer.HUMAN, now=self.now)
         self.actions: list[FlowAction] = []  # of the last turn
         self.calls: list[CallTool] = []
         self.ended: HangUp | Transfer | None = None
@@ -101,6 +107,12 @@ class Rehearsal:
         self.engine.heard(text, now=self.now)
         self._settle()
 
+    def hear_late(self, text: str) -> None:
+        """Let it be recognised what the caller began to say before."""
+        self._next_turn()
+        self.engine.heard(text, now=self.now)
+        self._settle()
+
     def press(self, keys: str) -> None:
         """Let the caller press keys, one after the other."""
         self._next_turn()
@@ -122,6 +134,18 @@ class Rehearsal:
         self._next_turn()
         self.ended = None
         self.engine.transfer_failed(now=self.now)
+        self._settle()
+
+    def answered_by(self, who: Answerer) -> None:
+        """Let it be known who answered."""
+        self._next_turn()
+        self.engine.noticed(who, now=self.now)
+        self._settle()
+
+    def tone(self, tone: FlowTone) -> None:
+        """Let a tone be heard."""
+        self._next_turn()
+        self.engine.noticed(tone, now=self.now)
         self._settle()
 
     def _next_turn(self) -> None:

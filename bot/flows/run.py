@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum
 
-from bot.flows.actions import FlowAction, HangUp, HangUpReason, LlmTurn, Say, SlotFilled
+from bot.flows.actions import Answerer, FlowAction, FlowTone, HangUp, HangUpReason, LlmTurn, Say, SlotFilled
 from bot.flows.clocks import Clock, Clocks
 from bot.flows.expressions import Expression
 from bot.flows.flow import Flow
 from bot.flows.functions import functions
 from bot.flows.keypad import KeypadEntry
-from bot.flows.states import CollectState, DecideState, State
+from bot.flows.states import AnsweredState, CollectState, DecideState, State
 from bot.flows.templates import Template
 
 _NOTHING: Mapping[str, str] = {}
@@ -24,6 +24,7 @@ class Phase(Enum):
     """What the run waits for; events that a phase does not expect are ignored."""
 
     NEW = "new"
+    ANSWERED = "answered"  # of a call that we placed: who did
     LISTENING = "listening"
     CONFIRMING = "confirming"  # of the slot value `candidate`
     UNDERSTANDING = "understanding"
@@ -93,6 +94,8 @@ class Run:
         self.asked = ""  # the caller's words that the understanding step or the language model has
         self.tool = ""  # that was called last
         self.speaking = False
+        self.answerer: Answerer | None = None  # as far as it is known
+        self.tones: set[FlowTone] = set()  # that were followed
         self.request_id = 0
         self.personal = personal_names(flow)
         self._opened = opened
@@ -149,7 +152,7 @@ class Run:
                 self.say(slot.confirm, {state.collect: self.candidate})
             else:
                 self.say(state.say or slot.ask)
-        elif not isinstance(state, DecideState) and state.say is not None:
+        elif not isinstance(state, (DecideState, AnsweredState)) and state.say is not None:
             self.say(state.say)
 
     def keep(self, name: str, value: str, *, pii: bool) -> None:

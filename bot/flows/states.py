@@ -68,6 +68,33 @@ class DecideState(BaseModel):
         return self
 
 
+class Answered(BaseModel):
+    """Where to go by who answered; machines are left at once (`machine`), or spoken to when they record."""
+
+    model_config = _STRICT
+
+    human: Identifier
+    machine: Identifier | None = None
+    recording: Identifier | None = None
+    fax: Identifier
+
+    @model_validator(mode="after")
+    def _has_one_way_with_machines(self) -> Self:
+        if (self.machine is None) == (self.recording is None):
+            raise ValueError(
+                "a machine is left at once or left a message: give one of `machine` and `recording`, not both"
+            )
+        return self
+
+
+class AnsweredState(BaseModel):
+    """Listen to who answered a call that we placed, and go where that leads. A call that came to us is a human's."""
+
+    model_config = _STRICT
+
+    answered: Answered
+
+
 class Choice(BaseModel):
     """A choice of a menu: by what the caller means or by a key."""
 
@@ -181,7 +208,7 @@ class SayState(BaseModel):
     barge_in: bool | None = None
 
 
-KINDS = ("decide", "menu", "collect", "call", "llm", "transfer", "hangup")
+KINDS = ("decide", "answered", "menu", "collect", "call", "llm", "transfer", "hangup")
 
 
 def kind_of(state: object) -> str | None:
@@ -195,6 +222,7 @@ def kind_of(state: object) -> str | None:
 
 State: TypeAlias = Annotated[
     Annotated[DecideState, Tag("decide")]
+    | Annotated[AnsweredState, Tag("answered")]
     | Annotated[MenuState, Tag("menu")]
     | Annotated[CollectState, Tag("collect")]
     | Annotated[CallState, Tag("call")]

@@ -24,7 +24,7 @@ _START = "\0start"  # no state can have this name
 _STYLE = """\
 svg{background:#fff;font:12px sans-serif}text{fill:#1b1f24;text-anchor:middle}.d{font-size:10px;fill:#57606a}
 .e{font-size:10px;fill:#32383f;paint-order:stroke;stroke:#fff;stroke-width:4px}
-.b{stroke:#57606a;fill:#f6f8fa}.menu,.collect,.llm{fill:#ddf4ff;stroke:#0969da}.decide{fill:#fff8c5;stroke:#9a6700}
+.b{stroke:#57606a;fill:#f6f8fa}.menu,.collect,.llm{fill:#ddf4ff;stroke:#0969da}.decide,.answered{fill:#fff8c5;stroke:#9a6700}
 .call{fill:#fbefff;stroke:#8250df}.hangup,.transfer{fill:#ffebe9;stroke:#cf222e}.flag{fill:#fff;stroke-dasharray:3 2}
 path{fill:none;stroke:#57606a}.x{stroke-dasharray:4 3}marker path{fill:#57606a}"""
 

@@ -1,7 +1,8 @@
 """Tests of flows as YAML: turns of a caller and what is expected of the bot, run without services in milliseconds.
 
 The keys are those of Pipecat's evals (`scenarios`, `turns`, `user`, `dtmf`, `expect`, `text_contains`,
-`text_excludes`), and ours: `silence`, `transfer_failed`, `state`, `visited`, `slots`, `ended`, and `mock` for tools.
+`text_excludes`), and ours: `silence`, `transfer_failed`, `answered_by`, `tone`, `state`, `visited`, `slots`, `ended`,
+and `mock` for tools.
 """
 
 from __future__ import annotations
@@ -14,7 +15,17 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from bot.flows.actions import HangUp, LlmAnswered, LlmCall, ToolAnswered, Transfer, Understand, Understood
+from bot.flows.actions import (
+    Answerer,
+    FlowTone,
+    HangUp,
+    LlmAnswered,
+    LlmCall,
+    ToolAnswered,
+    Transfer,
+    Understand,
+    Understood,
+)
 from bot.flows.flow import Flow
 from bot.flows.loader import problems_from, read_text
 from bot.flows.problems import FlowFileError
@@ -76,13 +87,17 @@ class Turn(BaseModel):
     dtmf: Annotated[str, BeforeValidator(_as_text), Field(pattern=r"^[0-9*#]+$")] | None = None
     silence: Literal[True] | None = None
     transfer_failed: Literal[True] | None = None
+    answered_by: Answerer | None = None  # of a `placed` call
+    tone: FlowTone | None = None
     expect: tuple[Expectation, ...] = ()
 
     @model_validator(mode="after")
     def _does_one_thing(self) -> Self:
-        done = [self.user, self.dtmf, self.silence, self.transfer_failed]
+        done = [self.user, self.dtmf, self.silence, self.transfer_failed, self.answered_by, self.tone]
         if sum(thing is not None for thing in done) != 1:
-            raise ValueError("a turn has exactly one of user, dtmf, silence, transfer_failed: split it")
+            raise ValueError(
+                "a turn has exactly one of user, dtmf, silence, transfer_failed, answered_by, tone: split it"
+            )
         return self
 
 
@@ -94,6 +109,7 @@ class Scenario(BaseModel):
     name: str
     at: datetime = _MONDAY_NOON
     variables: dict[str, str] = Field(default_factory=dict[str, str])
+    placed: bool = False  # whether the service called, and has yet to hear who answers
     mock: dict[str, Annotated[tuple[Mock, ...], BeforeValidator(_as_list)]] = Field(
         default_factory=dict[str, tuple[Mock, ...]]
     )
@@ -169,6 +185,7 @@ def run_scenario(
         ),
         llm=None if scenario.llm is None else [_answered(reply) for reply in scenario.llm],
         understand=_understanding(scenario.understand),
+        placed=scenario.placed,
     )
     call.start()
     watch(call)
@@ -193,6 +210,10 @@ def _take(call: Rehearsal, turn: Turn) -> None:
         call.press(turn.dtmf)
     elif turn.silence is not None:
         call.wait()
+    elif turn.answered_by is not None:
+        call.answered_by(turn.answered_by)
+    elif turn.tone is not None:
+        call.tone(turn.tone)
     else:
         call.transfer_failed()
 

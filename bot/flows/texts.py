@@ -7,7 +7,16 @@ from collections.abc import Iterator
 from bot.flows.expressions import Expression
 from bot.flows.flow import Flow
 from bot.flows.source import Path
-from bot.flows.states import CollectState, DecideState, LlmState, MenuState, NoInput, NoMatch, TransferState
+from bot.flows.states import (
+    AnsweredState,
+    CollectState,
+    DecideState,
+    LlmState,
+    MenuState,
+    NoInput,
+    NoMatch,
+    TransferState,
+)
 from bot.flows.templates import Template
 
 
@@ -47,7 +56,7 @@ def _slot_prompts(flow: Flow) -> Iterator[tuple[Path, Template]]:
 
 def _state_prompts(flow: Flow) -> Iterator[tuple[Path, Template]]:
     for name, state in flow.states.items():
-        if not isinstance(state, DecideState) and state.say is not None:
+        if not isinstance(state, (DecideState, AnsweredState)) and state.say is not None:
             yield ("states", name, "say"), state.say
         if isinstance(state, (MenuState, CollectState, LlmState)):
             yield from _ladder(("states", name, "no_input"), state.no_input)

@@ -97,8 +97,13 @@ class RtpReceiver:
             return
         if packet.payload_type not in self._payload_types:
             self.malformed += 1
+            if source == self.source.locked:  # such as a keep-alive (RFC 6263 section 4.6): it came, so it is not lost
+                self._count(packet, now, timed=False)
             return
-        if not self.source.admits(source, sequence=packet.sequence, now=now) or not parameters.receive:
+        if not self.source.admits(source, sequence=packet.sequence, now=now):
+            return
+        if not parameters.receive:  # music on hold is not listened to, and not lost either
+            self._count(packet, now, timed=False)
             return
         self._deaf_at = now + self._silence_timeout_s
         if packet.payload_type == parameters.payload_type:

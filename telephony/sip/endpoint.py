@@ -212,7 +212,9 @@ class SipEndpoint:
             await media.close()
             raise
         sip_call_id = self._user_agent.sip_call_id(handle)
-        info = CallInfo(handle, "sip", caller, party(uri), {**(variables or {}), "sip_call_id": sip_call_id})
+        info = CallInfo(
+            handle, "sip", caller, party(uri), {**(variables or {}), "sip_call_id": sip_call_id}, placed=True
+        )
         leg = self._legs[handle] = SipLeg(info, self, self._media, media=media)
         self._carrier.keep(sip_call_id)
         self._drain()

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import aiortc
 import pylibsrtp
-from aioice import Candidate
+from aioice import Candidate, TransportPolicy
 from aiortc import (
     RTCCertificate,
     RTCDataChannel,
@@ -42,6 +42,7 @@ MAX_BUFFERED_BYTES: Final = 262_144  # of texts on their way into the data chann
 _MAX_WAITING_DATAGRAMS: Final = 256  # DTLS records that aioice holds until they are read
 _STUN_TIMEOUT_S: Final = 1  # for a server-reflexive candidate; aioice waits 5 s
 _CLOSE_FLUSH_S: Final = 1.5  # a close waits so long for the last texts to be acknowledged; SCTP resends after 1 s
+_TURN_TIMEOUT_S: Final = 5  # for a relay, where there is no other way
 _CLOSE_POLL_S: Final = 0.01
 
 _PRIVATE: Final = (
@@ -54,6 +55,7 @@ _PRIVATE: Final = (
             "_protocols",
             "_query_consent_task",
             "_queue",
+            "_transport_policy",
             "data_received",
             "get_component_candidates",
             "ice_controlling",
@@ -87,6 +89,7 @@ class Peer:
         servers: Sequence[IceServer],
         hosts: Sequence[str],
         allow_loopback: bool,
+        relay_only: bool = False,
     ) -> None:
         self._handlers = handlers
         self._offering = offering
@@ -96,7 +99,7 @@ class Peer:
             RTCIceServer(urls=list(server.urls), username=server.username, credential=server.credential)
             for server in servers
         ]
-        self._hosts, self._allow_loopback = hosts, allow_loopback
+        self._hosts, self._allow_loopback, self._relay_only = hosts, allow_loopback, relay_only
         self._candidates_taken = 0
         self._next: tuple[RTCIceGatherer, Any] | None = None  # of an ICE restart under way
         self._former: list[Any] = []  # ICE connections that came of restarts, the present one last
@@ -121,10 +124,15 @@ class Peer:
         return self._dtls.state == "connected" and self._sctp.state in ("connecting", "connected")
 
     async def gather(self) -> None:
-        """Bind a UDP port on each host address; raises `LocalProtocolError` if there is none to bind."""
+        """Bind a UDP port on each host address, and ask TURN for one; raises `LocalProtocolError` if there is none."""
         await self._gatherer.gather()
         if not self._connection.local_candidates:
-            raise LocalProtocolError("no address to be reached at: set [webrtc] allow_loopback or hosts")
+            what = (
+                "turn_urls and turn_secret: the server gives no relay"
+                if self._relay_only
+                else "allow_loopback or hosts"
+            )
+            raise LocalProtocolError(f"no address to be reached at: set [webrtc] {what}")
 
     def parameters(self, setup: Setup) -> TransportParameters:
         """Our side of the transport, for SDP; after `gather`, or after `gather_again` what that found."""
@@ -259,11 +267,15 @@ class Peer:
                 )
 
     def _choose_hosts(self, connection: Any) -> None:  # noqa: ANN401 - seam
-        """Bind `hosts` only, if any are given; else all of this machine's (aioice leaves loopback out)."""
+        """Bind `hosts` only, if any are given, else this machine's (aioice skips loopback); with TURN only none."""
         gather = connection.get_component_candidates
-        hosts, loopback = self._hosts, self._allow_loopback
+        hosts, loopback, relay_only = self._hosts, self._allow_loopback, self._relay_only
+        if relay_only:
+            connection._transport_policy = TransportPolicy.RELAY  # noqa: SLF001 - seam
 
         async def chosen(component: int, addresses: list[str], timeout: float = _STUN_TIMEOUT_S) -> list[Candidate]:  # noqa: ASYNC109 - aioice's signature
+            if relay_only:
+                return await gather(component, [], _TURN_TIMEOUT_S)
             addresses = list(hosts) or [*addresses, *(["127.0.0.1"] if loopback else [])]
             return await gather(component, addresses, timeout)
 

@@ -82,6 +82,7 @@ class WebRtcSession:
             servers=ice_servers(settings, name="bot", now_unix_s=time.time()),
             hosts=settings.hosts,
             allow_loopback=settings.allow_loopback,
+            relay_only=settings.own_relay_only,
         )
 
     @property
@@ -174,6 +175,12 @@ class WebRtcSession:
             sent=self._sender.packets if self._sender else 0,
             underruns=self._pacer.underruns,
             sent_late_ms_max=self._pacer.late_ms_max,
+            codec="opus",
+            encrypted=True,
+            lost_there_percent=self._reports.loss_percent,
+            jitter_there_ms=self._reports.jitter_there_ms,
+            mos=self._reports.mos_here(late=receiver.late, playout_delay_ms=receiver.playout_delay_ms),
+            mos_there=self._reports.mos_there(),
         )
 
     async def _connect(self, remote: Description, sender: OpusSender) -> None:

@@ -42,7 +42,7 @@ def _ways(flow: Flow) -> Mapping[str, Set[str]]:
 
 def _reached(flow: Flow, ways: Mapping[str, Set[str]]) -> Set[str]:
     reached: set[str] = set()
-    todo = [flow.start]
+    todo = [flow.start, *(target for _, target in flow.tones.ways())]
     while todo:
         name = todo.pop()
         if name in ways and name not in reached:

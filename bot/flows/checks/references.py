@@ -40,6 +40,9 @@ def _targets(flow: Flow) -> Iterator[Problem]:
     for name, intent in flow.intents.items():
         if intent.goto is not None and intent.goto not in flow.states:
             yield _unknown("state", intent.goto, flow.states, ("intents", name, "goto"))
+    for tone, target in flow.tones.ways():
+        if target not in flow.states:
+            yield _unknown("state", target, flow.states, ("tones", tone))
     seen: set[Path] = set()
     for edge in edges(flow):
         if edge.target not in flow.states and edge.path not in seen:

@@ -8,7 +8,7 @@ from bot.flows.flow import Flow, Intent
 from bot.flows.problems import Problem, Severity
 from bot.flows.slots import Slot
 from bot.flows.source import Path
-from bot.flows.states import LlmState, MenuState
+from bot.flows.states import AnsweredState, LlmState, MenuState
 from bot.flows.templates import Template
 from bot.flows.texts import prompts
 from bot.language.inverse.answers import parse_yes_no
@@ -25,6 +25,11 @@ def check_speech(flow: Flow) -> Iterator[Problem]:
         if isinstance(state, LlmState) and flow.engine == "rules":
             what = f"the state {name!r} needs a language model, and the flow's engine is `rules`"
             yield Problem("llm-without-model", what, "Set `engine: hybrid`, or remove the state.", ("states", name))
+        if isinstance(state, AnsweredState) and name != flow.start:
+            what = (
+                f"the state {name!r} comes too late: who answered shows in the first seconds, before anything is said"
+            )
+            yield Problem("late-answered", what, "Make it the `start`.", ("states", name, "answered"))
     for name, intent in flow.intents.items():
         yield from _intent(flow, intent, ("intents", name))
     for name, slot in flow.slots.items():

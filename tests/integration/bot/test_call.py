@@ -15,12 +15,15 @@ from pipecat.services.settings import STTSettings
 from pipecat.services.stt_service import SegmentedSTTService
 from prometheus_client import CollectorRegistry
 
+from bot.answerer import AnswererPolicy
 from bot.call import Call, CallServices
 from bot.context.conversation import Turn
 from bot.flows.actions import (
+    Answerer,
     AskLlm,
     CallTool,
     FlowAction,
+    FlowTone,
     HangUp,
     LlmAnswered,
     Say,
@@ -33,7 +36,7 @@ from bot.metrics import CallMetrics
 from bot.services.prompt_cache import PromptCache
 from bot.settings import TurnSettings
 from telephony.errors import LegEndedError, TransferFailedError
-from telephony.leg import EndCause, LegEnded
+from telephony.leg import EndCause, LegEnded, Tone, ToneHeard
 from tests.fakes.leg import FakeLeg
 from tts_engine.protocol import ConversationTurn, SpeechRequest
 
@@ -54,6 +57,7 @@ class ScriptedFlow:
     lines: deque[FlowAction]
     heard_texts: list[str] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
+    signs: list[Answerer | FlowTone] = field(default_factory=list)
     hints: tuple[str, ...] = ("salam",)
     _out: deque[FlowAction] = field(default_factory=deque)
 
@@ -99,6 +103,10 @@ class ScriptedFlow:
     def transfer_failed(self, *, now: float) -> None:
         self.log.append("transfer failed")
         self._next()
+
+    def noticed(self, sign: Answerer | FlowTone, *, now: float) -> bool:
+        self.signs.append(sign)
+        return False
 
     def timer_at(self) -> float | None:
         return None
@@ -543,3 +551,68 @@ async def test_why_a_call_was_never_answered_is_known() -> None:
 
     ended = await s.call.run()
     assert (ended.cause, ended.q850) == (EndCause.FAILED, 17)
+
+
+async def test_a_caller_is_a_human_from_the_start() -> None:
+    s = stage(Say("Salam"))
+    running = asyncio.create_task(s.call.run())
+    await s.until(lambda: "said" in s.flow.log)
+    s.leg.end()
+    await running
+
+    assert s.flow.signs == [Answerer.HUMAN]
+    assert s.told("call.answered_by") == []
+
+
+async def test_who_answered_a_call_of_ours_is_told_to_the_flow_and_to_whoever_placed_it() -> None:
+    s = stage(Say("Salam"))
+    s.leg.info = replace(s.leg.info, placed=True)
+    told: list[tuple[str, str]] = []
+    services = replace(s.services, on_answerer=lambda call_id, who: told.append((call_id, who)))
+    running = asyncio.create_task(Call(s.leg, services).run())
+    await s.until(lambda: "said" in s.flow.log)
+    assert s.flow.signs == []
+
+    s.leg.feed(ToneHeard(Tone.FAX_ANSWER, 0))
+    await s.until(lambda: Answerer.FAX in s.flow.signs)
+    s.leg.end()
+    await running
+
+    assert s.flow.signs == ["fax", Answerer.FAX]
+    assert told == [("c" * 32, "fax")]
+    assert [event["by"] for event in s.told("call.answered_by")] == ["fax"]
+
+
+async def test_silence_after_the_answer_is_judged_by_the_clock() -> None:
+    s = stage(Say("Salam"))
+    s.leg.info = replace(s.leg.info, placed=True)
+    services = replace(s.services, answerer=AnswererPolicy(initial_silence_ms=50))
+    running = asyncio.create_task(Call(s.leg, services).run())
+
+    await s.until(lambda: s.flow.signs == [Answerer.HUMAN])
+    s.leg.end()
+    await running
+
+
+class LeavingFlow(ScriptedFlow):
+    """Goes elsewhere at a tone."""
+
+    def noticed(self, sign: Answerer | FlowTone, *, now: float) -> bool:
+        if isinstance(sign, str):
+            self._next()
+        return isinstance(sign, str)
+
+
+async def test_a_tone_that_leads_the_flow_elsewhere_cuts_what_is_being_said() -> None:
+    s = stage(Say("Uzun bir cümlə"), Say("Sağ olun"), paced=True)
+    flow = LeavingFlow(s.flow.lines)
+    running = asyncio.create_task(Call(s.leg, replace(s.services, new_flow=lambda _: (flow, ScriptedServices()))).run())
+    await s.until(lambda: bool(s.told("bot.speaking")))
+    await s.leg.advance(100)
+
+    s.leg.feed(ToneHeard(Tone.BUSY, 0))
+    await s.until(lambda: len(s.told("turn.bot")) == 2)
+
+    assert s.told("turn.bot.heard")[0]["heard_s"] < 0.5
+    s.leg.end()
+    await running

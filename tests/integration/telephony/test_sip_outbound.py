@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -59,16 +60,37 @@ async def test_a_far_end_that_is_busy_ends_the_call(carriage: Carriage, transpor
 
 
 @everywhere
-async def test_a_call_that_rings_is_cancelled(carriage: Carriage, transport: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("scenario", ["uas_ring", "uas_race"])  # in the race its 200 crosses our CANCEL
+async def test_a_call_that_rings_is_cancelled(
+    scenario: str, carriage: Carriage, transport: str, tmp_path: Path
+) -> None:
     async with (
         house(carriage=carriage) as ours,
-        far_end("uas_ring", folder=tmp_path, transport=transport) as (port, sipp),
+        far_end(scenario, folder=tmp_path, transport=transport) as (port, sipp),
     ):
         leg = await place(ours, port, transport)
         await leg.hang_up()
 
         assert await sipp == ""
         assert await leg.receive() == LegEnded(EndCause.BOT_HUNG_UP)
+        await ours.settled()
+
+
+async def test_a_hold_that_crosses_the_far_ends_own_change_is_tried_again(tmp_path: Path) -> None:
+    async with (
+        house(carriage="dispatched") as ours,
+        far_end("uas_glare", folder=tmp_path) as (port, sipp),
+    ):
+        leg = await place(ours, port, "udp")
+        await leg.answer()
+        await leg.hold(on_hold=True)
+        media = ours.media[len(ours.endpoints) - 1].opened[0]
+        async with asyncio.timeout(8.0):  # RFC 3261 section 14.1: up to 4 s before the second try
+            while media.applied[-1].receive:
+                await asyncio.sleep(0.02)
+        await leg.hang_up()
+
+        assert await sipp == ""
         await ours.settled()
 
 

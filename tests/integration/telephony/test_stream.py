@@ -155,7 +155,7 @@ async def test_asterisk_calls_over_audiosocket_and_both_sides_are_heard() -> Non
     assert bot.keys == ["7"]
     assert bot.pitch() == 450
     assert pitch(np.frombuffer(pcm[3200:], "<i2"), 8000) == 600
-    assert 0.7 < took < 3.0  # the sound leaves at its own pace, not as fast as the connection takes it
+    assert took > 0.7  # the sound leaves at its own pace, not as fast as the connection takes it
     assert all(len(e.pcm) == INPUT_FRAME_BYTES for e in bot.events if isinstance(e, AudioReceived))
     assert bot.legs[0].stats().received >= 40
 
@@ -322,7 +322,9 @@ async def test_asterisk_calls_over_its_websocket_channel() -> None:
                 assert isinstance(message, bytes)
                 said += message
         await channel.send('{"event": "DTMF_END", "digit": "#", "duration_ms": 90}')
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(5.0):
+            while not bot.keys:
+                await asyncio.sleep(0.01)
         await bot.legs[0].hang_up()
         async with asyncio.timeout(5.0):
             while (await channel.recv()) != '{"command": "HANGUP"}':

@@ -3,49 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from telephony.settings import WebRtcSettings
 from tests.e2e.chromium import Page, chromium
+from tests.e2e.coturn import RELAY_PORTS, SECRET, coturn
 from tests.fakes.page_server import PageServer, page_server
 from tests.fakes.webrtc import Ears, loudness, play, tone
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-SECRET = "only the server and the bot know it"
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@asynccontextmanager
-async def coturn(folder: Path) -> AsyncIterator[int]:
-    """Run coturn with time-limited credentials; gives its port."""
-    port, log = free_port(), (folder / "turn.log").open("wb")
-    process = await asyncio.create_subprocess_exec(
-        "turnserver", "-n", "--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1", f"--listening-port={port}",
-        "--min-port=45000", "--max-port=45200", "--no-tls", "--no-dtls", "--no-cli", "--allow-loopback-peers",
-        "--use-auth-secret", f"--static-auth-secret={SECRET}", "--realm=zeng.test", "--no-rfc5780",
-        f"--pidfile={folder}/turn.pid", f"--userdb={folder}/turn.db", "--log-file=stdout",
-        stdout=log, stderr=log,
-    )  # fmt: skip
-    try:
-        for _ in range(100):
-            if f":{port:04X}" in Path("/proc/net/udp").read_text("ascii"):
-                break
-            await asyncio.sleep(0.05)
-        yield port
-    finally:
-        process.terminate()
-        await process.wait()
-        log.close()
 
 
 async def call(page: Page, server: PageServer) -> Ears:
@@ -78,7 +46,31 @@ async def test_a_call_goes_over_turn_alone_with_credentials_for_a_while(tmp_path
             assert await heard(ears) > 10
             peer = ears.leg._session._peer  # type: ignore[attr-defined]
             pair = peer._connection._nominated[1]
-            assert 45_000 <= pair.remote_addr[1] <= 45_200  # the page's relay, and no address of its own
+            assert pair.remote_addr[1] in RELAY_PORTS  # the page's relay, and no address of its own
+            await ears.leg.hang_up()
+
+
+async def test_both_sides_of_a_call_have_only_their_relays(tmp_path: Path, microphone: Path) -> None:
+    async with coturn(tmp_path) as port:
+        settings = WebRtcSettings(
+            turn_urls=(f"turn:127.0.0.1:{port}?transport=udp",),
+            turn_secret=SECRET,  # type: ignore[arg-type]
+            relay_only=True,
+            own_relay_only=True,
+        )
+        async with (
+            page_server(settings) as server,
+            chromium(tmp_path, microphone=microphone) as browser,
+            browser.page() as page,
+        ):
+            ears = await call(page, server)
+            assert await heard(ears) > 10
+            talking = asyncio.create_task(play(ears.leg, tone(660, 200)))
+            pair = ears.leg._session._peer._connection._nominated[1]  # type: ignore[attr-defined]
+            assert (pair.local_candidate.type, pair.local_candidate.port in RELAY_PORTS) == ("relay", True)
+            assert pair.remote_addr[1] in RELAY_PORTS
+            await ears.until(lambda: ears.leg.stats().mos_there is not None)  # Chromium hears us, and says how well
+            talking.cancel()
             await ears.leg.hang_up()
 
 

@@ -15,12 +15,19 @@ def turn(total_ms: int) -> TurnLatency:
 def test_a_call_is_found_by_both_its_ids_with_means_of_its_turns() -> None:
     records = CallRecords()
 
-    records.add(INFO, LegEnded(EndCause.CALLER_HUNG_UP), 12.5, LegStats(underruns=3), [turn(300), turn(500)])
+    records.add(
+        INFO,
+        LegEnded(EndCause.CALLER_HUNG_UP),
+        12.5,
+        LegStats(underruns=3, mos=4.2, codec="opus"),
+        [turn(300), turn(500)],
+    )
 
     (found,) = records.latest()
     assert (found.call_id, found.sip_call_id, found.cause) == ("a" * 32, "x@y", "caller_hung_up")
     assert (found.turns, found.total_ms, found.endpoint_ms, found.recognition_ms) == (2, 400, 100, 300)
-    assert found.underruns == 3
+    assert (found.underruns, found.mos, found.mos_there) == (3, 4.2, None)
+    assert (found.transport, found.codec) == ("sip", "opus")
 
 
 def test_nothing_personal_is_kept() -> None:

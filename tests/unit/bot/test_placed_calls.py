@@ -43,9 +43,14 @@ async def test_a_call_is_followed_from_its_invite_to_its_end() -> None:
     assert desk.calls.status(call_id) == PlacedStatus(state="ringing")
     leg.answered = True
     assert desk.calls.status(call_id) == PlacedStatus(state="answered")
+    desk.calls.answered_by(call_id, "machine")
+    desk.calls.answered_by("somebody's", "human")
+    assert desk.calls.status(call_id) == PlacedStatus(state="answered", answered_by="machine")
     desk.calls.ended(call_id, LegEnded(EndCause.FAILED, "486 Busy Here", 17))
     desk.calls.ended("somebody's", LegEnded(EndCause.FAILED))
-    assert desk.calls.status(call_id) == PlacedStatus(state="ended", cause="failed", detail="486 Busy Here", q850=17)
+    assert desk.calls.status(call_id) == PlacedStatus(
+        state="ended", answered_by="machine", cause="failed", detail="486 Busy Here", q850=17
+    )
 
 
 async def test_the_flow_is_checked_before_anybody_is_called_and_named_to_the_call() -> None:

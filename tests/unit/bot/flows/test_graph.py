@@ -10,7 +10,8 @@ _FLOW = flow_of("""\
 variables: {operator: ""}
 slots: {n: {ask: Neçə, type: number}}
 tools: {t: {http: {method: GET, url: "https://example.com/"}, on: {ok: chat, error: go}}}
-start: gate
+tones: {busy: end}
+start: who
 states:
   gate: {decide: [{if: open() and n < 5 and n > 1 and n != 3 and n != 4, then: menu}, {else: menu}]}
   menu: {say: Buyurun., menu: [{intent: book, dtmf: "1", then: n}]}
@@ -19,6 +20,7 @@ states:
   chat: {llm: {task: Talk.}, then: said}
   said: {say: Oldu., then: end}
   go: {transfer: {to: "{{ operator }}", on_fail: end}}
+  who: {answered: {human: gate, machine: end, fax: end}}
 """)
 
 
@@ -30,10 +32,12 @@ def test_every_state_is_a_node_and_every_way_an_arrow() -> None:
     assert {kind for kind in (*KINDS, "say") if any(f"<small>{kind}" in node for node in nodes)} == {*KINDS, "say"}
     assert '  s1 -->|"book / 1"| s2' in lines
     assert '  s4 -->|"done<br/>failed"| s5' in lines
-    assert '  s6 -.->|"transfer failed"| s7' in lines
-    assert '  g0>"human / 0"] -.-> s7' in lines
-    assert '  g2>"no_match"] -.-> s7' in lines  # of the defaults: from everywhere, drawn once
-    assert lines[-1] == "  start(( )) --> s0"
+    assert '  s6 -.->|"transfer failed"| s8' in lines
+    assert '  g0>"human / 0"] -.-> s8' in lines
+    assert '  s7 -->|"machine<br/>fax"| s8' in lines
+    assert '  g1>"tone busy"] -.-> s8' in lines
+    assert '  g3>"no_match"] -.-> s8' in lines  # of the defaults: from everywhere, drawn once
+    assert lines[-1] == "  start(( )) --> s7"
 
 
 def test_ways_between_the_same_two_states_are_one_with_all_its_labels() -> None:

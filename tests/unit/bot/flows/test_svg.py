@@ -13,7 +13,7 @@ _IMAGES = Path(__file__).parents[4] / "docs/images/flows"
 _SVG = "{http://www.w3.org/2000/svg}"
 
 
-@pytest.mark.parametrize("name", ["bank", "klinika", "kommunal"])
+@pytest.mark.parametrize("name", ["bank", "klinika", "kommunal", "xatirlatma"])
 def test_the_drawings_in_the_docs_are_current(name: str) -> None:
     """Run `zeng flow graph bot/flows/library/NAME.flow.yaml -o docs/images/flows/NAME.svg` when this fails."""
     drawn = svg(load_flow(LIBRARY / f"{name}.flow.yaml"))

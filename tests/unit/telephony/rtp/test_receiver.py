@@ -206,6 +206,21 @@ def test_on_hold_nothing_is_heard_and_no_line_is_dead() -> None:
     assert drain(ours) == []
 
 
+def test_what_comes_during_a_hold_or_under_no_agreed_payload_type_is_not_lost() -> None:
+    ours = receiver()
+    ours.receive(rtp(1), PEER, now=0.0)
+    ours.agree(parameters(receive=False), named=PEER, now=0.0)
+    for number in range(2, 52):
+        ours.receive(rtp(number), PEER, now=1.0)  # music on hold
+    ours.agree(parameters(), named=PEER, now=2.0)
+    ours.receive(rtp(52, payload_type=20, payload=b""), PEER, now=2.0)  # a keep-alive
+    ours.receive(rtp(53), PEER, now=2.0)
+    ours.receive(rtp(99, payload_type=20), ("192.0.2.9", 4000), now=2.0)  # a stranger's
+
+    assert numbers(drain(ours)) == [1, 53]
+    assert (ours.received, ours.lost, ours.malformed) == (53, 0, 2)
+
+
 def test_after_a_hold_the_stream_begins_anew() -> None:
     ours = receiver()
     ours.agree(parameters(receive=False), named=PEER, now=1.0)

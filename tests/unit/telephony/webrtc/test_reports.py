@@ -111,3 +111,42 @@ def test_the_goodbye_names_our_stream() -> None:
     head, goodbye = parse_rtcp(Reports(ssrc=OURS).build_goodbye())
     assert head == ReceiverReport(OURS)
     assert goodbye == Goodbye((OURS,))
+
+
+def test_a_call_is_rated_here_by_loss_delay_and_what_came_too_late() -> None:
+    reports = Reports(ssrc=OURS)
+    assert reports.mos_here(late=0, playout_delay_ms=40) is None
+    for number in range(100):
+        reports.count(packet(number), now=number * 0.02)
+    clean = reports.mos_here(late=0, playout_delay_ms=40)
+    assert clean == pytest.approx(4.38, abs=0.02)
+    delayed = reports.mos_here(late=0, playout_delay_ms=400)
+    late = reports.mos_here(late=1, playout_delay_ms=40)
+    for number in range(105, 200):
+        reports.count(packet(number), now=number * 0.02)
+    lossy = reports.mos_here(late=0, playout_delay_ms=40)
+    assert clean > late > lossy > delayed > 1
+
+
+def test_the_rating_goes_on_when_the_source_changes() -> None:
+    reports = Reports(ssrc=OURS)
+    for number in (*range(50), *range(60, 100)):
+        reports.count(packet(number), now=number * 0.02)
+    before = reports.mos_here(late=0, playout_delay_ms=40)
+    reports.count(packet(7, ssrc=11), now=3.0)
+    assert before is not None
+    assert before < (reports.mos_here(late=0, playout_delay_ms=40) or 0) < 4.3
+
+
+def test_the_far_side_is_rated_by_what_it_reports() -> None:
+    reports = Reports(ssrc=OURS)
+    assert reports.mos_there() is None
+    reports.receive(build_rtcp([ReceiverReport(THEIRS, (ReportBlock(OURS, 0, 0, 9, 480, 0, 0),))]), now=1.0)
+    clean = reports.mos_there()
+    reports.receive(build_rtcp([ReceiverReport(THEIRS, (ReportBlock(OURS, 26, 0, 9, 480, 0, 0),))]), now=2.0)
+    lossy = reports.mos_there()
+    assert clean is not None
+    assert lossy is not None
+    assert clean > 4.3
+    assert lossy < 3.5
+    assert (reports.loss_percent, reports.jitter_there_ms) == (10, 10)
