@@ -222,7 +222,7 @@ class InboundCall:
         """Send a re-INVITE; raises `LocalProtocolError` before the answer."""
         if self._session is None:
             raise LocalProtocolError("cannot offer anew before the answer")
-        self._session.reoffer(direction, now=now)
+        self._session.offers.reoffer(direction, now=now)
 
     def transfer(self, refer_to: str, *, now: float) -> None:
         """See `Session.transfer`; raises `LocalProtocolError` before the answer."""

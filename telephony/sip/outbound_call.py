@@ -217,7 +217,7 @@ class OutboundCall:
         """Send a re-INVITE; raises `LocalProtocolError` before the answer."""
         if self._session is None:
             raise LocalProtocolError("cannot offer anew before the answer")
-        self._session.reoffer(direction, now=now)
+        self._session.offers.reoffer(direction, now=now)
 
     def transfer(self, refer_to: str, *, now: float) -> None:
         """See `Session.transfer`; raises `LocalProtocolError` before the answer."""
@@ -356,7 +356,7 @@ class OutboundCall:
             timer=self._session_timer,
             ended=self._end_as is not None,
         )
-        session.begin(self._key, self._invite, response, now=now)
+        session.offers.begin(self._key, self._invite, response, now=now)
         if self._end_as is not None:
             session.hang_up(*self._end_as, now=now)
         elif branch.agreed is not None:
@@ -364,7 +364,7 @@ class OutboundCall:
             self._context.emit(MediaAgreed(self._context.handle, branch.agreed))
         else:
             # Section 13.2.1: the answer may have come in a provisional response already.
-            session.take_answer(response, early=branch.described, now=now)
+            session.offers.take_answer(response, early=branch.described, now=now)
 
     def request_failed(self, key: ClientKey, failure: Failure, *, now: float) -> None:
         """Note that a request of ours got no final response."""

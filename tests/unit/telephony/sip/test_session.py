@@ -367,7 +367,7 @@ def test_options_within_a_call_says_what_we_can() -> None:
 
 
 def reoffered(call: Call, direction: Direction = Direction.SENDONLY) -> Request:
-    call.session.reoffer(direction, now=1.0)
+    call.session.offers.reoffer(direction, now=1.0)
     return call.bench.take_request()[1]
 
 
@@ -439,7 +439,7 @@ def test_after_glare_our_offer_is_tried_again_in_a_while(*, placed_here: bool, l
 def test_an_offer_while_the_peers_invite_is_open_waits_for_its_ack() -> None:
     call = Call()
     call.bench.take_sent()
-    call.session.reoffer(Direction.SENDONLY, now=0.1)
+    call.session.offers.reoffer(Direction.SENDONLY, now=0.1)
     assert call.bench.take_sent() == []
 
     call.ack()
@@ -450,7 +450,7 @@ def test_an_offer_while_the_peers_invite_is_open_waits_for_its_ack() -> None:
 def test_an_offer_that_was_changed_meanwhile_is_sent_next() -> None:
     call = Call().confirmed()
     invite = reoffered(call)
-    call.session.reoffer(Direction.SENDRECV, now=1.0)
+    call.session.offers.reoffer(Direction.SENDRECV, now=1.0)
 
     call.respond(invite, 200, body=offer("recvonly"))
 
@@ -577,7 +577,7 @@ def test_a_request_on_a_connection_that_is_lost_takes_another_way_once(method: s
     if method == "BYE":
         call.session.hang_up(EndCause.BOT_HUNG_UP, now=1.0)
     else:
-        call.session.reoffer(Direction.SENDONLY, now=1.0)
+        call.session.offers.reoffer(Direction.SENDONLY, now=1.0)
     call.bench.take_sent()
 
     lose_connection(call, PEER_TCP)
@@ -593,7 +593,7 @@ def test_a_request_on_a_connection_that_is_lost_takes_another_way_once(method: s
 
 def test_an_offer_on_a_connection_that_is_lost_is_not_repeated_once_we_hang_up() -> None:
     call = Call(flow=PEER_TCP).confirmed()
-    call.session.reoffer(Direction.SENDONLY, now=1.0)
+    call.session.offers.reoffer(Direction.SENDONLY, now=1.0)
     call.session.hang_up(EndCause.BOT_HUNG_UP, now=1.0)
     call.bench.take_sent()
 
@@ -606,7 +606,7 @@ def test_an_answer_may_have_come_before_the_200() -> None:
     call = Call().confirmed()
     invite = reoffered(call)
 
-    call.session.take_answer(response(invite, 200), early=response(invite, 183, body=offer("recvonly")), now=1.0)
+    call.session.offers.take_answer(response(invite, 200), early=response(invite, 183, body=offer("recvonly")), now=1.0)
 
     assert call.bench.take_event(MediaAgreed).parameters.receive is False
 
@@ -626,7 +626,7 @@ def test_an_update_may_hold_the_call_and_needs_no_ack() -> None:
 
 def test_an_update_without_an_offer_changes_nothing_and_may_cross_an_invite_of_ours() -> None:
     call = Call().confirmed()
-    call.session.reoffer(Direction.SENDONLY, now=1.0)
+    call.session.offers.reoffer(Direction.SENDONLY, now=1.0)
     call.bench.take_sent()
     call.ask("UPDATE")
     ok = call.bench.take_response()
@@ -695,7 +695,7 @@ def test_a_session_is_refreshed_by_invite_where_the_peer_takes_no_update() -> No
 
 def test_a_refresh_that_is_under_way_is_not_doubled() -> None:
     call = Call(limits=TIMED).confirmed()
-    call.session.reoffer(Direction.SENDONLY, now=899.0)
+    call.session.offers.reoffer(Direction.SENDONLY, now=899.0)
     call.bench.take_sent()
 
     assert call.play(until=900.0) == []
