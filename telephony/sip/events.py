@@ -39,6 +39,15 @@ class CallRedirected:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerFailed:
+    """A server did not take our INVITE: it was silent, out of reach, or has no service to give."""
+
+    handle: str
+    server: Flow
+    retry_after_s: float = 0.0  # how long it asks to be left alone; 0: it says nothing
+
+
+@dataclass(frozen=True, slots=True)
 class MediaAgreed:
     """An offer/answer exchange is complete: the first one starts media, later ones change it."""
 
@@ -99,6 +108,6 @@ class MessageRefused:
 
 
 CallEvent: TypeAlias = (
-    CallRinging | CallRedirected | MediaAgreed | DigitPressed | TransferEnded | CallEnded | CallForgotten
+    CallRinging | CallRedirected | ServerFailed | MediaAgreed | DigitPressed | TransferEnded | CallEnded | CallForgotten
 )
 UserAgentOutput: TypeAlias = Transmit | CallOffered | CallReplaced | CallEvent | MessageRefused

@@ -7,7 +7,7 @@ Feed it (`receive`, the calls' methods, `handle_timer`), then drain it (`poll` u
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias, assert_never
 
@@ -16,6 +16,7 @@ from telephony.leg import EndCause
 from telephony.sip.admission import Admission, AdmissionControl, admit_all
 from telephony.sip.auth import DigestServer
 from telephony.sip.call_context import CallContext, Extra
+from telephony.sip.destination import Destination
 from telephony.sip.dialog import DialogId
 from telephony.sip.events import CallForgotten, CallReplaced, MessageRefused, UserAgentOutput
 from telephony.sip.flow import Flow, Transmit
@@ -31,7 +32,7 @@ from telephony.sip.inspection import (
 )
 from telephony.sip.message import Request, parse_message
 from telephony.sip.offer_answer import Direction, LocalAudio
-from telephony.sip.outbound_call import Destination, OutboundCall
+from telephony.sip.outbound_call import OutboundCall
 from telephony.sip.replaces import OPTION_TAG, Replaces, read_replaces, without_requirement
 from telephony.sip.responses import refuse_malformed, response_to, stateless_response
 from telephony.sip.sdp import AddressType
@@ -196,11 +197,11 @@ class UserAgent:
         call.transfer(refer_to(target, replaces=replaces), now=now)
         self._pump(now, handle)
 
-    def follow(self, handle: str, flow: Flow | None, *, now: float) -> None:
-        """Call the target of `CallRedirected` by this way; None when it is not to be called."""
+    def follow(self, handle: str, flows: Sequence[Flow], *, now: float) -> None:
+        """Call the target of `CallRedirected` at these servers; none when it is not to be called."""
         call = self._calls.get(handle)
         if isinstance(call, OutboundCall):
-            call.follow(flow, now=now)
+            call.follow(flows, now=now)
             self._pump(now, handle)
 
     def place_call(self, destination: Destination, local: LocalAudio, *, now: float) -> str:

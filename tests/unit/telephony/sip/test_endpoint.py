@@ -28,6 +28,7 @@ from telephony.sip.flow import Flow
 from telephony.sip.leg import SipLeg
 from telephony.sip.message import Message, Request, Response, parse_message
 from telephony.sip.outbound_policy import OutboundPolicy
+from telephony.sip.resolution import Resolver
 from telephony.sip.timers import Timings
 from telephony.sip.trunk_events import TrunkRoute
 from telephony.sip.user_agent import UserAgent
@@ -79,6 +80,7 @@ class House:
             carrier=self.carrier,
             media=self.media,
             on_call=on_call or self.legs.append,
+            resolver=Resolver(),
             outbound=OutboundPolicy(allowed),
         )
 

@@ -497,8 +497,8 @@ def test_a_transfer_needs_a_call_and_a_target_and_news_of_no_call_are_dropped() 
         pair.left.core.transfer(handle, None, now=0.0)
     with pytest.raises(LegEndedError):
         pair.left.core.transfer("gone", None, now=0.0)
-    pair.left.core.follow("gone", None, now=0.0)
-    pair.left.core.follow(handle, None, now=0.0)
+    pair.left.core.follow("gone", (), now=0.0)
+    pair.left.core.follow(handle, (), now=0.0)
 
     assert pair.left.alive() == [handle]
 
