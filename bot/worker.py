@@ -147,6 +147,7 @@ class Worker:
             on_call=calls.take,
             resolver=resolver_of(self._settings.sip),
             outbound=outbound_policy(self._settings),
+            digits=self._settings.sip.send_digits,
         )
         carrier.attach(endpoint)
         stack.push_async_callback(endpoint.close)

@@ -21,6 +21,7 @@ from telephony.sip.call_info import call_info, party
 from telephony.sip.call_limits import CallLimits
 from telephony.sip.carrier import Carrier
 from telephony.sip.destination import Destination
+from telephony.sip.digit_sender import DigitWay
 from telephony.sip.events import (
     CallEnded,
     CallEvent,
@@ -107,8 +108,10 @@ class SipEndpoint:
         on_call: OnCall,
         resolver: Resolver,
         outbound: OutboundPolicy = NOBODY,
+        digits: DigitWay = "auto",
     ) -> None:
-        """`outbound`: whom we may call."""
+        """`outbound`: whom we may call; `digits`: how keys are sent."""
+        self._digits: DigitWay = digits
         self._outbound = outbound
         self._user_agent = user_agent
         self._carrier = carrier
@@ -170,6 +173,12 @@ class SipEndpoint:
         self._user_agent.reoffer(handle, direction, now=self.now())
         self._drain()
 
+    def press(self, handle: str, digits: str) -> bool:
+        """See `UserAgent.press`."""
+        taken = self._user_agent.press(handle, digits, now=self.now())
+        self._drain()
+        return taken
+
     def transfer(self, handle: str, target: str, *, consult: str | None = None) -> None:
         """Ask the far end to call `target` (empty: where the far end of the call `consult` is).
 
@@ -227,7 +236,7 @@ class SipEndpoint:
             raise
         sip_call_id = self._user_agent.sip_call_id(handle)
         info = CallInfo(handle, "sip", caller, party(uri), {**(variables or {}), "sip_call_id": sip_call_id})
-        leg = self._legs[handle] = SipLeg(info, self, self._media, media=media)
+        leg = self._legs[handle] = SipLeg(info, self, self._media, media=media, digits=self._digits)
         self._carrier.keep(sip_call_id)
         self._drain()
         return leg
@@ -266,7 +275,7 @@ class SipEndpoint:
             case CallOffered(handle, invite, flow):
                 self._carrier.keep(invite.call_id)
                 info = call_info(handle, invite, trusted=self._user_agent.trusts(flow))
-                self._offer(SipLeg(info, self, self._media))
+                self._offer(SipLeg(info, self, self._media, digits=self._digits))
             case CallReplaced(_, before, after):
                 self._carrier.keep(after)
                 self._carrier.release(before)
@@ -372,6 +381,7 @@ async def serve_sip(
         on_call=on_call,
         resolver=resolver_of(settings),
         outbound=OutboundPolicy(settings.outbound_allowed),
+        digits=settings.send_digits,
     )
     sockets.attach(endpoint)
     return endpoint, sockets

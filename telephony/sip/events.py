@@ -73,6 +73,15 @@ class DigitPressed:
 
 
 @dataclass(frozen=True, slots=True)
+class KeysSent:
+    """Keys that we sent by INFO: how many of them the far end took, and the status that ended it."""
+
+    handle: str
+    sent: int
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
 class CallEnded:
     """The call is over for its user; comes once for each call."""
 
@@ -107,7 +116,6 @@ class MessageRefused:
     reason: str
 
 
-CallEvent: TypeAlias = (
-    CallRinging | CallRedirected | ServerFailed | MediaAgreed | DigitPressed | TransferEnded | CallEnded | CallForgotten
-)
+_Progress: TypeAlias = CallRinging | CallRedirected | ServerFailed | MediaAgreed
+CallEvent: TypeAlias = _Progress | DigitPressed | KeysSent | TransferEnded | CallEnded | CallForgotten
 UserAgentOutput: TypeAlias = Transmit | CallOffered | CallReplaced | CallEvent | MessageRefused

@@ -116,17 +116,19 @@ class OutboundCall:
 
     def timer_at(self) -> float | None:
         """When `handle_timer` is due."""
-        return self._timers.next_at() if self._session is None else self._session.timer_at()
+        own = self._timers.next_at() if self._session is None else self._session.timer_at()
+        return min((at for at in (own, self._abandoned.timer_at()) if at is not None), default=None)
 
     def handle_timer(self, *, now: float) -> None:
         """Let time pass."""
+        self._abandoned.handle_timer(now=now)
         if self._session is not None:
             self._session.handle_timer(now=now)
             self._watch(self._session)
             return
         match self._timers.pop_due(now):
             case Timer.NEXT_SERVER:
-                self._abandoned.add(self._key, self._invite, self._flow)
+                self._abandoned.add(self._key, self._invite, self._flow, now=now)
                 self._try_next_server(now)
             case Timer.CANCEL_WAIT:
                 # Section 9.1: a peer that never answers the INVITE after CANCEL is given up.
@@ -153,6 +155,12 @@ class OutboundCall:
         if self._session is None:
             raise LocalProtocolError("cannot offer anew before the answer")
         self._session.offers.reoffer(direction, now=now)
+
+    def press(self, digits: str, *, now: float) -> bool:
+        """See `Session.press`; raises `LocalProtocolError` before the answer."""
+        if self._session is None:
+            raise LocalProtocolError("cannot send keys before the answer")
+        return self._session.press(digits, now=now)
 
     def transfer(self, refer_to: str, *, now: float) -> None:
         """See `Session.transfer`; raises `LocalProtocolError` before the answer."""

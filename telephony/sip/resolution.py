@@ -20,12 +20,12 @@ from dns.rdtypes.IN.AAAA import AAAA
 from dns.rdtypes.IN.NAPTR import NAPTR
 from dns.rdtypes.IN.SRV import SRV
 
-from telephony.errors import LocalProtocolError
+from telephony.errors import LocalProtocolError, SipParseError
 from telephony.sip.flow import Flow
 from telephony.sip.location import NaptrRecord, Question, Record, locate
 from telephony.sip.sdp import AddressType
 from telephony.sip.srv_order import SrvRecord
-from telephony.sip.uri import SipUri
+from telephony.sip.uri import SipUri, parse_host_port, unbracketed
 
 _CACHED_ANSWERS = 1_000
 _TRY_S, _QUESTION_S, _ALL_S = 1.0, 2.5, 8.0
@@ -124,9 +124,8 @@ async def _ask_system(question: Question) -> list[Record]:
 
 
 def _nameserver(server: str) -> dns.nameserver.Nameserver:
-    host, _, port = server.rpartition(":") if server.count(":") == 1 or "]:" in server else (server, "", "53")
     try:
-        address = str(ipaddress.ip_address(host.removeprefix("[").removesuffix("]")))
-        return dns.nameserver.Do53Nameserver(address, int(port))
-    except ValueError as error:
+        host, port = parse_host_port(f"[{server}]" if server.count(":") > 1 and "[" not in server else server)
+        return dns.nameserver.Do53Nameserver(str(ipaddress.ip_address(unbracketed(host))), port or 53)
+    except (SipParseError, ValueError) as error:
         raise LocalProtocolError(f"[sip] dns_servers: {server} is neither an address nor address:port") from error

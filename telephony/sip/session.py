@@ -11,9 +11,10 @@ from telephony.sip.call_context import CallContext, Extra
 from telephony.sip.dialog import Dialog
 from telephony.sip.dialog_client import DialogClient
 from telephony.sip.dtmf import DTMF, DTMF_RELAY, read_digit
-from telephony.sip.events import CallEnded, DigitPressed, TransferEnded
+from telephony.sip.events import CallEnded, DigitPressed, KeysSent, TransferEnded
 from telephony.sip.flow import Flow
 from telephony.sip.grammar import printable
+from telephony.sip.info_keys import MAX_WAITING, InfoKeys
 from telephony.sip.inspection import ACCEPT, ALLOW
 from telephony.sip.message import Request, Response
 from telephony.sip.negotiation import Negotiation
@@ -57,6 +58,10 @@ class Session:
             placed_here=placed_here,
             fail=lambda detail, reason, now: self.hang_up(EndCause.FAILED, detail, reason=reason, now=now),
         )
+        self._keys = InfoKeys(
+            lambda body, now: self._client.send("INFO", (("Content-Type", DTMF_RELAY),), body, now=now),
+            lambda sent, status: context.emit(KeysSent(context.handle, sent, status)),
+        )
         self._unacked: AcceptedInvite | None = None
         self._transfer: Transfer | None = None
         self._refer: Extra = ()  # of a REFER that waits
@@ -70,7 +75,7 @@ class Session:
 
     def timer_at(self) -> float | None:
         """When `handle_timer` is due."""
-        parts = (self.offers, self._unacked, self._transfer)
+        parts = (self.offers, self._unacked, self._transfer, self._keys)
         times = (part.timer_at() for part in parts if part is not None)
         return min((at for at in times if at is not None), default=None)
 
@@ -85,6 +90,7 @@ class Session:
             self._transfer.handle_timer(now=now)
             self._settle_transfer(now)
         self.offers.handle_timer(now=now)
+        self._keys.handle_timer(now=now)
 
     # What the peer sends
 
@@ -118,7 +124,7 @@ class Session:
     def _receive_bye(self, key: ServerKey, request: Request, now: float) -> None:
         self._context.respond(key, request, 200, now=now)
         self._machine.step(Cause.BYE_RECEIVED)
-        self.offers.stop()
+        self._stop()
         self._unacked = None
         reason = printable(request.headers.first("Reason") or "")[:200]
         cause = EndCause.CALLER_HUNG_UP
@@ -175,7 +181,7 @@ class Session:
         """End the call; `reason` is the value of a Reason header (RFC 3326). Idempotent."""
         if not self._machine.step(Cause.HANG_UP):
             return
-        self.offers.stop()
+        self._stop()
         self._bye_headers = (("Reason", reason),) if reason else ()
         self._end(cause, detail)
         if self.state is State.CLOSING:
@@ -186,8 +192,12 @@ class Session:
         self._ended = True
         self.hang_up(EndCause.TRANSFERRED, reason='SIP;cause=200;text="Call completed elsewhere"', now=now)
 
-    def _send_bye(self, now: float) -> None:
+    def _stop(self) -> None:
         self.offers.stop()
+        self._keys.stop()
+
+    def _send_bye(self, now: float) -> None:
+        self._stop()
         self._client.send("BYE", self._bye_headers, now=now)
 
     def transfer(self, refer_to: str, *, now: float) -> None:
@@ -204,6 +214,18 @@ class Session:
         if self._refer and self.state is not State.AWAITING_ACK:
             headers, self._refer = self._refer, ()
             self._client.send("REFER", (*headers, *self._context.dialog_headers(self.dialog.next_flow())), now=now)
+
+    def press(self, digits: str, *, now: float) -> bool:
+        """Send keys by INFO, of which `KeysSent` tells; False where the peer takes none.
+
+        Raises `LocalProtocolError` for what is no key, and while others are on their way.
+        """
+        if self.state not in _OPEN or self._keys.busy or not 0 < len(digits) <= MAX_WAITING:
+            raise LocalProtocolError(f"keys need a call that is up and idle, and are {MAX_WAITING} at most")
+        if not self.offers.peer_takes_info:
+            return False
+        self._keys.press(digits, now=now)
+        return True
 
     def _settle_transfer(self, now: float) -> None:
         """A transfer that succeeded leaves nobody here to talk to (RFC 5589 section 6.1)."""
@@ -231,6 +253,8 @@ class Session:
                 self._machine.step(Cause.BYE_ANSWERED)
             case "INVITE":
                 self.offers.invite_answered(key, request, response, now=now)
+            case "INFO":
+                self._keys.answered(key, response.status, now=now)
             case "UPDATE":
                 self.offers.update_answered(response, now=now)
             case _ if self._transfer is not None:
@@ -248,6 +272,8 @@ class Session:
         match request.method:
             case "BYE":
                 self._machine.step(Cause.BYE_ANSWERED)
+            case "INFO":
+                self._keys.answered(key, 408, now=now)
             case "REFER":
                 if self._transfer is not None:
                     self._transfer.unanswered()

@@ -57,6 +57,7 @@ class SessionOffers:
         self._timers = TimerSet()
         self._next_offer: Direction | None = None
         self._peer_takes_update = False
+        self.peer_takes_info = True  # until it names its methods
 
     def timer_at(self) -> float | None:
         """When `handle_timer` is due."""
@@ -81,7 +82,9 @@ class SessionOffers:
     def noted(self, message: Request | Response) -> None:
         """Read what the peer says of itself in a message that begins or refreshes the dialog."""
         if message.headers.all("Allow"):
-            self._peer_takes_update = "UPDATE" in {method.upper() for method in message.headers.listed("Allow")}
+            methods = {method.upper() for method in message.headers.listed("Allow")}
+            self._peer_takes_update = "UPDATE" in methods
+            self.peer_takes_info = "INFO" in methods
 
     # The peer's offers
 

@@ -80,7 +80,7 @@ class Agent:
     def alive(self) -> list[str]:
         """Handles of calls that have not ended for their user."""
         ended = {event.handle for event in self.of(CallEnded)}
-        return [handle for handle in self.core._calls if handle not in ended]
+        return [handle for handle in self.core._calls._calls if handle not in ended]
 
     def established(self) -> list[str]:
         """Handles of calls that have media."""

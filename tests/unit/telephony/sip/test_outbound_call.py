@@ -675,7 +675,9 @@ def test_a_server_that_is_silent_is_passed_over_long_before_timer_b() -> None:
     placed.next()
 
     assert placed.bench.take_event(ServerFailed) == ServerFailed("call", PEER)
-    assert placed.call.timer_at() is None  # the last server has all the time there is
+    assert placed.call.timer_at() == 9.0  # the last server has all the time there is; a copy of the first INVITE, T4
+    placed.call.handle_timer(now=9.0)
+    assert placed.call.timer_at() is None
     placed.respond(200, body=OFFER)
     assert placed.call.state is State.ANSWERED
 
@@ -722,8 +724,42 @@ def test_a_call_is_kept_until_a_server_that_was_passed_over_can_make_nothing_rin
     placed.respond(486)
 
     assert (placed.ended().detail, placed.call.state, placed.call.finished) == ("486 Reason", State.ENDED, False)
-    placed.call.request_failed(late, Failure.TIMEOUT, now=32.0)
+    placed.call.request_failed(late, Failure.TRANSPORT, now=5.0)
     assert placed.call.finished
+
+
+def test_a_server_that_was_passed_over_is_sent_nothing_more() -> None:
+    placed = Placed(others=(SECOND,))
+    placed.call.handle_timer(now=4.0)
+    placed.next()
+    placed.bench.layer.handle_timer(now=20.0)
+    placed.bench.pump()
+
+    assert {flow.host for _, flow in placed.bench.sent} == {SECOND.host}
+
+
+def test_a_call_that_is_over_waits_for_what_it_cancelled_at_a_server_that_was_passed_over() -> None:
+    placed = Placed(others=(SECOND,))
+    late = placed.invite
+    placed.call.handle_timer(now=4.0)
+    placed.next()
+    placed.respond(180, sent=late, now=5.0)
+    placed.respond(486, now=6.0)
+
+    assert (placed.call.finished, placed.call.timer_at()) == (False, 37.0)
+    placed.respond(487, sent=late, now=7.0)
+    assert placed.call.finished
+
+
+def test_what_rings_long_after_its_server_was_passed_over_is_cancelled_too() -> None:
+    placed = Placed(others=(SECOND,))
+    late = placed.invite
+    placed.call.handle_timer(now=4.0)
+    placed.next()
+    placed.call.handle_timer(now=9.0)
+    placed.respond(180, sent=late, now=10.0)
+
+    assert (placed.methods(), placed.call.timer_at()) == (["CANCEL"], None)
 
 
 def test_whoever_hangs_up_asks_no_other_server() -> None:
@@ -743,3 +779,13 @@ def test_a_new_target_has_servers_of_its_own() -> None:
     placed.next()
 
     assert (placed.invite.via.transport, str(placed.invite.uri)) == ("TCP", "sip:a@192.0.2.7")
+
+
+def test_only_an_answered_call_of_ours_is_sent_keys() -> None:
+    placed = Placed()
+    with pytest.raises(LocalProtocolError):
+        placed.call.press("1", now=1.0)
+    placed.answered()
+
+    assert placed.call.press("1", now=1.0)
+    assert placed.methods() == ["INFO"]
