@@ -18,14 +18,30 @@ from telephony.sip.trunk_events import TrunkRoute
 _REMEMBERED = 256
 
 
-class WorkerRoute(BaseModel):
-    """How a call goes out by a trunk that the edge found to be up."""
+class WorkerServer(BaseModel):
+    """One server of a trunk."""
 
     model_config = ConfigDict(extra="forbid")
     transport: Literal["udp", "tcp", "tls"]
     host: str
     port: int
     server_name: str
+
+    @classmethod
+    def of(cls, flow: Flow) -> WorkerServer:
+        """Write a server for the wire."""
+        return cls(transport=flow.transport, host=flow.host, port=flow.port, server_name=flow.server_name)
+
+    def flow(self) -> Flow:
+        """Read it back."""
+        return Flow(self.transport, self.host, self.port, server_name=self.server_name)
+
+
+class WorkerRoute(BaseModel):
+    """How a call goes out by a trunk that the edge found to be up."""
+
+    model_config = ConfigDict(extra="forbid")
+    servers: tuple[WorkerServer, ...] = Field(min_length=1)  # in the order to try them
     domain: str
     user: str
     service_route: tuple[str, ...] = ()
@@ -33,21 +49,13 @@ class WorkerRoute(BaseModel):
     @classmethod
     def of(cls, route: TrunkRoute) -> WorkerRoute:
         """Write a route for the wire."""
-        flow = route.flow
-        return cls(
-            transport=flow.transport,
-            host=flow.host,
-            port=flow.port,
-            server_name=flow.server_name,
-            domain=route.domain,
-            user=route.user,
-            service_route=route.service_route,
-        )
+        servers = tuple(WorkerServer.of(flow) for flow in (route.flow, *route.others))
+        return cls(servers=servers, domain=route.domain, user=route.user, service_route=route.service_route)
 
     def trunk_route(self) -> TrunkRoute:
         """Read it back."""
-        flow = Flow(self.transport, self.host, self.port, server_name=self.server_name)
-        return TrunkRoute(flow, self.domain, self.user, self.service_route)
+        first, *others = (server.flow() for server in self.servers)
+        return TrunkRoute(first, self.domain, self.user, self.service_route, tuple(others))
 
 
 class WorkerDial(BaseModel):

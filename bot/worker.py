@@ -33,7 +33,7 @@ from telephony.errors import CapacityError
 from telephony.leg import CallLeg, LegEnded
 from telephony.rtp.factory import RtpMediaFactory
 from telephony.settings import RtpSettings
-from telephony.sip.endpoint import SipEndpoint, new_token, user_agent_config
+from telephony.sip.endpoint import SipEndpoint, new_token, resolver_of, user_agent_config
 from telephony.sip.leg import SipLeg
 from telephony.sip.outbound_policy import OutboundPolicy
 from telephony.sip.trunk_endpoint import trunk_config
@@ -153,7 +153,9 @@ class Worker:
             carrier=carrier,
             media=media,
             on_call=calls.take,
+            resolver=resolver_of(self._settings.sip),
             outbound=outbound_policy(self._settings),
+            digits=self._settings.sip.send_digits,
         )
         carrier.attach(endpoint)
         stack.push_async_callback(endpoint.close)

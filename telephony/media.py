@@ -110,8 +110,8 @@ class Media(Protocol):
         """See `CallLeg.drain`."""
         ...
 
-    async def send_digits(self, digits: str) -> None:
-        """Send key presses: RFC 4733 events where they were agreed, tones in the audio where not."""
+    async def send_digits(self, digits: str, *, tones: bool = False) -> None:
+        """Send key presses: RFC 4733 events where they were agreed, tones in the audio where not, or with `tones`."""
         ...
 
     def stats(self) -> LegStats:

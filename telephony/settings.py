@@ -29,7 +29,7 @@ class SipTrunkSettings(_Section):
     """A provider or PBX that calls go out by; the edge registers with it where it asks for that."""
 
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9_-]+$")
-    servers: tuple[str, ...] = Field(min_length=1)  # SIP URIs in the order to try them; so is every address of a name
+    servers: tuple[str, ...] = Field(min_length=1)  # SIP URIs in the order to try them; so is every server of a name
     domain: str = ""  # of our address of record; empty: the first server's host
     username: str = ""  # user part of our address of record; empty: [sip] user
     auth_username: str = ""  # for digest; empty: username
@@ -64,6 +64,10 @@ class SipSettings(_Section):
     session_min_s: int = Field(default=90, ge=90, le=86_400)  # the least that a peer may ask for
     accept_replaces: bool = False  # whether who knows a call's tags may take its place (attended transfer to us)
     transfer_timeout_s: float = Field(default=60.0, gt=0)  # how long a transfer may take to be answered
+    send_digits: Literal["auto", "rfc4733", "info", "inband"] = "auto"  # auto: the first of them that the far end takes
+    failover_s: float = Field(default=4.0, gt=0)  # how long a server may be silent where there is another to ask
+    dns_services: bool = True  # look names up by NAPTR and SRV (RFC 3263), not only for their addresses
+    dns_servers: tuple[str, ...] = ()  # whom to ask, as address or address:port; empty: whom the system asks
     tls: SipTlsSettings = SipTlsSettings()
     trunks: tuple[SipTrunkSettings, ...] = ()
     allowed_sources: tuple[str, ...] = ("127.0.0.0/8", "::1/128")  # who may call; others get no answer at all

@@ -197,14 +197,14 @@ class RtpMedia:
         while self._pacer.queued_ms and self._closing is None:
             await self._bell.wait()
 
-    async def send_digits(self, digits: str) -> None:
+    async def send_digits(self, digits: str, *, tones: bool = False) -> None:
         """Send key presses and wait until they are sent; the bot's audio waits meanwhile.
 
-        RFC 4733 events where they were agreed, tones in the audio where not. Raises `LocalProtocolError` for what is
-        no key, and `LegEndedError` after `close()`.
+        RFC 4733 events where they were agreed, tones in the audio where not, or with `tones`. Raises
+        `LocalProtocolError` for what is no key, and `LegEndedError` after `close()`.
         """
         self._check_open()
-        done_at = await asyncio.wrap_future(self._thread.call(lambda: self._stream.press(digits)))
+        done_at = await asyncio.wrap_future(self._thread.call(lambda: self._stream.press(digits, tones=tones)))
         while self._stream.pressed < done_at:
             self._check_open()
             await self._bell.wait()

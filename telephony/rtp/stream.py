@@ -63,9 +63,9 @@ class RtpStream:
         self._clock_hz = codec.clock_hz
         self._parameters = parameters
 
-    def press(self, digits: str) -> int:
+    def press(self, digits: str, *, tones: bool = False) -> int:
         """Queue key presses, as events or tones; returns what `pressed` will be. Raises `LocalProtocolError`."""
-        if self._parameters is not None and self._parameters.dtmf_payload_type is None:
+        if self._parameters is not None and (tones or self._parameters.dtmf_payload_type is None):
             return self._session.pressed + self._keypad.press(digits)
         return self._keypad.pressed + self._session.press(digits)
 

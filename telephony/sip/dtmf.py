@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from telephony.errors import SipParseError
+from telephony.errors import LocalProtocolError, SipParseError
 from telephony.leg import DigitReceived
 
 DTMF_RELAY = "application/dtmf-relay"
@@ -40,6 +40,13 @@ def read_digit(kind: str, body: bytes) -> DigitReceived:
         raise SipParseError("INFO holds no key that is known")
     duration_ms = int(duration.group(1)) if duration else _DEFAULT_DURATION_MS
     return DigitReceived(digit, min(duration_ms, _MAX_DURATION_MS))
+
+
+def relay_body(digit: str, duration_ms: int) -> bytes:
+    """Write an INFO body of type `DTMF_RELAY`; raises `LocalProtocolError` for what is no key."""
+    if not _DIGIT.fullmatch(digit):
+        raise LocalProtocolError(f"cannot press {digit!r}: use 0-9, *, # and A-D")
+    return f"Signal={digit}\r\nDuration={duration_ms}\r\n".encode()
 
 
 @dataclass(slots=True)

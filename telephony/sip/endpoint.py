@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TypeAlias
 
-from telephony.errors import ForbiddenTargetError, LocalProtocolError, SipParseError
+from telephony.errors import CapacityError, ForbiddenTargetError, LocalProtocolError, SipParseError
 from telephony.leg import CallInfo, CallLeg, EndCause
 from telephony.local_address import reachable_address
 from telephony.media import MediaFactory
@@ -19,6 +20,8 @@ from telephony.sip.auth import Credentials
 from telephony.sip.call_info import call_info, party
 from telephony.sip.call_limits import CallLimits
 from telephony.sip.carrier import Carrier
+from telephony.sip.destination import Destination
+from telephony.sip.digit_sender import DigitWay
 from telephony.sip.events import (
     CallEnded,
     CallEvent,
@@ -27,16 +30,17 @@ from telephony.sip.events import (
     CallRedirected,
     CallReplaced,
     MessageRefused,
+    ServerFailed,
     UserAgentOutput,
 )
 from telephony.sip.flow import Flow, Transmit
 from telephony.sip.identity import Identity
 from telephony.sip.leg import SipLeg
 from telephony.sip.offer_answer import Direction, LocalAudio
-from telephony.sip.outbound_call import Destination
 from telephony.sip.outbound_policy import OutboundPolicy
 from telephony.sip.rate_limit import RateLimit
-from telephony.sip.resolution import addresses_of
+from telephony.sip.resolution import Resolver
+from telephony.sip.server_holds import ServerHolds
 from telephony.sip.sockets import SipSockets, gate_limits
 from telephony.sip.source_gate import SourceGate
 from telephony.sip.tls import tls_contexts
@@ -78,11 +82,18 @@ def user_agent_config(settings: SipSettings, *, port: int, tls_port: int = 0) ->
         address_type="IP6" if ":" in settings.host else "IP4",
         realm=host,
         passwords=settings.digest_users,
-        limits=CallLimits(settings.session_expires_s, settings.session_min_s, settings.transfer_timeout_s),
+        limits=CallLimits(
+            settings.session_expires_s, settings.session_min_s, settings.transfer_timeout_s, settings.failover_s
+        ),
         trusted=SourceList(settings.trusted_peers),
         accepts_replaces=settings.accept_replaces,
         digest_qualities=("auth-int",) if settings.digest_integrity else ("auth",),
     )
+
+
+def resolver_of(settings: SipSettings) -> Resolver:
+    """Make what finds the servers of names; raises `LocalProtocolError` for a DNS server that is none."""
+    return Resolver(servers=settings.dns_servers, services=settings.dns_services)
 
 
 class SipEndpoint:
@@ -95,14 +106,19 @@ class SipEndpoint:
         carrier: Carrier,
         media: MediaFactory,
         on_call: OnCall,
+        resolver: Resolver,
         outbound: OutboundPolicy = NOBODY,
+        digits: DigitWay = "auto",
     ) -> None:
-        """`outbound`: whom we may call."""
+        """`outbound`: whom we may call; `digits`: how keys are sent."""
+        self._digits: DigitWay = digits
         self._outbound = outbound
         self._user_agent = user_agent
         self._carrier = carrier
         self._media = media
         self._on_call = on_call
+        self._resolver = resolver
+        self._holds = ServerHolds()
         self._loop = asyncio.get_running_loop()
         self._legs: dict[str, SipLeg] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -157,6 +173,12 @@ class SipEndpoint:
         self._user_agent.reoffer(handle, direction, now=self.now())
         self._drain()
 
+    def press(self, handle: str, digits: str) -> bool:
+        """See `UserAgent.press`."""
+        taken = self._user_agent.press(handle, digits, now=self.now())
+        self._drain()
+        return taken
+
     def transfer(self, handle: str, target: str, *, consult: str | None = None) -> None:
         """Ask the far end to call `target` (empty: where the far end of the call `consult` is).
 
@@ -196,15 +218,16 @@ class SipEndpoint:
 
         `by` is the trunk that the call goes out by; without it the target's own host is asked. Raises `SipParseError`
         for a malformed target, `ForbiddenTargetError` for one that may not be called, `OSError` when its host cannot
-        be resolved and `CapacityError` when no RTP port is free.
+        be resolved and `CapacityError` when no RTP port is free, or every server has asked to be left alone.
         """
         uri = self._destination(target)
-        flow = by.flow if by is not None else (await addresses_of(uri, family=self._user_agent.family))[0]
+        servers = await self._servers_of(uri) if by is None else (by.flow, *by.others)
+        flow, *others = self._in_order(servers)
         media = await self._media.open()
         routes = () if by is None else tuple(("Route", route) for route in by.service_route)
         domain = "" if by is None else by.domain
         caller = caller or ("" if by is None else by.user)
-        destination = Destination(uri, flow, caller, credentials, routes, domain)
+        destination = Destination(uri, flow, caller, credentials, routes, domain, tuple(others))
         try:
             local = LocalAudio(media.local_host, media.local_port, media.abilities)
             handle = self._user_agent.place_call(destination, local, now=self.now())
@@ -215,19 +238,30 @@ class SipEndpoint:
         info = CallInfo(
             handle, "sip", caller, party(uri), {**(variables or {}), "sip_call_id": sip_call_id}, placed=True
         )
-        leg = self._legs[handle] = SipLeg(info, self, self._media, media=media)
+        leg = self._legs[handle] = SipLeg(info, self, self._media, media=media, digits=self._digits)
         self._carrier.keep(sip_call_id)
         self._drain()
         return leg
 
     async def _redirect(self, handle: str, target: SipUri) -> None:
         """Follow a redirect to whom we may call."""
-        flow: Flow | None = None
+        flows: tuple[Flow, ...] = ()
         if self._outbound.allows(target):
-            with contextlib.suppress(OSError):
-                flow = (await addresses_of(target, family=self._user_agent.family))[0]
-        self._user_agent.follow(handle, flow, now=self.now())
+            with contextlib.suppress(OSError, CapacityError):
+                flows = self._in_order(await self._servers_of(target))
+        self._user_agent.follow(handle, flows, now=self.now())
         self._drain()
+
+    async def _servers_of(self, uri: SipUri) -> tuple[Flow, ...]:
+        return await self._resolver.find(uri, family=self._user_agent.family)
+
+    def _in_order(self, servers: tuple[Flow, ...]) -> tuple[Flow, ...]:
+        """Leave out those that are to be left alone; raises `CapacityError` when that is all of them."""
+        open_ = self._holds.order(servers, now=self.now())
+        if not open_:
+            wait_s = math.ceil(self._holds.free_in_s(servers, now=self.now()))
+            raise CapacityError("every server of the target asks to be left alone", retry_after_s=wait_s)
+        return open_
 
     # Driving
 
@@ -243,12 +277,14 @@ class SipEndpoint:
             case CallOffered(handle, invite, flow):
                 self._carrier.keep(invite.call_id)
                 info = call_info(handle, invite, trusted=self._user_agent.trusts(flow))
-                self._offer(SipLeg(info, self, self._media))
+                self._offer(SipLeg(info, self, self._media, digits=self._digits))
             case CallReplaced(_, before, after):
                 self._carrier.keep(after)
                 self._carrier.release(before)
             case CallRedirected(handle, target):
                 self.spawn(self._redirect(handle, target))
+            case ServerFailed(_, server, retry_after_s):
+                self._holds.failed(server, retry_after_s=retry_after_s, now=self.now())
             case MessageRefused(flow, reason):
                 self._note_refusal(flow, reason)
             case CallForgotten(_, sip_call_id):
@@ -345,7 +381,9 @@ async def serve_sip(
         carrier=sockets,
         media=media,
         on_call=on_call,
+        resolver=resolver_of(settings),
         outbound=OutboundPolicy(settings.outbound_allowed),
+        digits=settings.send_digits,
     )
     sockets.attach(endpoint)
     return endpoint, sockets

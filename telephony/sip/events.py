@@ -39,6 +39,15 @@ class CallRedirected:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerFailed:
+    """A server did not take our INVITE: it was silent, out of reach, or has no service to give."""
+
+    handle: str
+    server: Flow
+    retry_after_s: float = 0.0  # how long it asks to be left alone; 0: it says nothing
+
+
+@dataclass(frozen=True, slots=True)
 class MediaAgreed:
     """An offer/answer exchange is complete: the first one starts media, later ones change it."""
 
@@ -61,6 +70,15 @@ class DigitPressed:
 
     handle: str
     digit: DigitReceived
+
+
+@dataclass(frozen=True, slots=True)
+class KeysSent:
+    """Keys that we sent by INFO: how many of them the far end took, and the status that ended it."""
+
+    handle: str
+    sent: int
+    status: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +116,6 @@ class MessageRefused:
     reason: str
 
 
-CallEvent: TypeAlias = (
-    CallRinging | CallRedirected | MediaAgreed | DigitPressed | TransferEnded | CallEnded | CallForgotten
-)
+_Progress: TypeAlias = CallRinging | CallRedirected | ServerFailed | MediaAgreed
+CallEvent: TypeAlias = _Progress | DigitPressed | KeysSent | TransferEnded | CallEnded | CallForgotten
 UserAgentOutput: TypeAlias = Transmit | CallOffered | CallReplaced | CallEvent | MessageRefused

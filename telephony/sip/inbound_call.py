@@ -100,6 +100,11 @@ class InboundCall:
         """What requests within the call are found by."""
         return self._dialog.id
 
+    @property
+    def dialog_ids(self) -> tuple[DialogId, ...]:
+        """The same, as every call gives it."""
+        return (self._dialog.id,)
+
     def leave(self, *, now: float) -> LocalAudio | None:
         """Give the call's place to another peer: our end of its media; None, and nothing happens, unless it is up."""
         if self._session is None or self._session.state is not SessionState.CONFIRMED:
@@ -222,7 +227,13 @@ class InboundCall:
         """Send a re-INVITE; raises `LocalProtocolError` before the answer."""
         if self._session is None:
             raise LocalProtocolError("cannot offer anew before the answer")
-        self._session.reoffer(direction, now=now)
+        self._session.offers.reoffer(direction, now=now)
+
+    def press(self, digits: str, *, now: float) -> bool:
+        """See `Session.press`; raises `LocalProtocolError` before the answer."""
+        if self._session is None:
+            raise LocalProtocolError("cannot send keys before the answer")
+        return self._session.press(digits, now=now)
 
     def transfer(self, refer_to: str, *, now: float) -> None:
         """See `Session.transfer`; raises `LocalProtocolError` before the answer."""

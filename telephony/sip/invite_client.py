@@ -101,6 +101,10 @@ class InviteClientTransaction:
         elif self.state is State.ACCEPTED:
             self._timers.start(Timer.M, now + self._timings.give_up_s)
 
+    def stop_repeating(self) -> None:
+        """Send the request no more; a response to it is taken all the same."""
+        self._timers.stop(Timer.A)
+
     def transport_failed(self) -> None:
         """Give up: the request could not be sent, or its connection broke before any answer."""
         if self._machine.step(Cause.TRANSPORT_ERROR):

@@ -23,8 +23,9 @@ from telephony.leg import (
     RejectReason,
 )
 from telephony.media import InbandDigit, Media, MediaFactory, MediaParameters, MediaTimedOut
+from telephony.sip.digit_sender import DigitSender, DigitWay
 from telephony.sip.dtmf import DigitMerger, DigitSource
-from telephony.sip.events import CallEnded, CallEvent, CallRinging, DigitPressed, MediaAgreed, TransferEnded
+from telephony.sip.events import CallEnded, CallEvent, CallRinging, DigitPressed, KeysSent, MediaAgreed, TransferEnded
 from telephony.sip.offer_answer import Direction, LocalAudio
 from telephony.sip.transfer import Outcome
 
@@ -68,6 +69,10 @@ class CallControl(Protocol):
         """See `UserAgent.reoffer`."""
         ...
 
+    def press(self, handle: str, digits: str) -> bool:
+        """See `UserAgent.press`."""
+        ...
+
     def transfer(self, handle: str, target: str, *, consult: str | None) -> None:
         """See `SipEndpoint.transfer`."""
         ...
@@ -81,7 +86,13 @@ class SipLeg:
     """One call. An inbound one opens its media at the answer; an outbound one comes with it."""
 
     def __init__(
-        self, info: CallInfo, control: CallControl, factory: MediaFactory, *, media: Media | None = None
+        self,
+        info: CallInfo,
+        control: CallControl,
+        factory: MediaFactory,
+        *,
+        media: Media | None = None,
+        digits: DigitWay = "auto",
     ) -> None:
         self._info = info
         self._control = control
@@ -97,6 +108,8 @@ class SipLeg:
         self.ringing_status = 0  # of the last 101 to 199 to a call that we placed
         self._held = False
         self._merger = DigitMerger()
+        self._sender = DigitSender(digits, by_info=lambda keys: control.press(info.call_id, keys))
+        self._parameters: MediaParameters | None = None
         self._events: deque[LegEvent] = deque()
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
@@ -226,6 +239,8 @@ class SipLeg:
                     self._transferring.set_result(outcome)
             case DigitPressed(digit=digit):
                 self._press(digit, "info")
+            case KeysSent():
+                self._sender.told(event)
             case CallEnded(cause=cause, detail=detail, q850=q850):
                 self._finish(LegEnded(cause, detail, q850))
             case _:
@@ -246,6 +261,7 @@ class SipLeg:
         if media is None or self._ended is not None:
             return
         held = not parameters.send
+        self._parameters = parameters
         if self._early and not early and self._early_timed_out:
             media.apply(replace(parameters, receive=False))  # so that the silence is counted from now on
         self._early = early
@@ -311,6 +327,7 @@ class SipLeg:
         self._ended = event
         if self._transferring is not None and not self._transferring.done():
             self._transferring.set_result(Outcome(event.cause is EndCause.TRANSFERRED, detail="the call ended"))
+        self._sender.end()
         self._events.append(event)
         self._arrived.set()
         self._agreed.set()
@@ -352,8 +369,10 @@ class SipLeg:
             await self._media.drain()
 
     async def send_digits(self, digits: str) -> None:
-        """Send key presses by RFC 4733."""
-        await self._running().send_digits(digits)
+        """Send key presses, as `[sip] send_digits` says."""
+        media = self._running()
+        assert self._parameters is not None, "media runs, so it was agreed"
+        await self._sender.send(digits, media, self._parameters)
 
     def tell(self, text: str) -> None:
         """Do nothing: a telephone has no page."""

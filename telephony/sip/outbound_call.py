@@ -1,29 +1,35 @@
-"""`OutboundCall`: an INVITE of ours, to its final response and beyond (RFC 3261 sections 8.1.3.4, 9.1, 13.2, 22)."""
+"""`OutboundCall`: an INVITE of ours, to its final response and beyond (RFC 3261 sections 8.1.3.4, 9.1, 13.2, 22).
+
+A server that is silent, cannot be reached, or says 503 is passed over for the target's next one (RFC 3263 section 4.3).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from enum import Enum, auto
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
 
 from telephony.errors import LocalProtocolError, SipParseError
 from telephony.leg import EndCause
-from telephony.sip.address import NameAddr
-from telephony.sip.auth import Credentials, authorization
+from telephony.sip.abandoned_invites import AbandonedInvites
+from telephony.sip.auth import authorization
 from telephony.sip.call_context import CallContext, Extra
+from telephony.sip.destination import Destination
 from telephony.sip.dialog import Dialog, DialogId
 from telephony.sip.dialog_client import MAX_AUTHENTICATIONS
 from telephony.sip.early_dialogs import EarlyDialogs
-from telephony.sip.events import CallEnded, CallRedirected, CallRinging, MediaAgreed
+from telephony.sip.events import CallEnded, CallRedirected, CallRinging, MediaAgreed, ServerFailed
 from telephony.sip.flow import Flow
 from telephony.sip.forks import Forks
 from telephony.sip.grammar import printable
-from telephony.sip.headers import Headers
-from telephony.sip.message import CSeq, Request, Response
+from telephony.sip.message import Request, Response
 from telephony.sip.negotiation import Negotiation
 from telephony.sip.offer_answer import Direction, LocalAudio
+from telephony.sip.outbound_invite import OutboundInvite, cancel_of
+from telephony.sip.outbound_states import TABLE, Cause, State
 from telephony.sip.reason import q850_of
 from telephony.sip.redirection import Redirection
+from telephony.sip.retry_after import retry_after_s
 from telephony.sip.session import Session
 from telephony.sip.session_states import State as SessionState
 from telephony.sip.session_timer import SessionTimer
@@ -33,74 +39,7 @@ from telephony.sip.transaction import Failure
 from telephony.sip.transactions import ClientKey, ResponseReceived, ServerKey
 from telephony.sip.uri import SipUri
 
-
-class State(Enum):
-    """States of the machine."""
-
-    CALLING = auto()  # no response yet
-    PROCEEDING = auto()
-    CANCEL_WANTED = auto()  # section 9.1: CANCEL waits for the first provisional response
-    CANCELLING = auto()
-    REDIRECTED = auto()  # the user is asked whether the next target may be called
-    ANSWERED = auto()  # its session has a machine of its own
-    ENDED = auto()
-
-
-class Cause(Enum):
-    """What moves the machine."""
-
-    PROVISIONAL = auto()
-    CHALLENGE = auto()  # 401 or 407 that we can answer, 422 that we can heed
-    REDIRECT = auto()  # 300, 301 or 302, or the target before did not want the call
-    FOLLOW = auto()
-    ACCEPT = auto()
-    REJECT = auto()
-    FAIL = auto()  # no final response
-    HANG_UP = auto()
-    CANCEL_TIMEOUT = auto()
-    SESSION_CLOSED = auto()
-
-
-TABLE: Mapping[tuple[State, Cause], State] = {
-    (State.CALLING, Cause.PROVISIONAL): State.PROCEEDING,
-    (State.CALLING, Cause.CHALLENGE): State.CALLING,
-    (State.CALLING, Cause.REDIRECT): State.REDIRECTED,
-    (State.CALLING, Cause.ACCEPT): State.ANSWERED,
-    (State.CALLING, Cause.REJECT): State.ENDED,
-    (State.CALLING, Cause.FAIL): State.ENDED,
-    (State.CALLING, Cause.HANG_UP): State.CANCEL_WANTED,
-    (State.PROCEEDING, Cause.PROVISIONAL): State.PROCEEDING,
-    (State.PROCEEDING, Cause.CHALLENGE): State.CALLING,
-    (State.PROCEEDING, Cause.REDIRECT): State.REDIRECTED,
-    (State.PROCEEDING, Cause.ACCEPT): State.ANSWERED,
-    (State.PROCEEDING, Cause.REJECT): State.ENDED,
-    (State.PROCEEDING, Cause.HANG_UP): State.CANCELLING,
-    (State.REDIRECTED, Cause.REDIRECT): State.REDIRECTED,
-    (State.REDIRECTED, Cause.FOLLOW): State.CALLING,
-    (State.REDIRECTED, Cause.REJECT): State.ENDED,
-    (State.REDIRECTED, Cause.HANG_UP): State.ENDED,
-    (State.CANCEL_WANTED, Cause.PROVISIONAL): State.CANCELLING,
-    (State.CANCEL_WANTED, Cause.ACCEPT): State.ANSWERED,
-    (State.CANCEL_WANTED, Cause.REJECT): State.ENDED,
-    (State.CANCEL_WANTED, Cause.FAIL): State.ENDED,
-    (State.CANCELLING, Cause.PROVISIONAL): State.CANCELLING,
-    (State.CANCELLING, Cause.ACCEPT): State.ANSWERED,  # the 200 crossed our CANCEL: ACK, then BYE
-    (State.CANCELLING, Cause.REJECT): State.ENDED,
-    (State.CANCELLING, Cause.CANCEL_TIMEOUT): State.ENDED,
-    (State.ANSWERED, Cause.SESSION_CLOSED): State.ENDED,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """Whom to call, by which way, and as whom."""
-
-    target: SipUri
-    flow: Flow  # where the INVITE goes: names are resolved already
-    caller: str = ""  # user part of From; empty: our own
-    credentials: Credentials | None = None
-    extra: Extra = ()  # more headers for the INVITE
-    domain: str = ""  # host part of From; empty: our own
+LONGEST_RETRY_AFTER_S = 3600.0
 
 
 class OutboundCall:
@@ -109,14 +48,13 @@ class OutboundCall:
     def __init__(self, context: CallContext, destination: Destination, local: LocalAudio, *, now: float) -> None:
         self._context = context
         self._local = local
-        self._destination = destination
+        self._host = destination.target.host
         self._flow = destination.flow
-        self._call_id = f"{context.new_token()}@{context.identity.host}"
-        self._from = context.from_address(destination.caller, context.new_token()[:16], domain=destination.domain)
+        self._untried = deque(destination.others)  # servers of the target
         self._target = replace(destination.target, headers="")
         self._credentials = destination.credentials
         negotiation = Negotiation(local, session_id=int(context.new_token()[:8], 16))
-        self._offer = negotiation.offer()
+        self._invites = OutboundInvite(context, destination, negotiation.offer())
         self._early = EarlyDialogs(context, negotiation)
         self._negotiation = negotiation
         self._redirection = Redirection(self._target)
@@ -125,30 +63,19 @@ class OutboundCall:
         self._timers = TimerSet()
         self._session: Session | None = None
         self._forks = Forks(context)
+        self._abandoned = AbandonedInvites(context, self._forks)
         self._authentications = 0
         self._end_as: tuple[EndCause, str] | None = None
         self._redirected_to: SipUri | None = None
         self._q850: int | None = None
-        self._invite = self._build_invite(1, ())
-        self._key = context.send(self._invite, self._flow, now=now)
+        self._rang = False  # some server has got through to the callee
+        self._send_invite((), now)
 
-    def _build_invite(self, number: int, extra: Extra) -> Request:
-        context = self._context
-        headers = (
-            ("Via", str(context.via(self._flow))),
-            ("Max-Forwards", "70"),
-            ("From", str(self._from)),
-            ("To", str(NameAddr(replace(self._destination.target, headers="")))),
-            ("Call-ID", self._call_id),
-            ("CSeq", str(CSeq(number, "INVITE"))),
-            *context.dialog_headers(self._flow),
-            *self._session_timer.ask(),
-            ("User-Agent", context.identity.product),
-            *context.describe(self._offer),
-            *self._destination.extra,
-            *extra,
-        )
-        return Request("INVITE", self._target, Headers(headers), self._offer)
+    def _send_invite(self, extra: Extra, now: float) -> None:
+        self._invite = self._invites.next(self._target, self._flow, (*self._session_timer.ask(), *extra))
+        self._key = self._context.send(self._invite, self._flow, now=now)
+        if self._untried:
+            self._timers.start(Timer.NEXT_SERVER, now + self._context.limits.failover_s)
 
     @property
     def state(self) -> State:
@@ -158,7 +85,7 @@ class OutboundCall:
     @property
     def call_id(self) -> str:
         """The SIP Call-ID."""
-        return self._call_id
+        return self._invites.call_id
 
     @property
     def dialog_ids(self) -> tuple[DialogId, ...]:
@@ -185,20 +112,29 @@ class OutboundCall:
     @property
     def finished(self) -> bool:
         """Whether nothing more will come of it."""
-        return self.state is State.ENDED
+        return self.state is State.ENDED and not self._abandoned.pending
 
     def timer_at(self) -> float | None:
         """When `handle_timer` is due."""
-        return self._timers.next_at() if self._session is None else self._session.timer_at()
+        own = self._timers.next_at() if self._session is None else self._session.timer_at()
+        return min((at for at in (own, self._abandoned.timer_at()) if at is not None), default=None)
 
     def handle_timer(self, *, now: float) -> None:
         """Let time pass."""
+        self._abandoned.handle_timer(now=now)
         if self._session is not None:
             self._session.handle_timer(now=now)
             self._watch(self._session)
-        elif self._timers.pop_due(now) is not None:
-            # Section 9.1: a peer that never answers the INVITE after CANCEL is given up.
-            self._finish(Cause.CANCEL_TIMEOUT, EndCause.BOT_HUNG_UP, "")
+            return
+        match self._timers.pop_due(now):
+            case Timer.NEXT_SERVER:
+                self._abandoned.add(self._key, self._invite, self._flow, now=now)
+                self._try_next_server(now)
+            case Timer.CANCEL_WAIT:
+                # Section 9.1: a peer that never answers the INVITE after CANCEL is given up.
+                self._finish(Cause.CANCEL_TIMEOUT, EndCause.BOT_HUNG_UP, "")
+            case _:
+                pass
 
     # What the user decides
 
@@ -209,6 +145,7 @@ class OutboundCall:
             self._watch(self._session)
         elif self._machine.step(Cause.HANG_UP):
             self._end_as = (cause, detail)
+            self._timers.stop(Timer.NEXT_SERVER)
             self._context.emit(CallEnded(self._context.handle, cause, detail))
             if self.state is State.CANCELLING:
                 self._send_cancel(now)
@@ -217,7 +154,13 @@ class OutboundCall:
         """Send a re-INVITE; raises `LocalProtocolError` before the answer."""
         if self._session is None:
             raise LocalProtocolError("cannot offer anew before the answer")
-        self._session.reoffer(direction, now=now)
+        self._session.offers.reoffer(direction, now=now)
+
+    def press(self, digits: str, *, now: float) -> bool:
+        """See `Session.press`; raises `LocalProtocolError` before the answer."""
+        if self._session is None:
+            raise LocalProtocolError("cannot send keys before the answer")
+        return self._session.press(digits, now=now)
 
     def transfer(self, refer_to: str, *, now: float) -> None:
         """See `Session.transfer`; raises `LocalProtocolError` before the answer."""
@@ -226,26 +169,23 @@ class OutboundCall:
         self._session.transfer(refer_to, now=now)
         self._watch(self._session)
 
-    def follow(self, flow: Flow | None, *, now: float) -> None:
-        """Call the target of the last `CallRedirected` by this way; None when it may not be called, or is not found."""
+    def follow(self, flows: Sequence[Flow], *, now: float) -> None:
+        """Call the target of the last `CallRedirected` at these servers; none: it may not be called."""
         if self.state is not State.REDIRECTED:
             return
         target = self._redirected_to
-        if flow is None or target is None:
+        if not flows or target is None:
             self._redirect("redirected to where it may not go, or to nowhere")
             return
-        if target.host != self._destination.target.host:
+        if target.host != self._host:
             self._credentials = None  # a password is for whom it was given for
-        self._target, self._flow = target, flow
+        self._target, self._flow, self._untried = target, flows[0], deque(flows[1:])
+        self._rang = False
         self._machine.step(Cause.FOLLOW)
         self._invite_again((), now)
 
     def _send_cancel(self, now: float) -> None:
-        """Section 9.1: the INVITE's own Request-URI, Via, From, To, Call-ID, CSeq number and Route."""
-        same = {"Via", "From", "To", "Call-ID", "Route", "Max-Forwards"}
-        headers = [item for item in self._invite.headers.items if item[0] in same]
-        headers.append(("CSeq", str(CSeq(self._invite.cseq.number, "CANCEL"))))
-        self._context.send(Request("CANCEL", self._invite.uri, Headers(tuple(headers))), self._flow, now=now)
+        self._context.send(cancel_of(self._invite), self._flow, now=now)
         self._timers.start(Timer.CANCEL_WAIT, now + self._context.timings.give_up_s)
 
     # What the peer sends
@@ -266,6 +206,10 @@ class OutboundCall:
     def receive_response(self, received: ResponseReceived, *, now: float) -> None:
         """Take a response to a request of ours."""
         response = received.response
+        if self._abandoned.receive(received, now=now):
+            return
+        if received.key == self._key:
+            self._timers.stop(Timer.NEXT_SERVER)  # it is alive, whatever it says
         if received.key != self._key:
             if self._session is not None:
                 self._session.receive_response(received.key, response, now=now)
@@ -273,13 +217,14 @@ class OutboundCall:
             self._receive_provisional(response, received.flow, now)
         elif response.status < 300:
             self._receive_success(response, received.flow, now)
-        elif not self._ask_again(response, now):
+        elif not self._ask_again(response, now) and not self._pass_over(response, now):
             self._receive_failure(response)
         if self._session is not None:
             self._watch(self._session)
 
     def _receive_provisional(self, response: Response, flow: Flow, now: float) -> None:
         before = self.state
+        self._rang = self._rang or response.status > 100
         self._machine.step(Cause.PROVISIONAL)
         if before is State.CANCEL_WANTED:
             self._send_cancel(now)
@@ -308,8 +253,24 @@ class OutboundCall:
 
     def _invite_again(self, extra: Extra, now: float) -> None:
         self._early = EarlyDialogs(self._context, self._negotiation)
-        self._invite = self._build_invite(self._invite.cseq.number + 1, extra)
-        self._key = self._context.send(self._invite, self._flow, now=now)
+        self._send_invite(extra, now)
+
+    def _pass_over(self, response: Response, now: float) -> bool:
+        """Go to the next server when this one, not the callee, says that it cannot (RFC 3263 section 4.3)."""
+        status = response.status
+        if status != 503 and (status != 408 or self._rang):
+            return False
+        wait_s = retry_after_s(response, longest_s=LONGEST_RETRY_AFTER_S) if status == 503 else 0.0
+        return self._try_next_server(now, retry_after_s=wait_s)
+
+    def _try_next_server(self, now: float, *, retry_after_s: float = 0.0) -> bool:
+        self._context.emit(ServerFailed(self._context.handle, self._flow, retry_after_s))
+        if not self._untried or self._end_as is not None or not self._machine.step(Cause.NEXT_SERVER):
+            return False
+        self._flow = self._untried.popleft()
+        self._authentications = 0
+        self._invite_again((), now)
+        return True
 
     def _receive_failure(self, response: Response) -> None:
         self._q850 = q850_of(response)
@@ -356,7 +317,7 @@ class OutboundCall:
             timer=self._session_timer,
             ended=self._end_as is not None,
         )
-        session.begin(self._key, self._invite, response, now=now)
+        session.offers.begin(self._key, self._invite, response, now=now)
         if self._end_as is not None:
             session.hang_up(*self._end_as, now=now)
         elif branch.agreed is not None:
@@ -364,14 +325,16 @@ class OutboundCall:
             self._context.emit(MediaAgreed(self._context.handle, branch.agreed))
         else:
             # Section 13.2.1: the answer may have come in a provisional response already.
-            session.take_answer(response, early=branch.described, now=now)
+            session.offers.take_answer(response, early=branch.described, now=now)
 
     def request_failed(self, key: ClientKey, failure: Failure, *, now: float) -> None:
         """Note that a request of ours got no final response."""
+        if self._abandoned.failed(key):
+            return
         if self._session is not None:
             self._session.request_failed(key, failure, now=now)
             self._watch(self._session)
-        elif key == self._key:
+        elif key == self._key and not self._try_next_server(now):
             self._q850 = None
             self._finish(Cause.FAIL, EndCause.FAILED, f"no answer to INVITE: {failure.name.lower()}")
 

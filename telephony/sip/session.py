@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from telephony.errors import LocalProtocolError, RemoteProtocolError, SdpError, SipParseError
+from telephony.errors import LocalProtocolError
 from telephony.leg import EndCause
 from telephony.sip.accepted_invite import AcceptedInvite, Due
 from telephony.sip.auth import Credentials
-from telephony.sip.body import media_type, session_description
+from telephony.sip.body import media_type
 from telephony.sip.call_context import CallContext, Extra
-from telephony.sip.dialog import Dialog, contact_of
+from telephony.sip.dialog import Dialog
 from telephony.sip.dialog_client import DialogClient
 from telephony.sip.dtmf import DTMF, DTMF_RELAY, read_digit
-from telephony.sip.events import CallEnded, DigitPressed, MediaAgreed, TransferEnded
+from telephony.sip.events import CallEnded, DigitPressed, KeysSent, TransferEnded
 from telephony.sip.flow import Flow
 from telephony.sip.grammar import printable
-from telephony.sip.inspection import ACCEPT, ALLOW, refusal_of, warning
+from telephony.sip.info_keys import MAX_WAITING, InfoKeys
+from telephony.sip.inspection import ACCEPT, ALLOW
 from telephony.sip.message import Request, Response
 from telephony.sip.negotiation import Negotiation
-from telephony.sip.offer_answer import Direction
 from telephony.sip.reason import q850_of
-from telephony.sip.responses import response_to
+from telephony.sip.session_offers import SessionOffers
 from telephony.sip.session_states import TABLE, Cause, State
-from telephony.sip.session_timer import SessionDue, SessionTimer, refuse_brief
+from telephony.sip.session_timer import SessionTimer
 from telephony.sip.state_table import StateMachine
-from telephony.sip.timers import Timer, TimerSet
 from telephony.sip.transaction import Failure
 from telephony.sip.transactions import ClientKey, ServerKey
 from telephony.sip.transfer import Outcome, Transfer
 
-_NO_ANSWER = 'SIP;cause=488;text="no acceptable answer"'
 _OPEN = (State.CONFIRMED, State.AWAITING_ACK, State.OFFERING)
 
 
@@ -47,16 +45,24 @@ class Session:
         ended: bool = False,
     ) -> None:
         self.dialog = dialog
-        self._timer = timer or SessionTimer(context.limits)
         self._context = context
-        self._negotiation = negotiation
-        self._placed_here = placed_here
         self._client = DialogClient(context, dialog, credentials=credentials)
         self._machine = StateMachine(TABLE, State.CONFIRMED)
-        self._timers = TimerSet()
+        self.offers = SessionOffers(
+            context,
+            dialog,
+            negotiation,
+            self._client,
+            self._machine,
+            timer=timer or SessionTimer(context.limits),
+            placed_here=placed_here,
+            fail=lambda detail, reason, now: self.hang_up(EndCause.FAILED, detail, reason=reason, now=now),
+        )
+        self._keys = InfoKeys(
+            lambda body, now: self._client.send("INFO", (("Content-Type", DTMF_RELAY),), body, now=now),
+            lambda sent, status: context.emit(KeysSent(context.handle, sent, status)),
+        )
         self._unacked: AcceptedInvite | None = None
-        self._next_offer: Direction | None = None
-        self._peer_takes_update = False
         self._transfer: Transfer | None = None
         self._refer: Extra = ()  # of a REFER that waits
         self._bye_headers: Extra = ()
@@ -69,14 +75,12 @@ class Session:
 
     def timer_at(self) -> float | None:
         """When `handle_timer` is due."""
-        parts = (self._timer, self._unacked, self._transfer)
-        times = (self._timers.next_at(), *(part.timer_at() for part in parts if part is not None))
+        parts = (self.offers, self._unacked, self._transfer, self._keys)
+        times = (part.timer_at() for part in parts if part is not None)
         return min((at for at in times if at is not None), default=None)
 
     def handle_timer(self, *, now: float) -> None:
         """Let time pass."""
-        if self._timers.pop_due(now) is not None:
-            self._offer_next(now)
         while (unacked := self._unacked) is not None and (due := unacked.pop_due(now=now)) is not None:
             if due is Due.RESEND:
                 self._context.transactions.respond(unacked.key, unacked.response, now=now)
@@ -85,17 +89,8 @@ class Session:
         if self._transfer is not None:
             self._transfer.handle_timer(now=now)
             self._settle_transfer(now)
-        while (session_due := self._timer.pop_due(now=now)) is not None:
-            if session_due is SessionDue.REFRESH:
-                self._refresh(now)
-            else:
-                reason = 'SIP;cause=408;text="session timer expired"'
-                self.hang_up(EndCause.FAILED, "nobody refreshed the session", reason=reason, now=now)
-
-    def noted(self, message: Request | Response) -> None:
-        """Read what the peer says of itself in a message that begins or refreshes the dialog."""
-        if message.headers.all("Allow"):
-            self._peer_takes_update = "UPDATE" in {method.upper() for method in message.headers.listed("Allow")}
+        self.offers.handle_timer(now=now)
+        self._keys.handle_timer(now=now)
 
     # What the peer sends
 
@@ -110,7 +105,9 @@ class Session:
         elif self.state not in _OPEN:
             self._context.respond(key, request, 481, now=now)
         elif request.method in ("INVITE", "UPDATE"):
-            self._receive_offer(key, request, flow, now)
+            self.offers.receive(
+                key, request, flow, accept=lambda body: self.accept(key, request, flow, body=body, now=now), now=now
+            )
         elif request.method == "INFO":
             self._receive_info(key, request, now)
         elif request.method == "NOTIFY" and self._transfer is not None:
@@ -127,8 +124,7 @@ class Session:
     def _receive_bye(self, key: ServerKey, request: Request, now: float) -> None:
         self._context.respond(key, request, 200, now=now)
         self._machine.step(Cause.BYE_RECEIVED)
-        self._timers.stop_all()
-        self._timer.stop()
+        self._stop()
         self._unacked = None
         reason = printable(request.headers.first("Reason") or "")[:200]
         cause = EndCause.CALLER_HUNG_UP
@@ -147,54 +143,16 @@ class Session:
         if digit is not None:
             self._context.emit(DigitPressed(self._context.handle, digit))
 
-    def _receive_offer(self, key: ServerKey, request: Request, flow: Flow, now: float) -> None:
-        """Take a re-INVITE (RFC 3261 section 14.2) or an UPDATE (RFC 3311 section 5.2)."""
-        is_invite = request.method == "INVITE"
-        try:
-            if (brief := refuse_brief(request, self._context.limits)) is not None:
-                self._context.respond(key, request, brief.status, now=now, extra=brief.extra)
-                return
-            offer, target = session_description(request), contact_of(request)
-            if (is_invite or offer is not None) and (self.state is State.OFFERING or self._negotiation.offer_pending):
-                self._context.respond(key, request, 491, now=now)
-                return
-            body, parameters = b"", None
-            if offer is not None:
-                body, parameters = self._negotiation.answer(offer)
-            elif is_invite:
-                body = self._negotiation.offer()
-        except SipParseError as error:
-            refusal = refusal_of(error)
-            self._context.respond(key, request, refusal.status, now=now, extra=refusal.extra)
-        except SdpError as error:
-            self._context.respond(key, request, error.status, now=now, extra=warning(error))
-        else:
-            self.dialog.refresh_target(target)
-            if is_invite:
-                self.accept(key, request, flow, body=body, now=now)
-            else:
-                self.noted(request)
-                self._context.transactions.respond(key, self._success(request, flow, body, now), now=now)
-            if parameters is not None:
-                self._context.emit(MediaAgreed(self._context.handle, parameters))
-
     def accept(
         self, key: ServerKey, invite: Request, flow: Flow, *, body: bytes, extra: Extra = (), now: float
     ) -> None:
         """Answer an INVITE with 200, and repeat that until its ACK is here."""
         context = self._context
-        self.noted(invite)
-        response = self._success(invite, flow, body, now, extra)
+        self.offers.noted(invite)
+        response = self.offers.success(invite, flow, body, extra=extra, now=now)
         context.transactions.respond(key, response, now=now)
         self._machine.step(Cause.ACCEPTED)
         self._unacked = AcceptedInvite(key, response, timings=context.timings, now=now)
-
-    def _success(self, request: Request, flow: Flow, body: bytes, now: float, extra: Extra = ()) -> Response:
-        context = self._context
-        server = ("Server", context.identity.product)
-        timer = self._timer.answer(request, now=now)
-        headers = (*extra, *context.dialog_headers(flow), *timer, server, *context.describe(body))
-        return response_to(request, 200, to_tag=self.dialog.id.local_tag, extra=headers, body=body)
 
     def _give_up_on_ack(self, now: float) -> None:
         self._unacked = None
@@ -212,15 +170,10 @@ class Session:
         if self.state is State.CLOSING:
             self._send_bye(now)
             return
-        if self._negotiation.offer_pending:
-            try:
-                parameters = self._negotiation.take_answer(session_description(ack))
-            except RemoteProtocolError as error:
-                self.hang_up(EndCause.FAILED, str(error), reason=_NO_ANSWER, now=now)
-                return
-            self._context.emit(MediaAgreed(self._context.handle, parameters))
-        self._send_refer(now)
-        self._offer_next(now)
+        self.offers.acknowledged(ack, now=now)
+        if self.state is State.CONFIRMED:
+            self._send_refer(now)
+            self.offers.offer_next(now=now)
 
     # What we send
 
@@ -228,8 +181,7 @@ class Session:
         """End the call; `reason` is the value of a Reason header (RFC 3326). Idempotent."""
         if not self._machine.step(Cause.HANG_UP):
             return
-        self._timers.stop(Timer.REOFFER)
-        self._timer.stop()
+        self._stop()
         self._bye_headers = (("Reason", reason),) if reason else ()
         self._end(cause, detail)
         if self.state is State.CLOSING:
@@ -240,31 +192,13 @@ class Session:
         self._ended = True
         self.hang_up(EndCause.TRANSFERRED, reason='SIP;cause=200;text="Call completed elsewhere"', now=now)
 
+    def _stop(self) -> None:
+        self.offers.stop()
+        self._keys.stop()
+
     def _send_bye(self, now: float) -> None:
-        self._timers.stop_all()
-        self._timer.stop()
+        self._stop()
         self._client.send("BYE", self._bye_headers, now=now)
-
-    def reoffer(self, direction: Direction, *, now: float) -> None:
-        """Send a re-INVITE with this direction: `SENDONLY` or `INACTIVE` holds the peer, `SENDRECV` resumes."""
-        self._next_offer = direction
-        self._offer_next(now)
-
-    def _offer_next(self, now: float) -> None:
-        """Send the re-INVITE that is wanted, as soon as no other INVITE is in progress."""
-        if self._next_offer is None or not self._machine.step(Cause.OFFERED):
-            return
-        body = self._negotiation.offer(self._next_offer)
-        headers = self._context.dialog_headers(self.dialog.next_flow())
-        self._client.send("INVITE", (*headers, *self._timer.ask(), *self._context.describe(body)), body, now=now)
-
-    def _refresh(self, now: float) -> None:
-        """Show that we live (RFC 4028 section 7.4); a re-INVITE that is under way does so too."""
-        if self._peer_takes_update:
-            headers = self._context.dialog_headers(self.dialog.next_flow())
-            self._client.send("UPDATE", (*headers, *self._timer.ask()), now=now)
-        elif self._next_offer is None:
-            self.reoffer(self._negotiation.wanted, now=now)
 
     def transfer(self, refer_to: str, *, now: float) -> None:
         """Ask the peer to call somebody else; raises `LocalProtocolError` unless the call is up and no other runs."""
@@ -280,6 +214,18 @@ class Session:
         if self._refer and self.state is not State.AWAITING_ACK:
             headers, self._refer = self._refer, ()
             self._client.send("REFER", (*headers, *self._context.dialog_headers(self.dialog.next_flow())), now=now)
+
+    def press(self, digits: str, *, now: float) -> bool:
+        """Send keys by INFO, of which `KeysSent` tells; False where the peer takes none.
+
+        Raises `LocalProtocolError` for what is no key, and while others are on their way.
+        """
+        if self.state not in _OPEN or self._keys.busy or not 0 < len(digits) <= MAX_WAITING:
+            raise LocalProtocolError(f"keys need a call that is up and idle, and are {MAX_WAITING} at most")
+        if not self.offers.peer_takes_info:
+            return False
+        self._keys.press(digits, now=now)
+        return True
 
     def _settle_transfer(self, now: float) -> None:
         """A transfer that succeeded leaves nobody here to talk to (RFC 5589 section 6.1)."""
@@ -306,9 +252,11 @@ class Session:
             case "BYE":
                 self._machine.step(Cause.BYE_ANSWERED)
             case "INVITE":
-                self._finish_offer(key, request, response, now)
+                self.offers.invite_answered(key, request, response, now=now)
+            case "INFO":
+                self._keys.answered(key, response.status, now=now)
             case "UPDATE":
-                self._finish_refresh(response, now)
+                self.offers.update_answered(response, now=now)
             case _ if self._transfer is not None:
                 self._transfer.answered(response)
                 self._settle_transfer(now)
@@ -324,73 +272,14 @@ class Session:
         match request.method:
             case "BYE":
                 self._machine.step(Cause.BYE_ANSWERED)
+            case "INFO":
+                self._keys.answered(key, 408, now=now)
             case "REFER":
                 if self._transfer is not None:
                     self._transfer.unanswered()
                     self._settle_transfer(now)
             case method:
-                self._negotiation.drop_offer()
-                name = "re-INVITE" if method == "INVITE" else method
-                self.hang_up(EndCause.FAILED, f"the {name} was not answered", now=now)
-
-    def _finish_refresh(self, response: Response, now: float) -> None:
-        if response.status < 300:
-            self._agree_timer(response, now)
-        elif response.status in (408, 481):
-            self.hang_up(EndCause.FAILED, f"the UPDATE was answered {response.status}", now=now)
-        elif response.status in (405, 501):
-            self._peer_takes_update = False
-            self._refresh(now)
-
-    def _agree_timer(self, response: Response, now: float) -> None:
-        try:
-            self._timer.agreed(response, now=now)
-        except SipParseError:
-            self._timer.stop()
-
-    def _finish_offer(self, key: ClientKey, request: Request, response: Response, now: float) -> None:
-        if response.status < 300:
-            self._client.acknowledge(key, request)
-        self._machine.step(Cause.OFFER_ANSWERED)
-        if self.state is not State.CONFIRMED:
-            return
-        if response.status < 300:
-            self.noted(response)
-            self._agree_timer(response, now)
-            self.take_answer(response, now=now)
-            if self._next_offer is self._negotiation.wanted:
-                self._next_offer = None
-            self._offer_next(now)
-            return
-        self._negotiation.drop_offer()
-        if response.status == 491:
-            # Section 14.1: whoever made the Call-ID waits longer, so that the two do not meet again.
-            wait_s = 2.1 + 1.9 * self._context.fraction() if self._placed_here else 2.0 * self._context.fraction()
-            self._timers.start(Timer.REOFFER, now + wait_s)
-        elif response.status in (408, 481):
-            self.hang_up(EndCause.FAILED, f"the re-INVITE was answered {response.status}", now=now)
-        elif response.status == 422 and self._timer.take_refusal(response):
-            self._offer_next(now)
-        else:
-            self._next_offer = None  # section 14.1: the session goes on as it was
-
-    def begin(self, key: ClientKey, invite: Request, response: Response, *, now: float) -> None:
-        """Acknowledge the 2xx to the INVITE that placed the call, and learn from it."""
-        self._client.acknowledge(key, invite)
-        self.noted(response)
-        self._agree_timer(response, now)
-
-    def take_answer(self, response: Response, *, early: Response | None = None, now: float) -> None:
-        """Take the SDP of a 2xx to our INVITE, or of a response before it; the call ends when it does not fit."""
-        described = response if response.body or early is None else early
-        try:
-            self.dialog.refresh_target(contact_of(response))
-            parameters = self._negotiation.take_answer(session_description(described))
-        except RemoteProtocolError as error:
-            self._negotiation.drop_offer()
-            self.hang_up(EndCause.FAILED, str(error), reason=_NO_ANSWER, now=now)
-        else:
-            self._context.emit(MediaAgreed(self._context.handle, parameters))
+                self.offers.unanswered(method, now=now)
 
     def _end(self, cause: EndCause, detail: str, q850: int | None = None) -> None:
         if not self._ended:

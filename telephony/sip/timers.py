@@ -51,6 +51,8 @@ class Timer(Enum):
     KEEP_ALIVE = auto()  # CRLF towards a trunk, RFC 5626 section 4.4
     PONG = auto()  # no answer to it, RFC 5626 section 4.4.1
     PROBE = auto()  # OPTIONS towards a trunk
+    KEY = auto()  # a key press by INFO and the pause after it are over
+    NEXT_SERVER = auto()  # a server has not answered our INVITE at all, RFC 3263 section 4.3
     REOFFER = auto()  # try a re-INVITE again after 491, section 14.1
 
 

@@ -235,6 +235,13 @@ class TransactionLayer:
         self._settle(key, transaction)
         return key
 
+    def stop_repeating(self, key: ClientKey) -> None:
+        """Send an INVITE no more; a response to it is taken all the same."""
+        transaction = self._clients.get(key)
+        if isinstance(transaction, InviteClientTransaction):
+            transaction.stop_repeating()
+            self._settle(key, transaction)
+
     def send_stateless(self, message: Message, flow: Flow) -> None:
         """Send what has no transaction: the ACK for a 2xx."""
         self._output.append(Transmit(build_message(message), flow))

@@ -15,6 +15,7 @@ from telephony.sip.auth import authorization
 from telephony.sip.flow import Flow
 from telephony.sip.message import Request, Response, header_number
 from telephony.sip.registration import TrunkRequest, binding_expiry, build_options, build_register
+from telephony.sip.retry_after import retry_after_s
 from telephony.sip.state_table import StateMachine
 from telephony.sip.timers import Timer, TimerSet
 from telephony.sip.trunk_events import (
@@ -130,7 +131,9 @@ class Trunk:
         """How calls go out by it; None while it is down."""
         if self.state not in _UP:
             return None
-        return TrunkRoute(self._flow, self._config.domain, self._config.identity.user, self._service_route)
+        # What the registrar said of the way (RFC 3608) holds for the server that said it.
+        others = () if self._service_route else (*self._servers[self._at + 1 :], *self._servers[: self._at])
+        return TrunkRoute(self._flow, self._config.domain, self._config.identity.user, self._service_route, others)
 
     @property
     def _flow(self) -> Flow:
@@ -331,7 +334,7 @@ class Trunk:
             self._try_server(now)
             return
         self._machine.step(Cause.EXHAUSTED)
-        self._wait(now, detail, at_least_s=_retry_after_s(response))
+        self._wait(now, detail, at_least_s=retry_after_s(response, longest_s=LONGEST_WAIT_S))
 
     def _wait(self, now: float, detail: str, *, at_least_s: float = 0.0) -> None:
         longest_s = min(FIRST_WAIT_S * 2**self._failures, LONGEST_WAIT_S)
@@ -359,10 +362,3 @@ class Trunk:
             self._ask(expires_s=0)
         else:
             self._machine.step(Cause.DROP)
-
-
-def _retry_after_s(response: Response | None) -> float:
-    """Read Retry-After, without its comment and parameters; 0 where there is none."""
-    text = "" if response is None else response.headers.first("Retry-After") or ""
-    digits = text.split(";")[0].split("(")[0].strip()
-    return min(float(digits), LONGEST_WAIT_S) if digits.isascii() and digits.isdigit() else 0.0

@@ -12,7 +12,7 @@ from telephony.settings import SipSettings, SipTrunkSettings
 from telephony.sip.auth import Credentials
 from telephony.sip.flow import Flow, Transmit
 from telephony.sip.identity import Identity
-from telephony.sip.resolution import addresses_of
+from telephony.sip.resolution import Resolver
 from telephony.sip.sdp import AddressType
 from telephony.sip.timers import Timings
 from telephony.sip.trunk_agent import TrunkAgent
@@ -69,6 +69,7 @@ class TrunkEndpoint:
         identity: Identity,
         *,
         transmit: Callable[[bytes, Flow], None],
+        resolver: Resolver,
         new_token: Callable[[], str],
         family: AddressType = "IP4",
         timings: Timings | None = None,
@@ -77,6 +78,7 @@ class TrunkEndpoint:
         configs = [trunk_config(trunk, identity) for trunk in settings.trunks]
         self._agent = TrunkAgent(configs, new_token=new_token, timings=timings)
         self._transmit = transmit
+        self._resolver = resolver
         self._family: AddressType = family
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -133,7 +135,7 @@ class TrunkEndpoint:
         found: list[Flow] = []
         for uri in self._servers[name]:
             try:
-                found += await addresses_of(uri, family=self._family)
+                found += await self._resolver.find(uri, family=self._family)
             except OSError as error:
                 _logger.warning("trunk %s: %s: %s", name, uri.host, error)
         self._agent.servers_found(name, _distinct(found), now=self._loop.time())

@@ -34,6 +34,7 @@ class TrunkRoute:
     domain: str
     user: str
     service_route: tuple[str, ...] = ()  # RFC 3608
+    others: tuple[Flow, ...] = ()  # servers to try where that one fails, in their order
 
 
 @dataclass(frozen=True, slots=True)

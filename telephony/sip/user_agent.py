@@ -7,15 +7,17 @@ Feed it (`receive`, the calls' methods, `handle_timer`), then drain it (`poll` u
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TypeAlias, assert_never
+from typing import assert_never
 
 from telephony.errors import LegEndedError, LocalProtocolError, SipParseError
 from telephony.leg import EndCause
 from telephony.sip.admission import Admission, AdmissionControl, admit_all
 from telephony.sip.auth import DigestServer
 from telephony.sip.call_context import CallContext, Extra
+from telephony.sip.call_table import Call, CallTable
+from telephony.sip.destination import Destination
 from telephony.sip.dialog import DialogId
 from telephony.sip.events import CallForgotten, CallReplaced, MessageRefused, UserAgentOutput
 from telephony.sip.flow import Flow, Transmit
@@ -31,12 +33,11 @@ from telephony.sip.inspection import (
 )
 from telephony.sip.message import Request, parse_message
 from telephony.sip.offer_answer import Direction, LocalAudio
-from telephony.sip.outbound_call import Destination, OutboundCall
+from telephony.sip.outbound_call import OutboundCall
 from telephony.sip.replaces import OPTION_TAG, Replaces, read_replaces, without_requirement
 from telephony.sip.responses import refuse_malformed, response_to, stateless_response
 from telephony.sip.sdp import AddressType
 from telephony.sip.session_timer import refuse_brief
-from telephony.sip.timers import Schedule
 from telephony.sip.transactions import (
     AckReceived,
     RequestFailed,
@@ -49,8 +50,6 @@ from telephony.sip.transactions import (
 from telephony.sip.transfer import refer_to
 from telephony.sip.uri import SipUri
 from telephony.sip.user_agent_config import UserAgentConfig
-
-_Call: TypeAlias = InboundCall | OutboundCall
 
 
 class UserAgent:
@@ -76,10 +75,7 @@ class UserAgent:
             digest=digest if config.passwords else None, admit=admit, address_type=config.address_type
         )
         self._transactions = TransactionLayer(timings=config.timings, max_transactions=config.max_transactions)
-        self._calls: dict[str, _Call] = {}
-        self._invites: dict[ServerKey, str] = {}  # handles of inbound calls, by their INVITE
-        self._dialogs: dict[DialogId, str] = {}
-        self._schedule: Schedule[str] = Schedule()
+        self._calls = CallTable()
         self._output: deque[UserAgentOutput] = deque()
 
     @property
@@ -107,17 +103,16 @@ class UserAgent:
 
     def timer_at(self) -> float | None:
         """When `handle_timer` is due."""
-        times = (self._transactions.timer_at(), self._schedule.next_at())
+        times = (self._transactions.timer_at(), self._calls.timer_at())
         return min((at for at in times if at is not None), default=None)
 
     def handle_timer(self, *, now: float) -> None:
         """Let time pass."""
         self._transactions.handle_timer(now=now)
         self._pump(now)
-        while (handle := self._schedule.pop_due(now)) is not None:
-            call = self._calls[handle]
-            call.handle_timer(now=now)
-            self._pump(now, handle)
+        while (due := self._calls.pop_due(now)) is not None:
+            due[1].handle_timer(now=now)
+            self._pump(now, due[0])
 
     # From the network
 
@@ -137,7 +132,7 @@ class UserAgent:
 
     def flow_lost(self, flow: Flow, *, now: float) -> None:
         """Note that a connection broke or could not be opened."""
-        for call in self._calls.values():
+        for call in self._calls:
             call.flow_lost(flow)
         self._transactions.flow_lost(flow)
         self._pump(now)
@@ -196,17 +191,26 @@ class UserAgent:
         call.transfer(refer_to(target, replaces=replaces), now=now)
         self._pump(now, handle)
 
-    def follow(self, handle: str, flow: Flow | None, *, now: float) -> None:
-        """Call the target of `CallRedirected` by this way; None when it is not to be called."""
+    def press(self, handle: str, digits: str, *, now: float) -> bool:
+        """Send keys by INFO, of which `KeysSent` tells; False where the far end takes none.
+
+        Raises `LegEndedError` when the call is over, and `LocalProtocolError`.
+        """
+        taken = self._call(handle).press(digits, now=now)
+        self._pump(now, handle)
+        return taken
+
+    def follow(self, handle: str, flows: Sequence[Flow], *, now: float) -> None:
+        """Call the target of `CallRedirected` at these servers; none when it is not to be called."""
         call = self._calls.get(handle)
         if isinstance(call, OutboundCall):
-            call.follow(flow, now=now)
+            call.follow(flows, now=now)
             self._pump(now, handle)
 
     def place_call(self, destination: Destination, local: LocalAudio, *, now: float) -> str:
         """Send an INVITE; returns the handle that the events of the call carry."""
         context = self._context(secure=destination.target.scheme == "sips")
-        self._calls[context.handle] = OutboundCall(context, destination, local, now=now)
+        self._calls.put(context.handle, OutboundCall(context, destination, local, now=now))
         self._pump(now, context.handle)
         return context.handle
 
@@ -214,7 +218,7 @@ class UserAgent:
         """Tell the SIP Call-ID of a call. Raises `LegEndedError` when the call is over."""
         return self._call(handle).call_id
 
-    def _call(self, handle: str) -> _Call:
+    def _call(self, handle: str) -> Call:
         call = self._calls.get(handle)
         if call is None:
             raise LegEndedError("the call is over")
@@ -266,28 +270,16 @@ class UserAgent:
 
     def _settle(self, handle: str | None) -> None:
         """Note a call's next timer and dialog; forget it once it is over."""
-        call = None if handle is None else self._calls.get(handle)
-        if handle is None or call is None:
-            return
-        if isinstance(call, OutboundCall):
-            self._dialogs.update(dict.fromkeys(call.dialog_ids, handle))
-        if not call.finished:
-            self._schedule.set(handle, call.timer_at())
-            return
-        self._schedule.set(handle, None)
-        del self._calls[handle]
-        if isinstance(call, InboundCall):
-            self._invites.pop(call.key, None)
-            self._dialogs.pop(call.dialog_id, None)
-        for dialog_id in call.dialog_ids if isinstance(call, OutboundCall) else ():
-            self._dialogs.pop(dialog_id, None)
-        self._output.append(CallForgotten(handle, call.call_id))
+        call = None if handle is None else self._calls.settle(handle)
+        if handle is not None and call is not None:
+            self._output.append(CallForgotten(handle, call.call_id))
 
     def _receive_ack(self, ack: Request, now: float) -> str | None:
-        handle = self._dialogs.get(DialogId(ack.call_id, ack.to.tag, ack.from_.tag))
-        if handle is not None:
-            self._calls[handle].receive_ack(ack, now=now)
-        return handle
+        found = self._calls.of_dialog(DialogId(ack.call_id, ack.to.tag, ack.from_.tag))
+        if found is None:
+            return None
+        found[1].receive_ack(ack, now=now)
+        return found[0]
 
     def _receive_request(self, key: ServerKey, request: Request, flow: Flow, now: float) -> str | None:
         """Act on a new request; returns the call that it touched."""
@@ -324,26 +316,27 @@ class UserAgent:
     def _receive_cancel(self, key: ServerKey, cancel: Request, now: float) -> str | None:
         """Section 9.2: the CANCEL itself is answered 200 whenever its INVITE is known, even too late."""
         invite_key = server_key(cancel, "INVITE")
-        handle = self._invites.get(invite_key)
-        call = None if handle is None else self._calls[handle]
+        found = self._calls.of_invite(invite_key)
         known = self._transactions.has_server(invite_key)
-        to_tag = call.dialog_id.local_tag if isinstance(call, InboundCall) else ""
-        self._respond(key, cancel, 200 if known else 481, now, to_tag=to_tag)
-        if isinstance(call, InboundCall):
-            call.cancel(now=now)
-        return handle
+        self._respond(
+            key, cancel, 200 if known else 481, now, to_tag="" if found is None else found[1].dialog_id.local_tag
+        )
+        if found is None:
+            return None
+        found[1].cancel(now=now)
+        return found[0]
 
     def _receive_within_dialog(self, key: ServerKey, request: Request, flow: Flow, now: float) -> str | None:
-        handle = self._dialogs.get(DialogId(request.call_id, request.to.tag, request.from_.tag))
-        if handle is None:
+        found = self._calls.of_dialog(DialogId(request.call_id, request.to.tag, request.from_.tag))
+        if found is None:
             self._respond(key, request, 481, now)
             return None
         refusal = inspect_extensions(request)
         if refusal is not None:
             self._refuse(key, request, refusal, now)
         else:
-            self._calls[handle].receive_request(key, request, flow, now=now)
-        return handle
+            found[1].receive_request(key, request, flow, now=now)
+        return found[0]
 
     def _receive_outside_dialog(self, key: ServerKey, request: Request, flow: Flow, now: float) -> str | None:
         if request.method == "REFER":
@@ -368,28 +361,24 @@ class UserAgent:
 
     def _replace(self, key: ServerKey, invite: Request, flow: Flow, replaces: Replaces, now: float) -> str | None:
         """Let a call of ours go on with whoever sent this INVITE (RFC 3891 section 3)."""
-        handle = self._dialogs.get(replaces.dialog)
-        if handle is None or replaces.early_only:
-            self._respond(key, invite, 481 if handle is None else 486, now)
+        found = self._calls.of_dialog(replaces.dialog)
+        if found is None or replaces.early_only:
+            self._respond(key, invite, 481 if found is None else 486, now)
             return None
+        handle, before = found
         context = replace(self._context(secure=invite.uri.scheme == "sips"), handle=handle)
         call = InboundCall(context, key, invite, flow, rings=False, now=now)
-        before = self._calls[handle]
         local = before.leave(now=now)
         if local is None:
             self._respond(key, invite, 491, now)
             return None
         self._output.append(CallReplaced(handle, before.call_id, call.call_id))
-        self._calls[handle], self._invites[key] = call, handle
-        self._dialogs[call.dialog_id] = handle
-        del self._dialogs[replaces.dialog]
+        self._calls.put(handle, call)
         call.answer(local, now=now)
         return handle
 
     def _begin(self, key: ServerKey, invite: Request, flow: Flow, now: float) -> str:
         context = self._context(secure=invite.uri.scheme == "sips")
         call = InboundCall(context, key, invite, flow, now=now)
-        self._calls[context.handle] = call
-        self._invites[key] = context.handle
-        self._dialogs[call.dialog_id] = context.handle
+        self._calls.put(context.handle, call)
         return context.handle

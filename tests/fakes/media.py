@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from telephony.errors import AudioFormatError, CapacityError, LegEndedError, LocalProtocolError
+from telephony.errors import AudioFormatError, CapacityError, LegEndedError
 from telephony.leg import FRAME_MS, OUTPUT_FRAME_BYTES, LegStats
 from telephony.media import MediaAbilities, MediaEvent, MediaParameters
 
@@ -24,6 +24,7 @@ class FakeMedia:
         self.applied: list[MediaParameters] = []
         self.played: list[bytes] = []
         self.digits: list[str] = []
+        self.tones: list[str] = []
         self.closed = False
         self.fails_to_receive: Exception | None = None
         self._heard: deque[MediaEvent] = deque()
@@ -74,10 +75,10 @@ class FakeMedia:
     async def drain(self) -> None:
         """Everything is sent at once."""
 
-    async def send_digits(self, digits: str) -> None:
-        if not self.applied or self.applied[-1].dtmf_payload_type is None:
-            raise LocalProtocolError("telephone-event was not agreed")
-        self.digits.append(digits)
+    async def send_digits(self, digits: str, *, tones: bool = False) -> None:
+        assert self.applied, "media runs"
+        as_tones = tones or self.applied[-1].dtmf_payload_type is None
+        (self.tones if as_tones else self.digits).append(digits)
 
     def stats(self) -> LegStats:
         return LegStats(sent=len(self.played))

@@ -105,7 +105,7 @@ class SipTarget:
 
     def held(self) -> dict[str, int]:
         while self._agent.call_count:
-            for handle in list(self._agent._calls):
+            for handle in list(self._agent._calls._calls):
                 self._agent.hang_up(handle, EndCause.BOT_HUNG_UP, now=self._now)
             self._pass_time()
         self._pass_time()

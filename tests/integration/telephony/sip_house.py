@@ -16,7 +16,7 @@ from telephony.leg import CallLeg, LegEnded, LegEvent
 from telephony.settings import SipSettings, SipTlsSettings
 from telephony.sip.call_limits import CallLimits
 from telephony.sip.dispatch import SipDispatcher
-from telephony.sip.endpoint import SipEndpoint, new_token, serve_sip, user_agent_config
+from telephony.sip.endpoint import SipEndpoint, new_token, resolver_of, serve_sip, user_agent_config
 from telephony.sip.outbound_policy import OutboundPolicy
 from telephony.sip.sockets import SipSockets
 from telephony.sip.timers import Timings
@@ -162,7 +162,14 @@ async def _serve_dispatched(
         stack.push_async_callback(carrier.close)
         config = adjust(user_agent_config(settings, port=ours.port, tls_port=ours.sockets.tls_port))
         agent = UserAgent(config, new_token=new_token, admit=ours.admit)
-        endpoint = SipEndpoint(agent, carrier=carrier, media=ours.media[worker], on_call=ours.take, outbound=anybody)
+        endpoint = SipEndpoint(
+            agent,
+            carrier=carrier,
+            media=ours.media[worker],
+            on_call=ours.take,
+            resolver=resolver_of(settings),
+            outbound=anybody,
+        )
         carrier.attach(endpoint)
         ours.endpoints.append(endpoint)
 

@@ -15,6 +15,7 @@ from telephony.sip.dispatch import SipDispatcher
 from telephony.sip.endpoint import new_token
 from telephony.sip.identity import Identity
 from telephony.sip.message import Request, Response, parse_message
+from telephony.sip.resolution import Resolver
 from telephony.sip.sockets import SipSockets
 from telephony.sip.timers import Timings
 from telephony.sip.trunk_endpoint import TrunkEndpoint, trunk_config
@@ -32,6 +33,7 @@ async def registering(*trunks: SipTrunkSettings, timings: Timings | None = None)
         Identity("127.0.0.1", port),
         transmit=sockets.transmit,
         new_token=new_token,
+        resolver=Resolver(),
         timings=timings,
     )
     dispatcher.attach_trunks(endpoint)

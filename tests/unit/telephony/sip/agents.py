@@ -10,6 +10,7 @@ from telephony.leg import EndCause
 from telephony.media import MediaParameters
 from telephony.sip.admission import Admission, admit_all
 from telephony.sip.auth import Credentials
+from telephony.sip.destination import Destination
 from telephony.sip.events import (
     CallEnded,
     CallOffered,
@@ -19,7 +20,6 @@ from telephony.sip.events import (
 from telephony.sip.flow import Flow, Transmit
 from telephony.sip.identity import Identity
 from telephony.sip.offer_answer import LocalAudio
-from telephony.sip.outbound_call import Destination
 from telephony.sip.timers import Timings
 from telephony.sip.uri import SipUri
 from telephony.sip.user_agent import UserAgent, UserAgentConfig
@@ -80,7 +80,7 @@ class Agent:
     def alive(self) -> list[str]:
         """Handles of calls that have not ended for their user."""
         ended = {event.handle for event in self.of(CallEnded)}
-        return [handle for handle in self.core._calls if handle not in ended]
+        return [handle for handle in self.core._calls._calls if handle not in ended]
 
     def established(self) -> list[str]:
         """Handles of calls that have media."""

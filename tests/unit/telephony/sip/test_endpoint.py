@@ -28,6 +28,7 @@ from telephony.sip.flow import Flow
 from telephony.sip.leg import SipLeg
 from telephony.sip.message import Message, Request, Response, parse_message
 from telephony.sip.outbound_policy import OutboundPolicy
+from telephony.sip.resolution import Resolver
 from telephony.sip.timers import Timings
 from telephony.sip.trunk_events import TrunkRoute
 from telephony.sip.user_agent import UserAgent
@@ -79,6 +80,7 @@ class House:
             carrier=self.carrier,
             media=self.media,
             on_call=on_call or self.legs.append,
+            resolver=Resolver(),
             outbound=OutboundPolicy(allowed),
         )
 
@@ -420,3 +422,32 @@ async def test_only_a_trusted_peer_is_believed_about_who_calls() -> None:
 
     config = user_agent_config(SipSettings(host="192.0.2.9", trusted_peers=("192.0.2.1",)), port=5060)
     assert config.trusted.allows("192.0.2.1")
+
+
+async def test_a_server_that_fails_makes_room_for_the_next_and_is_asked_last_for_a_while() -> None:
+    first, second = (Flow("udp", f"192.0.2.{n}", 5060) for n in (1, 2))
+    route = TrunkRoute(first, "192.0.2.1", "bot", others=(second,))
+    async with house() as ours:
+        leg = await ours.endpoint.place_call("sip:a@192.0.2.1", by=route)
+        ours.receive(response_bytes(ours.carrier.requests("INVITE")[0], 503))
+        again = await ours.endpoint.place_call("sip:b@192.0.2.1", by=route)
+
+        flows = [
+            flow for message, flow in ours.carrier.sent if isinstance(message, Request) and message.method == "INVITE"
+        ]
+        assert flows == [first, second, second]
+        for each in (leg, again):
+            await each.hang_up()
+
+
+async def test_servers_that_all_ask_to_be_left_alone_are_left_alone() -> None:
+    async with house() as ours:
+        leg = await ours.endpoint.place_call("sip:a@192.0.2.1")
+        ours.receive(response_bytes(ours.carrier.requests("INVITE")[0], 503, extra="Retry-After: 60\r\n"))
+
+        assert (await ending(leg)).cause is EndCause.FAILED  # type: ignore[union-attr] - the last event
+        await leg.hang_up()
+        with pytest.raises(CapacityError, match="left alone") as refused:
+            await ours.endpoint.place_call("sip:a@192.0.2.1")
+        assert refused.value.retry_after_s == 60
+        assert (len(ours.carrier.requests("INVITE")), ours.media.in_use) == (1, 0)

@@ -362,6 +362,15 @@ def test_a_caller_without_an_offer_is_not_rung_reliably() -> None:
     assert bench.take_sent() == []
 
 
+def test_only_an_answered_call_is_sent_keys() -> None:
+    bench = Bench()
+    with pytest.raises(LocalProtocolError):
+        ringing(bench).press("1", now=1.0)
+    call = answered(Bench())
+
+    assert call.press("1", now=2.0)
+
+
 def test_only_an_answered_call_is_transferred() -> None:
     bench = Bench()
     call = ringing(bench)

@@ -25,7 +25,8 @@ from telephony.leg import (
     RejectReason,
 )
 from telephony.media import MediaParameters, MediaTimedOut
-from telephony.sip.events import CallEnded, CallEvent, CallRinging, DigitPressed, MediaAgreed, TransferEnded
+from telephony.sip.digit_sender import DigitWay
+from telephony.sip.events import CallEnded, CallEvent, CallRinging, DigitPressed, KeysSent, MediaAgreed, TransferEnded
 from telephony.sip.leg import SipLeg
 from telephony.sip.offer_answer import Direction, LocalAudio
 from telephony.sip.transfer import Outcome
@@ -51,6 +52,8 @@ class FakeControl:
     hung_up: list[tuple[EndCause, str]] = field(default_factory=list[tuple[EndCause, str]])
     offered: list[Direction] = field(default_factory=list[Direction])
     transferred: list[tuple[str, str | None]] = field(default_factory=list[tuple[str, str | None]])
+    pressed: list[str] = field(default_factory=list[str])
+    takes_info: bool = True
     time: float = 0.0
     leg: SipLeg | None = None
     tasks: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
@@ -74,6 +77,10 @@ class FakeControl:
 
     def reoffer(self, handle: str, direction: Direction) -> None:
         self.offered.append(direction)
+
+    def press(self, handle: str, digits: str) -> bool:
+        self.pressed.append(digits)
+        return self.takes_info
 
     def transfer(self, handle: str, target: str, *, consult: str | None) -> None:
         self.transferred.append((target, consult))
@@ -107,9 +114,9 @@ class Bench:
         return events
 
 
-def inbound(*, agree_to: MediaParameters | None = AGREED, sessions: int = 1) -> Bench:
+def inbound(*, agree_to: MediaParameters | None = AGREED, sessions: int = 1, digits: DigitWay = "auto") -> Bench:
     control, factory = FakeControl(agree_to), FakeMediaFactory(sessions=sessions)
-    control.leg = SipLeg(INFO, control, factory)
+    control.leg = SipLeg(INFO, control, factory, digits=digits)
     return Bench(control, factory, control.leg)
 
 
@@ -501,3 +508,66 @@ async def test_why_the_network_ended_a_call_is_told() -> None:
     (end,) = await bench.until_ended()
     assert isinstance(end, LegEnded)
     assert end.q850 == 16
+
+
+WITHOUT_EVENTS = MediaParameters("192.0.2.1", 4000, "PCMU", 0, None)
+
+
+async def pressing(digits: DigitWay, *, agreed: MediaParameters = WITHOUT_EVENTS) -> Bench:
+    bench = inbound(agree_to=agreed, digits=digits)
+    await bench.leg.answer()
+    return bench
+
+
+async def test_keys_go_as_tones_where_the_settings_say_so() -> None:
+    bench = await pressing("inband", agreed=AGREED)
+    await bench.leg.send_digits("1#")
+
+    assert (bench.factory.opened[0].tones, bench.control.pressed) == (["1#"], [])
+    await bench.leg.hang_up()
+
+
+async def test_keys_go_by_info_where_no_events_were_agreed_and_are_waited_for() -> None:
+    bench = await pressing("auto")
+    sending = await starts(bench.leg.send_digits("12#"))
+    assert not sending.done()
+    with pytest.raises(LocalProtocolError, match="await the ones before"):
+        await bench.leg.send_digits("3")
+    bench.control.tell(KeysSent(INFO.call_id, 3, 200))
+    await sending
+    bench.control.tell(KeysSent(INFO.call_id, 3, 200))
+
+    assert (bench.control.pressed, bench.factory.opened[0].tones) == (["12#"], [])
+    await bench.leg.hang_up()
+
+
+async def test_what_the_far_end_does_not_take_by_info_it_gets_as_tones() -> None:
+    bench = await pressing("auto")
+    sending = await starts(bench.leg.send_digits("12#"))
+    bench.control.tell(KeysSent(INFO.call_id, 1, 415))
+    await sending
+    bench.control.takes_info = False
+    await bench.leg.send_digits("9")
+
+    assert bench.factory.opened[0].tones == ["2#", "9"]
+    await bench.leg.hang_up()
+
+
+@pytest.mark.parametrize("way", ["rfc4733", "info"])
+async def test_a_way_that_is_demanded_and_not_there_is_an_error(way: DigitWay) -> None:
+    bench = await pressing(way)
+    bench.control.takes_info = False
+
+    with pytest.raises(LocalProtocolError, match="far end"):
+        await bench.leg.send_digits("1")
+    await bench.leg.hang_up()
+
+
+async def test_keys_on_their_way_end_with_the_call() -> None:
+    bench = await pressing("info")
+    sending = await starts(bench.leg.send_digits("1"))
+    bench.control.end()
+
+    with pytest.raises(LegEndedError):
+        await sending
+    await bench.until_ended()

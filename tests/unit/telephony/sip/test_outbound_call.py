@@ -8,11 +8,13 @@ from telephony.errors import LocalProtocolError
 from telephony.leg import EndCause
 from telephony.sip.auth import Credentials
 from telephony.sip.call_limits import DEFAULT_LIMITS, CallLimits
-from telephony.sip.events import CallEnded, CallRedirected, CallRinging, MediaAgreed
+from telephony.sip.destination import Destination
+from telephony.sip.events import CallEnded, CallRedirected, CallRinging, MediaAgreed, ServerFailed
 from telephony.sip.flow import Flow
 from telephony.sip.message import Request
 from telephony.sip.offer_answer import Direction
-from telephony.sip.outbound_call import Destination, OutboundCall, State
+from telephony.sip.outbound_call import OutboundCall
+from telephony.sip.outbound_states import State
 from telephony.sip.transaction import Failure
 from telephony.sip.transactions import ClientKey
 from telephony.sip.uri import SipUri
@@ -26,11 +28,16 @@ class Placed:
     """One placed call on a bench; `invite` is the latest INVITE."""
 
     def __init__(
-        self, *, flow: Flow = PEER, credentials: Credentials | None = None, limits: CallLimits = DEFAULT_LIMITS
+        self,
+        *,
+        flow: Flow = PEER,
+        credentials: Credentials | None = None,
+        limits: CallLimits = DEFAULT_LIMITS,
+        others: tuple[Flow, ...] = (),
     ) -> None:
         self.bench = Bench(limits=limits)
         target = SipUri("192.0.2.1", "callee", headers="Subject=x")
-        destination = Destination(target, flow, "+994121234567", credentials, (("X-Own", "1"),))
+        destination = Destination(target, flow, "+994121234567", credentials, (("X-Own", "1"),), others=others)
         self.call = OutboundCall(self.bench.context, destination, LOCAL, now=0.0)
         self.key, self.invite = self.bench.take_request()
 
@@ -42,6 +49,18 @@ class Placed:
         self.bench.take_sent()
         self.bench.take_events()
         return self
+
+    def ended(self) -> CallEnded:
+        """The end, after what was said of servers that failed."""
+        *servers, end = self.bench.take_events()
+        assert all(isinstance(event, ServerFailed) for event in servers)
+        assert isinstance(end, CallEnded)
+        return end
+
+    def next(self) -> None:
+        """Take the INVITE that was sent after the ACK for a refusal, if any."""
+        self.invite = next(message for message in reversed(self.bench.take_sent()) if isinstance(message, Request))
+        self.key = ClientKey(self.invite.via.branch, "INVITE")
 
     def methods(self) -> list[str]:
         return [message.method for message in self.bench.take_sent() if isinstance(message, Request)]
@@ -129,7 +148,7 @@ def test_a_rejected_call_ends_with_what_the_far_end_said(status: int) -> None:
     placed.respond(status)
 
     assert placed.methods() == ["ACK"]
-    assert placed.bench.take_event(CallEnded) == CallEnded("call", EndCause.FAILED, f"{status} Reason")
+    assert placed.ended() == CallEnded("call", EndCause.FAILED, f"{status} Reason")
     assert placed.call.finished
 
 
@@ -138,7 +157,7 @@ def test_a_call_that_reaches_nobody_ends(failure: Failure) -> None:
     placed = Placed()
     placed.call.request_failed(placed.key, failure, now=32.0)
 
-    assert failure.name.lower() in placed.bench.take_event(CallEnded).detail
+    assert failure.name.lower() in placed.ended().detail
     assert placed.call.finished
 
 
@@ -373,9 +392,9 @@ def redirected(placed: Placed, contacts: str, status: int = 302) -> SipUri:
     return placed.bench.take_event(CallRedirected).target
 
 
-def follow(placed: Placed, flow: Flow | None = PEER) -> None:
-    placed.call.follow(flow, now=2.0)
-    if flow is not None:
+def follow(placed: Placed, *flows: Flow) -> None:
+    placed.call.follow(flows, now=2.0)
+    if flows:
         placed.key, placed.invite = placed.bench.take_request()
 
 
@@ -395,21 +414,21 @@ def test_a_redirect_is_followed_within_the_same_call() -> None:
 def test_a_target_that_may_not_be_called_makes_room_for_the_next_and_then_the_call_ends() -> None:
     placed = Placed()
     redirected(placed, "<sip:a@192.0.2.7>, <sip:b@192.0.2.7>")
-    follow(placed, None)
-    assert placed.bench.take_event(CallRedirected).target.user == "b"
     follow(placed)
+    assert placed.bench.take_event(CallRedirected).target.user == "b"
+    follow(placed, PEER)
     placed.respond(486)
     placed.bench.take_sent()
 
     assert placed.bench.take_event(CallEnded).detail == "486 Reason"
-    placed.call.follow(PEER, now=3.0)
+    placed.call.follow((PEER,), now=3.0)
     assert placed.bench.take_sent() == []
 
 
 def test_a_call_whose_only_target_may_not_be_called_says_so() -> None:
     placed = Placed()
     redirected(placed, "<sip:a@192.0.2.7>")
-    follow(placed, None)
+    follow(placed)
 
     assert "may not go" in placed.bench.take_event(CallEnded).detail
 
@@ -417,11 +436,11 @@ def test_a_call_whose_only_target_may_not_be_called_says_so() -> None:
 def test_a_target_that_is_busy_makes_room_for_the_next_but_a_global_failure_does_not() -> None:
     placed = Placed()
     redirected(placed, "<sip:a@192.0.2.7>, <sip:b@192.0.2.7>, <sip:c@192.0.2.7>")
-    follow(placed)
+    follow(placed, PEER)
     placed.respond(486)
     placed.bench.take_sent()
     assert placed.bench.take_event(CallRedirected).target.user == "b"
-    follow(placed)
+    follow(placed, PEER)
     placed.respond(603)
 
     assert placed.bench.take_event(CallEnded).detail == "603 Reason"
@@ -448,13 +467,13 @@ def test_a_redirect_after_we_hung_up_is_the_end() -> None:
 def test_a_password_is_not_given_to_whom_a_call_is_redirected_to() -> None:
     placed = Placed(credentials=Credentials("aysel", "gizli"))
     redirected(placed, "<sip:a@192.0.2.7>")
-    follow(placed)
+    follow(placed, PEER)
     placed.respond(401, extra=CHALLENGE.format("WWW-Authenticate", "n"))
 
     assert placed.bench.take_event(CallEnded).detail == "401 Reason"
     same = Placed(credentials=Credentials("aysel", "gizli"))
     redirected(same, "<sip:a@192.0.2.1>")
-    follow(same)
+    follow(same, PEER)
     same.respond(401, extra=CHALLENGE.format("WWW-Authenticate", "n"))
     assert "INVITE" in same.methods()
 
@@ -596,3 +615,177 @@ def test_only_a_call_that_is_up_can_be_left_to_somebody_else() -> None:
     assert placed.answered().call.leave(now=1.0) == LOCAL
 
     assert (placed.methods(), placed.bench.take_events()) == (["BYE"], [])
+
+
+SECOND, THIRD = Flow("udp", "192.0.2.2", 5060), Flow("tcp", "192.0.2.3", 5070)
+
+
+def test_a_server_that_has_no_service_to_give_is_passed_over_for_the_next() -> None:
+    placed = Placed(others=(SECOND, THIRD))
+    first = placed.invite
+    placed.respond(503, extra="Retry-After: 20 (soon)\r\n")
+    placed.next()
+
+    assert placed.bench.take_event(ServerFailed) == ServerFailed("call", PEER, 20.0)
+    assert (placed.invite.call_id, placed.invite.cseq.number) == (first.call_id, 2)
+    assert (str(placed.invite.uri), placed.invite.via.branch == first.via.branch) == (str(first.uri), False)
+    placed.respond(503)
+    placed.next()
+    assert placed.bench.take_event(ServerFailed) == ServerFailed("call", SECOND)
+    assert placed.invite.via.transport == "TCP"
+    placed.respond(503)
+    assert placed.ended().detail == "503 Reason"
+
+
+@pytest.mark.parametrize("failure", Failure)
+def test_a_server_that_is_out_of_reach_is_passed_over(failure: Failure) -> None:
+    placed = Placed(others=(SECOND,))
+    placed.call.request_failed(placed.key, failure, now=1.0)
+    placed.next()
+
+    assert placed.bench.take_event(ServerFailed) == ServerFailed("call", PEER)
+    placed.respond(200, body=OFFER)
+    assert placed.call.state is State.ANSWERED
+
+
+@pytest.mark.parametrize("status", [404, 480, 486, 500, 603, 604])
+def test_what_the_callee_says_is_final_whatever_servers_are_left(status: int) -> None:
+    placed = Placed(others=(SECOND,))
+    placed.respond(status)
+
+    assert placed.methods() == ["ACK"]
+    assert placed.ended().detail == f"{status} Reason"
+
+
+def test_a_408_is_the_servers_before_it_rings_and_the_callees_after() -> None:
+    silent, rang = Placed(others=(SECOND,)), Placed(others=(SECOND,))
+    silent.respond(100, to_tag="")
+    silent.respond(408)
+    rang.respond(180)
+    rang.respond(408)
+
+    assert (silent.methods(), rang.methods()) == (["ACK", "INVITE"], ["ACK"])
+    assert rang.call.finished
+
+
+def test_a_server_that_is_silent_is_passed_over_long_before_timer_b() -> None:
+    placed = Placed(others=(SECOND,))
+    assert placed.call.timer_at() == 4.0
+    placed.call.handle_timer(now=4.0)
+    placed.next()
+
+    assert placed.bench.take_event(ServerFailed) == ServerFailed("call", PEER)
+    assert placed.call.timer_at() == 9.0  # the last server has all the time there is; a copy of the first INVITE, T4
+    placed.call.handle_timer(now=9.0)
+    assert placed.call.timer_at() is None
+    placed.respond(200, body=OFFER)
+    assert placed.call.state is State.ANSWERED
+
+
+def test_a_server_that_answers_at_all_is_waited_for() -> None:
+    placed = Placed(others=(SECOND,))
+    placed.respond(100, to_tag="")
+    assert placed.call.timer_at() is None
+    placed.call.handle_timer(now=9.0)
+    assert placed.methods() == []
+
+
+def test_what_a_silent_server_makes_ring_after_all_is_cancelled() -> None:
+    placed = Placed(others=(SECOND,))
+    late = placed.invite
+    placed.call.handle_timer(now=4.0)
+    placed.next()
+    placed.respond(180, sent=late)
+    cancel = placed.bench.take_sent()[0]
+    placed.respond(180, sent=late)
+
+    assert isinstance(cancel, Request)
+    assert (cancel.method, cancel.via.branch, cancel.cseq.number) == ("CANCEL", late.via.branch, 1)
+    assert placed.methods() == []
+    placed.respond(487, sent=late)
+    assert (placed.methods(), placed.call.state) == (["ACK"], State.CALLING)
+
+
+def test_an_answer_of_a_server_that_was_passed_over_is_hung_up() -> None:
+    placed = Placed(others=(SECOND,))
+    late = placed.invite
+    placed.call.handle_timer(now=4.0)
+    placed.next()
+    placed.respond(200, sent=late, body=OFFER)
+
+    assert (placed.methods(), placed.call.state) == (["ACK", "BYE"], State.CALLING)
+
+
+def test_a_call_is_kept_until_a_server_that_was_passed_over_can_make_nothing_ring() -> None:
+    placed = Placed(others=(SECOND,))
+    late = placed.key
+    placed.call.handle_timer(now=4.0)
+    placed.next()
+    placed.respond(486)
+
+    assert (placed.ended().detail, placed.call.state, placed.call.finished) == ("486 Reason", State.ENDED, False)
+    placed.call.request_failed(late, Failure.TRANSPORT, now=5.0)
+    assert placed.call.finished
+
+
+def test_a_server_that_was_passed_over_is_sent_nothing_more() -> None:
+    placed = Placed(others=(SECOND,))
+    placed.call.handle_timer(now=4.0)
+    placed.next()
+    placed.bench.layer.handle_timer(now=20.0)
+    placed.bench.pump()
+
+    assert {flow.host for _, flow in placed.bench.sent} == {SECOND.host}
+
+
+def test_a_call_that_is_over_waits_for_what_it_cancelled_at_a_server_that_was_passed_over() -> None:
+    placed = Placed(others=(SECOND,))
+    late = placed.invite
+    placed.call.handle_timer(now=4.0)
+    placed.next()
+    placed.respond(180, sent=late, now=5.0)
+    placed.respond(486, now=6.0)
+
+    assert (placed.call.finished, placed.call.timer_at()) == (False, 37.0)
+    placed.respond(487, sent=late, now=7.0)
+    assert placed.call.finished
+
+
+def test_what_rings_long_after_its_server_was_passed_over_is_cancelled_too() -> None:
+    placed = Placed(others=(SECOND,))
+    late = placed.invite
+    placed.call.handle_timer(now=4.0)
+    placed.next()
+    placed.call.handle_timer(now=9.0)
+    placed.respond(180, sent=late, now=10.0)
+
+    assert (placed.methods(), placed.call.timer_at()) == (["CANCEL"], None)
+
+
+def test_whoever_hangs_up_asks_no_other_server() -> None:
+    placed = Placed(others=(SECOND,))
+    placed.call.hang_up(EndCause.BOT_HUNG_UP, now=1.0)
+
+    assert placed.call.timer_at() is None
+    placed.respond(503)
+    assert (placed.methods(), placed.call.finished) == (["ACK"], True)
+
+
+def test_a_new_target_has_servers_of_its_own() -> None:
+    placed = Placed(others=(SECOND,))
+    redirected(placed, "<sip:a@192.0.2.7>")
+    follow(placed, SECOND, THIRD)
+    placed.respond(503)
+    placed.next()
+
+    assert (placed.invite.via.transport, str(placed.invite.uri)) == ("TCP", "sip:a@192.0.2.7")
+
+
+def test_only_an_answered_call_of_ours_is_sent_keys() -> None:
+    placed = Placed()
+    with pytest.raises(LocalProtocolError):
+        placed.call.press("1", now=1.0)
+    placed.answered()
+
+    assert placed.call.press("1", now=1.0)
+    assert placed.methods() == ["INFO"]

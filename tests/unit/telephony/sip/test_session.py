@@ -9,7 +9,7 @@ from telephony.leg import DigitReceived, EndCause
 from telephony.sip.auth import Credentials
 from telephony.sip.call_limits import DEFAULT_LIMITS, CallLimits
 from telephony.sip.dialog import Dialog
-from telephony.sip.events import CallEnded, DigitPressed, MediaAgreed, TransferEnded
+from telephony.sip.events import CallEnded, DigitPressed, KeysSent, MediaAgreed, TransferEnded
 from telephony.sip.flow import Flow
 from telephony.sip.message import Request, Response
 from telephony.sip.negotiation import Negotiation
@@ -367,7 +367,7 @@ def test_options_within_a_call_says_what_we_can() -> None:
 
 
 def reoffered(call: Call, direction: Direction = Direction.SENDONLY) -> Request:
-    call.session.reoffer(direction, now=1.0)
+    call.session.offers.reoffer(direction, now=1.0)
     return call.bench.take_request()[1]
 
 
@@ -439,7 +439,7 @@ def test_after_glare_our_offer_is_tried_again_in_a_while(*, placed_here: bool, l
 def test_an_offer_while_the_peers_invite_is_open_waits_for_its_ack() -> None:
     call = Call()
     call.bench.take_sent()
-    call.session.reoffer(Direction.SENDONLY, now=0.1)
+    call.session.offers.reoffer(Direction.SENDONLY, now=0.1)
     assert call.bench.take_sent() == []
 
     call.ack()
@@ -450,7 +450,7 @@ def test_an_offer_while_the_peers_invite_is_open_waits_for_its_ack() -> None:
 def test_an_offer_that_was_changed_meanwhile_is_sent_next() -> None:
     call = Call().confirmed()
     invite = reoffered(call)
-    call.session.reoffer(Direction.SENDRECV, now=1.0)
+    call.session.offers.reoffer(Direction.SENDRECV, now=1.0)
 
     call.respond(invite, 200, body=offer("recvonly"))
 
@@ -577,7 +577,7 @@ def test_a_request_on_a_connection_that_is_lost_takes_another_way_once(method: s
     if method == "BYE":
         call.session.hang_up(EndCause.BOT_HUNG_UP, now=1.0)
     else:
-        call.session.reoffer(Direction.SENDONLY, now=1.0)
+        call.session.offers.reoffer(Direction.SENDONLY, now=1.0)
     call.bench.take_sent()
 
     lose_connection(call, PEER_TCP)
@@ -593,7 +593,7 @@ def test_a_request_on_a_connection_that_is_lost_takes_another_way_once(method: s
 
 def test_an_offer_on_a_connection_that_is_lost_is_not_repeated_once_we_hang_up() -> None:
     call = Call(flow=PEER_TCP).confirmed()
-    call.session.reoffer(Direction.SENDONLY, now=1.0)
+    call.session.offers.reoffer(Direction.SENDONLY, now=1.0)
     call.session.hang_up(EndCause.BOT_HUNG_UP, now=1.0)
     call.bench.take_sent()
 
@@ -606,7 +606,7 @@ def test_an_answer_may_have_come_before_the_200() -> None:
     call = Call().confirmed()
     invite = reoffered(call)
 
-    call.session.take_answer(response(invite, 200), early=response(invite, 183, body=offer("recvonly")), now=1.0)
+    call.session.offers.take_answer(response(invite, 200), early=response(invite, 183, body=offer("recvonly")), now=1.0)
 
     assert call.bench.take_event(MediaAgreed).parameters.receive is False
 
@@ -626,7 +626,7 @@ def test_an_update_may_hold_the_call_and_needs_no_ack() -> None:
 
 def test_an_update_without_an_offer_changes_nothing_and_may_cross_an_invite_of_ours() -> None:
     call = Call().confirmed()
-    call.session.reoffer(Direction.SENDONLY, now=1.0)
+    call.session.offers.reoffer(Direction.SENDONLY, now=1.0)
     call.bench.take_sent()
     call.ask("UPDATE")
     ok = call.bench.take_response()
@@ -695,7 +695,7 @@ def test_a_session_is_refreshed_by_invite_where_the_peer_takes_no_update() -> No
 
 def test_a_refresh_that_is_under_way_is_not_doubled() -> None:
     call = Call(limits=TIMED).confirmed()
-    call.session.reoffer(Direction.SENDONLY, now=899.0)
+    call.session.offers.reoffer(Direction.SENDONLY, now=899.0)
     call.bench.take_sent()
 
     assert call.play(until=900.0) == []
@@ -843,3 +843,74 @@ def test_a_call_that_is_over_cannot_be_transferred() -> None:
 
     with pytest.raises(LocalProtocolError):
         call.session.transfer("<sip:op@pbx>", now=1.0)
+
+
+def pressing(digits: str = "1#", *, extra: str = "") -> tuple[Call, ClientKey, Request]:
+    call = Call(extra=extra)
+    call.ack()
+    call.bench.take_sent()
+    call.bench.take_events()
+    assert call.session.press(digits, now=1.0)
+    return call, *call.bench.take_request()
+
+
+def test_keys_go_by_info_one_after_the_other() -> None:
+    call, key, info = pressing()
+    assert (info.method, info.headers.first("Content-Type")) == ("INFO", "application/dtmf-relay")
+    assert info.body == b"Signal=1\r\nDuration=160\r\n"
+    assert call.session.timer_at() is None
+    call.session.receive_response(key, response(info, 200), now=1.1)
+    assert (call.session.timer_at(), call.bench.take_sent()) == (1.26, [])
+    call.session.handle_timer(now=1.26)
+    key, info = call.bench.take_request()
+    assert info.body.startswith(b"Signal=#")
+    # An answer that comes after the press is over is what the end waits for.
+    call.session.handle_timer(now=2.0)
+    assert call.bench.take_events() == []
+    call.session.receive_response(key, response(info, 200), now=2.1)
+
+    assert call.bench.take_event(KeysSent) == KeysSent("call", 2, 200)
+    assert call.session.press("5", now=3.0)
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_key_that_is_refused_is_the_last(answered: bool) -> None:
+    call, key, info = pressing("12")
+    call.session.receive_response(key, response(info, 200), now=1.1)
+    call.session.handle_timer(now=1.3)
+    key, info = call.bench.take_request()
+    if answered:
+        call.session.receive_response(key, response(info, 415), now=1.4)
+    else:
+        call.session.request_failed(key, Failure.TIMEOUT, now=32.0)
+
+    assert call.bench.take_event(KeysSent) == KeysSent("call", 1, 415 if answered else 408)
+    assert (call.session.state, call.session.timer_at()) == (State.CONFIRMED, None)
+
+
+def test_a_peer_whose_methods_do_not_name_info_is_sent_none() -> None:
+    call = Call(extra="Allow: INVITE, ACK, BYE\r\n")
+    call.ack()
+
+    assert not call.session.press("1", now=1.0)
+
+
+def test_keys_are_keys_and_few_and_go_one_lot_at_a_time() -> None:
+    call, key, info = pressing("1")
+    with pytest.raises(LocalProtocolError, match="idle"):
+        call.session.press("2", now=1.0)
+    call.session.receive_response(key, response(info, 200), now=2.0)
+    for wrong in ("", "1" * 65, "1x"):
+        with pytest.raises(LocalProtocolError):
+            call.session.press(wrong, now=2.0)
+    assert call.bench.take_sent() == []
+
+
+def test_whoever_hangs_up_sends_no_more_keys() -> None:
+    call, key, info = pressing("12")
+    call.session.hang_up(EndCause.BOT_HUNG_UP, now=1.1)
+    call.bench.take_sent()
+    call.session.receive_response(key, response(info, 200), now=1.2)
+    call.session.handle_timer(now=9.0)
+
+    assert call.bench.take_sent() == []

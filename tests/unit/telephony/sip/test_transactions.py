@@ -11,6 +11,7 @@ from telephony.sip.timers import Timings
 from telephony.sip.transaction import Failure
 from telephony.sip.transactions import (
     AckReceived,
+    ClientKey,
     LayerOutput,
     RequestFailed,
     RequestReceived,
@@ -211,3 +212,18 @@ def test_a_message_without_a_transaction_is_just_sent() -> None:
     (output,) = drain(ours)
     assert isinstance(output, Transmit)
     assert (output.flow, len(ours), ours.has_server(server_key(request()))) == (PEER, 0, False)
+
+
+def test_only_an_invite_of_ours_that_is_alive_is_told_not_to_repeat_itself() -> None:
+    ours = layer()
+    keys = [
+        ours.send(request(method, branch=f"z9hG4bK{method}"), PEER, owner="me", now=0.0)
+        for method in ("INVITE", "OPTIONS")
+    ]
+    for key in (*keys, ClientKey("gone", "INVITE")):
+        ours.stop_repeating(key)
+    drain(ours)
+    ours.handle_timer(now=0.5)
+
+    sent = [parse_message(output.data) for output in drain(ours) if isinstance(output, Transmit)]
+    assert [message.method for message in sent if isinstance(message, Request)] == ["OPTIONS"]

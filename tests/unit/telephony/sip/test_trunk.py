@@ -95,6 +95,17 @@ def test_a_trunk_is_registered_with_and_refreshed_before_it_expires() -> None:
     assert (line.trunk.state, line.changes()) == (State.UP, [])
 
 
+def test_calls_have_the_other_servers_to_fall_back_on_unless_the_registrar_names_a_way_of_its_own() -> None:
+    line = Line(A, B)
+    line.answer(503)
+    line.answer(200)
+    assert line.trunk.route == TrunkRoute(B, "pbx.example", "aysel", others=(A,))
+
+    own = Line(A, B)
+    own.answer(200, "Service-Route: <sip:edge.example;lr>\r\n")
+    assert own.trunk.route == TrunkRoute(A, "pbx.example", "aysel", ("<sip:edge.example;lr>",))
+
+
 def test_a_challenge_is_answered_and_a_stale_one_again() -> None:
     line = Line()
     line.answer(401, CHALLENGE.format("one"))

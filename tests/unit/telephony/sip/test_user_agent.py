@@ -18,6 +18,7 @@ from telephony.sip.events import (
     CallReplaced,
     CallRinging,
     DigitPressed,
+    KeysSent,
     MediaAgreed,
     MessageRefused,
     UserAgentOutput,
@@ -497,8 +498,8 @@ def test_a_transfer_needs_a_call_and_a_target_and_news_of_no_call_are_dropped() 
         pair.left.core.transfer(handle, None, now=0.0)
     with pytest.raises(LegEndedError):
         pair.left.core.transfer("gone", None, now=0.0)
-    pair.left.core.follow("gone", None, now=0.0)
-    pair.left.core.follow(handle, None, now=0.0)
+    pair.left.core.follow("gone", (), now=0.0)
+    pair.left.core.follow(handle, (), now=0.0)
 
     assert pair.left.alive() == [handle]
 
@@ -523,7 +524,7 @@ def up(*, accepts_replaces: bool = True, by_us: bool = False) -> tuple[Pair, Age
 
 
 def replacing(bot: Agent, handle: str, extra: str = "", *, early: str = "") -> bytes:
-    dialog = bot.core._calls[handle].dialog
+    dialog = bot.core._calls._calls[handle].dialog
     assert dialog is not None
     its = dialog.id
     header = f"Replaces: {its.call_id};to-tag={its.local_tag};from-tag={its.remote_tag}{early}\r\n"
@@ -584,3 +585,12 @@ def test_a_trunk_that_is_trusted_is_not_asked_for_a_password() -> None:
         return statuses(send(core, request_bytes(body=OFFER)))
 
     assert (answers(), answers("192.0.2.0/30")) == ([401], [180])
+
+
+def test_keys_go_by_info_to_the_other_side() -> None:
+    pair, bot, handle = up()
+    assert bot.core.press(handle, "5#", now=pair.now)
+    pair.play(until=5.0)
+
+    assert [event.digit.digit for event in pair.left.of(DigitPressed)] == ["5", "#"]
+    assert bot.of(KeysSent) == [KeysSent(handle, 2, 200)]
