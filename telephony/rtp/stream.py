@@ -16,7 +16,7 @@ from telephony.rtp.decoder import Decoder
 from telephony.rtp.depacketizer import Depacketizer
 from telephony.rtp.endpoint import RtpEndpoint
 from telephony.rtp.mailbox import Mailbox
-from telephony.rtp.packetizer import Kind, Packetizer, Payload
+from telephony.rtp.packetizer import BotFrame, Kind, Packetizer, Payload
 from telephony.rtp.receiver import AudioArrived, StreamChanged
 from telephony.rtp.session import RtpSession
 from telephony.rtp.source import Address
@@ -33,7 +33,7 @@ class RtpStream:
         *,
         session: RtpSession,
         endpoint: RtpEndpoint,
-        pacer: Pacer,
+        pacer: Pacer[BotFrame],
         depacketizer: Depacketizer,
         packetizer: Packetizer,
         decoder: Decoder,
