@@ -51,7 +51,7 @@ class Pacer(Generic[_Frame]):
         return len(self._queue) >= self._capacity
 
     def is_full_with(self, more: int) -> bool:
-        """Say whether it holds its lead once so many more frames are put."""
+        """Say whether the queue will hold its lead once so many more frames are put."""
         return len(self._queue) + more >= self._capacity
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from telephony.errors import RtpParseError
 from telephony.leg import DigitReceived
@@ -16,8 +16,7 @@ from telephony.rtp.reception import Reception
 from telephony.rtp.source import Address, SourceLock
 
 
-@dataclass(frozen=True, slots=True)
-class AudioArrived:
+class AudioArrived(NamedTuple):
     """A packet of the peer's audio."""
 
     packet: RtpPacket
@@ -95,17 +94,15 @@ class RtpReceiver:
         except RtpParseError:
             self.malformed += 1
             return
-        if packet.payload_type not in self._payload_types:
+        kind = packet.payload_type
+        if kind not in self._payload_types:
             self.malformed += 1
             return
         if not self.source.admits(source, sequence=packet.sequence, now=now) or not parameters.receive:
             return
         self._deaf_at = now + self._silence_timeout_s
-        if packet.payload_type == parameters.payload_type:
-            self._receive_audio(AudioArrived(packet, now))
-            return
-        if packet.payload_type == COMFORT_NOISE:
-            self._receive_audio(AudioArrived(packet, now, is_noise=True))
+        if kind in (parameters.payload_type, COMFORT_NOISE):
+            self._receive_audio(AudioArrived(packet, now, kind != parameters.payload_type))
             return
         self._count(packet, now, timed=False)
         self._receive_event(packet, now)
@@ -144,7 +141,8 @@ class RtpReceiver:
 
     def handle_timer(self, *, now: float) -> None:
         """Let time pass: presses whose end was lost, and a line on which nothing comes any more."""
-        self._events.extend(self._dtmf.handle_timer(now=now))
+        if self._dtmf.is_pressed:
+            self._events.extend(self._dtmf.handle_timer(now=now))
         if self._deaf_at is not None and now >= self._deaf_at:
             self._deaf_at = None
             self._events.append(MediaTimedOut())

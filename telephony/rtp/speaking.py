@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
@@ -23,13 +22,16 @@ _SAMPLES: Final = OUTPUT_RATE_HZ * FRAME_MS // 1000
 
 
 class Speaking:
-    """Holds frames from `put` until `speak_together`; they count as queued meanwhile."""
+    """Holds a frame from `put` until `speak_together`; it counts as queued meanwhile.
+
+    It never holds two: a loop that stalls between the two steps keeps all of its lead but one frame.
+    """
 
     def __init__(self, pacer: Pacer[BotFrame]) -> None:
         self.codec = CODECS["PCMU"]
         self.resampler = _resampler_for(self.codec)
         self._pacer = pacer
-        self._waiting: deque[bytes] = deque()
+        self._waiting: bytes | None = None
         self._silences = 0  # of the pacer, when the last frame was queued
 
     def agree(self, codec: Codec) -> None:
@@ -41,12 +43,12 @@ class Speaking:
     @property
     def is_full(self) -> bool:
         """Whether the queue holds its lead."""
-        return self._pacer.is_full_with(len(self._waiting))
+        return self._pacer.is_full_with(self._waiting is not None)
 
     @property
     def queued_ms(self) -> int:
         """What waits to be played."""
-        return self._pacer.queued_ms + len(self._waiting) * FRAME_MS
+        return self._pacer.queued_ms + (0 if self._waiting is None else FRAME_MS)
 
     @property
     def played_ms(self) -> int:
@@ -55,24 +57,25 @@ class Speaking:
 
     def put(self, pcm: bytes) -> None:
         """Take a frame of OUTPUT_FRAME_BYTES; wait until it is not full before."""
-        self._waiting.append(pcm)
+        if self._waiting is not None:
+            speak_together((self,))
+        self._waiting = pcm
 
     def flush(self) -> int:
         """Drop what waits; returns how many ms that was."""
-        dropped_ms = len(self._waiting) * FRAME_MS
-        self._waiting.clear()
+        dropped_ms = 0 if self._waiting is None else FRAME_MS
+        self._waiting = None
         self._reset_resampler()
         return dropped_ms + self._pacer.flush()
 
     def fetch(self) -> bytes | None:
-        """Give the next frame that is to be converted."""
-        if not self._waiting:
-            return None
-        if self._pacer.silences != self._silences:
+        """Give the frame that is to be converted, if there is one."""
+        pcm, self._waiting = self._waiting, None
+        if pcm is not None and self._pacer.silences != self._silences:
             # The caller has heard silence meanwhile: the end of what was said before it has no place here.
             self._silences = self._pacer.silences
             self._reset_resampler()
-        return self._waiting.popleft()
+        return pcm
 
     def queue(self, frame: BotFrame) -> None:
         """Take the frame that `fetch` gave as the codec takes it."""
@@ -84,18 +87,17 @@ class Speaking:
 
 
 def speak_together(speakings: Sequence[Speaking]) -> None:
-    """Convert and queue all that waits in some calls."""
-    while speakings:
-        there = [(speaking, pcm) for speaking in speakings if (pcm := speaking.fetch()) is not None]
-        speakings = [speaking for speaking, _ in there]
-        by_codec: dict[Codec, tuple[list[Speaking], list[bytes]]] = {}
-        for speaking, pcm in there:
+    """Convert and queue what waits in some calls."""
+    by_codec: dict[Codec, tuple[list[Speaking], list[bytes]]] = {}
+    for speaking in speakings:
+        pcm = speaking.fetch()
+        if pcm is not None:
             members, frames = by_codec.setdefault(speaking.codec, ([], []))
             members.append(speaking)
             frames.append(pcm)
-        for codec, (members, frames) in by_codec.items():
-            for speaking, frame in zip(members, _convert(codec, members, frames), strict=True):
-                speaking.queue(frame)
+    for codec, (members, frames) in by_codec.items():
+        for speaking, frame in zip(members, _convert(codec, members, frames), strict=True):
+            speaking.queue(frame)
 
 
 def _convert(codec: Codec, speakings: list[Speaking], frames: list[bytes]) -> Sequence[BotFrame]:
