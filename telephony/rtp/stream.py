@@ -88,7 +88,8 @@ class RtpStream:
         for index in range(due.frames):
             self._send_frame()
             self._deliver_frame(due.at + index * FRAME_MS / 1000)
-        self._send_report(now)
+        if self._session.report_is_due(now=now):
+            self._send_report(now)
         self._ring()
 
     def close(self, *, now: float) -> None:
@@ -112,8 +113,8 @@ class RtpStream:
         session.handle_timer(now=now)
         while (event := session.poll()) is not None:
             match event:
-                case AudioArrived(packet, arrived, is_noise):
-                    self._depacketizer.insert(packet, now=arrived, is_noise=is_noise)
+                case AudioArrived():
+                    self._depacketizer.insert(event.packet, now=event.arrived, is_noise=event.is_noise)
                 case StreamChanged():
                     self._depacketizer.restart()
                 case _:
@@ -128,8 +129,8 @@ class RtpStream:
 
     def _send_frame(self) -> None:
         session = self._session
-        destination = session.destination
-        if destination is None or not session.may_send:
+        destination = session.sends_to
+        if destination is None:
             self._send_nothing(1)
             return
         if session.is_pressing:
@@ -166,8 +167,6 @@ class RtpStream:
 
     def _send_report(self, now: float) -> None:
         session, destination = self._session, self._session.rtcp_destination
-        if not session.report_is_due(now=now):
-            return
         report = session.send_report(now=now, metrics=self._metrics() if session.wants_metrics else None)
         if report is not None and destination is not None:
             self._endpoint.send_rtcp(report, destination)
