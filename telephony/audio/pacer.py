@@ -91,7 +91,7 @@ class Pacer(Generic[_Frame]):
 
     def due(self, *, now: float) -> Due:
         """Say how many frames to `take` now; time that has come is not asked for again."""
-        at = self.timer_at()
+        at = self._started_at + self._ticks * self._frame_ms / 1000
         late_ms = 1000 * (now - at)
         if late_ms < 0:
             return Due(0, now, 0)
@@ -106,8 +106,9 @@ class Pacer(Generic[_Frame]):
         if self._interrupted:
             self._interrupted = False
             self._silent = None
-        frame = self._pop()
-        if frame is None:
+        try:
+            frame = self._queue.popleft()
+        except IndexError:
             self.silences += 1
             if self._silent is not None:
                 self._silent += 1

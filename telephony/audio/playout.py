@@ -112,6 +112,7 @@ class Playout:
         self._half = self._step // 2
         self._min_ms = min_ms
         self._max_ms = max_ms
+        self._delay_max_ms = max_ms + frame_ms + _HYSTERESIS_MS
         self._capacity = 2 * max_ms // frame_ms + 16
         self._arrivals = ArrivalDelay(limit_ms=max_ms)
         self._needed_ms = 0  # delay that nearly all packets keep to
@@ -159,22 +160,19 @@ class Playout:
     def insert(self, sequence: int, rtp_timestamp: int, payload: bytes, *, now: float, is_noise: bool = False) -> None:
         """Take a packet: 16-bit sequence number, 32-bit timestamp, when it arrived, and whether it is comfort noise."""
         self._received += 1
-        self._accept(sequence, rtp_timestamp, payload, now, is_noise)
-
-    def _accept(self, sequence: int, timestamp: int, payload: bytes, arrived: float, is_noise: bool) -> None:
-        newest = self._newest
+        newest, timestamp = self._newest, rtp_timestamp
         ahead = 1
         if newest is not None:
             ahead = (sequence - newest.sequence + 0x8000 & 0xFFFF) - 0x8000
             later = (timestamp - newest.timestamp + 0x8000_0000 & 0xFFFF_FFFF) - 0x8000_0000
-            if not self._is_plausible(ahead, later / self._clock_hz, arrived - newest.arrived):
-                self._suspect_jump(_Packet(sequence, timestamp, payload, arrived, is_noise))
+            if not self._is_plausible(ahead, later / self._clock_hz, now - newest.arrived):
+                self._suspect_jump(_Packet(sequence, timestamp, payload, now, is_noise))
                 return
             if ahead <= 0 and self._seen >> -ahead & 1:
                 self._duplicated += 1
                 return
             sequence, timestamp = newest.sequence + ahead, newest.timestamp + later
-        packet = _Packet(sequence, timestamp, payload, arrived, is_noise)
+        packet = _Packet(sequence, timestamp, payload, now, is_noise)
         self._suspect = None
         if ahead > 0:
             self._newest = packet
@@ -199,8 +197,9 @@ class Playout:
         if (raw.sequence - suspect.sequence) & 0xFFFF == 1 and 0 < steps <= self._clock_hz:
             self._discarded += len(self._frames)
             self.restart()
-            for packet in (suspect, raw):
-                self._accept(packet.sequence, packet.timestamp, packet.payload, packet.arrived, packet.is_noise)
+            self._received -= 2  # they are counted already
+            for each in (suspect, raw):
+                self.insert(each.sequence, each.timestamp, each.payload, now=each.arrived, is_noise=each.is_noise)
         else:
             self._discarded += 1
 
@@ -251,7 +250,7 @@ class Playout:
         if not self._playing and not self._start(now):
             return Silence()
         self._delay_ms = self._delay_of(self._cursor, now)
-        if self._delay_ms > self._max_ms + self._frame_ms + _HYSTERESIS_MS:
+        if self._delay_ms > self._delay_max_ms:
             self._shorten(now)
         frames = self._frames
         if frames and frames[0][1] < self._cursor - self._half:

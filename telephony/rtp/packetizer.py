@@ -82,6 +82,8 @@ class Packetizer:
             if law is self._codec.law:
                 self._silent_frames = 0
                 self._last = frame
+                if len(payload) == self._packet_bytes and not self._gathered:
+                    return [Payload(payload, self._frame_units)]
                 return self._join_bytes(payload)
             frame = pcm_of(law.decode(payload))  # it was queued for the codec of before a re-INVITE
         if frame is None:

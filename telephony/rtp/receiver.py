@@ -104,7 +104,9 @@ class RtpReceiver:
         if kind in (parameters.payload_type, COMFORT_NOISE):
             self._receive_audio(AudioArrived(packet, now, kind != parameters.payload_type))
             return
-        self._count(packet, now, timed=False)
+        # Some gateways send telephone events under an SSRC of their own.
+        if self.reception is not None and self.reception.ssrc == packet.ssrc:
+            self.reception.update(packet.sequence, timestamp=None, now=now)
         self._receive_event(packet, now)
 
     def _receive_audio(self, arrival: AudioArrived) -> None:
@@ -124,14 +126,11 @@ class RtpReceiver:
         self._take(arrival)
 
     def _take(self, arrival: AudioArrived) -> None:
-        self._count(arrival.packet, arrival.arrived, timed=True)
-        if arrival.packet.payload:
+        packet = arrival.packet
+        assert self.reception is not None
+        self.reception.update(packet.sequence, timestamp=packet.timestamp, now=arrival.arrived)
+        if packet.payload:
             self._events.append(arrival)
-
-    def _count(self, packet: RtpPacket, now: float, *, timed: bool) -> None:
-        # Some gateways send telephone events under an SSRC of their own.
-        if self.reception is not None and self.reception.ssrc == packet.ssrc:
-            self.reception.update(packet.sequence, timestamp=packet.timestamp if timed else None, now=now)
 
     def _receive_event(self, packet: RtpPacket, now: float) -> None:
         try:

@@ -14,7 +14,7 @@ from telephony.media import MediaParameters
 from telephony.rtp.codec import CODECS, COMFORT_NOISE
 from telephony.rtp.dtmf import DtmfSender, build_event
 from telephony.rtp.packet import is_rtcp
-from telephony.rtp.receiver import RtpReceiver, SessionEvent
+from telephony.rtp.receiver import RtpReceiver
 from telephony.rtp.report import Reporter
 from telephony.rtp.rtcp import build_rtcp, parse_rtcp
 from telephony.rtp.sender import RtpSender
@@ -111,7 +111,8 @@ class RtpSession:
 
     def send_audio(self, payload: bytes, *, duration: int | None = None) -> bytes:
         """Build the next packet of audio, of so many timestamp units (None: a unit a byte)."""
-        packet = self._sender.audio(self._agreed().payload_type, payload, duration=duration)
+        parameters = self._parameters or self._agreed()
+        packet = self._sender.audio(parameters.payload_type, payload, duration=duration)
         return packet if self._srtp is None else self._srtp.seal_rtp(packet)
 
     def send_noise(self, payload: bytes, *, duration: int) -> bytes:

@@ -117,8 +117,9 @@ class DatagramCalls:
         _, level, kind, seconds, nanoseconds = _NOTE.unpack_from(self._notes, index * _NOTES_BYTES)
         if level != socket.SOL_SOCKET or kind != _SO_TIMESTAMPNS:
             return 0.0
-        # Wall clock against wall clock; a step of it in these milliseconds is cut off.
-        return min(max(time.time() - seconds - nanoseconds / 1e9, 0.0), _AGE_MAX_S)
+        # Wall clock against wall clock; a step of it in these milliseconds is passed over.
+        age_s = time.time() - seconds - nanoseconds / 1e9
+        return age_s if 0.0 < age_s < _AGE_MAX_S else 0.0
 
     def send(self, descriptor: int, data: bytes, destination: Address) -> bool:
         """Send a datagram; False if the system refuses it."""
