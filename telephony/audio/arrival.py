@@ -67,9 +67,9 @@ class ArrivalDelay:
             self._bins = [count / self._weight for count in self._bins]
             self._total /= self._weight
             self._weight = 1.0
-        beyond = self._total * (1 - _QUANTILE)
-        index = len(self._bins)
-        while beyond >= 0:
-            index -= 1
-            beyond -= self._bins[index]
+        within, index = self._bins[0], 0
+        enough = self._total * _QUANTILE
+        while within < enough and index < len(self._bins) - 1:
+            index += 1
+            within += self._bins[index]
         self.quantile_ms = (index + 1) * _BIN_MS

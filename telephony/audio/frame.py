@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_QUIET_PEAK = 400  # -38 dBFS: below soft speech, above the noise of a telephone line
+QUIET_PEAK = 400  # -38 dBFS: below soft speech, above the noise of a telephone line
 
 
 def samples_of(pcm: bytes) -> NDArray[np.int16]:
@@ -20,4 +20,4 @@ def pcm_of(samples: NDArray[np.int16]) -> bytes:
 
 def is_quiet(samples: NDArray[np.int16]) -> bool:
     """Say whether a cut in these samples goes unheard: no peak of speech in them."""
-    return not len(samples) or (int(samples.max()) < _QUIET_PEAK and int(samples.min()) > -_QUIET_PEAK)
+    return not len(samples) or (int(samples.max()) < QUIET_PEAK and int(samples.min()) > -QUIET_PEAK)

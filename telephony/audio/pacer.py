@@ -8,13 +8,13 @@ and what was played follows from what was put, what was dropped and what is left
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
 
+_Frame = TypeVar("_Frame")
 _PAUSE_MS = 500  # silence longer than this between two frames is a pause of the bot, not a failure to keep up
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(NamedTuple):
     """What is to be done now."""
 
     frames: int  # to `take`
@@ -22,7 +22,7 @@ class Due:
     skipped: int  # frames of time before it that are given up, after too long a stall
 
 
-class Pacer:
+class Pacer(Generic[_Frame]):
     """Queue of frames of `frame_ms`, released at `start`, `start` + `frame_ms`, ... without drift.
 
     After a stall at most `catch_up` frames go at once; the time beyond is skipped, the frames are not.
@@ -32,7 +32,7 @@ class Pacer:
         self._frame_ms = frame_ms
         self._capacity = max(1, lead_ms // frame_ms)
         self._catch_up = catch_up
-        self._queue: deque[bytes] = deque()
+        self._queue: deque[_Frame] = deque()
         self._put = 0
         self._dropped = 0
         self._interrupted = False
@@ -50,6 +50,10 @@ class Pacer:
         """Whether the queue holds its lead."""
         return len(self._queue) >= self._capacity
 
+    def is_full_with(self, more: int) -> bool:
+        """Say whether the queue will hold its lead once so many more frames are put."""
+        return len(self._queue) + more >= self._capacity
+
     @property
     def queued_ms(self) -> int:
         """What waits to be played."""
@@ -60,7 +64,7 @@ class Pacer:
         """What was put and has been taken; silence is not counted."""
         return (self._put - self._dropped - len(self._queue)) * self._frame_ms
 
-    def put(self, frame: bytes) -> None:
+    def put(self, frame: _Frame) -> None:
         """Queue a frame; wait until the queue is not full before."""
         self._queue.append(frame)
         self._put += 1
@@ -87,7 +91,7 @@ class Pacer:
 
     def due(self, *, now: float) -> Due:
         """Say how many frames to `take` now; time that has come is not asked for again."""
-        at = self.timer_at()
+        at = self._started_at + self._ticks * self._frame_ms / 1000
         late_ms = 1000 * (now - at)
         if late_ms < 0:
             return Due(0, now, 0)
@@ -97,13 +101,14 @@ class Pacer:
         skipped = max(0, come - self._catch_up)
         return Due(come - skipped, at + skipped * self._frame_ms / 1000, skipped)
 
-    def take(self) -> bytes | None:
+    def take(self) -> _Frame | None:
         """Take the next frame; None where silence has to be sent instead."""
         if self._interrupted:
             self._interrupted = False
             self._silent = None
-        frame = self._pop()
-        if frame is None:
+        try:
+            frame = self._queue.popleft()
+        except IndexError:
             self.silences += 1
             if self._silent is not None:
                 self._silent += 1
@@ -113,7 +118,7 @@ class Pacer:
         self._silent = 0
         return frame
 
-    def _pop(self) -> bytes | None:
+    def _pop(self) -> _Frame | None:
         # Asking first whether one is there would leave time for the other side to take it.
         try:
             return self._queue.popleft()

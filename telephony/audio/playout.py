@@ -13,6 +13,7 @@ out to be late rather than lost, the schedule goes back to it: speech is kept, a
 from __future__ import annotations
 
 from bisect import insort
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -108,10 +109,13 @@ class Playout:
         self._frame_ms = frame_ms
         self._frame_bytes = frame_bytes
         self._step = clock_hz * frame_ms // 1000  # timestamp units a frame
+        self._half = self._step // 2
         self._min_ms = min_ms
         self._max_ms = max_ms
+        self._delay_max_ms = max_ms + frame_ms + _HYSTERESIS_MS
         self._capacity = 2 * max_ms // frame_ms + 16
         self._arrivals = ArrivalDelay(limit_ms=max_ms)
+        self._needed_ms = 0  # delay that nearly all packets keep to
         self._target_ms = float(min_ms)
         self._delay_ms = 0.0
         self._received = self._duplicated = self._late = self._discarded = 0
@@ -156,35 +160,32 @@ class Playout:
     def insert(self, sequence: int, rtp_timestamp: int, payload: bytes, *, now: float, is_noise: bool = False) -> None:
         """Take a packet: 16-bit sequence number, 32-bit timestamp, when it arrived, and whether it is comfort noise."""
         self._received += 1
-        self._accept(_Packet(sequence, rtp_timestamp, payload, now, is_noise))
-
-    def _accept(self, raw: _Packet) -> None:
-        newest = self._newest
-        if newest is None:
-            packet = raw
-        else:
-            packet = _Packet(
-                _unwrap(raw.sequence, newest.sequence, 16),
-                _unwrap(raw.timestamp, newest.timestamp, 32),
-                raw.payload,
-                raw.arrived,
-                raw.is_noise,
-            )
-            if not self._is_plausible(packet, newest):
-                self._suspect_jump(raw)
+        newest, timestamp = self._newest, rtp_timestamp
+        ahead = 1
+        if newest is not None:
+            ahead = (sequence - newest.sequence + 0x8000 & 0xFFFF) - 0x8000
+            later = (timestamp - newest.timestamp + 0x8000_0000 & 0xFFFF_FFFF) - 0x8000_0000
+            if not self._is_plausible(ahead, later / self._clock_hz, now - newest.arrived):
+                self._suspect_jump(_Packet(sequence, timestamp, payload, now, is_noise))
                 return
-            if packet.sequence <= newest.sequence and self._seen >> (newest.sequence - packet.sequence) & 1:
+            if ahead <= 0 and self._seen >> -ahead & 1:
                 self._duplicated += 1
                 return
+            sequence, timestamp = newest.sequence + ahead, newest.timestamp + later
+        packet = _Packet(sequence, timestamp, payload, now, is_noise)
         self._suspect = None
-        self._note_arrival(packet, newest)
+        if ahead > 0:
+            self._newest = packet
+            self._seen = self._seen << ahead & _SEEN_MASK | 1
+        else:
+            self._seen |= 1 << -ahead
+        self._note_arrival(packet, in_order=ahead > 0)
         self._store(packet)
 
-    def _is_plausible(self, packet: _Packet, newest: _Packet) -> bool:
-        ahead = packet.sequence - newest.sequence
-        ahead_s = (packet.timestamp - newest.timestamp) / self._clock_hz
+    @staticmethod
+    def _is_plausible(ahead: int, ahead_s: float, passed_s: float) -> bool:
         if ahead > 0:
-            return ahead <= _MAX_DROPOUT and 0 < ahead_s <= packet.arrived - newest.arrived + _LEAD_S
+            return ahead <= _MAX_DROPOUT and 0 < ahead_s <= passed_s + _LEAD_S
         return ahead > -_MAX_MISORDER and -_PAST_S <= ahead_s <= 0
 
     def _suspect_jump(self, raw: _Packet) -> None:
@@ -196,48 +197,51 @@ class Playout:
         if (raw.sequence - suspect.sequence) & 0xFFFF == 1 and 0 < steps <= self._clock_hz:
             self._discarded += len(self._frames)
             self.restart()
-            self._accept(suspect)
-            self._accept(raw)
+            self._received -= 2  # they are counted already
+            for each in (suspect, raw):
+                self.insert(each.sequence, each.timestamp, each.payload, now=each.arrived, is_noise=each.is_noise)
         else:
             self._discarded += 1
 
-    def _note_arrival(self, packet: _Packet, newest: _Packet | None) -> None:
-        if newest is None or packet.sequence > newest.sequence:
-            if newest is not None:
-                self._seen = self._seen << (packet.sequence - newest.sequence) & _SEEN_MASK
-            self._newest = newest = packet
-        self._seen |= 1 << (newest.sequence - packet.sequence)
-        in_order = packet is newest
+    def _note_arrival(self, packet: _Packet, *, in_order: bool) -> None:
         self._arrivals.add(media_s=packet.timestamp / self._clock_hz, now=packet.arrived, in_order=in_order)
-        self._target_ms = float(min(max(self._arrivals.quantile_ms, self._min_ms), self._max_ms))
+        if self._arrivals.quantile_ms != self._needed_ms:
+            self._needed_ms = self._arrivals.quantile_ms
+            self._target_ms = float(min(max(self._needed_ms, self._min_ms), self._max_ms))
         if in_order and not self._frames:
             # All there was has been played. If this one is late, not lost, go back to it as far as `max_ms` allows.
             latest = packet.arrived + self._arrivals.fastest - self._max_ms / 1000
             self._cursor = min(self._cursor, max(packet.timestamp, round(latest * self._clock_hz)))
 
     def _store(self, packet: _Packet) -> None:
-        pieces = [packet.payload] if packet.is_noise else self._cut(packet.payload)
+        payload = packet.payload
+        pieces = (payload,) if packet.is_noise or len(payload) == self._frame_bytes else self._cut(payload)
         if not 0 < len(pieces) <= _PIECES:
             self._discarded += 1
             return
-        if packet.timestamp + (len(pieces) - 1) * self._step < self._cursor - self._step // 2:
+        if packet.timestamp + (len(pieces) - 1) * self._step < self._cursor - self._half:
             self._late += 1
             return
-        for index, piece in enumerate(pieces):
-            key = packet.sequence * _PIECES + index
-            insort(self._frames, (key, packet.timestamp + index * self._step, piece, packet.is_noise))
-        self._drop(len(self._frames) - self._capacity)
+        frames = self._frames
+        key, timestamp = packet.sequence * _PIECES, packet.timestamp
+        for piece in pieces:
+            if frames and key < frames[-1][0]:
+                insort(frames, (key, timestamp, piece, packet.is_noise))
+            else:
+                frames.append((key, timestamp, piece, packet.is_noise))
+            key, timestamp = key + 1, timestamp + self._step
+        if len(frames) > self._capacity:
+            self._drop(len(frames) - self._capacity)
 
-    def _cut(self, payload: bytes) -> list[bytes]:
+    def _cut(self, payload: bytes) -> Sequence[bytes]:
         size = self._frame_bytes
         if size is None:
             return [payload]
         return [payload[start : start + size] for start in range(0, len(payload) - size + 1, size)]
 
     def _drop(self, count: int) -> None:
-        if count > 0:
-            self._discarded += count
-            del self._frames[:count]
+        self._discarded += count
+        del self._frames[:count]
 
     # Frames out
 
@@ -246,13 +250,15 @@ class Playout:
         if not self._playing and not self._start(now):
             return Silence()
         self._delay_ms = self._delay_of(self._cursor, now)
-        if self._delay_ms > self._max_ms + self._frame_ms + _HYSTERESIS_MS:
+        if self._delay_ms > self._delay_max_ms:
             self._shorten(now)
-        self._drop_passed()
-        if not self._frames:
+        frames = self._frames
+        if frames and frames[0][1] < self._cursor - self._half:
+            self._drop_passed()
+        if not frames:
             return self._starve()
-        key, timestamp, payload, is_noise = self._frames[0]
-        if timestamp > self._cursor + self._step // 2:
+        key, timestamp, payload, is_noise = frames[0]
+        if timestamp > self._cursor + self._half:
             return self._bridge(key, timestamp, payload)
         self._paused = is_noise
         if is_noise:
@@ -299,8 +305,8 @@ class Playout:
         self._delay_ms = self._delay_of(self._cursor, now)
 
     def _drop_passed(self) -> None:
-        passed = 0
-        while passed < len(self._frames) and self._frames[passed][1] < self._cursor - self._step // 2:
+        passed = 1
+        while passed < len(self._frames) and self._frames[passed][1] < self._cursor - self._half:
             passed += 1
         self._drop(passed)
 
@@ -318,14 +324,14 @@ class Playout:
         self._cursor += self._step
         if self._paused or key // _PIECES <= self._played + 1:
             # No number is missing: the sender paused. A pause may be shortened unheard.
-            if self._delay_ms > self._target_ms + self._frame_ms and timestamp > self._cursor + self._step // 2:
+            if self._delay_ms > self._target_ms + self._frame_ms and timestamp > self._cursor + self._half:
                 self._cursor += self._step
             return Silence()
         self._run += 1
         if self._run * self._frame_ms > _CONCEAL_MS:
             return Silence()
         self._concealed += 1
-        return Conceal(payload if timestamp <= self._cursor + self._step // 2 else None)
+        return Conceal(payload if timestamp <= self._cursor + self._half else None)
 
     def _adjustment(self, *, now: float, quiet: bool) -> int:
         """-1: one frame less is to be played; 1: one more; 0: as it is."""
@@ -340,8 +346,3 @@ class Playout:
             return 0
         self._adjusted_at = now
         return -1 if excess_ms > 0 else 1
-
-
-def _unwrap(value: int, near: int, bits: int) -> int:
-    half = 1 << (bits - 1)
-    return near + ((value - near + half) & ((1 << bits) - 1)) - half

@@ -7,6 +7,7 @@ Runs of one name are the bursts of a cadence. A vowel is never so pure for so lo
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -25,6 +26,10 @@ _LEAST_PEAK: Final = 100  # -50 dBFS
 _SAME_HZ: Final = 20.0
 _ODD_STEPS: Final = 1  # in the middle of a burst: a phase reversal of the answer tone
 _LISTEN_FROM, _LISTEN_TO = int(300 / _BIN_HZ), int(2400 / _BIN_HZ)
+_HANN: Final = np.hanning(_WINDOW).astype(np.float32)
+_TINY: Final = np.finfo(np.float32).tiny
+_AROUND: Final = np.arange(-_LOBE, _LOBE + 1)
+_SETTLED_STEPS: Final = 16  # a run that goes on for longer makes nothing certain that it has not made certain before
 
 Pitches: TypeAlias = tuple[float, ...]  # () for quiet
 
@@ -42,8 +47,7 @@ class ToneDetector:
     """Listens to frames of 20 ms; gives each tone once, when it is certain."""
 
     def __init__(self) -> None:
-        self._earlier: NDArray[np.int16] | None = None  # first half of a window
-        self._window = np.hanning(_WINDOW).astype(np.float32)
+        self.earlier: NDArray[np.int16] | None = None  # first half of a window
         self._pitches: Pitches | None = ()
         self._steps = 0  # of the run under way
         self._odd = 0
@@ -52,40 +56,17 @@ class ToneDetector:
 
     def feed(self, samples: NDArray[np.int16]) -> list[Tone]:
         """Take the next 20 ms at 16 kHz."""
-        earlier, self._earlier = self._earlier, samples
-        if earlier is None:
+        (found,) = feed_together((self,), samples[np.newaxis, :])
+        return found
+
+    def hear(self, name: Pitches | None) -> list[Tone]:
+        """Take the name of the next window of 40 ms; `feed` and `feed_together` give it."""
+        self._follow(name)
+        if self._steps > _SETTLED_STEPS:
             return []
-        self._earlier = None
-        self._follow(self._name(np.concatenate((earlier, samples))))
         found = [tone for tone in self._certain() if tone not in self._told]
         self._told.update(found)
         return found
-
-    def _name(self, window: NDArray[np.int16]) -> Pitches | None:
-        if int(window.max()) < _LEAST_PEAK:
-            return ()
-        transform = np.fft.rfft(window * self._window)
-        spectrum = transform.real**2 + transform.imag**2
-        total = float(spectrum.sum())
-        first = self._pitch(spectrum, total)
-        if first[1] < _PURE / 2:  # most of a voice ends here
-            return None
-        if first[1] >= _PURE:
-            return (first[0],)
-        second = self._pitch(spectrum, total)
-        if second[1] < _SECOND * first[1] or first[1] + second[1] < _PURE:
-            return None
-        return (min(first[0], second[0]), max(first[0], second[0]))
-
-    def _pitch(self, spectrum: NDArray[np.floating], total: float) -> tuple[float, float]:
-        """Take the strongest pitch out of the spectrum: where it is, and its share of the power."""
-        peak = _LISTEN_FROM + int(spectrum[_LISTEN_FROM:_LISTEN_TO].argmax())
-        lobe = slice(peak - _LOBE, peak + _LOBE + 1)
-        share = float(spectrum[lobe].sum()) / total
-        below, here, above = spectrum[peak - 1 : peak + 2].tolist()
-        centre = (above - below) / (below + here + above) if here else 0.0
-        spectrum[lobe] = 0
-        return (peak + centre) * _BIN_HZ, share
 
     def _follow(self, name: Pitches | None) -> None:
         """Lengthen the run under way, or end it and begin another."""
@@ -150,6 +131,66 @@ class ToneDetector:
         if all(320 <= ms <= 600 for ms in times[1:]) and times[0] <= 600:
             return [Tone.BUSY]
         return []
+
+
+def feed_together(detectors: Sequence[ToneDetector], samples: NDArray[np.int16]) -> list[list[Tone]]:
+    """Feed 20 ms of each of some streams, (streams, 320), to as many detectors; what each has found comes in order."""
+    found: list[list[Tone]] = [[] for _ in detectors]
+    whole: list[int] = []
+    earlier: list[NDArray[np.int16]] = []
+    for index, detector in enumerate(detectors):
+        if detector.earlier is None:
+            detector.earlier = samples[index]
+        else:
+            whole.append(index)
+            earlier.append(detector.earlier)
+            detector.earlier = None
+    if whole:
+        later = samples if len(whole) == len(detectors) else samples[whole]
+        for index, name in zip(whole, _names(np.concatenate((earlier, later), axis=1)), strict=True):
+            found[index] = detectors[index].hear(name)
+    return found
+
+
+def _names(windows: NDArray[np.int16]) -> list[Pitches | None]:
+    """Name each of (windows, 640)."""
+    names: list[Pitches | None] = [()] * len(windows)
+    loud = np.flatnonzero(windows.max(axis=1) >= _LEAST_PEAK)
+    if not len(loud):
+        return names
+    transform = np.fft.rfft((windows if len(loud) == len(windows) else windows[loud]) * _HANN)
+    spectra = transform.real**2 + transform.imag**2
+    peaks, shares = _strongest(spectra)
+    for row, (index, hertz, share) in enumerate(zip(loud.tolist(), peaks.tolist(), shares.tolist(), strict=True)):
+        if share >= _PURE:
+            names[index] = (hertz,)
+        elif share < _PURE / 2:  # most of a voice ends here
+            names[index] = None
+        else:
+            names[index] = _pair(spectra[row], hertz, share)
+    return names
+
+
+def _strongest(spectra: NDArray[np.floating]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Give of each of (windows, bins) where its strongest pitch is, in Hz, and that pitch's share of the power."""
+    peaks = spectra[:, _LISTEN_FROM:_LISTEN_TO].argmax(axis=1) + _LISTEN_FROM
+    lobes = spectra[np.arange(len(spectra))[:, np.newaxis], peaks[:, np.newaxis] + _AROUND]
+    below, here, above = lobes[:, _LOBE - 1], lobes[:, _LOBE], lobes[:, _LOBE + 1]
+    centres = (above - below) / np.maximum(below + here + above, _TINY)
+    return (peaks + centres) * _BIN_HZ, lobes.sum(axis=1) / spectra.sum(axis=1)
+
+
+def _pair(spectrum: NDArray[np.floating], hertz: float, share: float) -> Pitches | None:
+    """Name a window whose strongest pitch holds no more than some of its power."""
+    total = spectrum.sum()
+    rest = spectrum.copy()
+    peak = _LISTEN_FROM + int(spectrum[_LISTEN_FROM:_LISTEN_TO].argmax())
+    rest[peak - _LOBE : peak + _LOBE + 1] = 0
+    others, shares = _strongest(rest[np.newaxis, :])
+    other, other_share = float(others[0]), float(shares[0] * rest.sum() / total)
+    if other_share < _SECOND * share or share + other_share < _PURE:
+        return None
+    return (min(hertz, other), max(hertz, other))
 
 
 def _same(one: Pitches | None, other: Pitches | None) -> bool:

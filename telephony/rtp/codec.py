@@ -33,7 +33,11 @@ class PayloadEncoder(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Codec:
-    """One codec; `bytes_a_ms` is None where a payload may be neither cut nor joined."""
+    """One codec; `bytes_a_ms` is None where a payload may be neither cut nor joined.
+
+    `law` says that every byte is a sample by itself, and how: many calls are then converted at once, outside `voice`
+    and `encoder`.
+    """
 
     name: CodecName
     clock_hz: int  # of RTP timestamps
@@ -43,6 +47,7 @@ class Codec:
     packet_ms: tuple[int, ...]  # of what may be sent
     encoder: Callable[[], PayloadEncoder]
     voice: Callable[[], Voice]
+    law: G711 | None = None
 
 
 class _Stateless:
@@ -78,7 +83,15 @@ _ANY_TEN_MS = (10, 20, 30, 40, 50, 60)
 
 def _g711(name: CodecName, law: G711) -> Codec:
     return Codec(
-        name, 8_000, 8_000, 8_000, 8, _ANY_TEN_MS, lambda: _Stateless(law), lambda: WaveformVoice(law.decode, 8_000)
+        name,
+        8_000,
+        8_000,
+        8_000,
+        8,
+        _ANY_TEN_MS,
+        lambda: _Stateless(law),
+        lambda: WaveformVoice(law.decode, 8_000),
+        law,
     )
 
 

@@ -6,7 +6,7 @@ smallest operations, and a thread that lets go waits for it again, up to 5 ms ea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from telephony.audio.opus import packet_samples
 from telephony.audio.playout import Playout, PlayoutAction
@@ -19,8 +19,7 @@ _HALF_MS = FRAME_MS // 2
 _SHORTEST_MS = 5  # Opus packets of 2.5 ms exist and are sent by nobody
 
 
-@dataclass(frozen=True, slots=True)
-class CodedFrame:
+class CodedFrame(NamedTuple):
     """20 ms of the caller, not yet decoded."""
 
     codec: Codec
@@ -76,6 +75,9 @@ class Depacketizer:
 
     def pull(self, *, now: float, quiet: bool, media_time_ms: int) -> CodedFrame:
         """Give the next 20 ms; `quiet`: what was decoded last is no speech."""
+        if self._action_ms == FRAME_MS and not self._held_ms:
+            action = self._playout.get(now=now, quiet=quiet)
+            return CodedFrame(self.codec, (action,), media_time_ms)
         actions: list[PlayoutAction] = []
         while self._held_ms < FRAME_MS:
             actions.append(self._playout.get(now=now + self._held_ms / 1000, quiet=quiet))

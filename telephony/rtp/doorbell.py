@@ -8,10 +8,14 @@ from collections.abc import Callable
 
 
 class Doorbell:
-    """Of one loop. Another thread notes whom to wake, then rings; the loop then wakes them all in one callback."""
+    """Of one loop. Another thread notes whom to wake, then rings; the loop then wakes them all in one callback.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    `woken` is called after them: what they have in common is done for all at once.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, woken: Callable[[], None]) -> None:
         self._loop = loop
+        self._woken = woken
         self._waiting: deque[Callable[[], None]] = deque()  # each call is in it once: see `RtpMedia`
         self._rung = False
 
@@ -31,3 +35,4 @@ class Doorbell:
         self._rung = False
         while self._waiting:
             self._waiting.popleft()()
+        self._woken()

@@ -92,6 +92,11 @@ class DtmfReceiver:
         follows = packet.timestamp == (press.timestamp + _SEGMENT) & 0xFFFFFFFF
         return follows and event.event == press.event and not packet.marker
 
+    @property
+    def is_pressed(self) -> bool:
+        """Whether a press is under way."""
+        return self._current is not None
+
     def timer_at(self) -> float | None:
         """When `handle_timer` is due: a press whose packets have stopped."""
         return None if self._current is None else self._current.heard_at + _GAP_S

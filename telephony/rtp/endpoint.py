@@ -25,6 +25,7 @@ class RtpEndpoint:
         self.unsent = 0  # datagrams that the system refused
         self._calls = calls
         self._rtp = _open(host, port, calls)
+        self._rtp_descriptor = self._rtp.fileno()
         try:
             self._rtcp = _open(host, port + 1, calls)
         except OSError:
@@ -33,6 +34,8 @@ class RtpEndpoint:
 
     def receive_rtp(self, *, now: float) -> list[tuple[bytes, Address, float]]:
         """Read what has come to the RTP port: data, source, and when (on the clock of `now`)."""
+        if self._calls is not None:
+            return self._calls.receive(self._rtp_descriptor, now=now)
         return self._receive(self._rtp, now)
 
     def receive_rtcp(self, *, now: float) -> list[tuple[bytes, Address, float]]:
@@ -41,7 +44,10 @@ class RtpEndpoint:
 
     def send_rtp(self, data: bytes, destination: Address) -> None:
         """Send a datagram from the RTP port; one that cannot go is counted and forgotten."""
-        self._send(self._rtp, data, destination)
+        if self._calls is None:
+            self._send(self._rtp, data, destination)
+        elif not self._calls.send(self._rtp_descriptor, data, destination):
+            self.unsent += 1
 
     def send_rtcp(self, data: bytes, destination: Address) -> None:
         """Send a datagram from the RTCP port."""

@@ -11,24 +11,28 @@ from concurrent.futures import Future
 from ipaddress import ip_address
 from random import SystemRandom
 
+from telephony.audio.listener import ToneListener
 from telephony.audio.pacer import Pacer
 from telephony.errors import CapacityError, LocalProtocolError
 from telephony.leg import FRAME_MS
 from telephony.local_address import reachable_address
 from telephony.media import SRTP_KEY_BYTES, SRTP_SUITES, Media, MediaAbilities
+from telephony.rtp.bell import Bell, SharedWork
 from telephony.rtp.codec import CODECS
 from telephony.rtp.decoder import Decoder
 from telephony.rtp.depacketizer import Depacketizer
 from telephony.rtp.doorbell import Doorbell
 from telephony.rtp.endpoint import RtpEndpoint
+from telephony.rtp.hearing import Hearing
 from telephony.rtp.mailbox import Mailbox
-from telephony.rtp.media import Bell, RtpMedia, RtpMediaOptions
+from telephony.rtp.media import RtpMedia, RtpMediaOptions
 from telephony.rtp.media_thread import MediaThread
-from telephony.rtp.packetizer import Packetizer
+from telephony.rtp.packetizer import BotFrame, Packetizer
 from telephony.rtp.ports import PortPool
 from telephony.rtp.report import Reporter
 from telephony.rtp.sender import RtpSender
 from telephony.rtp.session import RtpSession
+from telephony.rtp.speaking import Speaking
 from telephony.rtp.stream import RtpStream
 from telephony.rtp.syscalls import DatagramCalls
 from telephony.settings import RtpSettings
@@ -57,11 +61,14 @@ class RtpMediaFactory:
         self._calls = DatagramCalls() if sys.platform == "linux" else None
         self._thread: MediaThread | None = None
         self._doorbell: Doorbell | None = None
+        self._work: SharedWork | None = None
         self._open: dict[int, RtpMedia] = {}  # by port; the media thread only pops
 
     async def start(self) -> None:
         """Start the media thread."""
-        self._doorbell = Doorbell(asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        self._work = SharedWork(loop)
+        self._doorbell = Doorbell(loop, woken=self._work.hear)
         self._thread = MediaThread(after_tick=self._doorbell.ring)
         await asyncio.to_thread(self._thread.start)
 
@@ -80,8 +87,8 @@ class RtpMediaFactory:
 
     async def open(self) -> Media:
         """Take a port pair; raises `CapacityError` when none is free."""
-        thread, doorbell = self._thread, self._doorbell
-        if thread is None or doorbell is None:
+        thread, doorbell, work = self._thread, self._doorbell, self._work
+        if thread is None or doorbell is None or work is None:
             raise LocalProtocolError("the media thread is not running: await start() first")
         binding = thread.call(self._bind)
         try:
@@ -89,7 +96,7 @@ class RtpMediaFactory:
         except asyncio.CancelledError:
             thread.post(lambda: self._unbind(binding))
             raise
-        media = self._open[endpoint.port] = self._join(thread, doorbell, endpoint)
+        media = self._open[endpoint.port] = self._join(thread, doorbell, work, endpoint)
         return media
 
     # In the media thread, to which the port pool belongs
@@ -122,12 +129,14 @@ class RtpMediaFactory:
         keys = () if settings.srtp == "refused" else tuple(secrets.token_bytes(SRTP_KEY_BYTES) for _ in SRTP_SUITES)
         return MediaAbilities(settings.codecs, settings.codec_choice, settings.srtp, keys, settings.comfort_noise)
 
-    def _join(self, thread: MediaThread, doorbell: Doorbell, endpoint: RtpEndpoint) -> RtpMedia:
+    def _join(self, thread: MediaThread, doorbell: Doorbell, work: SharedWork, endpoint: RtpEndpoint) -> RtpMedia:
         settings = self._settings
-        pacer = Pacer(lead_ms=settings.lead_ms)
+        pacer: Pacer[BotFrame] = Pacer(lead_ms=settings.lead_ms)
         mailbox = Mailbox(audio_frames=_MAILBOX_MS // FRAME_MS)
         decoder = Decoder()
-        bell = Bell(doorbell)
+        hearing = Hearing(mailbox=mailbox, decoder=decoder, listener=ToneListener(tones=settings.tones))
+        speaking = Speaking(pacer)
+        bell = Bell(doorbell, work, hearing=hearing, speaking=speaking)
         # The sequence begins in the lower half: SRTP counts its wraps (RFC 3711 section 3.3.1).
         sender = RtpSender(ssrc=secrets.randbits(32), sequence=secrets.randbits(15), timestamp=secrets.randbits(32))
         reporter = Reporter(
@@ -153,9 +162,9 @@ class RtpMediaFactory:
             thread=thread,
             stream=stream,
             endpoint=endpoint,
-            options=RtpMediaOptions(self._abilities(), settings.tones, settings.inband_digits),
-            pacer=pacer,
-            mailbox=mailbox,
+            options=RtpMediaOptions(self._abilities(), settings.inband_digits),
+            hearing=hearing,
+            speaking=speaking,
             bell=bell,
             free=lambda: self._free(endpoint.port),
         )

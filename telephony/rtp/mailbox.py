@@ -38,14 +38,13 @@ class Mailbox:
 
     def get(self) -> CodedFrame | DigitReceived | FramesDropped | MediaTimedOut | None:
         """Get the next event; None when there is none."""
-        other = _pop(self._others)
-        if other is not None:
-            return other
+        if self._others:  # nobody else takes of them
+            return self._others.popleft()
         dropped = self._dropped - self._told
         if dropped:
             self._told += dropped
             return FramesDropped(dropped)
-        return _pop(self._audio)
+        return _pop(self._audio) if self._audio else None
 
 
 _T = TypeVar("_T")

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from telephony.audio.comfort_noise import QUIET_LINE
-from telephony.audio.frame import samples_of
+from telephony.audio.frame import pcm_of, samples_of
+from telephony.audio.g711 import G711
 from telephony.leg import FRAME_MS
 from telephony.rtp.codec import Codec
 
 _FADE_MS = 5
 _SETTLED_FRAMES = 10  # of silence: an encoder has nothing more to say, and comfort noise may take over
 _NOISE_EVERY = 25  # frames: half a second
+
+# 20 ms of the bot: PCM16 at the encoder's rate, or already companded, by that law
+BotFrame: TypeAlias = bytes | tuple[G711, bytes]
 
 
 class Kind(Enum):
@@ -26,8 +30,7 @@ class Kind(Enum):
     NOTHING = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(NamedTuple):
     """What is to be sent, and the media time that it takes, in timestamp units."""
 
     data: bytes
@@ -46,7 +49,8 @@ class Packetizer:
         self._codec = codec
         self._encoder = codec.encoder()
         self._samples = codec.encoder_rate_hz * FRAME_MS // 1000
-        self._last: NDArray[np.int16] | None = None  # frame of sound just before
+        self._last: NDArray[np.int16] | tuple[G711, bytes] | None = None  # frame of sound just before
+        self._silent_payload = b"" if codec.law is None else bytes((codec.law.silence,)) * self._samples
         self._silent_frames = 0
         self._last_data = b""
 
@@ -59,6 +63,8 @@ class Packetizer:
         self._packet_ms = max((ms for ms in codec.packet_ms if ms <= ptime_ms), default=FRAME_MS)
         if ptime_ms > codec.packet_ms[-1]:
             self._packet_ms = FRAME_MS
+        self._frame_units = self._units(FRAME_MS)
+        self._packet_bytes = (codec.bytes_a_ms or 0) * self._packet_ms
 
     @property
     def rate_hz(self) -> int:
@@ -69,20 +75,36 @@ class Packetizer:
         """Take what the far side says it loses: the strength of in-band FEC."""
         self._encoder.expect_loss(percent)
 
-    def feed(self, pcm: bytes | None) -> list[Payload]:
-        """Give what a frame of 20 ms at the encoder's rate (None: of silence) completes."""
-        if pcm is None:
+    def feed(self, frame: BotFrame | None) -> list[Payload]:
+        """Give what a frame of 20 ms (None: of silence) completes."""
+        if isinstance(frame, tuple):
+            law, payload = frame
+            if law is self._codec.law:
+                self._silent_frames = 0
+                self._last = frame
+                if len(payload) == self._packet_bytes and not self._gathered:
+                    return [Payload(payload, self._frame_units)]
+                return self._join_bytes(payload)
+            frame = pcm_of(law.decode(payload))  # it was queued for the codec of before a re-INVITE
+        if frame is None:
             self._silent_frames += 1
-            if self._may_rest and self._silent_frames > _SETTLED_FRAMES:
-                return self._rest()
-            samples = self._silence()
-        else:
-            self._silent_frames = 0
-            samples = self._fitting(samples_of(pcm))
-            self._last = samples
+            return self._feed_silence()
+        self._silent_frames = 0
+        samples = self._fitting(samples_of(frame))
+        self._last = samples
+        return self._feed_sound(samples)
+
+    def _feed_silence(self) -> list[Payload]:
+        if self._may_rest and self._silent_frames > _SETTLED_FRAMES:
+            return self._rest()
+        if self._last is None and self._codec.law is not None:
+            return self._join_bytes(self._silent_payload)
+        return self._feed_sound(self._silence())
+
+    def _feed_sound(self, samples: NDArray[np.int16]) -> list[Payload]:
         if self._codec.bytes_a_ms is None:
             return self._join_sound(samples)
-        return self._join_bytes(self._encoder.encode(samples), self._codec.bytes_a_ms)
+        return self._join_bytes(self._encoder.encode(samples))
 
     def _rest(self) -> list[Payload]:
         """Say once in a while that the line is quiet, and send nothing in between."""
@@ -103,16 +125,18 @@ class Packetizer:
     def _silence(self) -> NDArray[np.int16]:
         """Give zeros; sound cut off before fades out, played backwards, so that no click is heard."""
         silence = np.zeros(self._samples, np.int16)
-        if self._last is not None:
+        last, self._last = self._last, None
+        if last is not None:
+            if isinstance(last, tuple):
+                last = last[0].decode(last[1])
             fade = self._samples * _FADE_MS // FRAME_MS
-            silence[:fade] = self._last[: -fade - 1 : -1] * np.linspace(1, 0, fade, endpoint=False)
-            self._last = None
+            silence[:fade] = last[: -fade - 1 : -1] * np.linspace(1, 0, fade, endpoint=False)
         return silence
 
-    def _join_bytes(self, data: bytes, bytes_a_ms: int) -> list[Payload]:
-        packet = bytes_a_ms * self._packet_ms
+    def _join_bytes(self, data: bytes) -> list[Payload]:
+        packet = self._packet_bytes
         if len(data) == packet and not self._gathered:
-            return [Payload(data, self._units(FRAME_MS))]
+            return [Payload(data, self._frame_units)]
         self._gathered += data
         whole = len(self._gathered) - len(self._gathered) % packet
         parts = [self._gathered[start : start + packet] for start in range(0, whole, packet)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from telephony.errors import RtpParseError
 from telephony.leg import DigitReceived
@@ -16,8 +16,7 @@ from telephony.rtp.reception import Reception
 from telephony.rtp.source import Address, SourceLock
 
 
-@dataclass(frozen=True, slots=True)
-class AudioArrived:
+class AudioArrived(NamedTuple):
     """A packet of the peer's audio."""
 
     packet: RtpPacket
@@ -95,7 +94,8 @@ class RtpReceiver:
         except RtpParseError:
             self.malformed += 1
             return
-        if packet.payload_type not in self._payload_types:
+        kind = packet.payload_type
+        if kind not in self._payload_types:
             self.malformed += 1
             if source == self.source.locked:  # such as a keep-alive (RFC 6263 section 4.6): it came, so it is not lost
                 self._count(packet, now, timed=False)
@@ -106,13 +106,12 @@ class RtpReceiver:
             self._count(packet, now, timed=False)
             return
         self._deaf_at = now + self._silence_timeout_s
-        if packet.payload_type == parameters.payload_type:
-            self._receive_audio(AudioArrived(packet, now))
+        if kind in (parameters.payload_type, COMFORT_NOISE):
+            self._receive_audio(AudioArrived(packet, now, kind != parameters.payload_type))
             return
-        if packet.payload_type == COMFORT_NOISE:
-            self._receive_audio(AudioArrived(packet, now, is_noise=True))
-            return
-        self._count(packet, now, timed=False)
+        # Some gateways send telephone events under an SSRC of their own.
+        if self.reception is not None and self.reception.ssrc == packet.ssrc:
+            self.reception.update(packet.sequence, timestamp=None, now=now)
         self._receive_event(packet, now)
 
     def _receive_audio(self, arrival: AudioArrived) -> None:
@@ -132,14 +131,11 @@ class RtpReceiver:
         self._take(arrival)
 
     def _take(self, arrival: AudioArrived) -> None:
-        self._count(arrival.packet, arrival.arrived, timed=True)
-        if arrival.packet.payload:
+        packet = arrival.packet
+        assert self.reception is not None
+        self.reception.update(packet.sequence, timestamp=packet.timestamp, now=arrival.arrived)
+        if packet.payload:
             self._events.append(arrival)
-
-    def _count(self, packet: RtpPacket, now: float, *, timed: bool) -> None:
-        # Some gateways send telephone events under an SSRC of their own.
-        if self.reception is not None and self.reception.ssrc == packet.ssrc:
-            self.reception.update(packet.sequence, timestamp=packet.timestamp if timed else None, now=now)
 
     def _receive_event(self, packet: RtpPacket, now: float) -> None:
         try:
@@ -149,7 +145,8 @@ class RtpReceiver:
 
     def handle_timer(self, *, now: float) -> None:
         """Let time pass: presses whose end was lost, and a line on which nothing comes any more."""
-        self._events.extend(self._dtmf.handle_timer(now=now))
+        if self._dtmf.is_pressed:
+            self._events.extend(self._dtmf.handle_timer(now=now))
         if self._deaf_at is not None and now >= self._deaf_at:
             self._deaf_at = None
             self._events.append(MediaTimedOut())

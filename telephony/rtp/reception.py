@@ -41,10 +41,8 @@ class Reception:
         if step > 0 or not self.received:
             self.runs.count(lost=step - 1 if 0 < step <= _MAX_DROPOUT else 0)
         self.received += 1
-        if timestamp is not None:
-            self._update_jitter(timestamp, now)
-
-    def _update_jitter(self, timestamp: int, now: float) -> None:
+        if timestamp is None:
+            return
         transit = now * self.clock_hz - timestamp
         if self._transit is not None:
             difference = abs((transit - self._transit + 0x80000000) % 0x100000000 - 0x80000000)

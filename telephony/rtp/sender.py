@@ -21,9 +21,14 @@ class RtpSender:
 
         It is marked after time in which none was sent (RFC 3551 section 4.1).
         """
-        data = self._build(payload_type, payload, self.timestamp, marker=self._marker)
+        # All at one place, unlike the rarer packets below: there are 50 of these a second and call.
+        sequence, timestamp, size = self._sequence, self.timestamp, len(payload)
+        data = build_plain_rtp(payload_type, sequence, timestamp, self.ssrc, payload, marker=self._marker)
+        self._sequence = sequence + 1 & 0xFFFF
+        self.timestamp = timestamp + (size if duration is None else duration) & 0xFFFFFFFF
+        self.packets += 1
+        self.octets += size
         self._marker = False
-        self.timestamp = (self.timestamp + (len(payload) if duration is None else duration)) & 0xFFFFFFFF
         return data
 
     def noise(self, payload_type: int, payload: bytes, *, duration: int) -> bytes:

@@ -14,7 +14,7 @@ from telephony.media import MediaParameters
 from telephony.rtp.codec import CODECS, COMFORT_NOISE
 from telephony.rtp.dtmf import DtmfSender, build_event
 from telephony.rtp.packet import is_rtcp
-from telephony.rtp.receiver import RtpReceiver, SessionEvent
+from telephony.rtp.receiver import RtpReceiver
 from telephony.rtp.report import Reporter
 from telephony.rtp.rtcp import build_rtcp, parse_rtcp
 from telephony.rtp.sender import RtpSender
@@ -28,6 +28,8 @@ class RtpSession:
 
     def __init__(self, *, sender: RtpSender, reporter: Reporter, silence_timeout_s: float) -> None:
         self.receiver = RtpReceiver(silence_timeout_s=silence_timeout_s)
+        self.handle_timer = self.receiver.handle_timer
+        self.poll = self.receiver.poll
         self._sender = sender
         self._reporter = reporter
         self._dtmf = DtmfSender()
@@ -93,20 +95,14 @@ class RtpSession:
         self._rtcp_source = source
         self._reporter.receive(packets, our_ssrc=self._sender.ssrc, now=now)
 
-    def handle_timer(self, *, now: float) -> None:
-        """Let time pass."""
-        self.receiver.handle_timer(now=now)
-
-    def poll(self) -> SessionEvent | None:
-        """Give the next event; None when all is told."""
-        return self.receiver.poll()
-
     # Sending
 
     @property
-    def may_send(self) -> bool:
-        """Whether RTP may go out: started, not on hold, and somewhere to send to."""
-        return self._parameters is not None and self._parameters.send and self.destination is not None
+    def sends_to(self) -> Address | None:
+        """Where RTP is to go now; None before the start, on hold, and where nobody has named an address."""
+        if self._parameters is None or not self._parameters.send:
+            return None
+        return self.receiver.source.locked or self._named
 
     @property
     def frame_units(self) -> int:
@@ -115,7 +111,9 @@ class RtpSession:
 
     def send_audio(self, payload: bytes, *, duration: int | None = None) -> bytes:
         """Build the next packet of audio, of so many timestamp units (None: a unit a byte)."""
-        return self._seal(self._sender.audio(self._agreed().payload_type, payload, duration=duration))
+        parameters = self._parameters or self._agreed()
+        packet = self._sender.audio(parameters.payload_type, payload, duration=duration)
+        return packet if self._srtp is None else self._srtp.seal_rtp(packet)
 
     def send_noise(self, payload: bytes, *, duration: int) -> bytes:
         """Build a packet of comfort noise."""

@@ -16,7 +16,7 @@ from telephony.rtp.decoder import Decoder
 from telephony.rtp.depacketizer import Depacketizer
 from telephony.rtp.endpoint import RtpEndpoint
 from telephony.rtp.mailbox import Mailbox
-from telephony.rtp.packetizer import Kind, Packetizer, Payload
+from telephony.rtp.packetizer import BotFrame, Kind, Packetizer, Payload
 from telephony.rtp.receiver import AudioArrived, StreamChanged
 from telephony.rtp.session import RtpSession
 from telephony.rtp.source import Address
@@ -33,7 +33,7 @@ class RtpStream:
         *,
         session: RtpSession,
         endpoint: RtpEndpoint,
-        pacer: Pacer,
+        pacer: Pacer[BotFrame],
         depacketizer: Depacketizer,
         packetizer: Packetizer,
         decoder: Decoder,
@@ -52,6 +52,7 @@ class RtpStream:
         self._ticks = 0
         self._clock_hz = 8_000
         self._keypad = KeyToneSender()
+        self._is_pressing = False  # whether a key press goes out, or waits to
         self._parameters: MediaParameters | None = None
 
     def apply(self, parameters: MediaParameters, *, now: float) -> None:
@@ -66,8 +67,11 @@ class RtpStream:
     def press(self, digits: str, *, tones: bool = False) -> int:
         """Queue key presses, as events or tones; returns what `pressed` will be. Raises `LocalProtocolError`."""
         if self._parameters is not None and (tones or self._parameters.dtmf_payload_type is None):
-            return self._session.pressed + self._keypad.press(digits)
-        return self._keypad.pressed + self._session.press(digits)
+            done = self._session.pressed + self._keypad.press(digits)
+        else:
+            done = self._keypad.pressed + self._session.press(digits)
+        self._is_pressing = self._session.is_pressing or self._keypad.is_active
+        return done
 
     @property
     def pressed(self) -> int:
@@ -88,7 +92,9 @@ class RtpStream:
         for index in range(due.frames):
             self._send_frame()
             self._deliver_frame(due.at + index * FRAME_MS / 1000)
-        self._send_report(now)
+        self._ticks += 1
+        if self._ticks % _RTCP_EVERY == 0:
+            self._exchange_reports(now)
         self._ring()
 
     def close(self, *, now: float) -> None:
@@ -104,16 +110,11 @@ class RtpStream:
         session = self._session
         for data, source, arrived in self._endpoint.receive_rtp(now=now):
             session.receive_rtp(data, source, now=arrived)
-        self._ticks += 1
-        if self._ticks % _RTCP_EVERY == 0:
-            for data, source, arrived in self._endpoint.receive_rtcp(now=now):
-                session.receive_rtcp(data, source, now=arrived)
-                self._packetizer.expect_loss(round(100 * session.peer.lost_there))
         session.handle_timer(now=now)
         while (event := session.poll()) is not None:
             match event:
-                case AudioArrived(packet, arrived, is_noise):
-                    self._depacketizer.insert(packet, now=arrived, is_noise=is_noise)
+                case AudioArrived():
+                    self._depacketizer.insert(event.packet, now=event.arrived, is_noise=event.is_noise)
                 case StreamChanged():
                     self._depacketizer.restart()
                 case _:
@@ -128,18 +129,23 @@ class RtpStream:
 
     def _send_frame(self) -> None:
         session = self._session
-        destination = session.destination
-        if destination is None or not session.may_send:
+        destination = session.sends_to
+        if destination is None:
             self._send_nothing(1)
             return
-        if session.is_pressing:
+        if self._is_pressing:
+            self._send_keys(destination)
+        else:
+            self._send(self._packetizer.feed(self._pacer.take()), destination)
+
+    def _send_keys(self, destination: Address) -> None:
+        """Send 20 ms of a key press, as an event or as a tone, or of the pause after it."""
+        if self._session.is_pressing:
             self._send_press(destination)
-            return
-        if self._keypad.is_active:
+        else:
             tone = self._keypad.frame(self._packetizer.rate_hz)
             self._send(self._packetizer.feed(None if tone is None else pcm_of(tone)), destination)
-            return
-        self._send(self._packetizer.feed(self._pacer.take()), destination)
+        self._is_pressing = self._session.is_pressing or self._keypad.is_active
 
     def _send(self, payloads: list[Payload], destination: Address) -> None:
         session, endpoint = self._session, self._endpoint
@@ -152,7 +158,7 @@ class RtpStream:
                 session.send_nothing(payload.duration)
 
     def _send_press(self, destination: Address) -> None:
-        """Send 20 ms of a key press; the bot's audio waits meanwhile."""
+        """Send 20 ms of an event; the bot's audio waits meanwhile."""
         self._send(self._packetizer.flush(), destination)
         data = self._session.send_press()
         if data is not None:
@@ -164,10 +170,14 @@ class RtpStream:
         gathered = sum(payload.duration for payload in self._packetizer.flush())
         self._session.send_nothing(gathered + frames * self._session.frame_units)
 
-    def _send_report(self, now: float) -> None:
-        session, destination = self._session, self._session.rtcp_destination
+    def _exchange_reports(self, now: float) -> None:
+        session = self._session
+        for data, source, arrived in self._endpoint.receive_rtcp(now=now):
+            session.receive_rtcp(data, source, now=arrived)
+            self._packetizer.expect_loss(round(100 * session.peer.lost_there))
         if not session.report_is_due(now=now):
             return
+        destination = session.rtcp_destination
         report = session.send_report(now=now, metrics=self._metrics() if session.wants_metrics else None)
         if report is not None and destination is not None:
             self._endpoint.send_rtcp(report, destination)

@@ -58,6 +58,11 @@ class WaveformVoice:
             case _:
                 return self._concealer.conceal(count)
 
+    def take(self, sound: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Give the sound of a payload that was decoded elsewhere, the last one's end blended in after a loss."""
+        self._ahead = _NOTHING
+        return self._concealer.feed(sound)
+
     def _decoded(self, payload: bytes) -> NDArray[np.int16]:
         """Decode, but a payload that was decoded ahead of its time only once: some codecs keep state."""
         (known, sound), self._ahead = self._ahead, _NOTHING

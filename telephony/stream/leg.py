@@ -66,7 +66,7 @@ class StreamLeg:
         self._send = send
         self._close = close
         self._silence_timeout_s = silence_timeout_s
-        self._pacer = Pacer(lead_ms=lead_ms)
+        self._pacer: Pacer[bytes] = Pacer(lead_ms=lead_ms)
         self._up = Resampler(RATE_HZ, INPUT_RATE_HZ)
         self._down = Resampler(OUTPUT_RATE_HZ, RATE_HZ)
         self._heard = bytearray()

@@ -43,7 +43,7 @@ class WebRtcLeg:
 
     def __init__(
         self, info: CallInfo, session: WebRtcSession, media_loop: asyncio.AbstractEventLoop, inbox: Inbox,
-        pacer: Pacer, bell: Bell,
+        pacer: Pacer[bytes], bell: Bell,
     ) -> None:  # fmt: skip
         self._info = info
         self._session = session

@@ -46,7 +46,7 @@ class WebRtcSession:
     """
 
     def __init__(
-        self, settings: WebRtcSettings, *, offering: bool, inbox: Inbox, pacer: Pacer, notify: Callable[[], None]
+        self, settings: WebRtcSettings, *, offering: bool, inbox: Inbox, pacer: Pacer[bytes], notify: Callable[[], None]
     ) -> None:
         self._settings = settings
         self._loop = asyncio.get_running_loop()

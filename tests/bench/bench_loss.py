@@ -140,7 +140,7 @@ def play(codec: Codec, arrivals: list[Arrival], frames: int) -> NDArray[np.int16
             at, packet = waiting.pop()
             depacketizer.insert(packet, now=at)
         heard.append(decoder.decode(depacketizer.pull(now=now, quiet=decoder.is_quiet, media_time_ms=tick * 20)))
-    return samples_of(b"".join(heard))
+    return np.concatenate(heard)
 
 
 def play_aiortc(name: CodecName, arrivals: list[Arrival], frames: int) -> NDArray[np.int16]:

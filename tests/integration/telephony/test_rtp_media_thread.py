@@ -137,8 +137,9 @@ def test_call_that_is_cancelled_before_its_turn_does_not_run(thread: MediaThread
     assert not ran.is_set()
 
 
-async def test_bell_wakes_all_in_one_callback() -> None:
-    bell, woken = Doorbell(asyncio.get_running_loop()), []
+async def test_bell_wakes_all_in_one_callback_and_tells_when_all_are_awake() -> None:
+    woken: list[int] = []
+    bell = Doorbell(asyncio.get_running_loop(), woken=lambda: woken.append(-1))
     bell.ring()
     for number in range(3):
         bell.note(lambda number=number: woken.append(number))
@@ -148,13 +149,14 @@ async def test_bell_wakes_all_in_one_callback() -> None:
 
     await asyncio.sleep(0)
 
-    assert woken == [0, 1, 2]
+    assert woken == [0, 1, 2, -1]
 
 
 def test_bell_of_a_closed_loop_is_silent() -> None:
     loop = asyncio.new_event_loop()
     loop.close()
-    bell, woken = Doorbell(loop), []
+    woken: list[int] = []
+    bell = Doorbell(loop, woken=lambda: woken.append(-1))
     bell.note(lambda: woken.append(1))
 
     bell.ring()

@@ -62,7 +62,7 @@ def test_two_sessions_hear_each_other() -> None:
 def test_before_apply_nothing_can_be_sent() -> None:
     ours = session()
 
-    assert not ours.may_send
+    assert ours.sends_to is None
     assert ours.destination is None
     assert ours.rtcp_destination is None
     assert ours.send_report(now=1e9) is None
@@ -82,11 +82,11 @@ def test_rtp_goes_to_sdp_first_and_then_to_where_it_comes_from() -> None:
 @pytest.mark.parametrize("named", [("0.0.0.0", 4000), ("192.0.2.9", 0), ("phone.example", 4000), ("::", 4000)])
 def test_sdp_without_a_usable_address_waits_for_the_peer(named: Address) -> None:
     ours, peer = session(applied=parameters(named)), session(2, applied=parameters(LEFT))
-    assert not ours.may_send
+    assert ours.sends_to is None
 
     talk(peer, ours, NAT)
 
-    assert ours.may_send
+    assert ours.sends_to is not None
     assert ours.destination == NAT
 
 
@@ -103,7 +103,7 @@ def test_on_hold_nothing_is_sent_and_the_clock_goes_on() -> None:
     ours = session(applied=parameters())
     before = parse_rtp(ours.send_audio(b"x" * 160))
     ours.apply(parameters(send=False), now=1.0)
-    assert not ours.may_send
+    assert ours.sends_to is None
 
     ours.send_nothing(1_600)
     ours.apply(parameters(), now=2.0)
@@ -278,4 +278,4 @@ def test_noise_on_both_ports_is_survived(datagrams: list[tuple[bytes, Address, b
         (ours.receive_rtcp if is_rtcp_port else ours.receive_rtp)(data, source, now=index * 0.02)
         ours.handle_timer(now=index * 0.02)
 
-    assert ours.may_send
+    assert ours.sends_to is not None

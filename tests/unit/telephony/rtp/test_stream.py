@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from telephony.audio.dtmf import KeyToneDetector
-from telephony.audio.frame import pcm_of, samples_of
+from telephony.audio.frame import pcm_of
 from telephony.audio.g711 import A_LAW
 from telephony.audio.pacer import Pacer
 from telephony.audio.resample import Resampler
@@ -114,7 +114,7 @@ class Call:
         return events
 
     def heard(self) -> list[NDArray[np.int16]]:
-        return [samples_of(self.decoder.decode(event)) for event in self.events() if isinstance(event, CodedFrame)]
+        return [self.decoder.decode(event) for event in self.events() if isinstance(event, CodedFrame)]
 
     def hear(self, number: int, payload: bytes, *, payload_type: int = 8, ssrc: int = 2) -> None:
         data = build_rtp(RtpPacket(payload_type, number, number * 160, ssrc, payload))
