@@ -128,6 +128,16 @@ class RtpMedia:
         """Bot audio that has left towards the caller, in ms; exact, silence not counted."""
         return self._pacer.played_ms
 
+    @property
+    def lead_ms(self) -> int:
+        """How far ahead the bot may play."""
+        return self._pacer.lead_ms
+
+    @property
+    def queued_ms(self) -> int:
+        """What was played and has not yet been sent."""
+        return self._pacer.queued_ms
+
     def apply(self, parameters: MediaParameters) -> None:
         """Start, or take the result of a re-INVITE; raises `LegEndedError` after `close()`."""
         self._check_open()
@@ -169,12 +179,12 @@ class RtpMedia:
                 self._found.append(InbandDigit(DigitReceived(found.digit, found.duration_ms)))
 
     async def play(self, pcm: bytes) -> None:
-        """Queue one frame of OUTPUT_FRAME_BYTES; waits while the lead is full. On hold the queue stands still.
+        """Queue frames of OUTPUT_FRAME_BYTES; waits while the lead is full. On hold the queue stands still.
 
         Raises `AudioFormatError` for another size and `LegEndedError` after `close()`.
         """
-        if len(pcm) != OUTPUT_FRAME_BYTES:
-            raise AudioFormatError(f"a frame of {len(pcm)} bytes, not {OUTPUT_FRAME_BYTES}: give 20 ms at 24 kHz")
+        if not pcm or len(pcm) % OUTPUT_FRAME_BYTES:
+            raise AudioFormatError(f"{len(pcm)} bytes are no frames of {OUTPUT_FRAME_BYTES}: give 20 ms at 24 kHz")
         self._check_open()
         while self._pacer.is_full:
             await self._bell.wait()
@@ -183,7 +193,10 @@ class RtpMedia:
             # The caller has heard silence meanwhile: the end of what was said before it has no place here.
             self._silences = self._pacer.silences
             self._reset_resampler()
-        self._pacer.put(pcm if self._resampler is None else pcm_of(self._resampler.feed(samples_of(pcm))))
+        sound = pcm if self._resampler is None else pcm_of(self._resampler.feed(samples_of(pcm)))
+        frame_bytes = len(sound) * OUTPUT_FRAME_BYTES // len(pcm)
+        for start in range(0, len(sound), frame_bytes):
+            self._pacer.put(sound[start : start + frame_bytes])
 
     def flush(self) -> int:
         """Drop what was queued and not yet sent; returns how much that was, in ms."""

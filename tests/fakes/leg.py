@@ -73,6 +73,14 @@ class FakeLeg:
     def played_ms(self) -> int:
         return self._played_ms
 
+    @property
+    def lead_ms(self) -> int:
+        return LEAD_MS
+
+    @property
+    def queued_ms(self) -> int:
+        return len(self._queued) * FRAME_MS
+
     async def answer(self) -> None:
         if self._over or not self.answers:
             raise LegEndedError("gone")
@@ -90,16 +98,17 @@ class FakeLeg:
         return event
 
     async def play(self, pcm: bytes) -> None:
-        if len(pcm) != OUTPUT_FRAME_BYTES:
+        if not pcm or len(pcm) % OUTPUT_FRAME_BYTES:
             raise AudioFormatError(f"{len(pcm)} bytes")
         if not self._paced:
             self.sent.extend(pcm)
-            self._played_ms += FRAME_MS
+            self._played_ms += len(pcm) // OUTPUT_FRAME_BYTES * FRAME_MS
             await asyncio.sleep(0)
             return
         async with self._moved:
             await self._moved.wait_for(lambda: len(self._queued) * FRAME_MS < LEAD_MS)
-            self._queued.append(pcm)
+            for start in range(0, len(pcm), OUTPUT_FRAME_BYTES):
+                self._queued.append(pcm[start : start + OUTPUT_FRAME_BYTES])
 
     def flush(self) -> int:
         dropped = len(self._queued) * FRAME_MS
