@@ -1,7 +1,7 @@
 """`Player`: the bot's speech of one call, from pieces of any length to the leg's whole frames, in order.
 
-Pipecat's own output wakes for every chunk and sends four frames up and down the pipeline a second while the bot speaks. Here
-the leg is filled to its lead and left alone until a run of frames has been played.
+Pipecat's own output wakes for every chunk and sends frames up and down the pipeline five times a second while the bot
+speaks. Here the leg is filled to its lead and left alone until a run of frames has been played.
 """
 
 from __future__ import annotations

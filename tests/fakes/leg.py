@@ -40,6 +40,7 @@ class FakeLeg:
         self._events: asyncio.Queue[LegEvent] = asyncio.Queue()
         self._moved = asyncio.Condition()
         self._over = False
+        self._gone = False
         self._media_ms = 0
 
     # What the test does
@@ -58,6 +59,10 @@ class FakeLeg:
 
     def end(self, cause: EndCause = EndCause.CALLER_HUNG_UP) -> None:
         self.feed(LegEnded(cause))
+
+    def over(self) -> None:
+        """The line is gone, and nobody has taken `LegEnded` yet."""
+        self._gone = True
 
     async def advance(self, ms: int) -> None:
         async with self._moved:
@@ -98,6 +103,8 @@ class FakeLeg:
         return event
 
     async def play(self, pcm: bytes) -> None:
+        if self._gone:
+            raise LegEndedError("gone")
         if not pcm or len(pcm) % OUTPUT_FRAME_BYTES:
             raise AudioFormatError(f"{len(pcm)} bytes")
         if not self._paced:
