@@ -6,6 +6,8 @@ model file that Pipecat ships is used here with one shared session.
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from importlib import resources
 from typing import Protocol, cast
 
@@ -13,8 +15,12 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from bot.voice_gate import EARLIER_WINDOWS, VoiceGate
+
 WINDOW_SAMPLES = 512  # at 16 kHz; the model takes no other size
 WINDOW_MS = 32
+_WINDOW_BYTES = 2 * WINDOW_SAMPLES
+_FULL_SCALE = 32768.0
 _CONTEXT_SAMPLES = 64  # the end of the window before, which the model wants in front
 # Non-speech drags the recurrent state until speech is under-reported; clear it in clear silence only.
 _RESET_AFTER_WINDOWS = 62  # 2 s
@@ -54,11 +60,16 @@ class SileroSession:
 
 
 class SpeechDetector:
-    """One call's voice detection: frames of any size in, one probability a window out."""
+    """One call's voice detection: frames of any size in, one probability a window out.
+
+    Windows in which there is nothing but the line's noise are not scored: their probability is 0 (`bot.voice_gate`).
+    """
 
     def __init__(self, model: SpeechModel) -> None:
         self._model = model
-        self._pending = np.zeros(0, dtype=np.float32)
+        self._gate = VoiceGate()
+        self._pending = b""
+        self._earlier: deque[NDArray[np.float32]] = deque(maxlen=EARLIER_WINDOWS)
         self._input = np.zeros((1, _CONTEXT_SAMPLES + WINDOW_SAMPLES), dtype=np.float32)
         self._state = np.zeros((2, 1, 128), dtype=np.float32)
         self._windows_since_reset = 0
@@ -66,22 +77,47 @@ class SpeechDetector:
 
     async def feed(self, pcm: bytes, *, speaking: bool) -> list[float]:
         """PCM16 at 16 kHz in; the probabilities of the windows it completed out (mostly one or none)."""
-        samples = np.frombuffer(pcm, dtype="<i2").astype(np.float32) / 32768.0
-        self._pending = np.concatenate((self._pending, samples))
+        self._pending += pcm
         probabilities: list[float] = []
-        while len(self._pending) >= WINDOW_SAMPLES:
-            window, self._pending = self._pending[:WINDOW_SAMPLES], self._pending[WINDOW_SAMPLES:]
-            probabilities.append(await self._score(window, speaking=speaking))
+        while len(self._pending) >= _WINDOW_BYTES:
+            window = np.frombuffer(self._pending, dtype="<i2", count=WINDOW_SAMPLES).astype(np.float32)
+            self._pending = self._pending[_WINDOW_BYTES:]
+            probabilities.append(await self._judge(window, speaking=speaking))
         return probabilities
 
-    async def _score(self, window: NDArray[np.float32], *, speaking: bool) -> float:
-        self._input[0, :_CONTEXT_SAMPLES] = self._input[0, -_CONTEXT_SAMPLES:]
-        self._input[0, _CONTEXT_SAMPLES:] = window
-        probability, self._state = await self._model.score(self._input, self._state)
-        self._windows_since_reset += 1
+    async def _judge(self, window: NDArray[np.float32], *, speaking: bool) -> float:
+        was_open = self._gate.is_open
+        if not self._gate.hears(_level_db(window)):
+            self._earlier.append(window)
+            return 0.0
+        if not was_open:
+            await self._catch_up()
+        probability = await self._score(window)
+        self._gate.scored(probability, speaking=speaking)
         self._clear_windows = self._clear_windows + 1 if probability < _CLEAR_SILENCE else 0
         if not speaking and self._windows_since_reset >= _RESET_AFTER_WINDOWS and self._clear_windows >= _CLEAR_WINDOWS:
-            self._state = np.zeros_like(self._state)
-            self._input[:] = 0.0
-            self._windows_since_reset = 0
+            self._reset()
         return probability
+
+    async def _catch_up(self) -> None:
+        """Let the model hear, from a clear state, what was not scored."""
+        self._reset()
+        while self._earlier:
+            await self._score(self._earlier.popleft())
+
+    def _reset(self) -> None:
+        self._state = np.zeros_like(self._state)
+        self._input[:] = 0.0
+        self._windows_since_reset = self._clear_windows = 0
+
+    async def _score(self, window: NDArray[np.float32]) -> float:
+        self._input[0, :_CONTEXT_SAMPLES] = self._input[0, -_CONTEXT_SAMPLES:]
+        np.multiply(window, 1 / _FULL_SCALE, out=self._input[0, _CONTEXT_SAMPLES:])
+        probability, self._state = await self._model.score(self._input, self._state)
+        self._windows_since_reset += 1
+        return probability
+
+
+def _level_db(window: NDArray[np.float32]) -> float:
+    power = float(window.dot(window)) / (WINDOW_SAMPLES * _FULL_SCALE**2)
+    return 10 * math.log10(power) if power else -math.inf

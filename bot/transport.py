@@ -20,20 +20,18 @@ from pipecat.frames.frames import (
     InputAudioRawFrame,
     InputDTMFFrame,
     InterruptionFrame,
-    OutputAudioRawFrame,
     OutputTransportMessageFrame,
-    OutputTransportMessageUrgentFrame,
     StartFrame,
     TTSAudioRawFrame,
-    TTSStartedFrame,
+    TTSStoppedFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
-from pipecat.processors.frame_processor import FrameDirection
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.transports.base_input import BaseInputTransport
-from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
 
+from bot.player import Player
 from bot.playout import PlayoutLedger
 from bot.speech_detector import WINDOW_MS, SpeechDetector
 from bot.voice_activity import VoiceActivity, VoiceEvent, VoiceStarted, VoiceStopped
@@ -41,7 +39,6 @@ from telephony.errors import LegEndedError
 from telephony.leg import (
     FRAME_MS,
     INPUT_RATE_HZ,
-    OUTPUT_FRAME_BYTES,
     OUTPUT_RATE_HZ,
     AudioReceived,
     CallLeg,
@@ -58,7 +55,6 @@ from telephony.leg import (
 _LEAD_MS = 200
 _PREROLL_FRAMES = 64  # a voice is noticed `start_ms` after it began
 _RUN_FRAMES = 5  # audio goes down in runs of 100 ms
-OUTPUT_CHUNK_MS = 80  # one CSM frame
 _KEYS = frozenset(KeypadEntry)
 
 
@@ -173,8 +169,11 @@ class CallInput(BaseInputTransport):
             await self.push_frame(InputAudioRawFrame(audio=audio, sample_rate=INPUT_RATE_HZ, num_channels=1))
 
 
-class CallOutput(BaseOutputTransport):
-    """Plays to the leg; an interruption flushes it, the end of the pipeline hangs it up."""
+class CallOutput(FrameProcessor):
+    """Plays to the leg; an interruption flushes it, the end of the pipeline hangs it up.
+
+    Not a Pipecat output transport: see `bot.player`.
+    """
 
     def __init__(
         self,
@@ -189,73 +188,44 @@ class CallOutput(BaseOutputTransport):
 
         `farewell` is told to the caller's page when the bot hangs up.
         """
-        super().__init__(
-            TransportParams(
-                audio_out_enabled=True,
-                audio_out_sample_rate=OUTPUT_RATE_HZ,
-                audio_out_10ms_chunks=OUTPUT_CHUNK_MS // 10,
-            ),
-            name="CallOutput",
-        )
+        super().__init__(name="CallOutput")
         self._leg = leg
         self._ledger = ledger
-        self._on_first_audio = on_first_audio
-        self._on_reached = on_reached
+        self._player = Player(leg, on_first_audio=on_first_audio, on_reached=on_reached)
+        self._playing: asyncio.Task[None] | None = None
         self._farewell = farewell
-        self._flushes = 0
-        self._starting: str | None = None
-
-    async def start(self, frame: StartFrame) -> None:
-        """Ready at once: the leg was answered before the pipeline started."""
-        await super().start(frame)
-        await self.set_transport_ready(frame)
-
-    async def stop(self, frame: EndFrame) -> None:
-        """Let everything play, then hang up."""
-        await super().stop(frame)
-        await self._leg.drain()
-        self._leg.tell(self._farewell)
-        await self._leg.hang_up()
-
-    async def cancel(self, frame: CancelFrame) -> None:
-        """Hang up now."""
-        await super().cancel(frame)
-        await self._leg.hang_up()
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Account for speech before Pipecat cuts it up; flush before it handles an interruption."""
-        if isinstance(frame, InterruptionFrame):
-            self._flushes += 1
-            self._leg.flush()
-        elif isinstance(frame, TTSAudioRawFrame) and frame.context_id is not None:
-            self._ledger.produced(frame.context_id, len(frame.audio) * 1000 // (2 * OUTPUT_RATE_HZ))
+        """Take speech and what marks a place in it; everything else passes."""
         await super().process_frame(frame, direction)
+        match frame:
+            case TTSAudioRawFrame(context_id=str(turn_id)):
+                self._ledger.produced(turn_id, len(frame.audio) * 1000 // (2 * OUTPUT_RATE_HZ))
+                self._player.sound(turn_id, frame.audio)
+                return
+            case TTSStoppedFrame():
+                self._player.close_turn()
+                return
+            case OutputTransportMessageFrame():
+                self._player.mark(frame.message)
+                return
+            case StartFrame() if self._playing is None:
+                self._playing = self.create_task(self._player.run())
+            case InterruptionFrame():
+                self._player.flush()
+            case EndFrame():
+                await self._player.finish()
+                self._leg.tell(self._farewell)
+                await self._leg.hang_up()
+            case CancelFrame():
+                await self._leg.hang_up()
+            case _:
+                pass
+        await self.push_frame(frame, direction)
 
-    async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
-        """Play one chunk in frames of 20 ms; what an interruption finds unplayed is dropped."""
-        flushes = self._flushes
-        try:
-            for start in range(0, len(frame.audio), OUTPUT_FRAME_BYTES):
-                piece = frame.audio[start : start + OUTPUT_FRAME_BYTES]
-                await self._leg.play(piece.ljust(OUTPUT_FRAME_BYTES, b"\0"))
-                if self._starting is not None:
-                    self._on_first_audio(self._starting)
-                    self._starting = None
-                if flushes != self._flushes:
-                    break
-        except LegEndedError:
-            return False
-        return True
-
-    async def write_transport_frame(self, frame: Frame) -> None:
-        """Pass what waited behind earlier audio; a turn's start is noted for its first frame."""
-        if isinstance(frame, TTSStartedFrame):
-            self._starting = frame.context_id
-
-    async def send_message(self, frame: OutputTransportMessageFrame | OutputTransportMessageUrgentFrame) -> None:
-        """Urgent messages go to the caller's page at once; the others mark a place in the speech."""
-        if isinstance(frame, OutputTransportMessageUrgentFrame):
-            self._leg.tell(str(frame.message))
-            return
-        await self._leg.drain()
-        self._on_reached(frame.message)
+    async def cleanup(self) -> None:
+        """Stop playing, however the pipeline ended."""
+        playing, self._playing = self._playing, None
+        if playing is not None:
+            await self.cancel_task(playing)
+        await super().cleanup()

@@ -170,8 +170,18 @@ class CallLeg(Protocol):
         """Wait for the next event. After `LegEnded` it raises `LegEndedError`."""
         ...
 
+    @property
+    def lead_ms(self) -> int:
+        """How far ahead the bot may play: what the leg holds before `play()` waits."""
+        ...
+
+    @property
+    def queued_ms(self) -> int:
+        """What was played and has not yet been sent."""
+        ...
+
     async def play(self, pcm: bytes) -> None:
-        """Queue one frame of OUTPUT_FRAME_BYTES; waits while the leg holds its full lead (200 ms).
+        """Queue one or more frames of OUTPUT_FRAME_BYTES; waits while the leg holds its full lead.
 
         Raises `AudioFormatError` for another size and `LegEndedError` once the leg has ended.
         """

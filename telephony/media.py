@@ -90,6 +90,16 @@ class Media(Protocol):
         """See `CallLeg.played_ms`."""
         ...
 
+    @property
+    def lead_ms(self) -> int:
+        """See `CallLeg.lead_ms`."""
+        ...
+
+    @property
+    def queued_ms(self) -> int:
+        """See `CallLeg.queued_ms`."""
+        ...
+
     def apply(self, parameters: MediaParameters) -> None:
         """Start, or take the result of a re-INVITE; the playout clock and SSRC go on."""
         ...

@@ -98,7 +98,7 @@ class RtpSettings(_Section):
     tones: bool = True  # busy, fax, answering machine and the like are told to the bot
     playout_min_ms: int = Field(default=20, ge=0, le=200)
     playout_max_ms: int = Field(default=200, ge=40, le=1000)
-    lead_ms: int = Field(default=200, ge=40, le=1000)  # how far ahead the bot may queue
+    lead_ms: int = Field(default=400, ge=40, le=1000)  # how far ahead the bot may queue; a barge-in drops it
     silence_timeout_s: float = Field(default=30.0, gt=0)  # no RTP at all for so long ends the call
 
     @model_validator(mode="after")
@@ -122,7 +122,7 @@ class WebRtcSettings(_Section):
     own_relay_only: bool = False  # use TURN only on our side: for a bot that no UDP reaches, or that hides its address
     connect_timeout_s: float = Field(default=15.0, gt=0)
     silence_timeout_s: float = Field(default=15.0, gt=0)  # no media at all for so long ends the call
-    lead_ms: int = Field(default=200, ge=40, le=1000)  # how far ahead the bot may queue
+    lead_ms: int = Field(default=400, ge=40, le=1000)  # how far ahead the bot may queue; a barge-in drops it
 
     @model_validator(mode="after")
     def _check_turn(self) -> Self:
@@ -141,7 +141,7 @@ class StreamSettings(_Section):
     websocket_port: int = Field(default=0, ge=0, le=65535)
     websocket_token: SecretStr = SecretStr("")  # last part of the path: /asterisk/TOKEN, /twilio/TOKEN
     allowed_sources: tuple[str, ...] = ("127.0.0.0/8", "::1/128")  # who may connect
-    lead_ms: int = Field(default=200, ge=40, le=1000)  # how far ahead the bot may queue
+    lead_ms: int = Field(default=400, ge=40, le=1000)  # how far ahead the bot may queue; a barge-in drops it
     silence_timeout_s: float = Field(default=30.0, gt=0)  # no sound at all for so long ends the call
 
     @field_validator("allowed_sources")

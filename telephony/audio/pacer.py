@@ -55,6 +55,11 @@ class Pacer(Generic[_Frame]):
         return len(self._queue) + more >= self._capacity
 
     @property
+    def lead_ms(self) -> int:
+        """What the queue holds when it is full."""
+        return self._capacity * self._frame_ms
+
+    @property
     def queued_ms(self) -> int:
         """What waits to be played."""
         return len(self._queue) * self._frame_ms

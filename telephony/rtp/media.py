@@ -80,6 +80,16 @@ class RtpMedia:
         """Bot audio that has left towards the caller, in ms; exact, silence not counted."""
         return self._speaking.played_ms
 
+    @property
+    def lead_ms(self) -> int:
+        """How far ahead the bot may play."""
+        return self._speaking.lead_ms
+
+    @property
+    def queued_ms(self) -> int:
+        """What was played and has not yet been sent."""
+        return self._speaking.queued_ms
+
     def apply(self, parameters: MediaParameters) -> None:
         """Start, or take the result of a re-INVITE; raises `LegEndedError` after `close()`."""
         self._check_open()
@@ -107,12 +117,12 @@ class RtpMedia:
             await self._bell.wait_to_hear()
 
     async def play(self, pcm: bytes) -> None:
-        """Queue one frame of OUTPUT_FRAME_BYTES; waits while the lead is full. On hold the queue stands still.
+        """Queue frames of OUTPUT_FRAME_BYTES; waits while the lead is full. On hold the queue stands still.
 
         Raises `AudioFormatError` for another size and `LegEndedError` after `close()`.
         """
-        if len(pcm) != OUTPUT_FRAME_BYTES:
-            raise AudioFormatError(f"a frame of {len(pcm)} bytes, not {OUTPUT_FRAME_BYTES}: give 20 ms at 24 kHz")
+        if not pcm or len(pcm) % OUTPUT_FRAME_BYTES:
+            raise AudioFormatError(f"{len(pcm)} bytes are no frames of {OUTPUT_FRAME_BYTES}: give 20 ms at 24 kHz")
         self._check_open()
         while self._speaking.is_full:
             await self._bell.wait()

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,17 +13,16 @@ from numpy.typing import NDArray
 from telephony.audio.frame import pcm_of, samples_of
 from telephony.audio.pacer import Pacer
 from telephony.audio.resample import Resampler, feed_together
-from telephony.leg import FRAME_MS, OUTPUT_RATE_HZ
+from telephony.leg import FRAME_MS, OUTPUT_FRAME_BYTES, OUTPUT_RATE_HZ
 from telephony.rtp.codec import CODECS, Codec
 from telephony.rtp.packetizer import BotFrame
-
-_SAMPLES: Final = OUTPUT_RATE_HZ * FRAME_MS // 1000
 
 
 class Speaking:
     """Holds a frame from `put` until `speak_together`; it counts as queued meanwhile.
 
-    It never holds two: a loop that stalls between the two steps keeps all of its lead but one frame.
+    It never holds two: a loop that stalls between the two steps keeps all of its lead but one frame. A run of frames
+    is converted at once: it is as cheap by the frame as a frame of each of so many calls.
     """
 
     def __init__(self, pacer: Pacer[BotFrame]) -> None:
@@ -55,11 +53,18 @@ class Speaking:
         """What has left towards the caller."""
         return self._pacer.played_ms
 
+    @property
+    def lead_ms(self) -> int:
+        """What may wait to be played."""
+        return self._pacer.lead_ms
+
     def put(self, pcm: bytes) -> None:
-        """Take a frame of OUTPUT_FRAME_BYTES; wait until it is not full before."""
+        """Take frames of OUTPUT_FRAME_BYTES; wait until it is not full before."""
         if self._waiting is not None:
             speak_together((self,))
         self._waiting = pcm
+        if len(pcm) > OUTPUT_FRAME_BYTES:
+            speak_together((self,))
 
     def flush(self) -> int:
         """Drop what waits; returns how many ms that was."""
@@ -69,7 +74,7 @@ class Speaking:
         return dropped_ms + self._pacer.flush()
 
     def fetch(self) -> bytes | None:
-        """Give the frame that is to be converted, if there is one."""
+        """Give the frame, or the run of them, that is to be converted, if there is one."""
         pcm, self._waiting = self._waiting, None
         if pcm is not None and self._pacer.silences != self._silences:
             # The caller has heard silence meanwhile: the end of what was said before it has no place here.
@@ -87,7 +92,7 @@ class Speaking:
 
 
 def speak_together(speakings: Sequence[Speaking]) -> None:
-    """Convert and queue what waits in some calls."""
+    """Convert and queue what waits in some calls: a frame in each, or a run in one."""
     by_codec: dict[Codec, tuple[list[Speaking], list[bytes]]] = {}
     for speaking in speakings:
         pcm = speaking.fetch()
@@ -96,24 +101,30 @@ def speak_together(speakings: Sequence[Speaking]) -> None:
             members.append(speaking)
             frames.append(pcm)
     for codec, (members, frames) in by_codec.items():
-        for speaking, frame in zip(members, _convert(codec, members, frames), strict=True):
-            speaking.queue(frame)
+        converted = _convert(codec, members, frames)
+        run = len(converted) // len(members)
+        for number, frame in enumerate(converted):
+            members[number // run].queue(frame)
 
 
 def _convert(codec: Codec, speakings: list[Speaking], frames: list[bytes]) -> Sequence[BotFrame]:
-    """Resample a frame of each call, and compand it where that is all of the codec."""
+    """Resample what each call has, and compand it where that is all of the codec; its frames, call by call."""
     resamplers = [speaking.resampler for speaking in speakings if speaking.resampler is not None]
+    pcm = b"".join(frames)
+    total = len(pcm) // OUTPUT_FRAME_BYTES
     if not resamplers:
-        return frames  # Opus resamples by itself
-    samples: NDArray[np.int16] = samples_of(b"".join(frames)).reshape(len(frames), _SAMPLES)
+        return _cut(pcm, total)  # Opus resamples by itself
+    samples: NDArray[np.int16] = samples_of(pcm).reshape(len(frames), -1)
     samples = feed_together(resamplers, samples)
-    size = samples.shape[1]
     law = codec.law
     if law is None:
-        pcm = pcm_of(samples)
-        return [pcm[start : start + 2 * size] for start in range(0, len(pcm), 2 * size)]
-    payloads = law.encode(samples)
-    return [(law, payloads[start : start + size]) for start in range(0, len(payloads), size)]
+        return _cut(pcm_of(samples), total)
+    return [(law, payload) for payload in _cut(law.encode(samples), total)]
+
+
+def _cut(data: bytes, parts: int) -> list[bytes]:
+    size = len(data) // parts
+    return [data[start : start + size] for start in range(0, len(data), size)]
 
 
 def _resampler_for(codec: Codec) -> Resampler | None:

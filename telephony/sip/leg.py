@@ -129,6 +129,16 @@ class SipLeg:
         return 0 if self._media is None else self._media.played_ms
 
     @property
+    def lead_ms(self) -> int:
+        """How far ahead the bot may play."""
+        return 0 if self._media is None else self._media.lead_ms
+
+    @property
+    def queued_ms(self) -> int:
+        """What was played and has not yet been sent."""
+        return 0 if self._media is None else self._media.queued_ms
+
+    @property
     def answered(self) -> bool:
         """Whether the call was answered and media agreed on."""
         return self._started and self._agreed.is_set()
@@ -356,7 +366,7 @@ class SipLeg:
         return self._media
 
     async def play(self, pcm: bytes) -> None:
-        """Queue one frame for the caller."""
+        """Queue frames for the caller."""
         await self._running().play(pcm)
 
     def flush(self) -> int:

@@ -91,6 +91,16 @@ class StreamLeg:
         """Bot audio that has left, in ms; silence not counted."""
         return self._pacer.played_ms
 
+    @property
+    def lead_ms(self) -> int:
+        """How far ahead the bot may play."""
+        return self._pacer.lead_ms
+
+    @property
+    def queued_ms(self) -> int:
+        """What was played and has not yet been sent."""
+        return self._pacer.queued_ms
+
     # The bot's side
 
     async def answer(self) -> None:
@@ -126,13 +136,14 @@ class StreamLeg:
             await self._change()
 
     async def play(self, pcm: bytes) -> None:
-        """Queue one frame of 20 ms at 24 kHz; waits while the lead is full."""
-        if len(pcm) != OUTPUT_FRAME_BYTES:
-            raise AudioFormatError(f"a frame of {len(pcm)} bytes; 20 ms at 24 kHz are {OUTPUT_FRAME_BYTES}")
+        """Queue frames of 20 ms at 24 kHz; waits while the lead is full."""
+        if not pcm or len(pcm) % OUTPUT_FRAME_BYTES:
+            raise AudioFormatError(f"{len(pcm)} bytes are no frames; 20 ms at 24 kHz are {OUTPUT_FRAME_BYTES}")
         while self._pacer.is_full and self._ended is None:
             await self._change()
         self._check_alive()
-        self._pacer.put(pcm)
+        for start in range(0, len(pcm), OUTPUT_FRAME_BYTES):
+            self._pacer.put(pcm[start : start + OUTPUT_FRAME_BYTES])
 
     def flush(self) -> int:
         """Drop what was queued and not yet sent, and have the peer drop what it holds."""

@@ -64,6 +64,16 @@ class WebRtcLeg:
         """Bot audio sent since the answer, in ms; silence not counted."""
         return self._pacer.played_ms
 
+    @property
+    def lead_ms(self) -> int:
+        """How far ahead the bot may play."""
+        return self._pacer.lead_ms
+
+    @property
+    def queued_ms(self) -> int:
+        """What was played and has not yet been sent."""
+        return self._pacer.queued_ms
+
     async def answer(self) -> None:
         """Accept the call; returns once media flows. Raises `LegEndedError` if it never will."""
         if self._decision is None:
@@ -88,13 +98,14 @@ class WebRtcLeg:
         return event
 
     async def play(self, pcm: bytes) -> None:
-        """Queue one frame of 20 ms at 24 kHz; waits while the lead is full."""
-        if len(pcm) != OUTPUT_FRAME_BYTES:
-            raise AudioFormatError(f"a frame of {len(pcm)} bytes; 20 ms at 24 kHz are {OUTPUT_FRAME_BYTES}")
+        """Queue frames of 20 ms at 24 kHz; waits while the lead is full."""
+        if not pcm or len(pcm) % OUTPUT_FRAME_BYTES:
+            raise AudioFormatError(f"{len(pcm)} bytes are no frames; 20 ms at 24 kHz are {OUTPUT_FRAME_BYTES}")
         if self._pacer.is_full:
             await self._bell.until(lambda: not self._pacer.is_full or self._inbox.ended)
         self._check_alive()
-        self._pacer.put(pcm)
+        for start in range(0, len(pcm), OUTPUT_FRAME_BYTES):
+            self._pacer.put(pcm[start : start + OUTPUT_FRAME_BYTES])
 
     def flush(self) -> int:
         """Drop what was queued and not yet sent; returns how much that was, in ms."""

@@ -40,6 +40,7 @@ class FakeLeg:
         self._events: asyncio.Queue[LegEvent] = asyncio.Queue()
         self._moved = asyncio.Condition()
         self._over = False
+        self._gone = False
         self._media_ms = 0
 
     # What the test does
@@ -59,6 +60,10 @@ class FakeLeg:
     def end(self, cause: EndCause = EndCause.CALLER_HUNG_UP) -> None:
         self.feed(LegEnded(cause))
 
+    def over(self) -> None:
+        """The line is gone, and nobody has taken `LegEnded` yet."""
+        self._gone = True
+
     async def advance(self, ms: int) -> None:
         async with self._moved:
             for _ in range(ms // FRAME_MS):
@@ -72,6 +77,14 @@ class FakeLeg:
     @property
     def played_ms(self) -> int:
         return self._played_ms
+
+    @property
+    def lead_ms(self) -> int:
+        return LEAD_MS
+
+    @property
+    def queued_ms(self) -> int:
+        return len(self._queued) * FRAME_MS
 
     async def answer(self) -> None:
         if self._over or not self.answers:
@@ -90,16 +103,19 @@ class FakeLeg:
         return event
 
     async def play(self, pcm: bytes) -> None:
-        if len(pcm) != OUTPUT_FRAME_BYTES:
+        if self._gone:
+            raise LegEndedError("gone")
+        if not pcm or len(pcm) % OUTPUT_FRAME_BYTES:
             raise AudioFormatError(f"{len(pcm)} bytes")
         if not self._paced:
             self.sent.extend(pcm)
-            self._played_ms += FRAME_MS
+            self._played_ms += len(pcm) // OUTPUT_FRAME_BYTES * FRAME_MS
             await asyncio.sleep(0)
             return
         async with self._moved:
             await self._moved.wait_for(lambda: len(self._queued) * FRAME_MS < LEAD_MS)
-            self._queued.append(pcm)
+            for start in range(0, len(pcm), OUTPUT_FRAME_BYTES):
+                self._queued.append(pcm[start : start + OUTPUT_FRAME_BYTES])
 
     def flush(self) -> int:
         dropped = len(self._queued) * FRAME_MS

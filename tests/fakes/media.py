@@ -64,10 +64,18 @@ class FakeMedia:
         self.fails_to_receive = error
         self._woken.set()
 
+    @property
+    def lead_ms(self) -> int:
+        return 400
+
+    @property
+    def queued_ms(self) -> int:
+        return 0
+
     async def play(self, pcm: bytes) -> None:
-        if len(pcm) != OUTPUT_FRAME_BYTES:
-            raise AudioFormatError(f"a frame of {len(pcm)} bytes")
-        self.played.append(pcm)
+        if not pcm or len(pcm) % OUTPUT_FRAME_BYTES:
+            raise AudioFormatError(f"{len(pcm)} bytes")
+        self.played += [pcm[start : start + OUTPUT_FRAME_BYTES] for start in range(0, len(pcm), OUTPUT_FRAME_BYTES)]
 
     def flush(self) -> int:
         return 0

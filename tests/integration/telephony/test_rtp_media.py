@@ -86,6 +86,17 @@ async def test_what_one_side_plays_the_other_hears(factory: RtpMediaFactory, cod
     assert np.abs(samples_of(heard.pcm)).max() == pytest.approx(8_000, rel=0.1)
 
 
+async def test_frames_played_in_one_run_are_frames_like_others(factory: RtpMediaFactory) -> None:
+    left, right = await connected(factory)
+
+    await left.play(LOUD * 5)
+    assert 0 < left.queued_ms <= 100
+    await left.drain()
+
+    assert (left.queued_ms, left.played_ms) == (0, 100)
+    await next_loud(right)
+
+
 async def test_play_waits_for_the_lead_and_flush_takes_it_back_exactly(factory: RtpMediaFactory) -> None:
     left, _ = await connected(factory)
     for _ in range(25):
@@ -94,7 +105,7 @@ async def test_play_waits_for_the_lead_and_flush_takes_it_back_exactly(factory: 
     dropped_ms = left.flush()
     played_ms = left.played_ms
 
-    assert 0 < dropped_ms <= 200
+    assert 0 < dropped_ms <= left.lead_ms
     assert dropped_ms + played_ms == 500
     await left.drain()
     assert left.played_ms == played_ms
@@ -102,7 +113,7 @@ async def test_play_waits_for_the_lead_and_flush_takes_it_back_exactly(factory: 
 
 
 async def test_stall_of_the_bot_shorter_than_the_lead_is_not_heard() -> None:
-    ours = RtpMediaFactory(settings(lead_ms=400))  # twice the usual, for a busy machine; so is the stall
+    ours = RtpMediaFactory(settings())
     await ours.start()
     left, right = await connected(ours)
     for _ in range(25):
@@ -281,7 +292,7 @@ async def _receive_all(media: Media) -> None:
 async def test_frame_of_another_size_is_refused(factory: RtpMediaFactory) -> None:
     left, _ = await connected(factory)
 
-    with pytest.raises(AudioFormatError, match="a frame of 100 bytes, not 960"):
+    with pytest.raises(AudioFormatError, match="100 bytes are no frames of 960"):
         await left.play(bytes(100))
     assert len(LOUD) == OUTPUT_FRAME_BYTES
 
