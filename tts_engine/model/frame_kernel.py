@@ -94,8 +94,8 @@ def frame_kernel(
             if ROWS == 1:
                 for tile in range(program, H // BN_OUT, programs):
                     attend_out(
-                        tile, rows, qkv, key, value, cos, sin, out, s_down, at, position, scale,
-                        HEADS, GROUPS, D, SPAN, SPAN, H, BN_OUT, False, ".cg", WIDE,
+                        tile, qkv, key, value, cos, sin, out, at, position, scale,
+                        HEADS, GROUPS, D, SPAN, SPAN, BN_OUT, ".cg", WIDE,
                     )  # fmt: skip
             else:
                 per: tl.constexpr = HEADS // GROUPS

@@ -6,8 +6,9 @@ all in one kernel. Row r of a buffer is row r of the batch; buffers have ROWS ro
 so no load is masked. Sums are in float32, in an order that depends on the tile alone and not on who else is in the
 batch: SPLIT programs that share a tile leave their parts, and the last to arrive adds them up from first to last.
 
-`NEAR`: launched while the kernel before still runs (programmatic dependent launch): a program first asks for its
-weights, which nobody writes, into the second-level cache, and only then waits for what that kernel writes.
+`AHEAD`: a program first asks for all its weights into the second-level cache. `NEAR`: it is launched while the kernel
+before still runs (programmatic dependent launch), asks for its weights, which nobody writes, and only then waits for
+what that kernel writes: so memory does not rest between kernels.
 """
 
 # pyright: basic, reportMissingImports=false, reportArgumentType=false, reportIndexIssue=false
@@ -54,6 +55,67 @@ def root_mean_square(x, eps, K: tl.constexpr, ROWS: tl.constexpr, BK: tl.constex
 
 
 @triton.jit
+def _normed(a, size, gain, column):
+    """Inputs [ROWS, BK] times their rows' scale and their columns' gain, rounded as the plain norm rounds."""
+    return (a.to(tl.float32) * size[:, None] * tl.load(gain + column).to(tl.float32)[None, :]).to(a.dtype)
+
+
+@triton.jit
+def _dotted(
+    x, gain, weight, second, eps, n, first_column,
+    K: tl.constexpr, ROWS: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, SPAN: tl.constexpr,
+    NORM: tl.constexpr, GATED: tl.constexpr, CACHE: tl.constexpr, WIDE: tl.constexpr,
+):  # fmt: skip
+    """Sums [BN, ROWS] on tensor cores; the loads of the loop are the compiler's to pipeline."""
+    r = tl.arange(0, ROWS)
+    total = tl.zeros((BN, ROWS), tl.float32)
+    other = tl.zeros((BN, ROWS), tl.float32)
+    kind: tl.constexpr = tl.float32 if WIDE else x.dtype.element_ty
+    if NORM:
+        size = root_mean_square(x, eps, K, ROWS, BK, CACHE)
+    for k in range(0, SPAN, BK):
+        column = first_column + k + tl.arange(0, BK)
+        a = tl.load(x + r[:, None] * K + column[None, :], cache_modifier=CACHE)
+        if NORM:
+            a = _normed(a, size, gain, column)
+        turned = tl.trans(a.to(kind))
+        at = n[:, None] * K + column[None, :]
+        total = tl.dot(tl.load(weight + at).to(kind), turned, total, input_precision="ieee")
+        if GATED:
+            other = tl.dot(tl.load(second + at).to(kind), turned, other, input_precision="ieee")
+    return total, other
+
+
+@triton.jit
+def _summed(
+    x, gain, weight, second, eps, n, first_column,
+    K: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, SPAN: tl.constexpr,
+    NORM: tl.constexpr, GATED: tl.constexpr, CACHE: tl.constexpr,
+):  # fmt: skip
+    """Sums [BN, 1] of one row by multiplying; weights are loaded before the norm is known, and a step ahead."""
+    total = tl.zeros((BN, BK), tl.float32)
+    other = tl.zeros((BN, BK), tl.float32)
+    at = n[:, None] * K + (first_column + tl.arange(0, BK))[None, :]
+    w = tl.load(weight + at)
+    u = tl.load(second + at) if GATED else w
+    if NORM:
+        size = root_mean_square(x, eps, K, 1, BK, CACHE)
+    for k in tl.static_range(0, SPAN, BK):
+        column = first_column + k + tl.arange(0, BK)
+        a = tl.load(x + column, cache_modifier=CACHE)[None, :]
+        if NORM:
+            a = _normed(a, size, gain, column)
+        wide, also = w, u
+        if k + BK < SPAN:
+            w = tl.load(weight + at + k + BK)
+            u = tl.load(second + at + k + BK) if GATED else w
+        total += wide.to(tl.float32) * a.to(tl.float32)
+        if GATED:
+            other += also.to(tl.float32) * a.to(tl.float32)
+    return tl.sum(total, 1)[:, None], tl.sum(other, 1)[:, None]
+
+
+@triton.jit
 def product(
     tile, part, x, gain, weight, scale, out, parts, arrivals, eps,
     K: tl.constexpr, N: tl.constexpr, ROWS: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, SPLIT: tl.constexpr,
@@ -66,45 +128,16 @@ def product(
     is in out. SCALED: a row of weight, float8, counts `scale` [rows of weight] times. DOT: by the tensor cores; else
     multiplied and summed, for one row.
     """
-    dtype = x.dtype.element_ty
     n = tile * BN + tl.arange(0, BN)
     r = tl.arange(0, ROWS)
     span: tl.constexpr = K // SPLIT
-    if NORM:
-        size = root_mean_square(x, eps, K, ROWS, BK, CACHE)
+    second = weight + N * K
     if DOT:
-        total = tl.zeros((BN, ROWS), tl.float32)
-        other = tl.zeros((BN, ROWS), tl.float32)
+        total, other = _dotted(
+            x, gain, weight, second, eps, n, part * span, K, ROWS, BN, BK, span, NORM, GATED, CACHE, WIDE
+        )
     else:
-        total = tl.zeros((BN, BK), tl.float32)
-        other = tl.zeros((BN, BK), tl.float32)
-    for k in range(0, span, BK):
-        column = part * span + k + tl.arange(0, BK)
-        at = n[:, None] * K + column[None, :]
-        w = tl.load(weight + at)
-        a = tl.load(x + r[:, None] * K + column[None, :], cache_modifier=CACHE)
-        if NORM:
-            g = tl.load(gain + column).to(tl.float32)
-            a = (a.to(tl.float32) * size[:, None] * g[None, :]).to(dtype)
-        if DOT:
-            if WIDE:
-                total = tl.dot(w.to(tl.float32), tl.trans(a.to(tl.float32)), total, input_precision="ieee")
-            else:
-                total = tl.dot(w.to(dtype), tl.trans(a), total, input_precision="ieee")
-        else:
-            total += w.to(tl.float32) * a.to(tl.float32)
-        if GATED:
-            u = tl.load(weight + N * K + at)
-            if DOT:
-                if WIDE:
-                    other = tl.dot(u.to(tl.float32), tl.trans(a.to(tl.float32)), other, input_precision="ieee")
-                else:
-                    other = tl.dot(u.to(dtype), tl.trans(a), other, input_precision="ieee")
-            else:
-                other += u.to(tl.float32) * a.to(tl.float32)
-    if not DOT:
-        total = tl.sum(total, 1)[:, None]
-        other = tl.sum(other, 1)[:, None]
+        total, other = _summed(x, gain, weight, second, eps, n, part * span, K, BN, BK, span, NORM, GATED, CACHE)
     if SCALED:
         total *= tl.load(scale + n)[:, None]
         if GATED:
@@ -144,15 +177,17 @@ def product_kernel(
     x, gain, weight, scale, out, parts, arrivals, eps,
     K: tl.constexpr, N: tl.constexpr, ROWS: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, SPLIT: tl.constexpr,
     NORM: tl.constexpr, GATED: tl.constexpr, ADD: tl.constexpr, SCALED: tl.constexpr, DOT: tl.constexpr,
-    NEAR: tl.constexpr, THREADS: tl.constexpr, WIDE: tl.constexpr,
+    NEAR: tl.constexpr, AHEAD: tl.constexpr, THREADS: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
     """One program a tile and part."""
     tile, part = tl.program_id(0), tl.program_id(1)
     if NEAR:
         tl.extra.cuda.gdc_launch_dependents()
+    if AHEAD:
         ask_for(weight, tile * BN, part * (K // SPLIT), K, BN, K // SPLIT, THREADS)
         if GATED:
             ask_for(weight, N + tile * BN, part * (K // SPLIT), K, BN, K // SPLIT, THREADS)
+    if NEAR:
         tl.extra.cuda.gdc_wait()
     product(
         tile, part, x, gain, weight, scale, out, parts, arrivals, eps,
@@ -162,13 +197,13 @@ def product_kernel(
 
 @triton.jit
 def attend_out(
-    tile, rows, qkv, cache_k, cache_v, cos, sin, weight, scale_out, out, position, scale,
+    tile, qkv, cache_k, cache_v, cos, sin, weight, out, position, scale,
     HEADS: tl.constexpr, GROUPS: tl.constexpr, D: tl.constexpr, SPAN: tl.constexpr, SEEN: tl.constexpr,
-    N: tl.constexpr, BN: tl.constexpr, SCALED: tl.constexpr, CACHE: tl.constexpr, WIDE: tl.constexpr,
+    BN: tl.constexpr, CACHE: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    """Attention, its output projection's columns `tile` * BN to + BN, and the residual in out [rows, N].
+    """Attention of one row, its output projection's columns `tile` * BN to + BN, and the residual in out.
 
-    Every program attends for itself: at one row that is less than a launch. The first keeps keys and values.
+    Every program attends for itself: at one row that is less than a launch. The first keeps key and value.
     """
     per: tl.constexpr = HEADS // GROUPS
     width: tl.constexpr = HEADS * D
@@ -176,37 +211,34 @@ def attend_out(
     n = tile * BN + tl.arange(0, BN)
     h = tl.arange(0, 16)
     d = tl.arange(0, D)
-    for row in range(rows):
-        total = tl.zeros((BN,), tl.float32)
-        for group in tl.static_range(GROUPS):
-            mixed = attend(
-                row, group, tile == 0, qkv, cache_k, cache_v, cos, sin, position, (HEADS + 2 * GROUPS) * D, scale,
-                HEADS, GROUPS, D, SPAN, SEEN, CACHE, WIDE,
-            )  # fmt: skip
-            at = n[:, None, None] * width + (group * per + h)[None, :, None] * D + d[None, None, :]
-            w = tl.load(weight + at, mask=(h < per)[None, :, None], other=0.0).to(tl.float32)
-            rounded = mixed.to(dtype).to(tl.float32)
-            total += tl.sum(tl.sum(w * rounded[None, :, :], 2), 1)
-        if SCALED:
-            total *= tl.load(scale_out + n)
-        old = tl.load(out + row * N + n, cache_modifier=CACHE).to(tl.float32)
-        tl.store(out + row * N + n, (old + total.to(dtype).to(tl.float32)).to(dtype))
+    total = tl.zeros((BN,), tl.float32)
+    for group in tl.static_range(GROUPS):
+        at = n[:, None, None] * width + (group * per + h)[None, :, None] * D + d[None, None, :]
+        w = tl.load(weight + at, mask=(h < per)[None, :, None], other=0.0)
+        mixed = attend(
+            0, group, tile == 0, qkv, cache_k, cache_v, cos, sin, position, (HEADS + 2 * GROUPS) * D, scale,
+            HEADS, GROUPS, D, SPAN, SEEN, CACHE, WIDE,
+        )  # fmt: skip
+        total += tl.sum(tl.sum(w.to(tl.float32) * mixed.to(dtype).to(tl.float32)[None, :, :], 2), 1)
+    old = tl.load(out + n, cache_modifier=CACHE).to(tl.float32)
+    tl.store(out + n, (old + total.to(dtype).to(tl.float32)).to(dtype))
 
 
 @triton.jit
 def attend_out_kernel(
-    rows, qkv, cache_k, cache_v, cos, sin, weight, scale_out, out, position, scale,
+    qkv, cache_k, cache_v, cos, sin, weight, out, position, scale,
     HEADS: tl.constexpr, GROUPS: tl.constexpr, D: tl.constexpr, SPAN: tl.constexpr, SEEN: tl.constexpr,
-    N: tl.constexpr, BN: tl.constexpr, SCALED: tl.constexpr, NEAR: tl.constexpr, THREADS: tl.constexpr,
-    WIDE: tl.constexpr,
+    BN: tl.constexpr, NEAR: tl.constexpr, AHEAD: tl.constexpr, THREADS: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
     """One program a tile."""
     tile = tl.program_id(0)
     if NEAR:
         tl.extra.cuda.gdc_launch_dependents()
+    if AHEAD:
         ask_for(weight, tile * BN, 0, HEADS * D, BN, HEADS * D, THREADS)
+    if NEAR:
         tl.extra.cuda.gdc_wait()
     attend_out(
-        tile, rows, qkv, cache_k, cache_v, cos, sin, weight, scale_out, out, position, scale,
-        HEADS, GROUPS, D, SPAN, SEEN, N, BN, SCALED, "", WIDE,
+        tile, qkv, cache_k, cache_v, cos, sin, weight, out, position, scale,
+        HEADS, GROUPS, D, SPAN, SEEN, BN, "", WIDE,
     )  # fmt: skip

@@ -217,7 +217,7 @@ class SmallDepth:
         for index, layer in enumerate(self._layers):
             self._product(x, layer.qkv, self._qkv, rows, tiles.qkv, gain=layer.attention_gain)
             if fuse:
-                self._attend_out(x, layer, index, batch, start, tiles.out)
+                self._attend_out(x, layer, index, start, tiles.out)
             else:
                 for step in range(steps):
                     self._attend(index, batch, step * batch, start + step)
@@ -243,7 +243,7 @@ class SmallDepth:
             self._arrivals, self._depth.norm.eps,
             K=weight.shape[1], N=width, ROWS=rows, BN=tile.rows, BK=tile.columns, SPLIT=tile.parts,
             NORM=gain is not None, GATED=gated, ADD=add, SCALED=weight.dtype == torch.float8_e4m3fn, DOT=rows > 1,
-            NEAR=self._near, THREADS=32 * tile.warps, WIDE=INTERPRETED, **self._launch(tile),
+            NEAR=self._near, AHEAD=not INTERPRETED, THREADS=32 * tile.warps, WIDE=INTERPRETED, **self._launch(tile),
         )  # fmt: skip
 
     def _launch(self, tile: Tile) -> dict[str, Any]:
@@ -258,13 +258,13 @@ class SmallDepth:
             SPAN=cache.shape[-2], SEEN=_seen(position), WIDE=INTERPRETED, num_warps=2,
         )  # fmt: skip
 
-    def _attend_out(self, x: Tensor, layer: KernelLayer, index: int, batch: int, position: int, tile: Tile) -> None:
+    def _attend_out(self, x: Tensor, layer: KernelLayer, index: int, position: int, tile: Tile) -> None:
         config, cache = self._depth.config, self._fused.cache[index]
         attend_out_kernel[(config.hidden_size // tile.rows,)](
-            batch, self._qkv, cache[0], cache[1], self._fused.cos, self._fused.sin, layer.out, self._no_scale, x,
-            position, config.head_dim**-0.5, HEADS=config.num_heads, GROUPS=config.num_kv_heads, D=config.head_dim,
-            SPAN=cache.shape[-2], SEEN=_seen(position), N=config.hidden_size, BN=tile.rows, SCALED=False,
-            NEAR=self._near, THREADS=32 * tile.warps, WIDE=INTERPRETED, **self._launch(tile),
+            self._qkv, cache[0], cache[1], self._fused.cos, self._fused.sin, layer.out, x, position,
+            config.head_dim**-0.5, HEADS=config.num_heads, GROUPS=config.num_kv_heads, D=config.head_dim,
+            SPAN=cache.shape[-2], SEEN=_seen(position), BN=tile.rows, NEAR=self._near, AHEAD=not INTERPRETED,
+            THREADS=32 * tile.warps, WIDE=INTERPRETED, **self._launch(tile),
         )  # fmt: skip
 
 
