@@ -98,21 +98,24 @@ class RtpReceiver:
         if kind not in self._payload_types:
             self.malformed += 1
             if source == self.source.locked:  # such as a keep-alive (RFC 6263 section 4.6): it came, so it is not lost
-                self._count(packet, now, timed=False)
+                self._count(packet, now)
             return
         if not self.source.admits(source, sequence=packet.sequence, now=now):
             return
         if not parameters.receive:  # music on hold is not listened to, and not lost either
-            self._count(packet, now, timed=False)
+            self._count(packet, now)
             return
         self._deaf_at = now + self._silence_timeout_s
         if kind in (parameters.payload_type, COMFORT_NOISE):
             self._receive_audio(AudioArrived(packet, now, kind != parameters.payload_type))
             return
-        # Some gateways send telephone events under an SSRC of their own.
+        self._count(packet, now)
+        self._receive_event(packet, now)
+
+    def _count(self, packet: RtpPacket, now: float) -> None:
+        """Note that a packet came whose sound is not heard; some gateways send events under an SSRC of their own."""
         if self.reception is not None and self.reception.ssrc == packet.ssrc:
             self.reception.update(packet.sequence, timestamp=None, now=now)
-        self._receive_event(packet, now)
 
     def _receive_audio(self, arrival: AudioArrived) -> None:
         ssrc = arrival.packet.ssrc
