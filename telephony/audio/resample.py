@@ -124,8 +124,8 @@ def _convert(resamplers: Sequence[Resampler], samples: NDArray[np.int16]) -> NDA
     streams, count = samples.shape
     blocks = -(-count // design.block_in)
     signal = np.empty((streams, design.history + blocks * design.block_in))
-    for row, resampler in zip(signal, resamplers, strict=True):
-        row[: design.history] = resampler.history
+    past = np.concatenate([resampler.history for resampler in resamplers])
+    signal[:, : design.history] = past.reshape(streams, design.history)
     signal[:, design.history : design.history + count] = samples
     signal[:, design.history + count :] = 0
     # Copied: a stream that pauses is not to hold on to the whole of it.

@@ -126,17 +126,17 @@ class MediaThread:
         # After a stall longer than a round every stream ticks once; its pacer knows how much it has missed.
         self._turn += max(0, come - _SLOTS) // _SLOTS * _SLOTS
         for _ in range(min(come, _SLOTS)):
-            for stream in tuple(self._slots[self._turn % _SLOTS]):
-                self._tick(stream)
+            self._tick(tuple(self._slots[self._turn % _SLOTS]))
             self._turn += 1
         self._after_tick()
         self._set_timer(time.monotonic())
 
-    def _tick(self, stream: Ticking) -> None:
-        try:
-            stream.tick(now=time.monotonic())
-        except Exception:  # noqa: BLE001 - one call's fault, whatever it is, must not silence the others
-            # Told once: it would come 50 times a second.
-            if stream not in self._faulty:
-                self._faulty.add(stream)
-                _log.exception("a media stream fails to tick; the call goes on")
+    def _tick(self, streams: tuple[Ticking, ...]) -> None:
+        for stream in streams:
+            try:
+                stream.tick(now=time.monotonic())
+            except Exception:  # noqa: BLE001 - one call's fault, whatever it is, must not silence the others
+                # Told once: it would come 50 times a second.
+                if stream not in self._faulty:
+                    self._faulty.add(stream)
+                    _log.exception("a media stream fails to tick; the call goes on")

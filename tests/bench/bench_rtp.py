@@ -46,6 +46,7 @@ from telephony.settings import RtpSettings
 SLOTS = 10
 TONE = np.rint(8_000 * np.sin(2 * np.pi * 1_000 * np.arange(480) / 24_000)).astype(np.int16)
 LATE_MS: list[float] = []  # of every frame sent
+CORE: set[int] = set()  # that the process is kept on; any, if empty
 
 
 class TimedPacer(Pacer[object]):
@@ -53,7 +54,11 @@ class TimedPacer(Pacer[object]):
 
     def due(self, *, now: float) -> Due:
         due = super().due(now=now)
-        LATE_MS.extend(1000 * (now - due.at) - 20 * index for index in range(due.frames))
+        late_ms = 1000 * (now - due.at)
+        if due.frames:
+            LATE_MS.append(late_ms)
+        if due.frames > 1:
+            LATE_MS.extend(late_ms - 20 * index for index in range(1, due.frames))
         return due
 
 
@@ -114,6 +119,9 @@ async def measure(calls: int, seconds: float, codec: CodecName, *, lead_ms: int,
     assert process.stdin is not None
     assert process.stdout is not None
     ports = json.loads(await process.stdout.readline())
+    if CORE:
+        for thread in Path("/proc/self/task").iterdir():
+            os.sched_setaffinity(int(thread.name), CORE)
     process.stdin.write(json.dumps([media.local_port for media in medias]).encode() + b"\n")
     for media, port in zip(medias, ports, strict=True):
         keys = SRTP_KEYS if srtp else None
@@ -121,6 +129,7 @@ async def measure(calls: int, seconds: float, codec: CodecName, *, lead_ms: int,
     tasks = [asyncio.create_task(echo(media, lead_ms=lead_ms)) for media in medias]
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000)
     await asyncio.sleep(2.0)
     LATE_MS.clear()
     underruns = sum(media.stats().underruns for media in medias)
@@ -170,10 +179,12 @@ def main() -> None:
     options.add_argument("--codec", default="PCMA", choices=list(PAYLOAD_TYPES))
     options.add_argument("--srtp", action="store_true")
     options.add_argument("--lead-ms", type=int, default=0)
+    options.add_argument("--core", type=int, nargs="*", default=[])
     chosen = options.parse_args()
     if chosen.peer:
         peer(chosen.peer, chosen.codec, srtp=chosen.srtp)
         return
+    CORE.update(chosen.core)
     sys.setswitchinterval(0.001)
     factory_module.Pacer = TimedPacer
     print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; late in ms")
