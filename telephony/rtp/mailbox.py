@@ -49,7 +49,7 @@ class Mailbox:
         if dropped:
             self._told += dropped
             return FramesDropped(dropped)
-        return _pop(self._audio) if self._audio else None
+        return _pop(self._audio)
 
 
 _T = TypeVar("_T")
