@@ -96,6 +96,7 @@ class Worker:
             # What stands now stays: the collector need not walk it again in the middle of a call.
             gc.collect()
             gc.freeze()
+            gc.set_threshold(20_000)  # most of what a frame makes is gone by then, and need not be walked at all
             _log.info("worker serves", index=self._place.index, places=calls.capacity)
             await self._stop.wait()
             calls.drain()

@@ -110,9 +110,11 @@ class Resampler:
 def feed_together(resamplers: Sequence[Resampler], samples: NDArray[np.int16]) -> NDArray[np.int16]:
     """Feed (streams, samples) to as many resamplers of the same two rates; row n of the result is what n gives.
 
-    Each stream gets the samples that its own `feed` would have given it, for the price of one product of matrices:
-    40 frames of 20 ms cost 2 us each from 8 to 16 kHz, against 10 one by one.
+    It is to be a multiple of the design's `step`, as any whole number of ms is. Each stream gives what its own `feed`
+    would have given, for the price of one product of matrices: 40 frames of 20 ms cost 2 us each from 8 to 16 kHz,
+    against 10 one by one.
     """
+    assert samples.shape[1] % resamplers[0].design.step == 0, "odd samples"
     if not samples.size:
         return np.zeros((len(resamplers), 0), np.int16)
     return _convert(resamplers, samples)
@@ -124,8 +126,8 @@ def _convert(resamplers: Sequence[Resampler], samples: NDArray[np.int16]) -> NDA
     streams, count = samples.shape
     blocks = -(-count // design.block_in)
     signal = np.empty((streams, design.history + blocks * design.block_in))
-    for row, resampler in zip(signal, resamplers, strict=True):
-        row[: design.history] = resampler.history
+    past = np.concatenate([resampler.history for resampler in resamplers])
+    signal[:, : design.history] = past.reshape(streams, design.history)
     signal[:, design.history : design.history + count] = samples
     signal[:, design.history + count :] = 0
     # Copied: a stream that pauses is not to hold on to the whole of it.

@@ -1,4 +1,4 @@
-"""What happens on the bot's loop when the media thread has ticked, and when a bot has played: for all calls at once."""
+"""What the bot's loop does once for all calls: it hears what the media thread has brought, and says what bots play."""
 
 from __future__ import annotations
 
@@ -10,43 +10,51 @@ from telephony.rtp.speaking import Speaking, speak_together
 
 
 class SharedWork:
-    """The sound that is to be converted before the loop goes on, of all the calls of one loop."""
+    """Sound that waits to be converted, of all the calls of one loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._hearings: list[Hearing] = []
-        self._speakings: list[Speaking] = []
+        self._hearing: dict[Bell, None] = {}  # each once
+        self._speaking: list[Speaking] = []
 
-    def will_hear(self, hearing: Hearing) -> None:
-        """Note a call that has something new and waits for it; `hear` follows."""
-        self._hearings.append(hearing)
+    def will_hear(self, bell: Bell) -> None:
+        """Note a call that waits for what has come; `hear` makes it ready, and wakes the call."""
+        self._hearing[bell] = None
+
+    def hear_soon(self, bell: Bell) -> None:
+        """Do the same before the loop goes on: the call is behind, so no ring need follow."""
+        if not self._hearing:
+            self._loop.call_soon(self.hear)
+        self._hearing[bell] = None
 
     def hear(self) -> None:
         """Make ready what all these wait for."""
-        hearings, self._hearings = self._hearings, []
-        hear_together(hearings)
+        bells, self._hearing = self._hearing, {}
+        hear_together([bell.hearing for bell in bells])
+        for bell in bells:
+            bell.wake()
 
     def will_speak(self, speaking: Speaking) -> None:
         """Have what was put into `speaking` converted once all calls whose turn it is have had it."""
-        if not self._speakings:
+        if not self._speaking:
             self._loop.call_soon(self._speak)
-        self._speakings.append(speaking)
+        self._speaking.append(speaking)
 
     def _speak(self) -> None:
-        speakings, self._speakings = self._speakings, []
-        speak_together(speakings)
+        speaking, self._speaking = self._speaking, []
+        speak_together(speaking)
 
 
 class Bell:
     """One call's part of the doorbell: however often it is rung, the loop is told once."""
 
     def __init__(self, doorbell: Doorbell, work: SharedWork, *, hearing: Hearing, speaking: Speaking) -> None:
+        self.hearing = hearing
         self._doorbell = doorbell
         self._work = work
-        self._hearing = hearing
         self._speaking = speaking
         self._rung = False
-        self._is_heard = False  # whether somebody waits for what comes
+        self._listens = False  # whether somebody waits for what comes
         self._waiters: list[asyncio.Future[None]] = []
 
     def ring(self) -> None:
@@ -58,9 +66,10 @@ class Bell:
     def _answer(self) -> None:
         # Cleared first: what happens from here on rings again.
         self._rung = False
-        if self._is_heard:
-            self._work.will_hear(self._hearing)
-        self.wake()
+        if self._listens:
+            self._work.will_hear(self)
+        else:
+            self.wake()
 
     def wake(self) -> None:
         """Let all that wait look again; called in the bot's loop."""
@@ -76,12 +85,16 @@ class Bell:
         await waiter
 
     async def wait_to_hear(self) -> None:
-        """Wait for the next ring, and have what has come by then made ready with that of other calls."""
-        self._is_heard = True
+        """Wait until what has come, or comes next, has been made ready with that of other calls."""
+        if self.hearing.is_behind:
+            self._work.hear_soon(self)
+            await self.wait()
+            return
+        self._listens = True
         try:
             await self.wait()
         finally:
-            self._is_heard = False
+            self._listens = False
 
     def speaks(self) -> None:
         """Tell that `speaking` has been given a frame."""

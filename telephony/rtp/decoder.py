@@ -60,8 +60,9 @@ class Decoder:
         if frame.codec is not self._codec or len(frame.actions) != 1 or len(self._left):
             return None
         action = frame.actions[0]
-        is_plain = isinstance(action, Decode) and action.merge is None and len(action.payload) == self._plain_bytes
-        return action.payload if is_plain else None
+        if isinstance(action, Decode) and action.merge is None and len(action.payload) == self._plain_bytes:
+            return action.payload
+        return None
 
     def take(self, sound: NDArray[np.int16], *, quiet: bool) -> NDArray[np.int16]:
         """Give the sound of `plain_payload`, which has been decoded, as it is to be resampled."""

@@ -19,6 +19,7 @@ from telephony.rtp.depacketizer import CodedFrame
 from telephony.rtp.mailbox import Mailbox
 
 _SIZE: Final = INPUT_FRAME_BYTES
+_AT_ONCE: Final = 5  # frames of a call; more come in while these are decoded, and what is behind them waits its turn
 
 
 class Hearing:
@@ -30,15 +31,10 @@ class Hearing:
         self.heard: deque[MediaEvent] = deque()  # what has been made ready
         self._mailbox = mailbox
 
-    def next(self) -> MediaEvent | None:
-        """Give the next event; None when there is none."""
-        if self.heard:
-            return self.heard.popleft()
-        event = self._mailbox.get()
-        if isinstance(event, CodedFrame):
-            _hear((self,), (event,))
-            return self.heard.popleft()
-        return event
+    @property
+    def is_behind(self) -> bool:
+        """Whether something waits in the mailbox that `hear_together` would make ready."""
+        return not self._mailbox.is_empty
 
     def fetch(self) -> CodedFrame | None:
         """Make ready what needs no decoding, up to the next frame, and give that."""
@@ -50,8 +46,8 @@ class Hearing:
 
 
 def hear_together(hearings: Sequence[Hearing]) -> None:
-    """Make ready all that has come for some calls."""
-    while hearings:
+    """Make ready what has come for some calls, but no more than a few frames of each."""
+    for _ in range(_AT_ONCE):
         there = [(hearing, frame) for hearing in hearings if (frame := hearing.fetch()) is not None]
         hearings = [hearing for hearing, _ in there]
         if there:

@@ -111,9 +111,8 @@ class RtpMedia:
         """Wait for the next event; raises `LegEndedError` after `close()`."""
         while True:
             self._check_open()
-            event = self._hearing.next()
-            if event is not None:
-                return event
+            if self._hearing.heard:
+                return self._hearing.heard.popleft()
             await self._bell.wait_to_hear()
 
     async def play(self, pcm: bytes) -> None:

@@ -101,9 +101,9 @@ class DatagramCalls:
                 _, name_length, _, _, _, notes_length, flags, length = message
                 if not flags & _TRUNCATED:
                     data_at, name_at = index * _MTU, index * _NAME_BYTES
-                    source = _address(self._names[name_at : name_at + name_length])
-                    arrived = now - self._age_s(index, notes_length)
-                    datagrams.append((self._data[data_at : data_at + length], source, arrived))
+                    source = _address(bytes(self._names[name_at : name_at + name_length]))
+                    data = bytes(self._data[data_at : data_at + length])
+                    datagrams.append((data, source, now - self._age_s(index, notes_length)))
             used = count * _MESSAGE.size
             self._view[:used] = self._fresh[:used]
             if count < _AT_ONCE:

@@ -11,8 +11,8 @@ def frame(number: int) -> bytes:
     return b"%d" % number
 
 
-def filled(count: int, *, lead_ms: int = 200) -> Pacer:
-    pacer = Pacer(lead_ms=lead_ms)
+def filled(count: int, *, lead_ms: int = 200) -> Pacer[bytes]:
+    pacer: Pacer[bytes] = Pacer(lead_ms=lead_ms)
     pacer.start(now=10.0)
     for number in range(count):
         pacer.put(frame(number))
@@ -65,6 +65,7 @@ def test_frames_leave_in_order_and_then_silence() -> None:
 def test_queue_is_full_at_its_lead() -> None:
     pacer = filled(9)
     assert not pacer.is_full
+    assert [pacer.is_full_with(more) for more in (0, 1)] == [False, True]
 
     pacer.put(frame(9))
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from telephony.audio.resample import Resampler
+from telephony.audio.resample import Resampler, feed_together
 
 RATIOS = [
     (24_000, 8_000),
@@ -152,3 +152,22 @@ def test_no_sound_in_gives_no_sound_out() -> None:
 def test_other_rates_are_refused_by_name(in_hz: int, out_hz: int) -> None:
     with pytest.raises(ValueError, match=f"cannot convert {in_hz} Hz to {out_hz} Hz"):
         Resampler(in_hz, out_hz)
+
+
+@pytest.mark.parametrize(("in_hz", "out_hz"), RATIOS)
+@given(st.lists(st.integers(0, 70), min_size=1, max_size=6))
+def test_streams_fed_together_sound_as_each_alone_however_they_are_cut(
+    in_hz: int, out_hz: int, cuts: list[int]
+) -> None:
+    streams = 11  # more than are multiplied at once
+    together, alone = (
+        [Resampler(in_hz, out_hz) for _ in range(streams)],
+        [Resampler(in_hz, out_hz) for _ in range(streams)],
+    )
+    random = np.random.default_rng(sum(cuts))
+    for cut in cuts:
+        samples = random.integers(-32_768, 32_767, (streams, 6 * cut), np.int16, endpoint=True)
+        rows = feed_together(together, samples)
+        assert [row.tolist() for row in rows] == [
+            each.feed(part).tolist() for each, part in zip(alone, samples, strict=True)
+        ]

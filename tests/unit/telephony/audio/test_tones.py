@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from telephony.audio.tones import ToneDetector
+from telephony.audio.tones import ToneDetector, feed_together
 from telephony.leg import Tone
 from tests.unit.telephony.audio.test_dtmf import SPEECH, dialled, spoken, through_g711
 
@@ -125,3 +125,24 @@ def test_a_second_beep_is_told_after_a_voice() -> None:
 @pytest.mark.parametrize("path", SPEECH, ids=lambda path: path.stem)
 def test_voices_are_no_tones(path: Path) -> None:
     assert kinds(spoken(path), quiet(500)) == []
+
+
+def test_calls_listened_to_together_are_told_what_each_is_told_alone() -> None:
+    noise = np.random.default_rng(1).standard_normal(8 * 2_000) * 2_000
+    sounds = [
+        np.concatenate([np.concatenate((tone(425, ms=350), quiet(350)))] * 6),
+        np.concatenate((noise, quiet(100), tone(1_000, ms=400), quiet(1_700))),
+        np.concatenate([np.concatenate((tone(480, 620, ms=250), quiet(250)))] * 9)[: 8 * 4_200],
+        quiet(4_200),
+        np.concatenate((noise, noise, noise))[: 8 * 4_200],
+    ]
+    streams = [through_g711(sound)[: 320 * 209] for sound in sounds]
+    detectors = [ToneDetector() for _ in streams]
+    detectors[1].feed(np.zeros(320, np.int16))  # half a window ahead of the others
+    found: list[list[Tone]] = [[] for _ in streams]
+    for start in range(0, 320 * 209, 320):
+        rows = np.stack([stream[start : start + 320] for stream in streams])
+        for index, tones in enumerate(feed_together(detectors, rows)):
+            found[index] += tones
+
+    assert found == [[Tone.BUSY], [Tone.BEEP], [Tone.CONGESTION], [], []]

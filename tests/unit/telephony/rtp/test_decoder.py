@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from telephony.audio.opus import OpusEncoder
 from telephony.audio.playout import Conceal, Decode, Noise, PlayoutAction, Silence
 from telephony.rtp.codec import CODECS, Codec
-from telephony.rtp.decoder import INPUT_SAMPLES, Decoder
+from telephony.rtp.decoder import INPUT_SAMPLES, Decoder, decode_together
 from telephony.rtp.depacketizer import CodedFrame
 
 A_LAW, MU_LAW = CODECS["PCMA"], CODECS["PCMU"]
@@ -154,3 +154,36 @@ def test_another_codec_takes_over() -> None:
     heard = [decoder.decode(CodedFrame(CODECS["opus"], (Decode(p),), 0)) for p in opus_tone(20, 10)]
 
     assert rms(heard[-1]) == pytest.approx(8_000 / np.sqrt(2), rel=0.1)
+
+
+def test_calls_decoded_together_sound_as_each_alone() -> None:
+    a_law, mu_law = tone(A_LAW, 12), tone(MU_LAW, 12)
+    quiet = MU_LAW.encoder().encode(np.full(160, 50, np.int16))
+    opus = opus_tone(20, 12)
+    calls: list[list[CodedFrame]] = [
+        [CodedFrame(A_LAW, (Decode(each),), 0) for each in a_law],
+        [CodedFrame(MU_LAW, (Decode(each),), 0) for each in mu_law],
+        [CodedFrame(A_LAW, (Conceal() if n in (5, 6) else Decode(each),), 0) for n, each in enumerate(a_law)],
+        [CodedFrame(A_LAW, (Conceal(a_law[6]) if n == 5 else Decode(each),), 0) for n, each in enumerate(a_law)],
+        [CodedFrame(MU_LAW, (Decode(each[:80]), Decode(each[80:])), 0, 10) for each in mu_law],
+        [CodedFrame(A_LAW, (Decode(each, merge=a_law[0] if n == 5 else None),), 0) for n, each in enumerate(a_law)],
+        [CodedFrame(MU_LAW, (Silence() if n > 4 else Decode(quiet),), 0) for n in range(12)],
+        [CodedFrame(CODECS["opus"], (Decode(each),), 0) for each in opus],
+        [CodedFrame(A_LAW if n > 5 else MU_LAW, (Decode((a_law if n > 5 else mu_law)[n]),), 0) for n in range(12)],
+        [CodedFrame(A_LAW, (Noise(b"\x28") if n == 5 else Decode(each),), 0) for n, each in enumerate(a_law)],
+    ]
+    together, alone = [Decoder() for _ in calls], [Decoder() for _ in calls]
+    for turn in range(12):
+        frames = [call[turn] for call in calls]
+        heard = decode_together(together, frames)
+        for row, decoder, frame in zip(heard, alone, frames, strict=True):
+            assert np.array_equal(row, decoder.decode(frame))
+        assert [each.is_quiet for each in together] == [each.is_quiet for each in alone]
+
+
+def test_calls_of_one_codec_sound_as_each_alone_too() -> None:
+    frames = [CodedFrame(MU_LAW, (Decode(each),), 0) for each in tone(MU_LAW, 3)]
+    together, alone = [Decoder() for _ in frames], [Decoder() for _ in frames]
+
+    for row, decoder, frame in zip(decode_together(together, frames), alone, frames, strict=True):
+        assert np.array_equal(row, decoder.decode(frame))

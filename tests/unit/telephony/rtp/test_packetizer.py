@@ -8,7 +8,7 @@ from telephony.audio import g711
 from telephony.audio.frame import pcm_of
 from telephony.audio.opus import packet_samples
 from telephony.rtp.codec import CODECS, Codec
-from telephony.rtp.packetizer import Kind, Packetizer
+from telephony.rtp.packetizer import Kind, Packetizer, Payload
 
 A_LAW, MU_LAW = CODECS["PCMA"], CODECS["PCMU"]
 FRAME_BYTES = 320
@@ -131,3 +131,29 @@ def test_a_rest_begins_with_what_was_gathered_and_a_word_of_noise() -> None:
     kinds = [[payload.kind for payload in ours.feed(None)] for _ in range(12)]
 
     assert kinds == [[], [], [Kind.AUDIO]] * 3 + [[], [Kind.AUDIO, Kind.NOISE], [Kind.NOTHING]]
+
+
+@pytest.mark.parametrize("ptime_ms", [20, 40])
+def test_companded_frames_go_out_as_they_are_and_fade_out_as_others_do(ptime_ms: int) -> None:
+    plain, companded = Packetizer(A_LAW, ptime_ms=ptime_ms), Packetizer(A_LAW, ptime_ms=ptime_ms)
+    expected = [payload for frame in [*frames()[:5], None, None, None] for payload in plain.feed(frame)]
+    given: list[Payload] = []
+    for frame in frames()[:5]:
+        given += companded.feed((g711.A_LAW, g711.A_LAW.encode(np.frombuffer(frame, np.int16))))
+    for _ in range(3):
+        given += companded.feed(None)
+
+    assert given[:2] == expected[:2]
+    heard = [g711.A_LAW.decode(b"".join(each.data for each in one)).astype(int) for one in (given, expected)]
+    assert np.abs(heard[0] - heard[1]).max() < 300  # the fade starts from what was heard, not from what was played
+
+
+def test_a_frame_companded_for_the_codec_before_is_made_to_fit() -> None:
+    ours = Packetizer(MU_LAW)
+    sound = np.frombuffer(frames()[3], np.int16)
+    (payload,) = ours.feed((g711.A_LAW, g711.A_LAW.encode(sound)))
+    ours.agree(CODECS["G722"], ptime_ms=20)
+    (wide,) = ours.feed((g711.MU_LAW, g711.MU_LAW.encode(sound)))
+
+    assert np.abs(g711.MU_LAW.decode(payload.data).astype(int) - sound).max() < 600
+    assert len(wide.data) == 160

@@ -248,7 +248,7 @@ def test_on_hold_the_bot_waits_and_the_caller_is_silent() -> None:
 def test_nothing_is_sent_where_sdp_has_no_address() -> None:
     call = Call().start(host="0.0.0.0")
     call.now += 10
-    call.tick(3)
+    call.tick(12)
     call.stream.close(now=call.now)
 
     assert call.endpoint.rtp_out == []
