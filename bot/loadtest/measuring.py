@@ -38,6 +38,8 @@ def find_pesq() -> Pesq | None:
     module = import_module("pesq")
 
     def score(source: Samples, heard: Samples) -> float | None:
+        if not source.any() or not heard.any():
+            return None
         try:
             return float(module.pesq(8000, narrow(source), narrow(heard), "nb"))
         except (module.PesqError, ValueError):

@@ -45,3 +45,19 @@ async def test_a_server_that_is_away_is_a_failure_of_each_utterance() -> None:
 
     assert report.utterances == 0
     assert report.failed >= 1
+    assert list(report.failures) == ["ConnectError: All connection attempts failed"]
+
+
+async def test_a_server_that_refuses_is_quoted() -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    report = await run_speech_load(
+        SpeechLoad(url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", seconds=0.1)
+    )
+    server.close()
+
+    assert report.failures == {"status 503": report.failed}

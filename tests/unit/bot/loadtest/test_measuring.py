@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ from bot.loadtest.alignment import Reference
 from bot.loadtest.analysis import Deed, Gap
 from bot.loadtest.behaviour import StepKind
 from bot.loadtest.caller import CallTaken
+from bot.loadtest.caveats import NO_PESQ
 from bot.loadtest.expectations import Told
-from bot.loadtest.measuring import Measurer
+from bot.loadtest.measuring import Measurer, find_pesq
 from bot.loadtest.references import References
 from bot.loadtest.sound import RATE_HZ, Samples
 from telephony.leg import LegStats
@@ -165,3 +167,24 @@ def test_a_call_that_the_bot_ended_is_complete_and_a_broken_one_failed(tmp_path:
 
     assert measurer().measure(replace(call, ended="caller_hung_up")).outcome == "completed"
     assert measurer().measure(replace(call, ended="failed the network connection was lost")).outcome == "failed"
+
+
+@pytest.mark.skipif(find_spec("pesq") is None, reason=NO_PESQ)
+def test_pesq_is_at_its_highest_for_what_came_whole_and_lower_for_noise() -> None:
+    pesq = find_pesq()
+    assert pesq is not None
+    voice = speech(3.0, seed=5)
+    noisy = (voice + np.random.default_rng(1).normal(0, 1500, len(voice))).astype(np.int16)
+
+    clean, worse = pesq(voice, voice), pesq(voice, noisy)
+
+    assert clean == pytest.approx(4.55, abs=0.01)
+    assert worse is not None
+    assert worse < 3.5
+    assert pesq(np.zeros(RATE_HZ, np.int16), np.zeros(RATE_HZ, np.int16)) is None
+
+
+def test_without_the_package_there_is_no_signal_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.loadtest.measuring.find_spec", lambda _: None)
+
+    assert find_pesq() is None
