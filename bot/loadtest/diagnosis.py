@@ -13,6 +13,7 @@ _NEAR = 0.05  # of a period
 _NEAR_S = 0.12  # a gap is placed to a piece of the alignment
 _AGREE = 0.8
 _LEAST_INTERVALS = 3  # fewer agree by chance
+_LEAST_PERIOD_S = 1.0  # by how well a gap is placed, a shorter one fits anything
 _DROPS = 0.005
 _LEAST_CALLS = 4  # fewer leave nothing that could be told from chance
 
@@ -87,7 +88,9 @@ def _clusters(gaps: Sequence[HeardGap]) -> list[list[HeardGap]]:
 def _period(intervals: Sequence[float]) -> float | None:
     """The longest time of which nearly all intervals are a multiple (1 to 4): stalls in silence are not heard."""
     for candidate in sorted({interval / part for interval in intervals for part in (1, 2, 3)}, reverse=True):
-        near_s = min(max(_NEAR * candidate, _NEAR_S), 3 * _NEAR * candidate)
+        if candidate < _LEAST_PERIOD_S:
+            return None
+        near_s = max(_NEAR * candidate, _NEAR_S)
         counts = [round(interval / candidate) for interval in intervals]
         near = [
             (interval, count)
