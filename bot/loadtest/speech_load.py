@@ -146,7 +146,7 @@ async def run_speech_load(load: SpeechLoad) -> SpeechReport:
                 return
 
     async with AsyncExitStack() as stack:
-        speak = await _speaker(load, stack)
+        speak = await open_speech(load, stack)
         began = time.monotonic()
         if load.rate_per_s:
             tasks: list[asyncio.Task[bool]] = []
@@ -180,7 +180,8 @@ def _cause(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-async def _speaker(load: SpeechLoad, stack: AsyncExitStack) -> Speak:
+async def open_speech(load: SpeechLoad, stack: AsyncExitStack) -> Speak:
+    """Open a way to the server; PCM16 at 24 kHz comes of each text."""
     if load.protocol == "zeng":
         ours = await stack.enter_async_context(SpeechClient(load.url))
         return lambda text: _by_websocket(ours, text)

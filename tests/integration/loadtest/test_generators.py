@@ -17,7 +17,7 @@ async def test_a_process_without_callers_and_one_with_several_make_one_report(tm
     async with faulty_bot(port_min=24_000) as uri:
         plan = Plan.model_validate(
             {
-                "target": uri("well"), "shape": {"steps": [1, 3], "hold_s": 4}, "processes": 2, "patience_ms": 300,
+                "target": uri("well"), "shape": {"steps": [1, 3], "hold_s": 3}, "processes": 2, "patience_ms": 300,
                 "linger_ms": 0, "slo": {"failed_call_share": 0.0}, "rtp_port_min": 24_200, "rtp_port_max": 24_399,
                 "scenarios": [{"name": "a", "turns": [{"user": "Salam", "into_ms": 500}]}],
             }
