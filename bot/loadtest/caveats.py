@@ -14,8 +14,8 @@ _ROUND_S = 10
 _LONGEST_ADVISED_S = 3600
 NO_PESQ = "no signal score: PESQ is not installed (pip install 'zeng[loadtest]'; it needs a C compiler)"
 _NO_SOURCE = (
-    "no signal score: no answer came a second time to be held against the first; hold longer, begin with a single call,"
-    " or give --references"
+    "no signal score, and no gaps but where packets did not come: no answer came a second time to be held against the"
+    " first; hold longer, or give --references"
 )
 
 

@@ -10,7 +10,7 @@ from numpy.random import Generator
 
 from bot.loadtest.percentiles import Difference, difference
 from bot.loadtest.results import CallRecord, Report, StageRecord
-from bot.loadtest.summary import samples_of
+from bot.loadtest.summary import gap_rate, samples_of
 
 _COMPARED = (
     ("latency_ms", 50.0), ("latency_ms", 95.0), ("key_latency_ms", 95.0), ("greeting_ms", 95.0), ("answer_ms", 95.0),
@@ -72,7 +72,8 @@ def _missed(calls: Sequence[CallRecord]) -> list[float]:
 
 
 def _gaps(calls: Sequence[CallRecord]) -> list[float]:
-    return [60 * len(call.gaps) / call.speech_s for call in calls if call.speech_s]
+    rates = (gap_rate([call]) for call in calls)
+    return [rate for rate in rates if rate is not None]
 
 
 def comparison_table(changes: tuple[Change, ...]) -> str:

@@ -104,7 +104,6 @@ def figures_of(calls: Sequence[CallRecord], refused: int) -> dict[str, float | N
     samples = samples_of(calls)
     turns = [turn for call in calls for turn in call.turns]
     asked = [turn for turn in turns if turn.kind in _ANSWERED]
-    speech_min = sum(call.speech_s for call in calls) / 60
     words = sum(turn.words for turn in turns)
     failed = refused + sum(call.outcome == "failed" for call in calls)
     return {
@@ -121,11 +120,22 @@ def figures_of(calls: Sequence[CallRecord], refused: int) -> dict[str, float | N
             [turn for turn in turns if turn.unmet is not None], lambda turn: bool(turn.unmet)
         ),
         "failed_call_share": failed / (len(calls) + refused) if calls or refused else None,
-        "gaps_per_minute": sum(len(call.gaps) for call in calls) / speech_min if speech_min else None,
+        "gaps_per_minute": gap_rate(calls),
         "mos_p5": _rank(samples["mos"], 5),
         "pesq_mean": float(np.mean(samples["pesq"])) if samples["pesq"] else None,
         "words_right_share": sum(turn.words_right for turn in turns) / words if words else None,
     }
+
+
+def gap_rate(calls: Sequence[CallRecord]) -> float | None:
+    """Gaps a minute: those that lines told of over all speech, the others over the speech that was examined."""
+    speech_s = sum(call.speech_s for call in calls)
+    if not speech_s:
+        return None
+    gaps = [gap for call in calls for gap in call.gaps]
+    told = sum(gap.told for gap in gaps)
+    examined_s = sum(call.examined_s for call in calls) or speech_s
+    return 60 * (told / speech_s + (len(gaps) - told) / examined_s)
 
 
 def observations_of(

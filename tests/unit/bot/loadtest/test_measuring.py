@@ -62,7 +62,7 @@ def test_a_hole_in_an_answer_is_found_by_its_source_at_its_place(tmp_path: Path)
     record = measurer(*SOURCES).measure(taken(tmp_path, ANSWER[:half], hole, ANSWER[half:]))
 
     (gap,) = record.gaps
-    assert gap.length_ms == pytest.approx(200, abs=3)
+    assert (gap.length_ms, gap.told) == (pytest.approx(200, abs=3), False)
     assert gap.at_s == pytest.approx(4.5, abs=0.1)
 
 
@@ -115,7 +115,7 @@ def test_concealed_stretches_are_gaps_in_speech_and_stalls_everywhere(tmp_path: 
 
     record = measurer(*SOURCES).measure(taken(tmp_path, ANSWER, concealed=concealed))
 
-    assert [gap.at_s for gap in record.gaps] == [1.0]
+    assert [(gap.at_s, gap.told) for gap in record.gaps] == [(1.0, True)]
     assert [gap.at_s for gap in record.stalls] == [1.0, 2.5]
 
 
@@ -150,7 +150,9 @@ def test_a_stages_allowance_of_alignments_ends(tmp_path: Path) -> None:
     made = measurer(*SOURCES, pesq=4.0)
     made.begin_stage(alignments=1, pesqs=0)
 
-    assert [turn.words for turn in made.measure(taken(tmp_path, ANSWER)).turns] == [0]  # the greeting had it
+    record = made.measure(taken(tmp_path, ANSWER))
+    assert [turn.words for turn in record.turns] == [0]  # the greeting had it
+    assert record.examined_s == pytest.approx(2.0, abs=0.2)
 
 
 def test_a_line_that_lost_packets_has_a_lower_score_and_a_silent_one_none(tmp_path: Path) -> None:
