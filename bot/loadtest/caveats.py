@@ -20,7 +20,7 @@ _NO_SOURCE = (
 
 
 def caveats(
-    calls: Sequence[CallRecord], *, hold_s: float, asked: Collection[StepKind], scored: bool
+    calls: Sequence[CallRecord], *, hold_s: float, asked: Collection[StepKind], scored: bool, valid: bool = True
 ) -> tuple[str, ...]:
     """Say what is not to be read from a stage; `asked` are the plan's steps, `scored` whether there is PESQ."""
     if not calls:
@@ -43,7 +43,7 @@ def caveats(
         )
     if not scored:
         found.append(NO_PESQ)
-    elif turns and not any(turn.pesq is not None for turn in turns):
+    elif valid and turns and not any(turn.pesq is not None for turn in turns):
         found.append(_NO_SOURCE)
     return tuple(found)
 

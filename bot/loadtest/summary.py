@@ -52,6 +52,7 @@ def stage_record(
     """Put a stage together."""
     samples = samples_of(calls)
     found = figures_of(calls, sum(facts.failures.values()))
+    invalid = tuple(fault for one in facts.health for fault in faults(one))
     failures = facts.failures + Counter(call.detail for call in calls if call.outcome == "failed")
     observations = observations_of(calls, network=facts.network, sockets=facts.sockets)
     summaries: dict[str, SummaryRecord] = {}
@@ -71,8 +72,8 @@ def stage_record(
             for one in judge(promises, found)
         ),
         findings=tuple(FindingRecord(name=one.name, sentence=one.sentence) for one in diagnose(observations)),
-        invalid=tuple(fault for one in facts.health for fault in faults(one)),
-        caveats=caveats(calls, hold_s=stage.hold_s, asked=facts.asked, scored=facts.scored),
+        invalid=invalid,
+        caveats=caveats(calls, hold_s=stage.hold_s, asked=facts.asked, scored=facts.scored, valid=not invalid),
         failures=dict(failures),
         health=tuple(HealthRecord.model_validate(asdict(one)) for one in facts.health),
         server={**{f"status_{name}": float(count) for name, count in sorted(facts.signalling.items())}, **facts.server},
@@ -153,6 +154,8 @@ def observations_of(
         ],
         lost_share=sum(call.lost for call in calls) / came if came else 0.0,
         network_loss=network.loss,
+        network_burst=network.loss_burst,
+        packets=came,
         network_gap_ms=network.gap_ms,
         cut_share=sum(call.cut_ms for call in calls) / 1000 / aligned_s if aligned_s else 0.0,
         cut_ins=sum(turn.stop_ms is not None or turn.ignored for turn in turns if turn.kind is StepKind.CUT_IN),
