@@ -78,6 +78,7 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml requirements.lock
 $(VENV)/.test: $(VENV)/bin/python pyproject.toml requirements.lock
 	$(PIP) --editable '.[bot,tts,espeak,finetune,quality,dev]'
 	$(PIP) --no-deps resemblyzer==0.1.4 # for its weights: what the package itself needs is not used
+	@$(PIP) pesq 2>/dev/null || echo "PESQ is not built (it needs a C compiler): load tests go without a signal score"
 	touch $@ $(VENV)/.demo
 
 $(VENV)/.extras: $(VENV)/bin/python pyproject.toml requirements.lock ## Only what EXTRAS names (images)

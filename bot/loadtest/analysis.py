@@ -16,6 +16,7 @@ _STOPPED_S = 0.6  # silence so long after a cough is the bot having stopped, not
 _GAP_S = 0.06
 _LONGEST_GAP_S = 1.0
 _SPEECH_JOIN_S = 0.3
+_PAUSE_S = 0.6  # within a sentence, or a stall
 _ABRUPT_DB = 6.0  # under the usual level of speech: no fading word
 _EDGE = RATE_HZ // 125  # 8 ms, a period of a low voice
 _SOUNDING = 150  # of int16: over the idle steps of G.711
@@ -89,6 +90,8 @@ def _turns(at: Levels, deeds: Sequence[Deed], length_s: float) -> tuple[TurnFigu
 def _turn(speech: Sequence[Stretch], deed: Deed, until_s: float) -> TurnFigures | None:
     """Judge one deed; None where the recording ends too soon to say."""
     turn = (deed.step, deed.index, deed.kind, deed.end_s, until_s)
+    if deed.kind is StepKind.CUT_IN:
+        speech = _continued(speech, deed)
     during = next((one for one in speech if one.begin_s < deed.begin_s < one.end_s), None)
     after = next((one for one in speech if deed.begin_s <= one.begin_s < until_s), None)
     if deed.kind is StepKind.COUGH:
@@ -105,6 +108,22 @@ def _turn(speech: Sequence[Stretch], deed: Deed, until_s: float) -> TurnFigures 
     if after.begin_s < deed.end_s:
         return TurnFigures(*turn, stop_ms=stop_ms, early=True)
     return TurnFigures(*turn, latency_ms=(after.begin_s - deed.end_s) * 1000, stop_ms=stop_ms)
+
+
+def _continued(speech: Sequence[Stretch], deed: Deed) -> Sequence[Stretch]:
+    """Join what the bot was saying as the caller cut in over its own pauses: its last words are no early reply."""
+    before = [one for one in speech if one.begin_s < deed.begin_s]
+    if not before:
+        return speech
+    last, rest = before[-1], speech[len(before) :]
+    while (
+        rest
+        and rest[0].begin_s - last.end_s < _PAUSE_S
+        and rest[0].begin_s < deed.end_s
+        and rest[0].end_s - deed.begin_s < _IGNORED_S
+    ):
+        last, rest = Stretch(last.begin_s, rest[0].end_s), rest[1:]
+    return [*before[:-1], last, *rest]
 
 
 def abrupt_gaps(heard: Samples, at: Levels) -> tuple[Gap, ...]:

@@ -14,13 +14,13 @@ _ROUND_S = 10
 _LONGEST_ADVISED_S = 3600
 NO_PESQ = "no signal score: PESQ is not installed (pip install 'zeng[loadtest]'; it needs a C compiler)"
 _NO_SOURCE = (
-    "no signal score: no answer came a second time to be held against the first; hold longer, begin with a single call,"
-    " or give --references"
+    "no signal score, and no gaps but where packets did not come: no answer came a second time to be held against the"
+    " first; hold longer, or give --references"
 )
 
 
 def caveats(
-    calls: Sequence[CallRecord], *, hold_s: float, asked: Collection[StepKind], scored: bool
+    calls: Sequence[CallRecord], *, hold_s: float, asked: Collection[StepKind], scored: bool, valid: bool = True
 ) -> tuple[str, ...]:
     """Say what is not to be read from a stage; `asked` are the plan's steps, `scored` whether there is PESQ."""
     if not calls:
@@ -43,7 +43,7 @@ def caveats(
         )
     if not scored:
         found.append(NO_PESQ)
-    elif turns and not any(turn.pesq is not None for turn in turns):
+    elif valid and turns and not any(turn.pesq is not None for turn in turns):
         found.append(_NO_SOURCE)
     return tuple(found)
 

@@ -13,6 +13,8 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from bot.errors import BotError
+from bot.flows.loader import load_flow
+from bot.flows.problems import FlowFileError
 from bot.loadtest.comparison import compare as compare_reports
 from bot.loadtest.comparison import comparison_table
 from bot.loadtest.conductor import Conductor
@@ -23,6 +25,7 @@ from bot.loadtest.live import LiveView
 from bot.loadtest.markdown import knee_line, markdown
 from bot.loadtest.plan import load_plan
 from bot.loadtest.results import Report
+from bot.loadtest.sources import render_sources
 from bot.loadtest.speech_load import SpeechLoad, run_speech_load, speech_table
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
@@ -162,6 +165,26 @@ def tts(  # noqa: PLR0913, PLR0917  # one parameter an option
     if out:
         out.write_text(report.model_dump_json(indent=1), encoding="utf-8")
     raise typer.Exit(1 if report.failed else 0)
+
+
+@app.command()
+def sources(
+    flow: Annotated[Path, typer.Argument(help="the flow file that the bot serves")],
+    url: Annotated[str, typer.Argument(help="http://host:port of its speech server")],
+    out: Annotated[Path, typer.Argument(help="folder to write, for `references` of a plan")],
+    websocket: Annotated[bool, typer.Option(help="our WebSocket instead of POST /v1/audio/speech")] = False,
+    model: str = "tts-1",
+    voice: str = "alloy",
+) -> None:
+    """Render what a flow says by the bot's own voice, to hold its answers against: signal score, gaps, words right."""
+    load = SpeechLoad(url=url, protocol="zeng" if websocket else "openai", model=model, voice=voice)
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        written = asyncio.run(render_sources(load_flow(flow), load, out))
+    except (BotError, FlowFileError) as error:
+        typer.echo(f"zeng loadtest: {error}", err=True)
+        raise typer.Exit(2) from error
+    typer.echo(f"{len(written)} prompts in {out}; run with --references {out}")
 
 
 def _shape(

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from numpy.random import Generator
 
 from bot.loadtest.percentiles import Difference, difference
-from bot.loadtest.results import Report, StageRecord
-from bot.loadtest.summary import samples_of
+from bot.loadtest.results import CallRecord, Report, StageRecord
+from bot.loadtest.summary import gap_rate, samples_of
 
 _COMPARED = (
     ("latency_ms", 50.0), ("latency_ms", 95.0), ("key_latency_ms", 95.0), ("greeting_ms", 95.0), ("answer_ms", 95.0),
     ("barge_in_ms", 95.0), ("mos", 50.0), ("pesq", 50.0),
 )  # fmt: skip
 _BETTER_HIGH = {"mos", "pesq"}
+_LEAST, _LEAST_TAIL = 8, 20  # values of each run; of fewer the resamples say nothing of a median or mean, of a p95
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +29,14 @@ class Change:
     first: float
     second: float
     difference: Difference
+    counts: tuple[int, int]  # of values in each run
 
     @property
     def verdict(self) -> str:
-        """better, worse or unchanged."""
+        """better, worse, no significant change, or too few values to say."""
+        least = _LEAST_TAIL if self.name.endswith("p95") else _LEAST
+        if min(self.counts) < least:
+            return f"too few to say ({self.counts[0]} and {self.counts[1]}; {least} are needed)"
         if not self.difference.significant:
             return "no significant change"
         gained = (self.difference.value > 0) == (self.name.partition(" ")[0] in _BETTER_HIGH)
@@ -46,22 +53,33 @@ def compare(first: Report, second: Report, rng: Generator) -> tuple[Change, ...]
 
 def _stage(first: StageRecord, second: StageRecord, rng: Generator) -> list[Change]:
     a, b = samples_of(first.records), samples_of(second.records)
+    compared: list[tuple[str, float | None, list[float], list[float]]] = [
+        (f"{name} p{rank:.0f}", rank, a[name], b[name]) for name, rank in _COMPARED
+    ]
+    for name, sample in (("missed turns, share", _missed), ("gaps a minute of speech, by call", _gaps)):
+        compared.append((name, None, sample(first.records), sample(second.records)))
     changes: list[Change] = []
-    for name, rank in _COMPARED:
-        found = difference(a[name], b[name], rank, rng)
+    for name, rank, before, after in compared:
+        found = difference(before, after, rank, rng)
         if found is not None:
-            before = _value(first, name, rank)
-            changes.append(Change(first.name, f"{name} p{rank:.0f}", before, before + found.value, found))
+            value = float(np.mean(before) if rank is None else np.percentile(before, rank))
+            changes.append(Change(first.name, name, value, value + found.value, found, (len(before), len(after))))
     return changes
 
 
-def _value(stage: StageRecord, name: str, rank: float) -> float:
-    summary = stage.summaries[name]
-    return (summary.p50 if rank == 50 else summary.p95).value
+def _missed(calls: Sequence[CallRecord]) -> list[float]:
+    return [float(turn.missed) for call in calls for turn in call.turns]
+
+
+def _gaps(calls: Sequence[CallRecord]) -> list[float]:
+    rates = (gap_rate([call]) for call in calls)
+    return [rate for rate in rates if rate is not None]
 
 
 def comparison_table(changes: tuple[Change, ...]) -> str:
     """As Markdown."""
+    if not changes:
+        return "Nothing to compare: no load of one run is in the other."
     lines = ["| load | figure | first | second | change | 95 % | |", "|---|---|--:|--:|--:|--:|---|"]
     lines += [
         f"| {one.stage} | {one.name} | {one.first:.4g} | {one.second:.4g} | {one.difference.value:+.4g} "

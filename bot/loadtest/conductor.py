@@ -30,6 +30,7 @@ from bot.loadtest.results import Report, StageRecord
 from bot.loadtest.server_side import ServerSide, Snapshot, between
 from bot.loadtest.shapes import Stage, named
 from bot.loadtest.summary import StageFacts, stage_record
+from bot.loadtest.validity import faults
 
 _START_S = 30.0
 _SETTLE_S = 3.0
@@ -152,7 +153,8 @@ class Conductor:
         theirs = await self._server.calls()
         self._measurer.begin_stage()
         calls = [call for one in taken for call in one.calls]
-        await asyncio.to_thread(self._measurer.learn, calls)
+        if not any(faults(one.health) for one in taken):  # what the generator spoiled is no source
+            await asyncio.to_thread(self._measurer.learn, calls)
         measured = await asyncio.to_thread(lambda: [self._measurer.measure(call) for call in calls])
         records = [record.model_copy(update={"server": theirs.get(record.call_id, {})}) for record in measured]
         facts = StageFacts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -13,7 +14,9 @@ _NEAR = 0.05  # of a period
 _NEAR_S = 0.12  # a gap is placed to a piece of the alignment
 _AGREE = 0.8
 _LEAST_INTERVALS = 3  # fewer agree by chance
+_LEAST_PERIOD_S = 1.0  # by how well a gap is placed, a shorter one fits anything
 _DROPS = 0.005
+_DEVIATIONS = 4
 _LEAST_CALLS = 4  # fewer leave nothing that could be told from chance
 
 
@@ -33,6 +36,8 @@ class Observations:
     gaps: Sequence[HeardGap] = ()
     lost_share: float = 0.0  # of the bot's packets that never came
     network_loss: float = 0.0  # of it, what the network between was told to lose
+    network_burst: float = 1.0  # packets that it loses at a time, on average
+    packets: int = 0  # that the bot sent
     network_gap_ms: float = 0.0  # gaps up to so long are the network's, as it was told to be
     cut_share: float = 0.0  # of the bot's speech that was skipped, by alignment
     cut_ins: int = 0
@@ -87,7 +92,9 @@ def _clusters(gaps: Sequence[HeardGap]) -> list[list[HeardGap]]:
 def _period(intervals: Sequence[float]) -> float | None:
     """The longest time of which nearly all intervals are a multiple (1 to 4): stalls in silence are not heard."""
     for candidate in sorted({interval / part for interval in intervals for part in (1, 2, 3)}, reverse=True):
-        near_s = min(max(_NEAR * candidate, _NEAR_S), 3 * _NEAR * candidate)
+        if candidate < _LEAST_PERIOD_S:
+            return None
+        near_s = max(_NEAR * candidate, _NEAR_S)
         counts = [round(interval / candidate) for interval in intervals]
         near = [
             (interval, count)
@@ -101,7 +108,9 @@ def _period(intervals: Sequence[float]) -> float | None:
 
 def _drops(seen: Observations) -> Finding | None:
     lost = max(0.0, seen.lost_share - seen.network_loss)
-    if lost > max(_DROPS, 0.3 * seen.network_loss):
+    # Of losses in bursts of geometric length: the deviation of their share.
+    chance = math.sqrt(seen.network_loss * (2 * seen.network_burst - 1) / seen.packets) if seen.packets else 0.0
+    if lost > max(_DROPS, _DEVIATIONS * chance):
         return Finding("frames_dropped", f"{100 * lost:.1f} % of the bot's packets never came")
     if seen.cut_share > _DROPS:
         return Finding("frames_dropped", f"{100 * seen.cut_share:.1f} % of the bot's speech was left out")

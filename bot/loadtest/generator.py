@@ -88,13 +88,13 @@ class Generator:
         starts = stage.share(self._index, self._plan.processes)
         callers = [asyncio.create_task(self._caller(start_s, stage, began, dice.random())) for start_s in starts]
         await asyncio.gather(*callers)
-        cpu, took = time.process_time() - cpu, time.monotonic() - began
         floors = await floor
+        cpu, took = time.process_time() - cpu, time.monotonic() - began
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         paced = max((call.stats.sent_late_ms_max for call in self._taken), default=0.0)
         health = GeneratorHealth(
-            cpu_share=cpu / took,
+            cpu_share=cpu / took if callers else 0.0,  # of several generators one may have no callers
             loop_late_p99_ms=1000 * float(np.percentile(load.late_s or [0.0], 99)),
             paced_late_ms_max=paced,
             floor_ms=float(np.median(floors)) if floors else None,

@@ -38,6 +38,8 @@ def find_pesq() -> Pesq | None:
     module = import_module("pesq")
 
     def score(source: Samples, heard: Samples) -> float | None:
+        if not source.any() or not heard.any():
+            return None
         try:
             return float(module.pesq(8000, narrow(source), narrow(heard), "nb"))
         except (module.PesqError, ValueError):
@@ -54,6 +56,7 @@ class _Answer:
     gaps: tuple[Gap, ...] = ()
     cut_ms: float = 0.0
     aligned_s: float = 0.0
+    examined_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ class Measurer:
         self._transcribe = transcribe
         self._alignments_left = self._pesqs_left = self._transcripts_left = 0
 
-    def begin_stage(self, *, alignments: int = 60, pesqs: int = 20, transcripts: int = 20) -> None:
+    def begin_stage(self, *, alignments: int = 200, pesqs: int = 20, transcripts: int = 20) -> None:
         """Give a new stage its allowance."""
         self._alignments_left, self._pesqs_left, self._transcripts_left = alignments, pesqs, transcripts
 
@@ -114,12 +117,14 @@ class Measurer:
         heard = _heard(taken)
         figures = analyse(heard, taken.deeds)
         at = levels(heard)
-        gaps = [gap for gap in taken.concealed if _in_speech(gap, at)]
+        told = [gap for gap in taken.concealed if _in_speech(gap, at)]
+        gaps = list(told)
         turns: list[TurnRecord] = []
-        cut_ms = aligned_s = 0.0
+        cut_ms = aligned_s = examined_s = 0.0
         for found in self._answers(taken, figures, heard):
             gaps += found.gaps
             cut_ms, aligned_s = cut_ms + found.cut_ms, aligned_s + found.aligned_s
+            examined_s += found.examined_s
             turns += [found.record] if found.record is not None else []
         stats = taken.stats
         came = stats.received + stats.lost
@@ -135,8 +140,8 @@ class Measurer:
             length_s=taken.length_s,
             speech_s=figures.speech_s,
             turns=tuple(turns),
-            gaps=_records(_distinct(gaps)),
-            stalls=_records(taken.concealed),
+            gaps=_records(_distinct(gaps), told),
+            stalls=_records(taken.concealed, taken.concealed),
             received=stats.received,
             lost=stats.lost,
             late=stats.late,
@@ -147,6 +152,7 @@ class Measurer:
             frames_dropped=taken.frames_dropped,
             cut_ms=cut_ms,
             aligned_s=aligned_s,
+            examined_s=examined_s,
             mos=mos(self._r(taken, (stats.lost + stats.late) / came)) if came else None,
         )
 
@@ -179,8 +185,9 @@ class Measurer:
         self._alignments_left -= 1
         matched = self._references.match(span.name, answer)
         if matched is None:
-            gaps = abrupt_gaps(answer, levels(answer))
-            return _Answer(record, tuple(replace(gap, at_s=gap.at_s + begin_s) for gap in gaps))
+            at = levels(answer)
+            gaps = tuple(replace(gap, at_s=gap.at_s + begin_s) for gap in abrupt_gaps(answer, at))
+            return _Answer(record, gaps, examined_s=float(np.count_nonzero(at > LOUD_DB)) * WINDOW_S)
         reference, found = matched
         if np.array_equal(reference.samples, answer):
             return _Answer(record)  # it was taken for the source: nothing is known of it
@@ -191,7 +198,7 @@ class Measurer:
                 update["pesq"] = self._score(reference.samples, answer, found.begin_s)
             record = record.model_copy(update=update)
         gaps = tuple(replace(gap, at_s=gap.at_s + begin_s) for gap in found.gaps)
-        return _Answer(record, gaps, found.cut_ms, found.voiced_s)
+        return _Answer(record, gaps, found.cut_ms, found.voiced_s, found.voiced_s)
 
     def _words(self, meant: str, answer: Samples) -> dict[str, object]:
         """Words by the recogniser, in the place of those by alignment."""
@@ -252,5 +259,12 @@ def _distinct(gaps: Sequence[Gap]) -> list[Gap]:
     return kept
 
 
-def _records(gaps: Sequence[Gap]) -> tuple[GapRecord, ...]:
-    return tuple(GapRecord(at_s=gap.at_s, length_ms=gap.length_ms) for gap in gaps)
+def _records(gaps: Sequence[Gap], told: Sequence[Gap]) -> tuple[GapRecord, ...]:
+    return tuple(
+        GapRecord(
+            at_s=gap.at_s,
+            length_ms=gap.length_ms,
+            told=any(abs(gap.at_s - one.at_s) < max(_NEAR_S, one.length_ms / 1000) for one in told),
+        )
+        for gap in gaps
+    )

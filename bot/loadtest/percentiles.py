@@ -60,11 +60,17 @@ def summarise(values: Sequence[float], rng: Generator) -> Summary | None:
     return Summary(len(sample), p50, p90, p95, p99, float(sample.max()), float(sample.mean()))
 
 
-def difference(first: Sequence[float], second: Sequence[float], rank: float, rng: Generator) -> Difference | None:
-    """Compare a percentile of two independent samples by bootstrap; None where one is empty."""
+def difference(
+    first: Sequence[float], second: Sequence[float], rank: float | None, rng: Generator
+) -> Difference | None:
+    """Compare a percentile of two independent samples, or their means (None), by bootstrap; None where one is empty."""
     if not first or not second:
         return None
     a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    if rank is None:
+        means = [rng.choice(one, size=(_RESAMPLES, len(one)), replace=True).mean(axis=1) for one in (a, b)]
+        low, high = np.percentile(means[1] - means[0], [100 * _ALPHA / 2, 100 - 100 * _ALPHA / 2])
+        return Difference(float(b.mean() - a.mean()), float(low), float(high))
     differences = _resampled(b, (rank,), rng)[0] - _resampled(a, (rank,), rng)[0]
     low, high = np.percentile(differences, [100 * _ALPHA / 2, 100 - 100 * _ALPHA / 2])
     return Difference(float(np.percentile(b, rank) - np.percentile(a, rank)), float(low), float(high))

@@ -20,15 +20,19 @@ class References:
 
     def __init__(self, known: Sequence[Reference] = ()) -> None:
         self._known = {reference.name: reference for reference in known}
+        self._usual: dict[str, Reference] = {}  # what an answer of that name was last: looked at first
 
     def __len__(self) -> int:
         return len(self._known)
 
     def match(self, name: str, answer: Samples, *, until_s: float | None = None) -> tuple[Reference, Alignment] | None:
         """Lay an answer along the source of that name, else along the one that fits best."""
-        named = self._known.get(name)
-        found = self._best([named] if named is not None else [], answer, until_s)
-        return found or self._best(list(self._known.values()), answer, until_s)
+        likely = self._usual.get(name) or self._known.get(name)
+        found = self._best([likely] if likely is not None else [], answer, until_s)
+        found = found or self._best(list(self._known.values()), answer, until_s)
+        if found is not None:
+            self._usual[name] = found[0]
+        return found
 
     @staticmethod
     def _best(

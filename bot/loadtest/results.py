@@ -40,6 +40,7 @@ class GapRecord(_Record):
 
     at_s: float
     length_ms: float
+    told: bool = False  # by the line: no packet came; else found by holding an answer against its source
 
 
 class CallRecord(_Record):
@@ -68,6 +69,7 @@ class CallRecord(_Record):
     frames_dropped: int = 0  # by the generator
     cut_ms: float = 0.0  # bot speech left out, by alignment
     aligned_s: float = 0.0
+    examined_s: float = 0.0  # of the bot's speech, looked through for gaps of which the line does not tell
     mos: float | None = None
     server: dict[str, float] = Field(default_factory=dict[str, float])  # the bot's own figures of this call
 

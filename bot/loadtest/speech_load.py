@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 import httpx
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from bot.loadtest.percentiles import summarise
 from bot.loadtest.results import SummaryRecord
@@ -27,6 +28,7 @@ _TEXTS = (
     "Qəbula yazılmaq üçün bir, iş saatları üçün iki düyməsini basın.",
     "Nömrəniz sıfır əlli, yüz iyirmi üç, qırx beş, altmış yeddi. Düzdür?",
 )
+_AFTER_FAILURE_S = 0.2
 Speak = Callable[[str], AsyncGenerator[bytes, None]]
 
 
@@ -67,6 +69,7 @@ class SpeechReport(BaseModel):
     rate_per_s: float
     utterances: int
     failed: int
+    failures: dict[str, int] = Field(default_factory=dict[str, int])  # by cause
     first_audio_ms: SummaryRecord | None
     underrun_share: float  # of utterances with any over 10 ms
     audio_s_per_s: float
@@ -98,58 +101,87 @@ class Listener:
         return Utterance(self._first_at - self._asked_at, self._audio_s, now - self._asked_at, self._underrun_s)
 
 
+@dataclass(slots=True)
+class _Tally:
+    """What has come of the requests so far."""
+
+    done: list[Utterance] = field(default_factory=list[Utterance])
+    failures: Counter[str] = field(default_factory=Counter[str])
+    at_once: int = 0
+    most: int = 0
+
+    async def take(self, speech: AsyncGenerator[bytes, None]) -> bool:
+        """Listen to one utterance; False where it failed."""
+        self.at_once += 1
+        self.most = max(self.most, self.at_once)
+        listener = Listener(asked_at=time.monotonic())
+        try:
+            async with aclosing(speech) as audio:
+                async for chunk in audio:
+                    listener.take(len(chunk), now=time.monotonic())
+        except (httpx.HTTPError, SpeechError) as error:
+            self.failures[_cause(error)] += 1
+            return False
+        finally:
+            self.at_once -= 1
+        utterance = listener.utterance(now=time.monotonic())
+        if utterance is None:
+            self.failures["no audio came"] += 1
+            return False
+        self.done.append(utterance)
+        return True
+
+
 async def run_speech_load(load: SpeechLoad) -> SpeechReport:
     """Hold the load for its seconds, then wait for what is under way."""
     texts = load.texts or _TEXTS
     dice = random.Random(load.seed)  # noqa: S311  # to be had again
-    done: list[Utterance] = []
-    failed = at_once = most = 0
-
-    async def one(speak: Speak, text: str) -> None:
-        nonlocal failed, at_once, most
-        at_once += 1
-        most = max(most, at_once)
-        listener = Listener(asked_at=time.monotonic())
-        try:
-            async with aclosing(speak(text)) as audio:
-                async for chunk in audio:
-                    listener.take(len(chunk), now=time.monotonic())
-        except (httpx.HTTPError, SpeechError):
-            failed += 1
-        else:
-            utterance = listener.utterance(now=time.monotonic())
-            failed += utterance is None
-            done.extend([utterance] if utterance is not None else [])
-        finally:
-            at_once -= 1
+    tally = _Tally()
 
     async def loop(speak: Speak) -> None:
-        await one(speak, dice.choice(texts))
-        while time.monotonic() - began < load.seconds:
-            await one(speak, dice.choice(texts))
+        while True:
+            if not await tally.take(speak(dice.choice(texts))):
+                await asyncio.sleep(_AFTER_FAILURE_S)
+            if time.monotonic() - began >= load.seconds:
+                return
 
     async with AsyncExitStack() as stack:
-        speak = await _speaker(load, stack)
+        speak = await open_speech(load, stack)
         began = time.monotonic()
         if load.rate_per_s:
-            tasks: list[asyncio.Task[None]] = []
+            tasks: list[asyncio.Task[bool]] = []
             while time.monotonic() - began < load.seconds:
                 await asyncio.sleep(dice.expovariate(load.rate_per_s))
-                tasks.append(asyncio.create_task(one(speak, dice.choice(texts))))
+                tasks.append(asyncio.create_task(tally.take(speak(dice.choice(texts)))))
             await asyncio.gather(*tasks)
         else:
             await asyncio.gather(*(loop(speak) for _ in range(load.streams)))
     took = time.monotonic() - began
+    done = tally.done
     first = summarise([1000 * one.first_audio_s for one in done], np.random.default_rng(load.seed))
     return SpeechReport(
-        url=load.url, protocol=load.protocol, streams=load.streams, rate_per_s=load.rate_per_s, utterances=len(done),
-        failed=failed, first_audio_ms=SummaryRecord.model_validate(asdict(first)) if first else None,
+        url=load.url,
+        protocol=load.protocol,
+        streams=load.streams,
+        rate_per_s=load.rate_per_s,
+        utterances=len(done),
+        failed=tally.failures.total(),
+        failures=dict(tally.failures),
+        first_audio_ms=SummaryRecord.model_validate(asdict(first)) if first else None,
         underrun_share=sum(one.underrun_s > 0.01 for one in done) / len(done) if done else 0.0,
-        audio_s_per_s=sum(one.audio_s for one in done) / took, most_at_once=most,
-    )  # fmt: skip
+        audio_s_per_s=sum(one.audio_s for one in done) / took,
+        most_at_once=tally.most,
+    )
 
 
-async def _speaker(load: SpeechLoad, stack: AsyncExitStack) -> Speak:
+def _cause(error: Exception) -> str:
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"status {error.response.status_code}"
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+async def open_speech(load: SpeechLoad, stack: AsyncExitStack) -> Speak:
+    """Open a way to the server; PCM16 at 24 kHz comes of each text."""
     if load.protocol == "zeng":
         ours = await stack.enter_async_context(SpeechClient(load.url))
         return lambda text: _by_websocket(ours, text)
@@ -185,4 +217,5 @@ def speech_table(report: SpeechReport) -> str:
         f"{100 * report.underrun_share:.1f} %", f"{report.audio_s_per_s:.1f}",
     )  # fmt: skip
     head = "| load | most at once | utterances | failed | first audio p50 ms | p95 | p99 | with underruns | audio s/s |"
-    return f"{head}\n|---|{'--:|' * 8}\n| " + " | ".join(cells) + " |"
+    failures = "".join(f"\n\n{count} × {cause}" for cause, count in report.failures.items())
+    return f"{head}\n|---|{'--:|' * 8}\n| " + " | ".join(cells) + " |" + failures

@@ -52,6 +52,7 @@ def stage_record(
     """Put a stage together."""
     samples = samples_of(calls)
     found = figures_of(calls, sum(facts.failures.values()))
+    invalid = tuple(fault for one in facts.health for fault in faults(one))
     failures = facts.failures + Counter(call.detail for call in calls if call.outcome == "failed")
     observations = observations_of(calls, network=facts.network, sockets=facts.sockets)
     summaries: dict[str, SummaryRecord] = {}
@@ -71,8 +72,8 @@ def stage_record(
             for one in judge(promises, found)
         ),
         findings=tuple(FindingRecord(name=one.name, sentence=one.sentence) for one in diagnose(observations)),
-        invalid=tuple(fault for one in facts.health for fault in faults(one)),
-        caveats=caveats(calls, hold_s=stage.hold_s, asked=facts.asked, scored=facts.scored),
+        invalid=invalid,
+        caveats=caveats(calls, hold_s=stage.hold_s, asked=facts.asked, scored=facts.scored, valid=not invalid),
         failures=dict(failures),
         health=tuple(HealthRecord.model_validate(asdict(one)) for one in facts.health),
         server={**{f"status_{name}": float(count) for name, count in sorted(facts.signalling.items())}, **facts.server},
@@ -104,7 +105,6 @@ def figures_of(calls: Sequence[CallRecord], refused: int) -> dict[str, float | N
     samples = samples_of(calls)
     turns = [turn for call in calls for turn in call.turns]
     asked = [turn for turn in turns if turn.kind in _ANSWERED]
-    speech_min = sum(call.speech_s for call in calls) / 60
     words = sum(turn.words for turn in turns)
     failed = refused + sum(call.outcome == "failed" for call in calls)
     return {
@@ -121,11 +121,22 @@ def figures_of(calls: Sequence[CallRecord], refused: int) -> dict[str, float | N
             [turn for turn in turns if turn.unmet is not None], lambda turn: bool(turn.unmet)
         ),
         "failed_call_share": failed / (len(calls) + refused) if calls or refused else None,
-        "gaps_per_minute": sum(len(call.gaps) for call in calls) / speech_min if speech_min else None,
+        "gaps_per_minute": gap_rate(calls),
         "mos_p5": _rank(samples["mos"], 5),
         "pesq_mean": float(np.mean(samples["pesq"])) if samples["pesq"] else None,
         "words_right_share": sum(turn.words_right for turn in turns) / words if words else None,
     }
+
+
+def gap_rate(calls: Sequence[CallRecord]) -> float | None:
+    """Gaps a minute: those that lines told of over all speech, the others over the speech that was examined."""
+    speech_s = sum(call.speech_s for call in calls)
+    if not speech_s:
+        return None
+    gaps = [gap for call in calls for gap in call.gaps]
+    told = sum(gap.told for gap in gaps)
+    examined_s = sum(call.examined_s for call in calls) or speech_s
+    return 60 * (told / speech_s + (len(gaps) - told) / examined_s)
 
 
 def observations_of(
@@ -143,6 +154,8 @@ def observations_of(
         ],
         lost_share=sum(call.lost for call in calls) / came if came else 0.0,
         network_loss=network.loss,
+        network_burst=network.loss_burst,
+        packets=came,
         network_gap_ms=network.gap_ms,
         cut_share=sum(call.cut_ms for call in calls) / 1000 / aligned_s if aligned_s else 0.0,
         cut_ins=sum(turn.stop_ms is not None or turn.ignored for turn in turns if turn.kind is StepKind.CUT_IN),

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
+from bot.errors import SettingsError
+from bot.flows.loader import LIBRARY, load_flow
+from bot.loadtest.references import load_references
+from bot.loadtest.sources import fixed_prompts, render_sources
 from bot.loadtest.speech_load import SpeechLoad, run_speech_load
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(30)]
@@ -45,3 +50,37 @@ async def test_a_server_that_is_away_is_a_failure_of_each_utterance() -> None:
 
     assert report.utterances == 0
     assert report.failed >= 1
+    assert list(report.failures) == ["ConnectError: All connection attempts failed"]
+
+
+async def test_a_server_that_refuses_is_quoted() -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    report = await run_speech_load(
+        SpeechLoad(url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", seconds=0.1)
+    )
+    server.close()
+
+    assert report.failures == {"status 503": report.failed}
+
+
+async def test_a_flows_prompts_are_rendered_as_sources_with_their_words(tmp_path: Path) -> None:
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: audio/pcm\r\nConnection: close\r\n\r\n" + CHUNK)
+        writer.close()
+
+    server = await asyncio.start_server(speak, "127.0.0.1", 0)
+    load = SpeechLoad(url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    flow = load_flow(LIBRARY / "klinika.flow.yaml")
+    written = await render_sources(flow, load, tmp_path)
+    server.close()
+
+    assert {path.stem for path in written} == set(fixed_prompts(flow))
+    assert len(load_references(tmp_path)) == len(written)
+    with pytest.raises(SettingsError, match="cannot say disclosure"):
+        await render_sources(flow, SpeechLoad(url="http://127.0.0.1:9"), tmp_path)

@@ -70,6 +70,38 @@ def test_a_bot_that_goes_on_has_ignored_the_caller() -> None:
     assert (turn.latency_ms, turn.stop_ms) == (None, None)
 
 
+@pytest.mark.parametrize("cut_in_s", [1.9, 2.2])  # into its words, into its pause
+def test_the_last_words_of_a_bot_that_is_cut_off_after_a_pause_are_no_early_reply(cut_in_s: float) -> None:
+    heard = np.concatenate(
+        [PROMPTS[0][: 2 * RATE_HZ], silence(0.4), PROMPTS[0][: RATE_HZ // 2], silence(1.5), PROMPTS[1]]
+    )
+    deed = Deed(0, 0, StepKind.CUT_IN, cut_in_s, 3.5)
+
+    (turn,) = analyse(heard, [deed]).turns
+
+    assert (turn.early, turn.ignored) == (False, False)
+    assert turn.stop_ms == pytest.approx(1000 * (2.9 - cut_in_s), abs=20)
+    assert turn.latency_ms == pytest.approx(900, abs=20)
+
+
+def test_a_reply_into_the_words_of_a_caller_who_cut_in_is_early() -> None:
+    heard = np.concatenate([PROMPTS[0][: 2 * RATE_HZ], silence(0.4), PROMPTS[0], silence(6)])
+
+    (turn,) = analyse(heard, [Deed(0, 0, StepKind.CUT_IN, 1.7, 4.0)]).turns
+
+    assert (turn.early, turn.ignored) == (True, False)
+    assert turn.stop_ms == pytest.approx(300, abs=20)
+
+
+def test_who_cuts_in_before_the_bot_has_spoken_has_cut_nothing_off() -> None:
+    heard = np.concatenate([silence(3.0), PROMPTS[0], silence(1)])
+
+    (turn,) = analyse(heard, [Deed(0, 0, StepKind.CUT_IN, 1.0, 2.5)]).turns
+
+    assert turn.stop_ms is None
+    assert turn.latency_ms == pytest.approx(500, abs=20)
+
+
 def test_a_cough_that_stops_the_bot_is_a_false_stop_and_one_that_does_not_is_none() -> None:
     script = [SAY, Step(StepKind.COUGH, clip="cough", after_s=1.0), SAY]
 

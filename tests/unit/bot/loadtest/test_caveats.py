@@ -36,6 +36,7 @@ def test_a_missing_signal_score_says_why_and_what_to_do() -> None:
     assert caveats([enough], hold_s=60.0, asked=SAY, scored=False) == (NO_PESQ,)
     (no_source,) = caveats([enough], hold_s=60.0, asked=SAY, scored=True)
     assert "--references" in no_source
+    assert caveats([enough], hold_s=60.0, asked=SAY, scored=True, valid=False) == ()  # no sources are taken from it
     assert caveats([scored], hold_s=60.0, asked=SAY, scored=True) == ()
 
 

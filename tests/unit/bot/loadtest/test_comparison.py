@@ -26,7 +26,10 @@ def test_slower_is_worse_faster_is_better_and_chance_is_neither() -> None:
 def test_only_loads_that_both_have_are_compared() -> None:
     first, second = report(stage([call([1.0])])), report(stage([call([1.0])], name="4 calls"))
 
-    assert compare(first, second, np.random.default_rng(1)) == ()
+    changes = compare(first, second, np.random.default_rng(1))
+
+    assert changes == ()
+    assert comparison_table(changes).startswith("Nothing to compare")
 
 
 def test_the_table_names_load_figure_and_verdict() -> None:
@@ -36,3 +39,27 @@ def test_the_table_names_load_figure_and_verdict() -> None:
 
     assert "| 2 calls | latency_ms p50 |" in table
     assert "worse" in table
+
+
+def test_a_handful_of_turns_proves_nothing_however_far_apart() -> None:
+    few, many = report(stage([call([400.0] * 3)])), report(stage([call([900.0] * 19)]))
+
+    changes = {one.name: one.verdict for one in compare(few, many, np.random.default_rng(1))}
+
+    assert changes["latency_ms p50"] == "too few to say (3 and 19; 8 are needed)"
+    assert changes["latency_ms p95"] == "too few to say (3 and 19; 20 are needed)"
+
+
+def test_missed_turns_and_gaps_are_compared_by_their_means() -> None:
+    well = report(stage([call(sample(500, 1), name=f"g0-{n}") for n in range(10)]))
+    worse = report(
+        stage(
+            [call([*sample(500, n)[:100], *([None] * 20)], name=f"g0-{n}", gaps=[80] * (2 + n % 2)) for n in range(10)]
+        )
+    )
+
+    changes = {one.name: one for one in compare(well, worse, np.random.default_rng(1))}
+
+    assert changes["missed turns, share"].verdict == "worse"
+    assert changes["missed turns, share"].second == 20 / 120
+    assert changes["gaps a minute of speech, by call"].verdict == "worse"

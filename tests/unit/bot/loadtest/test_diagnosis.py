@@ -35,7 +35,7 @@ def test_stalls_without_a_rhythm_are_named_too() -> None:
 
 
 def test_three_stalls_make_no_rhythm_and_neither_do_many_at_random() -> None:
-    for times in ([0, 10, 20], [0, 3.1, 4.6, 9.9, 12.2, 18.8, 21.0]):
+    for times in ([0, 10, 20], [0, 3.1, 4.6, 9.9, 12.2, 18.8, 21.0], [0, 0.8, 1.6, 2.4, 3.2]):
         (found,) = diagnose(Observations(gaps=[HeardGap("a", at, 300) for at in times]))
 
         assert found.name == "stalls"
@@ -56,8 +56,16 @@ def test_packets_that_never_came_are_named_unless_the_network_was_told_to_lose_t
     (found,) = diagnose(Observations(lost_share=0.02))
 
     assert (found.name, found.sentence) == ("frames_dropped", "2.0 % of the bot's packets never came")
-    assert names(Observations(lost_share=0.021, network_loss=0.02)) == []
-    assert names(Observations(lost_share=0.04, network_loss=0.02)) == ["frames_dropped"]
+    assert names(Observations(lost_share=0.021, network_loss=0.02, packets=3000)) == []
+    assert names(Observations(lost_share=0.04, network_loss=0.02, packets=30_000)) == ["frames_dropped"]
+
+
+def test_losses_in_bursts_may_be_more_by_chance() -> None:
+    def seen(packets: int) -> Observations:
+        return Observations(lost_share=0.028, network_loss=0.02, network_burst=3, packets=packets)
+
+    assert names(seen(3500)) == []
+    assert names(seen(350_000)) == ["frames_dropped"]
 
 
 def test_speech_that_was_left_out_is_named() -> None:

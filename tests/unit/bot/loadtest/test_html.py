@@ -69,3 +69,10 @@ def test_names_from_a_plan_are_escaped(tmp_path: Path) -> None:
     page = html(report(stage([call([400])], name="<b>load</b>")), tmp_path)
 
     assert "<b>load" not in page
+
+
+def test_a_run_that_was_ended_before_its_first_stage_has_a_page_too(tmp_path: Path) -> None:
+    page = html(report(), tmp_path)
+
+    assert "<h2>Promises" not in page
+    assert "<svg" not in page

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ from bot.loadtest.alignment import Reference
 from bot.loadtest.analysis import Deed, Gap
 from bot.loadtest.behaviour import StepKind
 from bot.loadtest.caller import CallTaken
+from bot.loadtest.caveats import NO_PESQ
 from bot.loadtest.expectations import Told
-from bot.loadtest.measuring import Measurer
+from bot.loadtest.measuring import Measurer, find_pesq
 from bot.loadtest.references import References
 from bot.loadtest.sound import RATE_HZ, Samples
 from telephony.leg import LegStats
@@ -60,7 +62,7 @@ def test_a_hole_in_an_answer_is_found_by_its_source_at_its_place(tmp_path: Path)
     record = measurer(*SOURCES).measure(taken(tmp_path, ANSWER[:half], hole, ANSWER[half:]))
 
     (gap,) = record.gaps
-    assert gap.length_ms == pytest.approx(200, abs=3)
+    assert (gap.length_ms, gap.told) == (pytest.approx(200, abs=3), False)
     assert gap.at_s == pytest.approx(4.5, abs=0.1)
 
 
@@ -113,7 +115,7 @@ def test_concealed_stretches_are_gaps_in_speech_and_stalls_everywhere(tmp_path: 
 
     record = measurer(*SOURCES).measure(taken(tmp_path, ANSWER, concealed=concealed))
 
-    assert [gap.at_s for gap in record.gaps] == [1.0]
+    assert [(gap.at_s, gap.told) for gap in record.gaps] == [(1.0, True)]
     assert [gap.at_s for gap in record.stalls] == [1.0, 2.5]
 
 
@@ -148,7 +150,9 @@ def test_a_stages_allowance_of_alignments_ends(tmp_path: Path) -> None:
     made = measurer(*SOURCES, pesq=4.0)
     made.begin_stage(alignments=1, pesqs=0)
 
-    assert [turn.words for turn in made.measure(taken(tmp_path, ANSWER)).turns] == [0]  # the greeting had it
+    record = made.measure(taken(tmp_path, ANSWER))
+    assert [turn.words for turn in record.turns] == [0]  # the greeting had it
+    assert record.examined_s == pytest.approx(2.0, abs=0.2)
 
 
 def test_a_line_that_lost_packets_has_a_lower_score_and_a_silent_one_none(tmp_path: Path) -> None:
@@ -165,3 +169,24 @@ def test_a_call_that_the_bot_ended_is_complete_and_a_broken_one_failed(tmp_path:
 
     assert measurer().measure(replace(call, ended="caller_hung_up")).outcome == "completed"
     assert measurer().measure(replace(call, ended="failed the network connection was lost")).outcome == "failed"
+
+
+@pytest.mark.skipif(find_spec("pesq") is None, reason=NO_PESQ)
+def test_pesq_is_at_its_highest_for_what_came_whole_and_lower_for_noise() -> None:
+    pesq = find_pesq()
+    assert pesq is not None
+    voice = speech(3.0, seed=5)
+    noisy = (voice + np.random.default_rng(1).normal(0, 1500, len(voice))).astype(np.int16)
+
+    clean, worse = pesq(voice, voice), pesq(voice, noisy)
+
+    assert clean == pytest.approx(4.55, abs=0.01)
+    assert worse is not None
+    assert worse < 3.5
+    assert pesq(np.zeros(RATE_HZ, np.int16), np.zeros(RATE_HZ, np.int16)) is None
+
+
+def test_without_the_package_there_is_no_signal_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.loadtest.measuring.find_spec", lambda _: None)
+
+    assert find_pesq() is None

@@ -36,8 +36,11 @@ def test_no_audio_is_no_utterance() -> None:
 
 def test_the_table_holds_a_server_that_never_answered_too() -> None:
     report = SpeechReport(
-        url="http://x", protocol="openai", streams=4, rate_per_s=0.0, utterances=0, failed=9, first_audio_ms=None,
+        url="http://x", protocol="openai", streams=4, rate_per_s=0.0, utterances=0, failed=9,
+        failures={"status 503": 9}, first_audio_ms=None,
         underrun_share=0.0, audio_s_per_s=0.0, most_at_once=4,
     )  # fmt: skip
 
-    assert {line.count("|") for line in speech_table(report).splitlines()} == {10}
+    *table, _, failures = speech_table(report).splitlines()
+    assert {line.count("|") for line in table} == {10}
+    assert failures == "9 × status 503"

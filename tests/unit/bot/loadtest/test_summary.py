@@ -7,7 +7,7 @@ import pytest
 from bot.loadtest.behaviour import StepKind
 from bot.loadtest.plan import Network
 from bot.loadtest.results import GapRecord
-from bot.loadtest.summary import observations_of
+from bot.loadtest.summary import gap_rate, observations_of
 from tests.unit.bot.loadtest.records import WELL, call, stage
 
 
@@ -70,3 +70,14 @@ def test_stalls_of_all_calls_lie_on_one_clock_for_the_diagnosis() -> None:
     (gap,) = observations_of([stalled], network=Network(), sockets=(None, None)).gaps
 
     assert (gap.call, gap.at, gap.length_ms) == ("g0-00001", 105.0, 300)
+
+
+def test_gaps_are_counted_over_the_speech_that_was_looked_through_for_them() -> None:
+    found = (GapRecord(at_s=2.0, length_ms=80), GapRecord(at_s=9.0, length_ms=80, told=True))
+    half = call([400]).model_copy(update={"gaps": found, "examined_s": 15.0})  # of 30 s
+    unseen = call([400]).model_copy(update={"gaps": found[1:]})
+
+    assert gap_rate([half]) == 60 * (1 / 30 + 1 / 15)
+    assert gap_rate([half, unseen]) == 60 * (2 / 60 + 1 / 15)
+    assert gap_rate([unseen]) == 60 / 30
+    assert gap_rate([call([]).model_copy(update={"speech_s": 0.0})]) is None

@@ -8,7 +8,7 @@ from bot.loadtest.worst import CallerSounds, WorstTurn, turn_card, worst_turns
 from tests.fakes.talking_bot import speech
 from tests.unit.bot.loadtest.records import call, stage
 
-PLAN = {
+PLAN: dict[str, object] = {
     "target": "sip:bot@127.0.0.1", "shape": {"steps": [1]},
     "scenarios": [{"name": "hours", "turns": [{"user": "İş saatlarınız necədir?"}, {"dtmf": "2"}]}],
 }  # fmt: skip
