@@ -1,12 +1,13 @@
 """An executor of vLLM without a model: a step takes a fixed time of nobody's, and every stream says noise.
 
 What vLLM's runner for GPUs does for each request on the host is done here too, so that what a step costs the host can
-be measured on a processor. Named in `distributed_executor_backend`; runs in vLLM's environment only. What it is told is
-in `additional_config["csm"]`: `socket`, and here `step_s`. Its KV cache has as many blocks as a GPU's of 80 GB.
+be measured on a processor. Named in `distributed_executor_backend`; runs in vLLM's environment only. A step takes
+TIMED_STEP_MS of the environment. Its KV cache has as many blocks as a GPU's of 80 GB.
 """
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import time
@@ -25,9 +26,17 @@ from vllm.v1.outputs import ModelRunnerOutput
 from tts_engine.backend.vllm_plugin.ids import FRAME_BASE
 from tts_engine.backend.vllm_plugin.outlet import DirectOutlet, SocketSender
 from tts_engine.backend.vllm_plugin.wire import SPOKE, RowFormat
+from tts_engine.model.config import CsmConfig
 
 BLOCKS = 160_000
-ROW = RowFormat(samples=1920, codebooks=32)
+ARGUMENTS: dict[str, Any] = {
+    "distributed_executor_backend": "tests.fakes.timed_executor.TimedExecutor",
+    "enforce_eager": True,
+    "block_size": 16,
+    "num_gpu_blocks_override": BLOCKS,
+    "max_num_batched_tokens": 8192,
+}
+"""Of vLLM's engine, in place of those that `runner_arguments` gives."""
 
 
 class Timed(Future):
@@ -49,14 +58,16 @@ class TimedExecutor(Executor):
         self.scheduler_config.async_scheduling = True
         told = self.vllm_config.additional_config["csm"]
         streams = self.scheduler_config.max_num_seqs
-        self.step_s: float = told.get("step_s", 0.0)
+        self.step_s = float(os.environ.get("TIMED_STEP_MS", "0")) / 1000
         self.idle_s, self.steps, self._busy_until = 0.0, 0, 0.0  # `idle_s`: the device had nothing to do
         self._key_of: dict[str, int] = {}
         self._index: dict[str, int] = {}
         self._known, self._prompt = np.zeros(streams * 2, np.int32), np.zeros(streams * 2, np.int32)
         self._free = list(range(streams * 2))
         self._dice = np.random.default_rng(0)
-        self._rows = torch.from_numpy(self._dice.integers(-3000, 3000, (streams, ROW.width), np.int16))
+        config = CsmConfig.read(Path(self.model_config.model))
+        width = RowFormat(config.mimi.frame_samples, config.num_codebooks).width
+        self._rows = torch.from_numpy(self._dice.integers(-3000, 3000, (streams, width), np.int16))
         self._rows[:, -1] = SPOKE
         self._outlet = DirectOutlet(SocketSender(Path(told["socket"])))
         self._under_way: queue.Queue[tuple[np.ndarray, float]] = queue.Queue(8)
