@@ -54,7 +54,8 @@ class Timed(Future):
 class TimedExecutor(Executor):
     def _init_executor(self) -> None:
         # vLLM refuses on a processor to be asked for what it does on a GPU; its scheduler and loop are made after this
-        type(self.vllm_config).use_v2_model_runner = property(lambda _: True)
+        kind: Any = type(self.vllm_config)
+        kind.use_v2_model_runner, kind._validate_v2_model_runner = property(lambda _: True), lambda _: None
         self.scheduler_config.async_scheduling = True
         told = self.vllm_config.additional_config["csm"]
         streams = self.scheduler_config.max_num_seqs

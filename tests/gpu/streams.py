@@ -53,8 +53,8 @@ TEXT = "Salam, mən səsli köməkçiyəm. Sizə necə kömək edə bilərəm?"
 FRAME_S = 0.08
 ROOT = Path(__file__).parents[2]
 _HEAD = """\
-| load | said | aborted | failed | first ms p50 | p95 | underruns | late p99 ms | max | audio s | server cores | vLLM | \
-listeners | their stall ms |
+| load | said | aborted | failed | first ms p50 | p95 | underruns | late p99 ms | max | audio s | server cores | vLLM \
+| listeners | their stall ms |
 |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"""
 _SOAK_HEAD = "| soak | server MB | vLLM MB | places taken | server cores | vLLM |\n|---|--:|--:|--:|--:|--:|"
 _TIMED = """
@@ -108,7 +108,9 @@ async def listen(client: SpeechClient, heard: Heard, *, frames: int, keep: int |
                     break
     except SpeechError as error:
         heard.failed += 1
-        print(f"failed: {error}", file=sys.stderr, flush=True)
+        if heard.failed <= 3:
+            print(f"failed: {error}", file=sys.stderr, flush=True)
+        await asyncio.sleep(1.0)
         return
     heard.utterances += 1
     heard.audio_s += held_s

@@ -15,21 +15,24 @@ async def test_waits_that_end_in_time_may_be_many_and_long_together():
             patience.end()
 
 
+async def wait_forever(*limits_s: float) -> None:
+    """Begin waits of these limits, of which the last never ends."""
+    async with Patience() as patience:
+        for limit_s in limits_s:
+            patience.end()
+            patience.begin(limit_s)
+        await asyncio.Event().wait()
+
+
 async def test_a_wait_that_does_not_end_is_a_timeout():
     with pytest.raises(TimeoutError):
-        async with Patience() as patience:
-            patience.begin(0.01)
-            await asyncio.Event().wait()
+        await wait_forever(0.01)
 
 
 async def test_a_shorter_wait_after_a_longer_one_ends_by_its_own_limit():
     async with asyncio.timeout(5):
         with pytest.raises(TimeoutError):
-            async with Patience() as patience:
-                patience.begin(60.0)
-                patience.end()
-                patience.begin(0.01)
-                await asyncio.Event().wait()
+            await wait_forever(60.0, 0.01)
 
 
 async def test_between_two_waits_nothing_is_bounded():
@@ -42,19 +45,17 @@ async def test_between_two_waits_nothing_is_bounded():
 
 
 async def test_what_goes_wrong_inside_comes_out_as_it_is():
-    with pytest.raises(ZeroDivisionError):
+    async def fail() -> None:
         async with Patience() as patience:
             patience.begin(1.0)
             raise ZeroDivisionError
 
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+
 
 async def test_a_cancel_from_outside_is_a_cancel():
-    async def wait() -> None:
-        async with Patience() as patience:
-            patience.begin(60.0)
-            await asyncio.Event().wait()
-
-    task = asyncio.create_task(wait())
+    task = asyncio.create_task(wait_forever(60.0))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
