@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -15,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from tts_engine.backend.espeak import EspeakBackend
 from tts_engine.backend.port import Backend
+from tts_engine.collector import collect_in_silence, hold_back
 from tts_engine.engine.engine import EngineLimits, SpeechEngine
 from tts_engine.engine.history import HistoryLimits
 from tts_engine.engine.memory_store import MemoryConversationStore
@@ -194,10 +194,12 @@ async def serve(settings: TtsSettings, *, on_ready: Callable[[str], None]) -> No
     listener = listen(settings.host, settings.port, dead_after_s=2 * settings.stall_timeout_s)
     try:
         await engine.start()
-        # What stands now stays. With vLLM imported it is 630,000 objects, and to walk them is a stall of 340 ms.
-        gc.collect()
-        gc.freeze()
-        await server.serve(sockets=[listener])
+        hold_back()  # with vLLM imported 630,000 objects stand
+        collecting = asyncio.create_task(collect_in_silence(lambda: engine.silent, time.monotonic))
+        try:
+            await server.serve(sockets=[listener])
+        finally:
+            collecting.cancel()
     finally:
         listener.close()
         await engine.close()

@@ -16,6 +16,7 @@ from tts_engine.error_codes import message_of
 from tts_engine.errors import SpeechCapacityError, SpeechEngineError, SpeechError
 from tts_engine.metrics import SpeechMetrics
 from tts_engine.outbox import Outbox, Outgoing
+from tts_engine.patience import Patience
 from tts_engine.protocol import SAMPLE_RATE_HZ, STREAM_PATH, TRY_AGAIN_LATER
 from tts_engine.resample import StreamResampler
 from tts_engine.session import (
@@ -157,13 +158,15 @@ class SpeechSocket:
     async def _send(self) -> None:
         """Send what waits. A client that takes nothing for too long is cut; it slows nobody else."""
         try:
-            while True:
-                item = await self._outbox.take()
-                async with asyncio.timeout(self._limits.stall_timeout_s):
+            async with Patience() as patience:
+                while True:
+                    item = await self._outbox.take()
+                    patience.begin(self._limits.stall_timeout_s)
                     await self._transmit(item)
-                self._outbox.sent(item)
-                if isinstance(item, CloseSocket):
-                    return
+                    patience.end()
+                    self._outbox.sent(item)
+                    if isinstance(item, CloseSocket):
+                        return
         except TimeoutError:
             self._metrics.slow_clients.inc()
             log.warning("slow_client_cut", waiting_bytes=self._outbox.audio_bytes)

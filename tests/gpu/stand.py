@@ -54,7 +54,7 @@ class Listener:
         with self.changed:
             for key, row in zip(keys.tolist(), rows, strict=True):
                 if row[-1] & SPOKE and key >= 0:
-                    self.rows.setdefault(key, []).append(row)
+                    self.rows.setdefault(key, []).append(row.copy())
                     self.first_at.setdefault(key, now)
                     self.count += 1
                 if row[-1] & ENDED:

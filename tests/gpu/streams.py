@@ -8,25 +8,42 @@ with an utterance's first chunk and never waits: every later chunk must be there
 underrun. `--load STREAMS:SECONDS` keeps so many streams speaking, utterance after utterance, each of 4 to 12 s, for so
 long after all have begun, which they do at times spread out by `--arrivals` a second; `--abort` of the utterances are
 cut off at a random point. `--poisson RATE:SECONDS` begins utterances of 4 s at random times. With random weights a
-stream ends by its frame count. `--backend torch` tries the script itself without a GPU, on a tiny checkpoint.
+stream ends by its frame count.
+
+`--soak STREAMS:SECONDS` is a load of which every minute has a row, with the memory of the processes and the places
+taken. All loads name what stalled them: collections of 10 ms and more in either process, the server's loop held up,
+the listeners' own loops held up (then the row is void: the listeners were the wall).
+
+For the next lease, at 1,000, 1,500 and 2,000 streams, then ten minutes at 70 % of what held:
+
+    python -m tests.gpu.streams /dev/shm/csm-1b --slots 2048 --arrivals 200 --budget-s 400 \
+        --load 1000:30 --load 1500:30 --load 2000:30
+    python -m tests.gpu.streams /dev/shm/csm-1b --slots 2048 --arrivals 200 --budget-s 700 --soak 1400:600
+
+Without a GPU the script itself is tried on a tiny checkpoint: with `--backend torch`, or in vLLM's environment
+(tests/vllm_env.sh) with `--step-ms 60`, vLLM's engine over an executor without a model (tests/fakes/timed_executor.py).
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import random
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import httpx
 import numpy as np
+import uvloop
 
 from tts_engine.client import SpeechClient, SpeechTimeouts
 from tts_engine.errors import SpeechError
@@ -34,9 +51,19 @@ from tts_engine.protocol import BYTES_PER_SECOND, ConversationContext, Conversat
 
 TEXT = "Salam, mən səsli köməkçiyəm. Sizə necə kömək edə bilərəm?"
 FRAME_S = 0.08
+ROOT = Path(__file__).parents[2]
 _HEAD = """\
-| load | said | aborted | failed | first ms p50 | p95 | underruns | late p99 ms | max | audio s | server cores | vLLM |
-|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"""
+| load | said | aborted | failed | first ms p50 | p95 | underruns | late p99 ms | max | audio s | server cores | vLLM \
+| listeners | their stall ms |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"""
+_SOAK_HEAD = "| soak | server MB | vLLM MB | places taken | server cores | vLLM |\n|---|--:|--:|--:|--:|--:|"
+_TIMED = """
+import tts_engine.backend.vllm_engine as engine
+from tests.fakes.timed_executor import ARGUMENTS
+from tts_engine.cli import app
+engine.runner_arguments = lambda: dict(ARGUMENTS)
+app()
+"""
 _TIMEOUTS = SpeechTimeouts(connect_s=10.0, first_audio_s=30.0, between_chunks_s=30.0)
 
 
@@ -50,6 +77,16 @@ class Heard:
     aborted: int = 0
     failed: int = 0
     audio_s: float = 0.0
+    cpu_s: float = 0.0
+    stall_ms: float = 0.0  # the longest that their own loop was held up
+
+
+async def watch_own_loop(heard: Heard) -> None:
+    """Note how long the loop that this runs in was held up."""
+    while True:
+        due = time.perf_counter() + 0.01
+        await asyncio.sleep(0.01)
+        heard.stall_ms = max(heard.stall_ms, (time.perf_counter() - due) * 1000)
 
 
 async def listen(client: SpeechClient, heard: Heard, *, frames: int, keep: int | None, seed: int) -> None:
@@ -71,7 +108,9 @@ async def listen(client: SpeechClient, heard: Heard, *, frames: int, keep: int |
                     break
     except SpeechError as error:
         heard.failed += 1
-        print(f"failed: {error}", file=sys.stderr, flush=True)
+        if heard.failed <= 3:
+            print(f"failed: {error}", file=sys.stderr, flush=True)
+        await asyncio.sleep(1.0)
         return
     heard.utterances += 1
     heard.audio_s += held_s
@@ -94,7 +133,9 @@ async def keep_speaking(url: str, streams: int, seconds: float, ramp_s: float, a
                 keep = dice.randint(1, frames - 1) if dice.random() < abort else None
                 await listen(client, heard, frames=frames, keep=keep, seed=dice.randrange(2**31))
 
+        watch = asyncio.create_task(watch_own_loop(heard))
         await asyncio.gather(*(stream(number) for number in range(streams)))
+        watch.cancel()
     return heard
 
 
@@ -115,7 +156,11 @@ def client_main(options: argparse.Namespace) -> None:
         work = keep_speaking(options.url, options.streams, options.seconds, options.ramp_s, options.abort, options.seed)
     else:
         work = arrive(options.url, options.streams, options.seconds, options.seed)
-    print(json.dumps(asdict(asyncio.run(work))))
+    gc.collect()
+    gc.freeze()  # as the server does: what is imported is not walked again
+    heard = uvloop.run(work)
+    heard.cpu_s = time.process_time()
+    print(json.dumps(asdict(heard)))
 
 
 async def run_clients(kind: str, url: str, streams: float, seconds: float, options: argparse.Namespace) -> Heard:
@@ -143,6 +188,8 @@ async def run_clients(kind: str, url: str, streams: float, seconds: float, optio
         total.aborted += part.aborted
         total.failed += part.failed
         total.audio_s += part.audio_s
+        total.cpu_s += part.cpu_s
+        total.stall_ms = max(total.stall_ms, part.stall_ms)
     return total
 
 
@@ -160,11 +207,56 @@ def children(pid: int) -> list[int]:
     return direct + [below for child in direct for below in children(child)]
 
 
+def memory_mb(pids: list[int]) -> float:
+    """Resident memory of processes, without what they share twice (proc(5), smaps_rollup)."""
+    pages = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in pids]
+    return sum(int(page.partition("\nPss:")[2].split()[0]) for page in pages) / 1024
+
+
+def stalls(log: Path, pid: int) -> str:
+    """What the watched processes noted since the last call, in words."""
+    taken = log.read_text().splitlines() if log.exists() else []
+    log.unlink(missing_ok=True)
+    found: dict[str, list[float]] = {}
+    for line in taken:
+        which, *kind, ms = line.split()
+        whose = "server" if int(which) == pid else "vLLM"
+        found.setdefault(f"{whose} {' '.join(kind)}", []).append(float(ms))
+    said = [f"{name}: {len(ms)} of 10 ms and more, the longest {max(ms):.0f}" for name, ms in sorted(found.items())]
+    return "; ".join(said) or "nothing of 10 ms and more"
+
+
+async def soak(url: str, pid: int, streams: float, seconds: float, options: argparse.Namespace) -> Heard:
+    """A load, and every minute a row of what it holds."""
+    load = asyncio.create_task(run_clients("load", url, streams, seconds, options))
+    print(_SOAK_HEAD, flush=True)
+    every_s, began = min(60.0, seconds / 4), time.monotonic()
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+        while not load.done():
+            below = children(pid)
+            before = time.monotonic(), busy_s(pid), sum(map(busy_s, below))
+            await asyncio.wait({load}, timeout=every_s)
+            took = time.monotonic() - before[0]
+            page = (await client.get(f"{url}/metrics")).text
+            (places,) = (line.split()[-1] for line in page.splitlines() if line.startswith("zeng_tts_streams_active "))
+            cores = (busy_s(pid) - before[1]) / took, (sum(map(busy_s, below)) - before[2]) / took
+            print(
+                f"| {time.monotonic() - began:.0f} s | {memory_mb([pid]):.0f} | {memory_mb(below):.0f} |"
+                f" {float(places):.0f} | {cores[0]:.2f} | {cores[1]:.2f} |",
+                flush=True,
+            )
+    print(_HEAD, flush=True)
+    return await load
+
+
 @asynccontextmanager
-async def served(options: argparse.Namespace, streams: int) -> AsyncGenerator[tuple[str, int], None]:
-    """`zeng tts serve` with the checkpoint, in a process of its own: its URL and its process id."""
+async def served(options: argparse.Namespace, streams: int, log: Path) -> AsyncGenerator[tuple[str, int], None]:
+    """`zeng tts serve` with the checkpoint, in a process of its own and watched: its URL and its process id."""
     environment = {
         **os.environ,
+        "PYTHONPATH": f"{ROOT / 'tests/gpu/watch'}:{os.environ.get('PYTHONPATH', '')}",
+        "WATCH_LOG": str(log),
+        "TIMED_STEP_MS": str(options.step_ms or 0),
         "ZENG_TTS__BACKEND": options.backend,
         "ZENG_TTS__CSM__MODEL": str(options.model),
         "ZENG_TTS__CSM__STREAMS": str(streams),
@@ -173,8 +265,9 @@ async def served(options: argparse.Namespace, streams: int) -> AsyncGenerator[tu
         "ZENG_TTS__MAX_CONNECTIONS": "4096",
         "ZENG_TTS__FIRST_AUDIO_TIMEOUT_S": "30",
     }
+    command = [sys.executable, "-m", "tts_engine"] if options.step_ms is None else [sys.executable, "-c", _TIMED]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tts_engine", "serve", "--port", "0", stdout=asyncio.subprocess.PIPE, env=environment
+        *command, "serve", "--port", "0", stdout=asyncio.subprocess.PIPE, env=environment
     )
     assert process.stdout is not None
     while b"ready at" not in (line := await process.stdout.readline()):
@@ -187,14 +280,14 @@ async def served(options: argparse.Namespace, streams: int) -> AsyncGenerator[tu
         await process.wait()
 
 
-def row(name: str, heard: Heard, cores: tuple[float, float]) -> str:
+def row(name: str, heard: Heard, cores: tuple[float, float], took: float) -> str:
     """A line of the table."""
     first, late = np.array(heard.first_audio_ms or [np.nan]), np.array(heard.late_ms or [np.nan])
     under = int((late > 0).sum())
     return (
         f"| {name} | {heard.utterances} | {heard.aborted} | {heard.failed} | {np.percentile(first, 50):.0f} |"
         f" {np.percentile(first, 95):.0f} | {under} | {np.percentile(late, 99):.0f} | {late.max():.0f} |"
-        f" {heard.audio_s:.0f} | {cores[0]:.2f} | {cores[1]:.2f} |"
+        f" {heard.audio_s:.0f} | {cores[0]:.2f} | {cores[1]:.2f} | {heard.cpu_s / took:.2f} | {heard.stall_ms:.0f} |"
     )
 
 
@@ -202,7 +295,9 @@ async def main(options: argparse.Namespace) -> None:
     """Start the server once, then every load in order."""
     gives_up_at = time.monotonic() + options.budget_s
     began = time.monotonic()
-    async with served(options, options.slots) as (url, pid):
+    place = tempfile.TemporaryDirectory(prefix="zeng-watch-")
+    log = Path(place.name) / "stalls"
+    async with served(options, options.slots, log) as (url, pid):
         print(f"server ready in {time.monotonic() - began:.0f} s", flush=True)
         await run_clients("load", url, 1, 4.0, options)  # what is compiled on first use
         if options.context:
@@ -213,13 +308,21 @@ async def main(options: argparse.Namespace) -> None:
             if time.monotonic() + seconds + size / options.arrivals + 10 > gives_up_at:
                 print(f"| {kind} {text}: no time left |", flush=True)
                 continue
+            stalls(log, pid)  # those before are nobody's
             below = children(pid)
             before = time.monotonic(), busy_s(pid), sum(map(busy_s, below))
-            heard = await run_clients(kind, url, size, seconds, options)
+            if kind == "soak":
+                heard = await soak(url, pid, size, seconds, options)
+            else:
+                heard = await run_clients(kind, url, size, seconds, options)
             took = time.monotonic() - before[0]
             cores = (busy_s(pid) - before[1]) / took, (sum(map(busy_s, below)) - before[2]) / took
-            name = f"{size:.0f} streams, {seconds:.0f} s" if kind == "load" else f"{size:.0f} a second, {seconds:.0f} s"
-            print(row(name, heard, cores), flush=True)
+            name = (
+                f"{size:.0f} a second, {seconds:.0f} s" if kind == "poisson" else f"{size:.0f} streams, {seconds:.0f} s"
+            )
+            print(row(name, heard, cores, took), flush=True)
+            print(f"stalls: {stalls(log, pid)}", flush=True)
+    place.cleanup()
 
 
 async def context_turns(url: str, calls: int = 8) -> None:
@@ -269,11 +372,13 @@ if __name__ == "__main__":
     parser.add_argument("model", type=Path)
     parser.add_argument("--load", action=_Load, metavar="STREAMS:SECONDS")
     parser.add_argument("--poisson", action=_Load, metavar="RATE:SECONDS")
+    parser.add_argument("--soak", action=_Load, metavar="STREAMS:SECONDS")
     parser.add_argument("--abort", type=float, default=0.2)
     parser.add_argument("--arrivals", type=float, default=100.0, help="first utterances a second")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--slots", type=int, default=1024)
     parser.add_argument("--backend", default="vllm")
+    parser.add_argument("--step-ms", type=float, help="without a model or a GPU: steps of so long")
     parser.add_argument("--budget-s", type=float, default=500.0)
     parser.add_argument("--hugging-face", action="store_true", help="tests.gpu.hugging_face afterwards: 300 s at most")
     parser.add_argument("--context", action="store_true", help="time turns that quote earlier sound, too")

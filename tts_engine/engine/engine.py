@@ -68,6 +68,11 @@ class SpeechEngine:
         """Whether a new utterance would be taken; a full server is healthy."""
         return BackendHealth(ready=False, detail="draining") if self._draining else self._backend.health()
 
+    @property
+    def silent(self) -> bool:
+        """Whether nobody is spoken to."""
+        return not self._streams
+
     async def start(self) -> None:
         """Start the backend; raises `SpeechUnavailableError` with the remedy."""
         choose_voice(self._default_voice, self.description, "")

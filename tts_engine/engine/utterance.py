@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tts_engine.backend.port import AudioChunk, ContextHeard, VoiceItem
 from tts_engine.errors import SpeechEngineError, SpeechError
+from tts_engine.patience import Patience
 from tts_engine.protocol import BYTES_PER_SECOND, ContextUsed, SpeechRequest
 
 
@@ -57,13 +58,17 @@ class Utterance:
 
     async def audio(self) -> AsyncGenerator[bytes, None]:
         """Speak: PCM16, 24 kHz. Raises `SpeechEngineError` and `SpeechUnavailableError`."""
-        while (item := await self._next()) is not None:
-            if isinstance(item, ContextHeard):
-                self.context_used = ContextUsed(
-                    turns=item.turns, seconds=item.seconds, cached_frames=item.cached_frames
-                )
-            elif pcm := self._taken(item):
-                yield pcm
+        try:
+            async with Patience() as patience:
+                while (item := await self._next(patience)) is not None:
+                    if isinstance(item, ContextHeard):
+                        self.context_used = ContextUsed(
+                            turns=item.turns, seconds=item.seconds, cached_frames=item.cached_frames
+                        )
+                    elif pcm := self._taken(item):
+                        yield pcm
+        except TimeoutError as error:
+            raise SpeechEngineError(f"the voice made nothing for {self._waiting_s:g} s") from error
         self.complete = True
 
     async def close(self) -> None:
@@ -71,17 +76,20 @@ class Utterance:
         await self._items.aclose()
         self.ended.set()
 
-    async def _next(self) -> VoiceItem | None:
-        waiting_s = self._limits.chunk_timeout_s if self.made_bytes else self._limits.first_audio_timeout_s
+    @property
+    def _waiting_s(self) -> float:
+        return self._limits.chunk_timeout_s if self.made_bytes else self._limits.first_audio_timeout_s
+
+    async def _next(self, patience: Patience) -> VoiceItem | None:
+        patience.begin(self._waiting_s)
         try:
-            async with asyncio.timeout(waiting_s):
-                return await anext(self._items, None)
-        except TimeoutError as error:
-            raise SpeechEngineError(f"the voice made nothing for {waiting_s:g} s") from error
+            return await anext(self._items, None)
         except SpeechError:
             raise
         except Exception as error:
             raise SpeechEngineError(f"the voice failed: {error!r}") from error
+        finally:
+            patience.end()
 
     def _taken(self, chunk: AudioChunk) -> bytes:
         if chunk.codes:

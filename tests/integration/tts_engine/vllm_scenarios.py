@@ -39,7 +39,7 @@ class Listener:
         with self._changed:
             for key, row in zip(keys.tolist(), rows, strict=True):
                 if row[-1] & SPOKE:
-                    self.rows.setdefault(key, []).append(row)
+                    self.rows.setdefault(key, []).append(row.copy())
                 if row[-1] & ENDED:
                     self.ended.add(key)
             self._changed.notify_all()

@@ -9,13 +9,11 @@ from pathlib import Path
 
 from tts_engine.backend.vllm_plugin.wire import Keys, Rows, Unpacker
 
-READ_BYTES = 1 << 20
-
 
 class Inlet:
     """A Unix socket and a thread that reads it; `take` gets each packet, in order, and must return at once.
 
-    `lost` is called if the other side goes away.
+    The arrays that `take` gets are overwritten by the next packet. `lost` is called if the other side goes away.
     """
 
     def __init__(self, path: Path, take: Callable[[Keys, Rows], None], lost: Callable[[], None]) -> None:
@@ -45,13 +43,13 @@ class Inlet:
             return
         unpacker = Unpacker()
         with self._peer:
-            while data := self._read(self._peer):
-                for keys, rows in unpacker.feed(data):
-                    self._take(keys, rows)
+            while count := self._read(self._peer, unpacker.room()):
+                if (packet := unpacker.received(count)) is not None:
+                    self._take(*packet)
         self._lost()
 
-    def _read(self, peer: socket.socket) -> bytes:
+    def _read(self, peer: socket.socket, room: memoryview) -> int:
         try:
-            return peer.recv(READ_BYTES)
+            return peer.recv_into(room)
         except OSError:
-            return b""
+            return 0

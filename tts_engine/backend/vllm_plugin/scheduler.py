@@ -1,54 +1,150 @@
-"""vLLM's scheduler, told who may rest (see `lead`), and silent about frames, which leave by the outlet."""
+"""vLLM's scheduler, told who may rest (`lead`), spared those of whom there is nothing to say (`steady`), and silent.
+
+Frames leave by the outlet; the front end hears of beginnings and ends only.
+"""
 # vLLM is not installed where types are checked:
 # pyright: basic, reportMissingImports=false
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from vllm.v1.core.sched.async_scheduler import AsyncScheduler
+from vllm.v1.core.sched.interface import PauseState
 from vllm.v1.core.sched.output import SchedulerOutput
 from vllm.v1.engine import EngineCoreOutputs
+from vllm.v1.kv_cache_interface import FullAttentionSpec
+from vllm.v1.outputs import ModelRunnerOutput
+from vllm.v1.request import Request
 
+from tts_engine.backend.vllm_plugin.ids import STOP_ID
 from tts_engine.backend.vllm_plugin.lead import Leads
+from tts_engine.backend.vllm_plugin.steady import SteadyRequests
 
 _LIMITS = ("max_num_running_reqs", "max_num_active_reqs")
 """What vLLM holds the number of running requests against; the second from 0.32 on."""
+
+_BLOCKS_AHEAD = 3
+"""Found together with the one that is needed, so that a stream looks for blocks every fourth time: 5 s of sound."""
 
 
 class LeadAwareScheduler(AsyncScheduler):
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self._leads = Leads(frame_s=self.vllm_config.additional_config["csm"]["frame_s"])
+        blocks = self.kv_cache_manager
+        self._steady = SteadyRequests(
+            block_size=self.block_size,
+            max_positions=self.max_model_len,
+            stop_id=STOP_ID,
+            blocks_of=lambda name: len(blocks.get_block_ids(name)[0]),
+            block_full=self._block_full,
+        )
+        groups = self.kv_cache_config.kv_cache_groups
+        self._able = (
+            len(groups) == 1
+            and isinstance(groups[0].kv_cache_spec, FullAttentionSpec)
+            and groups[0].kv_cache_spec.block_size == self.block_size == self.hash_block_size
+            and self.connector is None
+            and not self.num_lookahead_tokens  # of speculative decoding
+        )
+        if self._able:
+            self.num_lookahead_tokens = _BLOCKS_AHEAD * self.block_size
 
     def schedule(self, *args: object, **kwargs: object) -> SchedulerOutput:
-        """Schedule a step without those who rest: for vLLM they are not there, but their places are taken."""
-        made = [(each.request_id, each.num_output_tokens + each.num_output_placeholders) for each in self.running]
-        names = self._leads.resting(made, waiting=bool(self.waiting), now=time.monotonic())
-        if not names:
-            return super().schedule(*args, **kwargs)
-        resting = [each for each in self.running if each.request_id in names]
-        self.running = [each for each in self.running if each.request_id not in names]
-        self._take_places(len(resting))
+        """Schedule a step: for vLLM, who rests or is steady is not there, but its place and its token are taken."""
+        for name in self.finished_req_ids:
+            self._steady.forget(name)
+        resting = self._leads.resting(self._frames, waiting=bool(self.waiting), now=time.monotonic())
+        steady, others = self._steady.split(self.running, resting)
+        if steady and not self._may_skip(steady):
+            others = [each for each in self.running if each.request_id not in resting]
+            steady = []
+        before, self.running = self.running, others.copy()
+        shown = len(others)
+        hidden = len(before) - shown
+        self._take_places(hidden, len(steady))
         try:
-            return super().schedule(*args, **kwargs)
+            output = super().schedule(*args, **kwargs)
         finally:
-            self._take_places(-len(resting))
-            self.running = resting + self.running  # the last are the first that vLLM preempts: the newest
+            self._take_places(-hidden, -len(steady))
+            begun = self.running[shown:]
+            if len(self.running) < shown:  # some were preempted, so none was begun
+                gone = {id(each) for each in others[len(self.running) :]}
+                before = [each for each in before if id(each) not in gone]
+            self._steady.learn(self.running)
+            self.running = before + begun  # by age: the last are the first that vLLM preempts
+        if steady:
+            self._add(steady, output)
+        return output
 
-    def _take_places(self, count: int) -> None:
+    def _frames(self) -> list[tuple[str, int]]:
+        return [
+            (each.request_id, len(each._output_token_ids) + each.num_output_placeholders)  # noqa: SLF001 - as vLLM's own
+            for each in self.running
+        ]
+
+    def _may_skip(self, steady: list[Request]) -> bool:
+        """Whether no block can be short in this step, for then vLLM chooses among all whom to preempt."""
+        most = (1 + _BLOCKS_AHEAD) * len(self.running) + self.max_num_scheduled_tokens // self.block_size
+        return (
+            self._able
+            and self._pause_state == PauseState.UNPAUSED
+            and len(steady) < self.max_num_scheduled_tokens
+            and self.kv_cache_manager.block_pool.get_num_free_blocks() > most
+            # vLLM's first runner is told anew of those who were not in the step before
+            and (self.use_v2_model_runner or self.prev_step_scheduled_req_ids.issuperset(_names(steady)))
+        )
+
+    def _add(self, steady: list[Request], output: SchedulerOutput) -> None:
+        self._steady.schedule(steady, output.scheduled_cached_reqs, output.num_scheduled_tokens)
+        output.total_num_scheduled_tokens += len(steady)
+        if not self.use_v2_model_runner:
+            self.prev_step_scheduled_req_ids.update(_names(steady))
+
+    def _take_places(self, places: int, tokens: int) -> None:
+        self.max_num_scheduled_tokens -= tokens
         for limit in _LIMITS:
             if hasattr(self, limit):
-                setattr(self, limit, getattr(self, limit) - count)
+                setattr(self, limit, getattr(self, limit) - places)
 
-    def update_from_output(self, *args: object, **kwargs: object) -> dict[int, EngineCoreOutputs]:
+    def _preempt_request(self, request: Request, *args: object, **kwargs: object) -> None:
+        self._steady.forget(request.request_id)
+        super()._preempt_request(request, *args, **kwargs)
+
+    def _block_full(self, request: Request, length: int) -> None:
+        """Let the prefix cache have a block: its hash when its ids are there, itself a step later, when it is."""
+        if length % self.block_size == 0:
+            request.update_block_hashes()
+        else:
+            self.kv_cache_manager.cache_blocks(request, length - 1)
+
+    def update_from_output(
+        self, scheduler_output: SchedulerOutput, model_runner_output: ModelRunnerOutput
+    ) -> dict[int, EngineCoreOutputs]:
         """Tell the front end of beginnings, ends and events (of which there are none without statistics) only.
 
         At 1,000 streams the rest is 12,500 messages a second to pack, unpack and forget.
         """
-        outputs = super().update_from_output(*args, **kwargs)
+        if self._able and model_runner_output.sampled_token_ids:
+            scheduler_output.num_scheduled_tokens = self._steady.update(
+                scheduler_output.num_scheduled_tokens,
+                self.requests,
+                model_runner_output.req_ids,
+                model_runner_output.sampled_token_ids,
+            )
+        outputs = super().update_from_output(scheduler_output, model_runner_output)
         for each in outputs.values():
             each.outputs = [
                 one for one in each.outputs if one.finish_reason is not None or one.prefill_stats or one.events
             ]
-        return outputs
+        return {client: each for client, each in outputs.items() if each.outputs or _tells(each)}
+
+
+def _names(requests: Iterable[Request]) -> list[str]:
+    return [each.request_id for each in requests]
+
+
+def _tells(outputs: EngineCoreOutputs) -> bool:
+    return outputs.finished_requests is not None or outputs.scheduler_stats is not None

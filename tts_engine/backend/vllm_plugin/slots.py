@@ -6,8 +6,7 @@ preempted. Here a request removed before it was seen to end keeps its slot for a
 
 from __future__ import annotations
 
-import heapq
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 
 
@@ -24,7 +23,7 @@ class Slots:
     """Slots 0 to `count` - 1 by request key; a removed request may come back within `kept_s`."""
 
     def __init__(self, count: int, *, kept_s: float) -> None:
-        self._free = list(range(count))
+        self._free = deque(range(count))  # the one that is free for the longest comes first
         self._kept_s = kept_s
         self._live: dict[int, int] = {}
         self._removed: OrderedDict[int, tuple[int, float]] = OrderedDict()
@@ -43,8 +42,8 @@ class Slots:
         evicted = None
         if not self._free:
             evicted, (slot, _) = self._removed.popitem(last=False)
-            heapq.heappush(self._free, slot)
-        slot = self._live[key] = heapq.heappop(self._free)
+            self._free.append(slot)
+        slot = self._live[key] = self._free.popleft()
         return Place(slot, fresh=True, evicted=evicted)
 
     def remove(self, key: int, *, now: float) -> None:
@@ -54,7 +53,7 @@ class Slots:
             return
         if key in self._ended:
             self._ended.discard(key)
-            heapq.heappush(self._free, slot)
+            self._free.append(slot)
         else:
             self._removed[key] = (slot, now)
 
@@ -64,7 +63,7 @@ class Slots:
             self._ended.add(key)
         elif key in self._removed:
             slot, _ = self._removed.pop(key)
-            heapq.heappush(self._free, slot)
+            self._free.append(slot)
 
     def _expire(self, now: float) -> None:
         while self._removed:
@@ -72,4 +71,4 @@ class Slots:
             if now - removed_at < self._kept_s:
                 return
             del self._removed[key]
-            heapq.heappush(self._free, slot)
+            self._free.append(slot)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,11 +35,16 @@ class RowFormat:
     def width(self) -> int:
         return self.samples + self.codebooks + 2
 
-    def pcm(self, row: Rows) -> bytes:
-        return row[: self.samples].astype("<i2", copy=False).tobytes()
+    @property
+    def cuts(self) -> tuple[int, int, int]:
+        """Bytes of a row where its sound ends, where its codes end, and where it ends itself."""
+        return 2 * self.samples, 2 * (self.samples + self.codebooks), 2 * self.width
 
-    def codes(self, row: Rows) -> bytes:
-        return row[self.samples : self.samples + self.codebooks].astype("<i2", copy=False).tobytes()
+
+def row_bytes(rows: Rows) -> memoryview:
+    """Bytes of rows [n, width], one row after another, as they are sent: little-endian."""
+    contiguous: Any = np.ascontiguousarray(rows, "<i2")  # a buffer, which numpy's types do not say
+    return memoryview(contiguous).cast("B")
 
 
 def pack(keys: Keys, rows: Rows) -> list[bytes | memoryview]:
@@ -48,30 +54,45 @@ def pack(keys: Keys, rows: Rows) -> list[bytes | memoryview]:
 
 
 class Unpacker:
-    """Packets from a stream of bytes cut anywhere."""
+    """Packets from a stream of bytes cut anywhere, put in place as they are received: nothing of them is copied."""
 
     def __init__(self) -> None:
-        self._held = bytearray()
+        self._header, self._body = bytearray(_HEADER.size), bytearray()
+        self._size = 0  # of the body that is being received
+        self._in_body = False
+        self._filled = 0
 
-    def feed(self, data: bytes) -> list[tuple[Keys, Rows]]:
-        """Take bytes and return the packets that are whole; raises ValueError if they are no packets."""
-        self._held += data
-        packets: list[tuple[Keys, Rows]] = []
-        while (packet := self._next()) is not None:
-            packets.append(packet)
-        return packets
+    def room(self) -> memoryview:
+        """Return where the next bytes go; never empty."""
+        if self._in_body:
+            return memoryview(self._body)[self._filled : self._size]
+        return memoryview(self._header)[self._filled :]
 
-    def _next(self) -> tuple[Keys, Rows] | None:
-        if len(self._held) < _HEADER.size:
-            return None
-        magic, count, width = _HEADER.unpack_from(self._held)
+    def received(self, count: int) -> tuple[Keys, Rows] | None:
+        """Note that `count` bytes were put into `room()`; return the packet that is whole by them.
+
+        Its arrays are overwritten by the next one. Raises ValueError if the bytes are no packet.
+        """
+        self._filled += count
+        if self._filled == (self._size if self._in_body else _HEADER.size):
+            self._filled, self._in_body = 0, not self._in_body
+            if not self._in_body or not self._begin():
+                return self._packet()
+        return None
+
+    def _begin(self) -> int:
+        """Read the header; return how many bytes follow."""
+        magic, count, width = _HEADER.unpack(self._header)
         if magic != _MAGIC or count > MAX_ROWS or width > MAX_ROWS:
             raise ValueError("this is no stream of speech frames")
-        size = _HEADER.size + count * (8 + 2 * width)
-        if len(self._held) < size:
-            return None
-        packet = bytes(self._held[:size])
-        del self._held[:size]
-        keys = np.frombuffer(packet, "<i8", count, _HEADER.size)
-        rows = np.frombuffer(packet, "<i2", count * width, _HEADER.size + 8 * count)
+        self._size = count * (8 + 2 * width)
+        if len(self._body) < self._size:
+            self._body = bytearray(self._size)
+        return self._size
+
+    def _packet(self) -> tuple[Keys, Rows]:
+        self._in_body = False
+        _, count, width = _HEADER.unpack(self._header)
+        keys = np.frombuffer(self._body, "<i8", count)
+        rows = np.frombuffer(self._body, "<i2", count * width, 8 * count)
         return keys, rows.reshape(count, width)

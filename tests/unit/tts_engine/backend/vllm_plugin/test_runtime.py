@@ -102,7 +102,9 @@ def test_the_end_is_the_stop_token_and_is_told_once(tiny: TinyCsm):
     assert bench.say([slot], [21]) == [STOP_ID]
     assert [(key, row[-1]) for key, row in bench.sent] == [(1, ENDED)]
     bench.runtime.remove("r")
-    assert bench.add("next", 2, prompt_of(tiny)) == slot
+    others = [bench.add(str(key), key, prompt_of(tiny)) for key in range(2, LIMITS.slots + 1)]
+    assert slot not in others
+    assert bench.add("next", 9, prompt_of(tiny)) == slot
     assert bench.say([slot], [20]) != [STOP_ID]
 
 

@@ -6,13 +6,14 @@ from hypothesis import strategies as st
 from tts_engine.backend.vllm_plugin.slots import Place, Slots
 
 
-def test_the_lowest_free_slot_is_given():
+def test_the_slot_that_is_free_for_the_longest_is_given():
     slots = Slots(3, kept_s=5)
-    assert [slots.add(key, now=0).slot for key in (7, 8, 9)] == [0, 1, 2]
-    slots.ended(8)
-    slots.remove(8, now=1)
-    assert slots.add(10, now=1) == Place(1, fresh=True)
-    assert (slots[9], slots[10]) == (2, 1)
+    assert [slots.add(key, now=0).slot for key in (7, 8)] == [0, 1]
+    slots.ended(7)
+    slots.remove(7, now=1)
+    assert slots.add(9, now=1) == Place(2, fresh=True)
+    assert slots.add(10, now=1) == Place(0, fresh=True)
+    assert (slots[8], slots[9], slots[10]) == (1, 2, 0)
 
 
 def test_a_preempted_request_comes_back_to_its_slot():
@@ -28,8 +29,8 @@ def test_a_removed_request_keeps_its_slot_for_a_while_only():
     slots.add(7, now=0)
     slots.remove(7, now=1)
     assert slots.add(8, now=5.9).slot == 1
-    assert slots.add(9, now=6).slot == 0
-    assert slots.add(7, now=6) == Place(2, fresh=True)
+    assert slots.add(9, now=6).slot == 2
+    assert slots.add(7, now=6) == Place(0, fresh=True)
 
 
 def test_an_end_seen_after_the_removal_frees_the_slot_at_once():
@@ -37,7 +38,7 @@ def test_an_end_seen_after_the_removal_frees_the_slot_at_once():
     slots.add(7, now=0)
     slots.remove(7, now=1)
     slots.ended(7)
-    assert slots.add(8, now=1).slot == 0
+    assert [slots.add(key, now=1) for key in (8, 9)] == [Place(1, fresh=True), Place(0, fresh=True)]
 
 
 def test_without_a_free_slot_the_one_removed_longest_ago_loses_its_own():

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from tts_engine import collector
+from tts_engine.collector import EVERY_S, MOST_GARBAGE_BYTES, collect_in_silence, hold_back
+
+
+@pytest.fixture
+def walks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[None]]:
+    """One entry a walk; the looks follow one another at once."""
+    made: list[None] = []
+    before = gc.get_threshold()
+    monkeypatch.setattr(collector, "_LOOK_S", 0.0)
+    monkeypatch.setattr(collector.gc, "collect", lambda: made.append(None))
+    yield made
+    gc.unfreeze()
+    gc.set_threshold(*before)
+
+
+class Server:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.silent, self.now, self.memory = True, 0.0, 0
+        monkeypatch.setattr(collector, "_most_memory_bytes", lambda: self.memory)
+        self.task = asyncio.create_task(collect_in_silence(lambda: self.silent, lambda: self.now))
+
+    async def look(self, times: int = 5) -> None:
+        for _ in range(times):
+            await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        self.task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self.task
+
+
+@pytest.fixture
+async def server(monkeypatch: pytest.MonkeyPatch):
+    made = Server(monkeypatch)
+    await made.look()
+    yield made
+    await made.close()
+
+
+async def test_silence_is_used_once_a_minute(walks: list[None], server: Server):
+    await server.look()
+    assert walks == []
+    server.now = EVERY_S
+    await server.look()
+    assert len(walks) == 1
+    server.now = 1.9 * EVERY_S
+    await server.look()
+    assert len(walks) == 1
+
+
+async def test_nothing_is_walked_while_somebody_listens(walks: list[None], server: Server):
+    server.silent, server.now = False, 100 * EVERY_S
+    await server.look()
+    assert walks == []
+
+
+async def test_too_much_garbage_is_collected_whoever_listens(walks: list[None], server: Server):
+    server.silent, server.memory = False, MOST_GARBAGE_BYTES
+    await server.look()
+    assert len(walks) == 1
+
+
+def test_what_stands_is_frozen_and_the_oldest_are_walked_on_demand_only(walks: list[None]):
+    frozen = gc.get_freeze_count()
+    hold_back()
+    assert gc.get_freeze_count() > frozen
+    assert gc.get_threshold()[2] > 1 << 20
