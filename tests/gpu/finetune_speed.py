@@ -167,7 +167,7 @@ def flops(model: Any, *, positions: int, frames: int, depth_frames: int) -> floa
 def plainly() -> Iterator[None]:
     """Put the library's forward, with its masks, in the place of ours."""
 
-    def backbone(model: Any, batch: Batch) -> torch.Tensor:
+    def backbone(model: Any, batch: Batch, kept: torch.Tensor | None = None) -> torch.Tensor:
         text = model.embed_text_tokens(batch.tokens)
         sound = audio_sums(model.backbone_model.embed_tokens, batch.codes).to(text.dtype)
         embedded = text.flatten(0, 1).index_copy(0, batch.places, sound).view_as(text)
