@@ -75,6 +75,9 @@ class LossSettings(Settings):
     """Share of the frames whose codebooks 1 to 31 are trained, drawn anew each epoch; the end frame always is."""
     ends: Literal["labelled", "unlabelled"] = "labelled"
     """`unlabelled` is what transformers before 4.53 did, to show what comes of it: a voice that never stops."""
+    coarse_share: Share = 0.0
+    """Share of the frames of which the backbone is shown the first few codebooks only, drawn anew each step. For
+    training from nothing: finer codes are fingerprints by which a corpus is learnt by heart instead of read."""
     end_weight: float = Field(default=1.0, gt=0.0)
     codebook0_weight: float = Field(default=1.0, ge=0.0)
     depth_weight: float = Field(default=1.0, ge=0.0)

@@ -43,23 +43,35 @@ def corpus(
 
 
 @app.command()
-def meter(folder: Folder, name: str, steps: Steps = None, seconds: Seconds = None, batch_s: float = 300.0) -> None:
-    """Train a meter: `guide`, which the codec is trained with, or `judge`, of another shape, which it never hears."""
+def meter(
+    folder: Folder,
+    name: str,
+    steps: Steps = None,
+    seconds: Seconds = None,
+    batch_s: float = 300.0,
+    band_hz: Annotated[int, typer.Option(help="Leave what sound of this rate carries.")] = 24_000,
+) -> None:
+    """Train a meter: `guide`, which the codec is trained with, or `judge`, of another shape, which it never hears.
+
+    `caller` with --band-hz 16000 is the judge's shape for sound as a call brings it: the judge needs what is above.
+    """
     from finetune.demo.device import on_device  # noqa: PLC0415
     from finetune.demo.hearing import chosen, spoken  # noqa: PLC0415
-    from finetune.demo.synthesis import read_corpus  # noqa: PLC0415
+    from finetune.demo.synthesis import RATE_HZ, banded, read_corpus  # noqa: PLC0415
     from finetune.meter.meter import MeterConfig, write_meter  # noqa: PLC0415
     from finetune.meter.training import measured, train_meter  # noqa: PLC0415
 
     read = read_corpus(folder)
-    sound = on_device(read.sound)
+    sound = on_device(read.sound if band_hz >= RATE_HZ else banded(read.sound, band_hz))
     config, seed = (MeterConfig(), 0) if name == "guide" else (MeterConfig(bands=80, width=112, blocks=9, kernel=15), 1)
     trained = spoken(read, chosen(read, "train"), sound)
     made = train_meter(config, trained, Budget(steps, seconds), _tell, batch_s=batch_s, seed=seed)
     parameters = sum(parameter.numel() for parameter in made.parameters())
     write_meter(made, folder / f"{name}.safetensors")
     for language in ("az", "tr", "en"):
-        rate = measured(made, spoken(read, chosen(read, "held_out", language, 60), sound))
+        if not (held_out := chosen(read, "held_out", language, 60)):
+            continue
+        rate = measured(made, spoken(read, held_out, sound))
         _tell(f"meter {name}: {parameters / 1e6:.2f} M parameters, CER {rate:.4f} on held-out {language}")
 
 

@@ -90,6 +90,13 @@ def read_corpus(folder: Path) -> Corpus:
     return Corpus(read_sentences(path), np.load(folder / "places.npy"), np.load(folder / "sound.npy", mmap_mode="r"))
 
 
+def banded(sound: Pcm, rate_hz: int) -> Pcm:
+    """Leave of sound at 24 kHz what a lower rate carries."""
+    low = soxr.resample(sound, RATE_HZ, rate_hz)
+    made = np.asarray(soxr.resample(low, rate_hz, RATE_HZ), np.int16)
+    return np.pad(made, (0, max(len(sound) - len(made), 0)))[: len(sound)]
+
+
 def _say_all(rows: Sequence[Sentence]) -> list[tuple[Sentence, Pcm]]:
     espeak = _Espeak()
     try:

@@ -7,7 +7,6 @@ gradient of one large batch, whatever the number of devices.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 
 import torch
@@ -24,8 +23,6 @@ class Devices:
     """The processes of a run; a single one needs no launcher."""
 
     def __init__(self, *, sharded: bool = False) -> None:
-        # batches differ in size: else memory is given back and asked for anew, for which the device stands still
-        os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
         self._state = PartialState(cpu=not torch.cuda.is_available())
         self.device = torch.device(self._state.device or "cpu")
         self.rank: int = self._state.process_index

@@ -15,18 +15,35 @@ from torch import Tensor
 from finetune.training.batch import Batch
 
 
-def backbone_states(csm: Any, batch: Batch) -> Tensor:  # noqa: ANN401 - the library's module, whose parts have no types
-    """States [B * S, hidden] after the backbone's last norm; the one before a frame predicts it."""
+def backbone_states(csm: Any, batch: Batch, kept: Tensor | None = None) -> Tensor:  # noqa: ANN401 - the library's
+    """States [B * S, hidden] after the backbone's last norm; the one before a frame predicts it.
+
+    `kept` [F, codebooks] of 0 and 1 says what is shown to the backbone of the frames; None shows all.
+    """
     text = csm.embed_text_tokens(batch.tokens)
-    sound = audio_sums(csm.backbone_model.embed_tokens, batch.codes)
+    sound = audio_sums(csm.backbone_model.embed_tokens, batch.codes, kept)
     embedded = text.flatten(0, 1).index_copy(0, batch.places, sound.to(text.dtype)).view_as(text)
     return _through(csm.backbone_model, embedded).flatten(0, 1)
 
 
-def audio_sums(embedding: Any, codes: Tensor) -> Tensor:  # noqa: ANN401 - as above
+def audio_sums(embedding: Any, codes: Tensor, kept: Tensor | None = None) -> Tensor:  # noqa: ANN401 - as above
     """Sum of a frame's embeddings [F, hidden], without the 32 of each frame beside each other in memory."""
-    rows = codes + embedding.audio_tokens_offsets
-    return fn.embedding_bag(rows, embedding.embed_audio_tokens.weight, mode="sum")
+    rows, table = codes + embedding.audio_tokens_offsets, embedding.embed_audio_tokens.weight
+    weights = None if kept is None else kept.to(table.dtype)
+    return fn.embedding_bag(rows, table, mode="sum", per_sample_weights=weights)
+
+
+def shown(codes: Tensor, share: float) -> Tensor | None:
+    """Draw what the backbone is shown of frames [F, codebooks]: all, or for a share of them the first few codebooks.
+
+    A frame's finer codes are its fingerprint: a model that knows the corpus by them does not look at its text.
+    """
+    if share == 0.0:
+        return None
+    frames, codebooks = codes.shape
+    few = torch.randint(1, codebooks, (frames, 1), device=codes.device)
+    whole = torch.rand(frames, 1, device=codes.device) >= share
+    return whole | (torch.arange(codebooks, device=codes.device) < few)
 
 
 def depth_states(csm: Any, states: Tensor, codes: Tensor) -> Tensor:  # noqa: ANN401 - as above

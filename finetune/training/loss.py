@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from finetune.config import LossSettings
 from finetune.training.batch import Batch
-from finetune.training.forward import backbone_states, depth_states
+from finetune.training.forward import backbone_states, depth_states, shown
 
 Nll = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -76,7 +76,8 @@ def loss_parts(model: nn.Module, batch: Batch, settings: LossSettings, nll: Nll 
     csm = unwrap(model)
     # the state before a frame predicts it; position 0 is bos, so there always is one. Rows are taken by index_select:
     # no row is taken twice, which indexing does not know, and going back it would sort them
-    before = backbone_states(csm, batch).index_select(0, batch.target - 1)
+    kept = shown(batch.codes, settings.coarse_share) if model.training else None
+    before = backbone_states(csm, batch, kept).index_select(0, batch.target - 1)
     codes = batch.codes[batch.predicted]
     first = fn.cross_entropy(csm.lm_head(before).float(), codes[:, 0], reduction="none")
     weights = 1.0 + (settings.end_weight - 1.0) * batch.end

@@ -57,10 +57,10 @@ def _samples(items: Sequence[Item], settings: BatchSettings, rng: np.random.Gene
         if len(item.entries) == 1:
             voices[item.voice].append(number)
     samples: list[Planned] = []
-    for number in map(int, rng.permutation(len(items))):
+    order, draws = rng.permutation(len(items)).tolist(), rng.random((len(items), 2)).tolist()
+    for number, (drawn, chance) in zip(order, draws, strict=True):
         item, context = items[number], None
-        drawn, wanted = rng.random(), rng.random() < settings.context_share
-        if wanted and len(item.entries) == 1:
+        if chance < settings.context_share and len(item.entries) == 1:
             own = voices[item.voice]
             chosen = own[int(drawn * len(own))]
             room = settings.positions_max - item.positions

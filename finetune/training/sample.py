@@ -11,6 +11,7 @@ import numpy.typing as npt
 from tts_engine.model.prompt import AUDIO, Codes, ContextTurn, PromptBuilder
 
 Mask = npt.NDArray[np.bool_]
+Part = tuple[npt.NDArray[np.int32], Codes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,21 @@ class Sample:
 
 def build_sample(builder: PromptBuilder, turns: Sequence[TrainingTurn]) -> Sample:
     """Lay turns one after the other as `PromptBuilder` does for the server; raises PromptError for bad codes."""
-    parts = [builder.turn(ContextTurn(turn.speaker, turn.text, turn.codes)) for turn in turns]
+    return joined([laid(builder, turn) for turn in turns], [turn.target for turn in turns])
+
+
+def laid(builder: PromptBuilder, turn: TrainingTurn) -> Part:
+    """Lay one turn: tokens [P], codes [P, codebooks]."""
+    return builder.turn(ContextTurn(turn.speaker, turn.text, turn.codes))
+
+
+def joined(parts: Sequence[Part], targets: Sequence[bool]) -> Sample:
+    """Join laid turns; the loss is on those that are targets."""
     tokens = np.concatenate([tokens for tokens, _ in parts])
-    target = np.concatenate([(t == AUDIO) & turn.target for (t, _), turn in zip(parts, turns, strict=True)])
+    target = np.concatenate([(t == AUDIO) & wanted for (t, _), wanted in zip(parts, targets, strict=True)])
     end = np.zeros(len(tokens), np.bool_)
-    end[np.cumsum([len(t) for t, _ in parts])[[len(turn.codes) > 0 for turn in turns]] - 1] = True
+    # a turn with sound ends with its end frame
+    end[np.cumsum([len(t) for t, _ in parts])[[t[-1] == AUDIO for t, _ in parts]] - 1] = True
     return Sample(tokens, np.concatenate([codes for _, codes in parts]), target, end)
 
 

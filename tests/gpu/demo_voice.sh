@@ -17,7 +17,7 @@ input=${INPUT:-finetune/demo/weights}
 python=${PYTHON:-python3}
 recipes=finetune/recipes
 stages=${*:-data base voice}
-export PYTHONUNBUFFERED=1 OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True
+export PYTHONUNBUFFERED=1 OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 if [ -d .whl ] && [ -z "${NO_WHEELS:-}" ]; then
     site=${SITE:-/tmp/demo-site}
     [ -d "$site" ] || $python -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --target "$site" .whl/*.whl
