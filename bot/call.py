@@ -27,6 +27,7 @@ from bot.services.prompt_cache import PromptCache
 from bot.services.stt import Recogniser, TurnRecogniser
 from bot.services.tts import Speaker, SpeechService
 from bot.settings import TurnSettings
+from bot.sound_trail import SoundTrail
 from bot.speech_detector import SpeechDetector, SpeechModel
 from bot.transport import CallInput, CallOutput
 from bot.turns import TurnMachine, TurnPolicy
@@ -222,6 +223,7 @@ class Call:
                 start_ms=turns.start_ms,
                 stop_ms=turns.pause_ms,
             ),
+            trail=SoundTrail(fade_ms=turns.fade_ms) if turns.fade_ms else None,
             on_voice=dialogue.voice,
             on_event=self._leg_event,
             always_stream=self._services.other_recogniser is not None,

@@ -53,12 +53,13 @@ class TurnSettings(_Section):
     voice_threshold: float = Field(default=0.6, gt=0, lt=1)
     voice_release: float = Field(default=0.4, gt=0, lt=1)
     start_ms: int = Field(default=128, ge=32, le=1000)
-    pause_ms: int = Field(default=128, ge=64, le=2000)  # silence that starts recognition
-    min_pause_ms: int = Field(default=224, ge=64, le=2000)  # silence that ends a turn whose text suffices
-    end_of_turn_ms: int = Field(default=700, ge=200, le=5000)
+    fade_ms: int = Field(default=60, ge=0, le=500)  # fall of the sound that starts recognition if idle; 0: none does
+    pause_ms: int = Field(default=128, ge=64, le=2000)  # silence by the speech model that starts recognition
+    min_pause_ms: int = Field(default=224, ge=64, le=2000)  # from the sound's end: ends a turn whose text suffices
+    end_of_turn_ms: int = Field(default=800, ge=200, le=5000)  # from the sound's end: ends any other
     smart_turn: bool = False  # judge the sound of pauses too (Smart Turn v3, 80 ms of a core a pause)
     smart_turn_threshold: float = Field(default=0.5, gt=0, lt=1)
-    unfinished_turn_ms: int = Field(default=1500, ge=200, le=5000)  # patience with a turn that sounds unfinished
+    unfinished_turn_ms: int = Field(default=1600, ge=200, le=5000)  # patience with a turn that sounds unfinished
     recognition_timeout_ms: int = Field(default=6000, ge=500, le=30000)
 
 

@@ -75,6 +75,11 @@ class SpeechDetector:
         self._windows_since_reset = 0
         self._clear_windows = 0
 
+    @property
+    def noise_db(self) -> float:
+        """How loud the line is when nobody speaks, in dBFS; at least -66."""
+        return self._gate.noise_db
+
     async def feed(self, pcm: bytes, *, speaking: bool) -> list[float]:
         """PCM16 at 16 kHz in; the probabilities of the windows it completed out (mostly one or none)."""
         self._pending += pcm
@@ -87,7 +92,7 @@ class SpeechDetector:
 
     async def _judge(self, window: NDArray[np.float32], *, speaking: bool) -> float:
         was_open = self._gate.is_open
-        if not self._gate.hears(_level_db(window)):
+        if not self._gate.hears(level_db(window)):
             self._earlier.append(window)
             return 0.0
         if not was_open:
@@ -118,6 +123,7 @@ class SpeechDetector:
         return probability
 
 
-def _level_db(window: NDArray[np.float32]) -> float:
-    power = float(window.dot(window)) / (WINDOW_SAMPLES * _FULL_SCALE**2)
+def level_db(samples: NDArray[np.float32]) -> float:
+    """Mean power of samples in the range of PCM16, in dBFS."""
+    power = float(samples.dot(samples)) / (len(samples) * _FULL_SCALE**2)
     return 10 * math.log10(power) if power else -math.inf

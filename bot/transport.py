@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import assert_never
 
+import numpy as np
 from pipecat.audio.dtmf.types import KeypadEntry
 from pipecat.frames.frames import (
     CancelFrame,
@@ -31,9 +32,11 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_transport import TransportParams
 
+from bot.frames import SoundFadedFrame, SoundReturnedFrame
 from bot.player import Player
 from bot.playout import PlayoutLedger
-from bot.speech_detector import WINDOW_MS, SpeechDetector
+from bot.sound_trail import SoundFaded, SoundReturned, SoundTrail
+from bot.speech_detector import WINDOW_MS, SpeechDetector, level_db
 from bot.voice_activity import VoiceActivity, VoiceEvent, VoiceStarted, VoiceStopped
 from telephony.errors import LegEndedError
 from telephony.leg import (
@@ -54,8 +57,13 @@ from telephony.leg import (
 # Sound before the voice. The first consonant is in 200 ms; with more, Whisper finds "no speech" (docs/recognition.md).
 _LEAD_MS = 200
 _PREROLL_FRAMES = 64  # a voice is noticed `start_ms` after it began
+_VOICE_TAIL_MS = 200  # how long the model may hear a voice after its sound: up to 142 (docs/benchmarks.md)
 _RUN_FRAMES = 5  # audio goes down in runs of 100 ms
 _KEYS = frozenset(KeypadEntry)
+
+
+def _level_db(pcm: bytes) -> float:
+    return level_db(np.frombuffer(pcm, dtype="<i2").astype(np.float32))
 
 
 class CallInput(BaseInputTransport):
@@ -67,11 +75,14 @@ class CallInput(BaseInputTransport):
         *,
         detector: SpeechDetector,
         activity: VoiceActivity,
+        trail: SoundTrail | None,
         on_voice: Callable[[VoiceEvent, float], None],
         on_event: Callable[[LegEvent], None],
         always_stream: bool = False,
     ) -> None:
         """`on_voice` hears of the voice first, with its time on the loop's clock.
+
+        `trail` lets the recogniser begin when the sound falls, before the pause is one; None: it does not.
 
         `always_stream` sends all audio down the pipeline, for recognisers that keep their own ear.
         """
@@ -79,6 +90,7 @@ class CallInput(BaseInputTransport):
         self._leg = leg
         self._detector = detector
         self._activity = activity
+        self._trail = None if always_stream else trail
         self._on_voice = on_voice
         self._on_event = on_event
         self._always_stream = always_stream
@@ -86,6 +98,7 @@ class CallInput(BaseInputTransport):
         self._preroll: deque[bytes] = deque(maxlen=_PREROLL_FRAMES)
         self._run: list[bytes] = []
         self._windows = 0
+        self._frames = 0
 
     async def start(self, frame: StartFrame) -> None:
         """Begin to read the leg."""
@@ -135,6 +148,7 @@ class CallInput(BaseInputTransport):
 
     async def _take_audio(self, event: AudioReceived) -> None:
         self._preroll.append(event.pcm)
+        self._frames += 1
         if self._activity.speaking or self._always_stream:
             self._run.append(event.pcm)
         for probability in await self._detector.feed(event.pcm, speaking=self._activity.speaking):
@@ -143,8 +157,20 @@ class CallInput(BaseInputTransport):
             voice = self._activity.feed(probability, at_ms=at_ms, window_ms=WINDOW_MS)
             if voice is not None:
                 await self._tell_voice(voice, heard_ms=at_ms + WINDOW_MS)
+        if self._trail is not None and self._activity.speaking:
+            await self._follow(self._trail, event.pcm)
         if len(self._run) >= _RUN_FRAMES:
             await self._push_run()
+
+    async def _follow(self, trail: SoundTrail, pcm: bytes) -> None:
+        match trail.feed(_level_db(pcm), noise_db=self._detector.noise_db, end_ms=self._frames * FRAME_MS):
+            case SoundFaded():
+                await self._push_run()
+                await self.push_frame(SoundFadedFrame())
+            case SoundReturned():
+                await self.push_frame(SoundReturnedFrame())
+            case None:
+                pass
 
     async def _tell_voice(self, voice: VoiceEvent, *, heard_ms: int) -> None:
         now = asyncio.get_running_loop().time()
@@ -156,12 +182,23 @@ class CallInput(BaseInputTransport):
                 if not self._always_stream:
                     frames = (heard_ms - at_ms + _LEAD_MS) // FRAME_MS
                     self._run = list(self._preroll)[-frames:]
+                if self._trail is not None:
+                    self._trail.begin(map(_level_db, self._run), at_ms=self._frames * FRAME_MS)
             case VoiceStopped(ended_at_ms=at_ms):
-                age_s = (heard_ms - at_ms) / 1000
+                age_s = (heard_ms - await self._sound_ended_at_ms(at_ms)) / 1000
                 await self._push_run()
                 self._preroll.clear()  # it went down already; a resumed turn must not hear it twice
                 self._on_voice(voice, now - age_s)
                 await self.push_frame(VADUserStoppedSpeakingFrame(stop_secs=age_s))
+
+    async def _sound_ended_at_ms(self, voice_ended_at_ms: int) -> int:
+        """When the sound of a voice ended that the model has heard to `voice_ended_at_ms`."""
+        if self._trail is None:
+            return voice_ended_at_ms
+        if voice_ended_at_ms - self._trail.ended_at_ms <= _VOICE_TAIL_MS:
+            return min(voice_ended_at_ms, self._trail.ended_at_ms)
+        await self.push_frame(SoundReturnedFrame())  # the end was spoken too softly for the trail
+        return voice_ended_at_ms
 
     async def _push_run(self) -> None:
         if self._run:

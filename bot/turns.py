@@ -36,8 +36,8 @@ class TurnPolicy:
     """How patient the bot is."""
 
     min_pause_ms: int = 224  # silence that ends a turn whose text suffices or that was judged finished
-    end_of_turn_ms: int = 700  # silence that ends any other
-    unfinished_turn_ms: int = 1500  # the same for one that was judged unfinished
+    end_of_turn_ms: int = 800  # silence that ends any other
+    unfinished_turn_ms: int = 1600  # the same for one that was judged unfinished
     recognition_timeout_ms: int = 4000  # silence after which a turn without text ends unintelligible
 
 

@@ -25,7 +25,7 @@ class VoiceGate:
 
     def __init__(self) -> None:
         self._levels: deque[float] = deque(maxlen=_NOISE_WINDOWS)
-        self._noise_db = _FLOOR_DB
+        self.noise_db = _FLOOR_DB  # of the line, not below that
         self._windows = 0
         self._loud = False
         self._quiet_windows = 0
@@ -34,11 +34,11 @@ class VoiceGate:
     def hears(self, level_db: float) -> bool:
         """Take the level of the next window (dBFS); whether it has to be scored."""
         level_db = max(level_db, _FLOOR_DB)
-        self._loud = level_db > self._noise_db + _MARGIN_DB
+        self._loud = level_db > self.noise_db + _MARGIN_DB
         self._levels.append(level_db)
         self._windows += 1
         if self._windows % _LOOK_EVERY == 0:
-            self._noise_db = sorted(self._levels)[int(len(self._levels) * _NOISE_SHARE)]
+            self.noise_db = sorted(self._levels)[int(len(self._levels) * _NOISE_SHARE)]
         if self._loud and not self.is_open:
             self.is_open = True
             self._quiet_windows = 0

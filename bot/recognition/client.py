@@ -28,6 +28,11 @@ class Transcript:
 class Recogniser(Protocol):
     """Speech to text, an utterance at a time."""
 
+    @property
+    def idle(self) -> bool:
+        """Whether no request is under way."""
+        ...
+
     async def transcribe(self, pcm: bytes, *, hints: tuple[str, ...] = ()) -> Transcript:
         """Read PCM16 mono at 16 kHz, up to 30 s. Cancelling frees the service too. Raises `RecognitionError`.
 
@@ -57,7 +62,13 @@ class OpenAiRecogniser:
         self._settings = settings
         self._url = f"{settings.url.rstrip('/')}/audio/transcriptions"
         key = settings.api_key
+        self._under_way = 0
         self._headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is under way."""
+        return not self._under_way
 
     async def transcribe(self, pcm: bytes, *, hints: tuple[str, ...] = ()) -> Transcript:
         """See `Recogniser.transcribe`. Not retried: the caller is waiting, and the next pause brings the next try."""
@@ -71,7 +82,11 @@ class OpenAiRecogniser:
         prompt = prompt_of(hints, limit_chars=self._settings.hint_chars)
         if prompt:
             fields["prompt"] = prompt
-        answer = await self._post(fields, wav_of(pcm))
+        self._under_way += 1
+        try:
+            answer = await self._post(fields, wav_of(pcm))
+        finally:
+            self._under_way -= 1
         return Transcript(
             text=answer.text.strip(),
             confidence=_confidence(answer),

@@ -1,14 +1,14 @@
-"""`TurnRecogniser`: recognises the caller's whole turn so far at every pause.
+"""`TurnRecogniser`: recognises the caller's whole turn so far at every pause, or a little ahead of it.
 
 Pipecat's segmented services send each stretch between two pauses on its own. Here the audio of a
 turn is kept until the turn ends, so a text covers all that was said since the turn began, and a
-caller who goes on cancels the request that the pause had started.
+caller who goes on cancels the request that the pause had started. While nobody else needs the recogniser, a request
+starts as soon as the sound falls, and its text waits for the pause.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
 from typing import Protocol
@@ -26,6 +26,7 @@ from pipecat.services.stt_service import STTService
 from pipecat.transcriptions.language import Language
 
 from bot.errors import RecognitionError
+from bot.frames import SoundFadedFrame, SoundReturnedFrame
 from telephony.leg import INPUT_RATE_HZ
 
 MAX_TURN_BYTES = 30 * INPUT_RATE_HZ * 2  # Whisper hears 30 s at once
@@ -39,7 +40,12 @@ class TurnText(Protocol):
 
 
 class Recogniser(Protocol):
-    """The one thing this service needs of `bot.recognition.client`."""
+    """What this service needs of `bot.recognition.client`."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request of this process is under way."""
+        ...
 
     async def transcribe(self, pcm: bytes, *, hints: tuple[str, ...]) -> TurnText:
         """PCM16 at 16 kHz, mono; raises `RecognitionError`; cancelling it frees the server."""
@@ -67,6 +73,8 @@ class TurnRecogniser(STTService):
         self._on_failure = on_failure
         self._turn = bytearray()
         self._request: asyncio.Task[None] | None = None
+        self._ahead = False  # the request under way was made before the pause
+        self._early: TranscriptionFrame | None = None  # its text
 
     def can_generate_metrics(self) -> bool:
         """Pipecat may time this service."""
@@ -82,13 +90,18 @@ class TurnRecogniser(STTService):
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """A pause starts a request, speech cancels it, the end of the turn forgets the audio."""
         await super().process_frame(frame, direction)
-        if isinstance(frame, VADUserStartedSpeakingFrame):
-            await self._cancel_request()
-        elif isinstance(frame, VADUserStoppedSpeakingFrame):
-            await self._start_request()
-        elif isinstance(frame, UserStoppedSpeakingFrame):
-            await self._cancel_request()
-            self._turn.clear()
+        match frame:
+            case VADUserStartedSpeakingFrame() | SoundReturnedFrame():
+                await self._cancel_request()
+            case SoundFadedFrame():
+                self._look_ahead()
+            case VADUserStoppedSpeakingFrame():
+                await self._pause()
+            case UserStoppedSpeakingFrame():
+                await self._cancel_request()
+                self._turn.clear()
+            case _:
+                pass
 
     async def cleanup(self) -> None:
         """Cancel the request under way."""
@@ -100,28 +113,45 @@ class TurnRecogniser(STTService):
         """Audio of the turn so far: PCM16 at 16 kHz."""
         return bytes(self._turn)
 
-    async def _start_request(self) -> None:
-        await self._cancel_request()
-        if self._turn and not self.is_muted:
+    def _look_ahead(self) -> None:
+        if self._turn and not self.is_muted and self._request is None and self._recogniser.idle:
+            self._ahead = True
             self._request = self.create_task(self._transcribe(bytes(self._turn)))
-        elif self.is_muted:
+
+    async def _pause(self) -> None:
+        if self.is_muted:
+            await self._cancel_request()
             self._turn.clear()
+        elif self._early is not None:
+            early, self._early = self._early, None
+            await self.push_frame(early)
+        elif self._ahead:
+            self._ahead = False  # its text is that of the pause
+        else:
+            await self._cancel_request()
+            if self._turn:
+                self._request = self.create_task(self._transcribe(bytes(self._turn)))
 
     async def _cancel_request(self) -> None:
         request, self._request = self._request, None
+        self._ahead, self._early = False, None
         if request is not None:
             await self.cancel_task(request)
 
     async def _transcribe(self, pcm: bytes) -> None:
-        began = time.monotonic()
         try:
             transcript = await self._recogniser.transcribe(pcm, hints=self._hints())
         except RecognitionError as error:
             self._on_failure(error)
-            text = ""
+            text = None
         else:
             text = transcript.text
-        frame = TranscriptionFrame(text, "", datetime.now(UTC).isoformat(), Language.AZ, finalized=True)
-        frame.metadata["recognition_s"] = time.monotonic() - began
         self._request = None
-        await self.push_frame(frame)
+        ahead, self._ahead = self._ahead, False
+        if text is None and ahead:
+            return  # the pause asks again
+        frame = TranscriptionFrame(text or "", "", datetime.now(UTC).isoformat(), Language.AZ, finalized=True)
+        if ahead:
+            self._early = frame
+        else:
+            await self.push_frame(frame)

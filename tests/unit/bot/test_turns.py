@@ -190,7 +190,7 @@ def test_a_pause_that_sounds_unfinished_gives_the_caller_more_time() -> None:
     machine.recognised("mən", sufficient=False, now=2.9)
 
     assert drain(machine) == []
-    assert machine.timer_at() == 3.5
+    assert machine.timer_at() == 3.6
     machine.handle_timer(now=3.5)
     assert [type(e) for e in drain(machine)] == [TurnEnded]
 
