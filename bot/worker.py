@@ -32,7 +32,8 @@ from telephony.errors import CapacityError
 from telephony.leg import CallLeg, LegEnded
 from telephony.rtp.factory import RtpMediaFactory
 from telephony.settings import RtpSettings
-from telephony.sip.endpoint import SipEndpoint, new_token, resolver_of, user_agent_config
+from telephony.sip.endpoint import SipEndpoint
+from telephony.sip.from_settings import new_token, resolver_of, user_agent_config
 from telephony.sip.leg import SipLeg
 from telephony.sip.outbound_policy import OutboundPolicy
 from telephony.sip.trunk_endpoint import trunk_config

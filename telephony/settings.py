@@ -63,6 +63,7 @@ class SipSettings(_Section):
     session_expires_s: int = Field(default=1800, ge=0, le=86_400)  # how often a call shows that it lives; 0: never
     session_min_s: int = Field(default=90, ge=90, le=86_400)  # the least that a peer may ask for
     accept_replaces: bool = False  # whether who knows a call's tags may take its place (attended transfer to us)
+    accept_refer: Literal["never", "trusted", "listed"] = "never"  # who may move a call to whom outbound_allowed names
     transfer_timeout_s: float = Field(default=60.0, gt=0)  # how long a transfer may take to be answered
     send_digits: Literal["auto", "rfc4733", "info", "inband"] = "auto"  # auto: the first of them that the far end takes
     failover_s: float = Field(default=4.0, gt=0)  # how long a server may be silent where there is another to ask

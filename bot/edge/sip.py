@@ -14,7 +14,7 @@ from bot.errors import ServiceStartError
 from telephony.errors import TelephonyError
 from telephony.settings import SipSettings
 from telephony.sip.dispatch import SipDispatcher
-from telephony.sip.endpoint import new_token, resolver_of, user_agent_config
+from telephony.sip.from_settings import new_token, resolver_of, user_agent_config
 from telephony.sip.sockets import SipSockets, gate_limits
 from telephony.sip.source_gate import SourceGate
 from telephony.sip.tls import tls_contexts

@@ -14,6 +14,7 @@ from telephony.sip.sdp import AddressType, parse_sdp
 
 METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "PRACK", "UPDATE", "NOTIFY")
 ALLOW = ("Allow", ", ".join(METHODS))
+ALLOW_REFER = ("Allow", ", ".join((*METHODS, "REFER")))
 ACCEPT = ("Accept", f"{SDP}, {DTMF_RELAY}, {DTMF}")
 _KNOWN_METHODS = frozenset((*METHODS, "REGISTER", "SUBSCRIBE", "REFER", "MESSAGE", "PUBLISH"))
 SUPPORTED = frozenset({"100rel", "timer"})

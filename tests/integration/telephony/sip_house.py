@@ -16,7 +16,8 @@ from telephony.leg import CallLeg, LegEnded, LegEvent
 from telephony.settings import SipSettings, SipTlsSettings
 from telephony.sip.call_limits import CallLimits
 from telephony.sip.dispatch import SipDispatcher
-from telephony.sip.endpoint import SipEndpoint, new_token, resolver_of, serve_sip, user_agent_config
+from telephony.sip.endpoint import SipEndpoint, serve_sip
+from telephony.sip.from_settings import new_token, resolver_of, user_agent_config
 from telephony.sip.outbound_policy import OutboundPolicy
 from telephony.sip.sockets import SipSockets
 from telephony.sip.timers import Timings

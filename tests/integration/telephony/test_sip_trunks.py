@@ -12,7 +12,7 @@ import pytest
 from telephony.errors import LocalProtocolError
 from telephony.settings import SipSettings, SipTrunkSettings
 from telephony.sip.dispatch import SipDispatcher
-from telephony.sip.endpoint import new_token
+from telephony.sip.from_settings import new_token
 from telephony.sip.identity import Identity
 from telephony.sip.message import Request, Response, parse_message
 from telephony.sip.resolution import Resolver
