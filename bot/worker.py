@@ -137,7 +137,12 @@ class Worker:
         stack.push_async_callback(carrier.close)
 
         agent = UserAgent(
-            user_agent_config(self._settings.sip, port=self._place.sip_port, tls_port=self._place.sip_tls_port),
+            user_agent_config(
+                self._settings.sip,
+                port=self._place.sip_port,
+                tls_port=self._place.sip_tls_port,
+                abilities=self._settings.rtp.abilities(),
+            ),
             new_token=new_token,
             admit=lambda: None if calls.free else 5,
         )

@@ -8,11 +8,19 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from telephony.media import CodecName, SrtpPolicy
+from telephony.media import CodecName, MediaAbilities, SrtpPolicy
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SipTlsNameSettings(_Section):
+    """One more certificate of ours, for those who call us by other names (SNI, RFC 6066)."""
+
+    server_names: tuple[str, ...] = Field(min_length=1)  # such as sip.example.az; *.example.az for all beneath it
+    certificate: str = Field(min_length=1)  # PEM file with the chain
+    key: str = ""  # PEM file; empty: in the certificate's file
 
 
 class SipTlsSettings(_Section):
@@ -23,6 +31,13 @@ class SipTlsSettings(_Section):
     key: str = ""  # PEM file; empty: in the certificate's file
     authorities: str = ""  # PEM file that peers' certificates are checked against; empty: the system's
     client_certificates: bool = False  # demand one of whoever connects
+    names: tuple[SipTlsNameSettings, ...] = ()  # more certificates; whom none fits gets the one above
+
+    @model_validator(mode="after")
+    def _has_first(self) -> Self:
+        if self.names and not self.certificate:
+            raise ValueError("[sip.tls] names without certificate: say which one others get")
+        return self
 
 
 class SipTrunkSettings(_Section):
@@ -107,6 +122,10 @@ class RtpSettings(_Section):
         if not self.codecs or len(set(self.codecs)) != len(self.codecs):
             raise ValueError("[rtp] codecs: name at least one codec, and each once")
         return self
+
+    def abilities(self, srtp_keys: tuple[bytes, ...] = ()) -> MediaAbilities:
+        """What one media session can do; without keys only an offer can be looked at."""
+        return MediaAbilities(self.codecs, self.codec_choice, self.srtp, srtp_keys, self.comfort_noise)
 
 
 class WebRtcSettings(_Section):

@@ -6,9 +6,11 @@ import secrets
 
 from telephony.errors import LocalProtocolError
 from telephony.local_address import reachable_address
+from telephony.media import MediaAbilities
 from telephony.settings import SipSettings
 from telephony.sip.call_limits import CallLimits
 from telephony.sip.identity import Identity
+from telephony.sip.offer_answer import ANYTHING
 from telephony.sip.resolution import Resolver
 from telephony.sip.user_agent_config import UserAgentConfig
 from telephony.source_list import SourceList
@@ -19,7 +21,9 @@ def new_token() -> str:
     return secrets.token_hex(16)
 
 
-def user_agent_config(settings: SipSettings, *, port: int, tls_port: int = 0) -> UserAgentConfig:
+def user_agent_config(
+    settings: SipSettings, *, port: int, tls_port: int = 0, abilities: MediaAbilities = ANYTHING
+) -> UserAgentConfig:
     """Turn the `[sip]` section and the ports that were bound into the user agent's configuration.
 
     A host that is all addresses, without a domain, is named by the address that the default route leaves from;
@@ -43,6 +47,7 @@ def user_agent_config(settings: SipSettings, *, port: int, tls_port: int = 0) ->
         accepts_replaces=settings.accept_replaces,
         heeds_refer=settings.accept_refer,
         digest_qualities=("auth-int",) if settings.digest_integrity else ("auth",),
+        abilities=abilities,
     )
 
 

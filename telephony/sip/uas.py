@@ -139,6 +139,10 @@ class UasCore:
             allow = ALLOW if self._config.heeds_refer == "never" else ALLOW_REFER
             self._respond(key, request, 200, now, (allow, ACCEPT))
             return None
+        if replaces is not None and not (trusted or self._config.passwords or not self._config.trusted.names_anybody):
+            # RFC 3891 section 3: whoever may not is told so. Who got here with a password may.
+            self._respond(key, request, 403, now)
+            return None
         if replaces is not None:
             return self._replace(key, request, flow, replaces, now)
         return self._begin(key, request, flow, now)

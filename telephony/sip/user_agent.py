@@ -64,7 +64,10 @@ class UserAgent:
             qualities=config.digest_qualities,
         )
         admission = AdmissionControl(
-            digest=digest if config.passwords else None, admit=admit, address_type=config.address_type
+            digest=digest if config.passwords else None,
+            admit=admit,
+            address_type=config.address_type,
+            abilities=config.abilities,
         )
         self._transactions = TransactionLayer(timings=config.timings, max_transactions=config.max_transactions)
         self._calls = CallTable()
