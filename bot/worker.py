@@ -33,7 +33,8 @@ from telephony.errors import CapacityError
 from telephony.leg import CallLeg, LegEnded
 from telephony.rtp.factory import RtpMediaFactory
 from telephony.settings import RtpSettings
-from telephony.sip.endpoint import SipEndpoint, new_token, resolver_of, user_agent_config
+from telephony.sip.endpoint import SipEndpoint
+from telephony.sip.from_settings import new_token, resolver_of, user_agent_config
 from telephony.sip.leg import SipLeg
 from telephony.sip.outbound_policy import OutboundPolicy
 from telephony.sip.trunk_endpoint import trunk_config
@@ -145,7 +146,12 @@ class Worker:
         stack.push_async_callback(carrier.close)
 
         agent = UserAgent(
-            user_agent_config(self._settings.sip, port=self._place.sip_port, tls_port=self._place.sip_tls_port),
+            user_agent_config(
+                self._settings.sip,
+                port=self._place.sip_port,
+                tls_port=self._place.sip_tls_port,
+                abilities=self._settings.rtp.abilities(),
+            ),
             new_token=new_token,
             admit=lambda: None if calls.free else 5,
         )

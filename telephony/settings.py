@@ -8,11 +8,19 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from telephony.media import CodecName, SrtpPolicy
+from telephony.media import CodecName, MediaAbilities, SrtpPolicy
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SipTlsNameSettings(_Section):
+    """One more certificate of ours, for those who call us by other names (SNI, RFC 6066)."""
+
+    server_names: tuple[str, ...] = Field(min_length=1)  # such as sip.example.az; *.example.az for all beneath it
+    certificate: str = Field(min_length=1)  # PEM file with the chain
+    key: str = ""  # PEM file; empty: in the certificate's file
 
 
 class SipTlsSettings(_Section):
@@ -23,6 +31,13 @@ class SipTlsSettings(_Section):
     key: str = ""  # PEM file; empty: in the certificate's file
     authorities: str = ""  # PEM file that peers' certificates are checked against; empty: the system's
     client_certificates: bool = False  # demand one of whoever connects
+    names: tuple[SipTlsNameSettings, ...] = ()  # more certificates; whom none fits gets the one above
+
+    @model_validator(mode="after")
+    def _has_first(self) -> Self:
+        if self.names and not self.certificate:
+            raise ValueError("[sip.tls] names without certificate: say which one others get")
+        return self
 
 
 class SipTrunkSettings(_Section):
@@ -63,6 +78,7 @@ class SipSettings(_Section):
     session_expires_s: int = Field(default=1800, ge=0, le=86_400)  # how often a call shows that it lives; 0: never
     session_min_s: int = Field(default=90, ge=90, le=86_400)  # the least that a peer may ask for
     accept_replaces: bool = False  # whether who knows a call's tags may take its place (attended transfer to us)
+    accept_refer: Literal["never", "trusted", "listed"] = "never"  # who may move a call to whom outbound_allowed names
     transfer_timeout_s: float = Field(default=60.0, gt=0)  # how long a transfer may take to be answered
     send_digits: Literal["auto", "rfc4733", "info", "inband"] = "auto"  # auto: the first of them that the far end takes
     failover_s: float = Field(default=4.0, gt=0)  # how long a server may be silent where there is another to ask
@@ -106,6 +122,10 @@ class RtpSettings(_Section):
         if not self.codecs or len(set(self.codecs)) != len(self.codecs):
             raise ValueError("[rtp] codecs: name at least one codec, and each once")
         return self
+
+    def abilities(self, srtp_keys: tuple[bytes, ...] = ()) -> MediaAbilities:
+        """What one media session can do; without keys only an offer can be looked at."""
+        return MediaAbilities(self.codecs, self.codec_choice, self.srtp, srtp_keys, self.comfort_noise)
 
 
 class WebRtcSettings(_Section):

@@ -26,6 +26,11 @@ class SourceList:
         # Reading an address costs as much as ten look-ups.
         self._allows = lru_cache(_REMEMBERED)(self._look_up)
 
+    @property
+    def names_anybody(self) -> bool:
+        """Whether there is anything on the list."""
+        return bool(self._networks)
+
     def allows(self, host: str) -> bool:
         """Whether an address is on the list. An IPv4 address that is mapped into IPv6 counts as itself."""
         return self._allows(host)

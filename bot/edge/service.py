@@ -143,6 +143,7 @@ class Service:
         edge = await EdgeSip.open(
             sip,
             call_limit_s=self._settings.workers.call_limit_s,
+            abilities=self._settings.rtp.abilities(),
             pick=self._pick,
             on_worker_lost=lambda index: self._pool.lost(self._names[index]),
         )

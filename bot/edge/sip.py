@@ -12,9 +12,12 @@ from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from bot.edge.children import Inheritance
 from bot.errors import ServiceStartError
 from telephony.errors import TelephonyError
+from telephony.media import MediaAbilities
 from telephony.settings import SipSettings
-from telephony.sip.dispatch import SipDispatcher
-from telephony.sip.endpoint import new_token, resolver_of, user_agent_config
+from telephony.sip.dispatch import Look, SipDispatcher, let_pass
+from telephony.sip.from_settings import new_token, resolver_of, user_agent_config
+from telephony.sip.inspection import inspect_early
+from telephony.sip.sdp import AddressType
 from telephony.sip.sockets import SipSockets, gate_limits
 from telephony.sip.source_gate import SourceGate
 from telephony.sip.tls import tls_contexts
@@ -37,6 +40,14 @@ def warning(settings: SipSettings) -> str | None:
     return None
 
 
+def offer_look(settings: SipSettings, abilities: MediaAbilities) -> Look:
+    """Have an offer that no call could serve refused at once; where callers give passwords, those come first."""
+    family: AddressType = "IP6" if ":" in settings.host else "IP4"
+    return lambda request, flow: inspect_early(
+        request, transport=flow.transport, address_type=family, abilities=abilities
+    )
+
+
 class EdgeSip:
     """Sockets, dispatcher, and a socket pair for every start of a worker."""
 
@@ -52,10 +63,11 @@ class EdgeSip:
         settings: SipSettings,
         *,
         call_limit_s: float,
+        abilities: MediaAbilities,
         pick: Callable[[], int | None],
         on_worker_lost: Callable[[int], None],
     ) -> EdgeSip:
-        """Listen. Raises `ServiceStartError` when the address is in use or a setting is false."""
+        """Listen. `abilities` are every call's. Raises `ServiceStartError` for a false setting or a taken port."""
         try:
             limits = TollLimits(settings.toll_calls_per_minute, settings.toll_money_per_day, call_limit_s)
             toll = TollGate(TollGuard(settings.toll_prices, limits)) if settings.toll_prices else None
@@ -70,7 +82,8 @@ class EdgeSip:
             ) from error
         if (overlooked := warning(settings)) is not None:
             _log.warning(overlooked)
-        dispatcher = SipDispatcher(sockets, pick_worker=pick, on_worker_lost=on_worker_lost, toll=toll)
+        look = let_pass if settings.digest_users else offer_look(settings, abilities)
+        dispatcher = SipDispatcher(sockets, pick_worker=pick, on_worker_lost=on_worker_lost, toll=toll, look=look)
         try:
             agent = user_agent_config(settings, port=sockets.address[1], tls_port=sockets.tls_port)
             trunks = TrunkEndpoint(

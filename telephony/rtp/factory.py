@@ -127,7 +127,7 @@ class RtpMediaFactory:
     def _abilities(self) -> MediaAbilities:
         settings = self._settings
         keys = () if settings.srtp == "refused" else tuple(secrets.token_bytes(SRTP_KEY_BYTES) for _ in SRTP_SUITES)
-        return MediaAbilities(settings.codecs, settings.codec_choice, settings.srtp, keys, settings.comfort_noise)
+        return settings.abilities(keys)
 
     def _join(self, thread: MediaThread, doorbell: Doorbell, work: SharedWork, endpoint: RtpEndpoint) -> RtpMedia:
         settings = self._settings

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+from telephony.media import MediaAbilities
 from telephony.sip.auth import DigestServer, Verdict
 from telephony.sip.inspection import Refusal, inspect_extensions, inspect_offer
 from telephony.sip.message import Request
+from telephony.sip.offer_answer import ANYTHING
 from telephony.sip.sdp import AddressType
 from telephony.sip.token_bucket import TokenBuckets
 
@@ -29,10 +31,18 @@ def admit_all() -> int | None:
 class AdmissionControl:
     """Judges INVITE, OPTIONS and stray requests."""
 
-    def __init__(self, *, digest: DigestServer | None, admit: Admission, address_type: AddressType) -> None:
+    def __init__(
+        self,
+        *,
+        digest: DigestServer | None,
+        admit: Admission,
+        address_type: AddressType,
+        abilities: MediaAbilities = ANYTHING,
+    ) -> None:
         self._digest = digest
         self._admit = admit
         self._address_type: AddressType = address_type
+        self._abilities = abilities
         self._guesses = TokenBuckets(per_s=_PASSWORDS_PER_S, burst=WRONG_PASSWORDS)
 
     def examine(
@@ -49,7 +59,7 @@ class AdmissionControl:
         if refusal is None:
             refusal = inspect_extensions(request)
         if refusal is None and request.method == "INVITE":
-            refusal = inspect_offer(request, address_type=self._address_type)
+            refusal = inspect_offer(request, address_type=self._address_type, abilities=self._abilities)
         if refusal is None and request.method not in ("INVITE", "OPTIONS"):
             refusal = Refusal(481)
         # Section 11.2: OPTIONS is answered as an INVITE would be, so a proxy that probes us sees when we are full.

@@ -11,7 +11,7 @@ from telephony.sip.call_limits import DEFAULT_LIMITS, CallLimits
 from telephony.sip.events import CallEvent, CallOffered
 from telephony.sip.flow import Flow
 from telephony.sip.identity import Identity
-from telephony.sip.inspection import ALLOW, SUPPORTED
+from telephony.sip.inspection import ALLOW, ALLOW_REFER, SUPPORTED
 from telephony.sip.message import Request
 from telephony.sip.responses import response_to
 from telephony.sip.timers import Timings
@@ -35,6 +35,7 @@ class CallContext:
     limits: CallLimits = DEFAULT_LIMITS
     extensions: frozenset[str] = SUPPORTED  # option tags that we name
     secure: bool = False  # the call was asked for by a sips: URI
+    heeds_refer: Callable[[Flow], bool] | None = None  # from whom REFER is heeded; None: from nobody
 
     def fraction(self) -> float:
         """Pick a number from 0 to 1 that is different each time, for back-off."""
@@ -58,7 +59,12 @@ class CallContext:
     def dialog_headers(self, flow: Flow) -> Extra:
         """Give the headers of requests and responses that begin or refresh a dialog (section 12.1.1)."""
         supported = ("Supported", ", ".join(sorted(self.extensions)))
-        return (self.identity.contact(flow, secure=self.secure), ALLOW, supported)
+        return (self.identity.contact(flow, secure=self.secure), self.allow, supported)
+
+    @property
+    def allow(self) -> tuple[str, str]:
+        """The Allow header: which methods we take."""
+        return ALLOW if self.heeds_refer is None else ALLOW_REFER
 
     def describe(self, body: bytes) -> Extra:
         """Give the headers that come with SDP."""

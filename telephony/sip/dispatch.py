@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from typing import TypeAlias
 
 from telephony.errors import SipParseError
 from telephony.sip.call_id_table import CallIdTable
@@ -20,7 +21,8 @@ from telephony.sip.carrier_frame import (
 )
 from telephony.sip.datagram_channel import DatagramChannel
 from telephony.sip.flow import Flow
-from telephony.sip.message import Request, Response, build_message, parse_message
+from telephony.sip.inspection import Refusal
+from telephony.sip.message import Message, Request, Response, build_message, parse_message
 from telephony.sip.rate_limit import RateLimit
 from telephony.sip.responses import refuse_malformed, stateless_response
 from telephony.sip.sockets import SipSockets
@@ -28,7 +30,14 @@ from telephony.sip.toll_gate import TollGate
 from telephony.sip.transactions import response_flow
 from telephony.sip.trunk_endpoint import TrunkEndpoint
 
+Look: TypeAlias = Callable[[Request, Flow], Refusal | None]
+
 _logger = logging.getLogger(__name__)
+
+
+def let_pass(_request: Request, _flow: Flow) -> Refusal | None:
+    """Refuse nothing."""
+    return None
 
 
 class SipDispatcher:
@@ -43,7 +52,10 @@ class SipDispatcher:
         table: CallIdTable | None = None,
         retry_after_s: int = 5,
         toll: TollGate | None = None,
+        look: Look = let_pass,
     ) -> None:
+        """`look` may refuse a request, by which flow it came, before a worker is chosen for it."""
+        self._look = look
         self._toll = toll
         self._sockets = sockets
         self._pick_worker = pick_worker
@@ -100,21 +112,28 @@ class SipDispatcher:
         if self._trunks is not None and isinstance(message, Response) and self._trunks.owns(message.call_id):
             self._trunks.receive(data, flow)
             return
+        refusal = self._look(message, flow) if isinstance(message, Request) else None
+        if isinstance(message, Request) and refusal is not None:
+            self._refuse(message, refusal, flow)
+        else:
+            self._hand_on(message, data, flow)
+
+    def _hand_on(self, message: Message, data: bytes, flow: Flow) -> None:
         if self._toll is not None:
             self._toll.receive(message, now=self._loop.time())
         match route(message, self._table, self._pick_worker, now=self._loop.time()):
             case Forward(worker) if worker in self._workers:
                 self._workers[worker].send(pack(MessageFrame(data, flow)))
             case Refuse(status) if isinstance(message, Request):
-                self._refuse(message, status, flow)
+                retry = (("Retry-After", str(self._retry_after_s)),) if status == 503 else ()
+                self.refused_calls += status == 503 and message.method == "INVITE"
+                self._refuse(message, Refusal(status, retry), flow)
             case Forward() | Refuse() | Drop():
                 pass
 
-    def _refuse(self, request: Request, status: int, flow: Flow) -> None:
-        extra = (("Retry-After", str(self._retry_after_s)),) if status == 503 else ()
-        self.refused_calls += status == 503 and request.method == "INVITE"
+    def _refuse(self, request: Request, refusal: Refusal, flow: Flow) -> None:
         seen = request.with_top_via(request.via.received_from(flow.host, flow.port))
-        response = stateless_response(seen, status, extra=extra)
+        response = stateless_response(seen, refusal.status, extra=refusal.extra)
         self._sockets.transmit(build_message(response), response_flow(seen, flow))
 
     def _note_refusal(self, flow: Flow, reason: str) -> None:

@@ -6,19 +6,16 @@ import asyncio
 import contextlib
 import logging
 import math
-import secrets
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TypeAlias
 
 from telephony.errors import CapacityError, ForbiddenTargetError, LocalProtocolError, SipParseError
 from telephony.leg import CallInfo, CallLeg, EndCause
-from telephony.local_address import reachable_address
 from telephony.media import MediaFactory
 from telephony.settings import SipSettings
 from telephony.sip.admission import Admission, admit_all
 from telephony.sip.auth import Credentials
 from telephony.sip.call_info import call_info, party
-from telephony.sip.call_limits import CallLimits
 from telephony.sip.carrier import Carrier
 from telephony.sip.destination import Destination
 from telephony.sip.digit_sender import DigitWay
@@ -30,11 +27,13 @@ from telephony.sip.events import (
     CallRedirected,
     CallReplaced,
     MessageRefused,
+    ReferAsked,
     ServerFailed,
+    TargetCalled,
     UserAgentOutput,
 )
 from telephony.sip.flow import Flow, Transmit
-from telephony.sip.identity import Identity
+from telephony.sip.from_settings import new_token, resolver_of, user_agent_config
 from telephony.sip.leg import SipLeg
 from telephony.sip.offer_answer import Direction, LocalAudio
 from telephony.sip.outbound_policy import OutboundPolicy
@@ -47,7 +46,6 @@ from telephony.sip.tls import tls_contexts
 from telephony.sip.trunk_events import TrunkRoute
 from telephony.sip.uri import SipUri, parse_uri
 from telephony.sip.user_agent import UserAgent, UserAgentConfig
-from telephony.source_list import SourceList
 
 OnCall: TypeAlias = Callable[[CallLeg], None]
 """Told of each call that comes in, not yet answered; must not block. If it raises, the call is refused."""
@@ -58,42 +56,6 @@ _SHUTDOWN = "Q.850;cause=41"  # temporary failure
 NOBODY = OutboundPolicy()
 
 _logger = logging.getLogger(__name__)
-
-
-def new_token() -> str:
-    """Draw 32 hex digits that nobody can guess."""
-    return secrets.token_hex(16)
-
-
-def user_agent_config(settings: SipSettings, *, port: int, tls_port: int = 0) -> UserAgentConfig:
-    """Turn the `[sip]` section and the ports that were bound into the user agent's configuration.
-
-    A host that is all addresses, without a domain, is named by the address that the default route leaves from;
-    raises `LocalProtocolError` when there is none.
-    """
-    try:
-        host = reachable_address(settings.domain or settings.host)
-    except OSError as error:
-        raise LocalProtocolError(
-            f"[sip] host is {settings.host} and there is no default route: set [sip] domain to what callers can reach"
-        ) from error
-    return UserAgentConfig(
-        Identity(host, port, settings.user, tls_port=tls_port),
-        address_type="IP6" if ":" in settings.host else "IP4",
-        realm=host,
-        passwords=settings.digest_users,
-        limits=CallLimits(
-            settings.session_expires_s, settings.session_min_s, settings.transfer_timeout_s, settings.failover_s
-        ),
-        trusted=SourceList(settings.trusted_peers),
-        accepts_replaces=settings.accept_replaces,
-        digest_qualities=("auth-int",) if settings.digest_integrity else ("auth",),
-    )
-
-
-def resolver_of(settings: SipSettings) -> Resolver:
-    """Make what finds the servers of names; raises `LocalProtocolError` for a DNS server that is none."""
-    return Resolver(servers=settings.dns_servers, services=settings.dns_services)
 
 
 class SipEndpoint:
@@ -243,14 +205,20 @@ class SipEndpoint:
         self._drain()
         return leg
 
-    async def _redirect(self, handle: str, target: SipUri) -> None:
-        """Follow a redirect to whom we may call."""
-        flows: tuple[Flow, ...] = ()
+    async def _lead(self, asked: CallRedirected | ReferAsked) -> None:
+        """Call whom a far end has named, if we may."""
+        flows = await self._way_to(asked.target)
+        if isinstance(asked, ReferAsked):
+            self._user_agent.refer(asked.handle, flows, now=self.now())
+        else:
+            self._user_agent.follow(asked.handle, flows, now=self.now())
+        self._drain()
+
+    async def _way_to(self, target: SipUri) -> tuple[Flow, ...]:
         if self._outbound.allows(target):
             with contextlib.suppress(OSError, CapacityError):
-                flows = self._in_order(await self._servers_of(target))
-        self._user_agent.follow(handle, flows, now=self.now())
-        self._drain()
+                return self._in_order(await self._servers_of(target))
+        return ()
 
     async def _servers_of(self, uri: SipUri) -> tuple[Flow, ...]:
         return await self._resolver.find(uri, family=self._user_agent.family)
@@ -281,22 +249,28 @@ class SipEndpoint:
             case CallReplaced(_, before, after):
                 self._carrier.keep(after)
                 self._carrier.release(before)
-            case CallRedirected(handle, target):
-                self.spawn(self._redirect(handle, target))
+            case CallRedirected() | ReferAsked():
+                self.spawn(self._lead(output))
+            case TargetCalled(_, sip_call_id):
+                self._carrier.keep(sip_call_id)
             case ServerFailed(_, server, retry_after_s):
                 self._holds.failed(server, retry_after_s=retry_after_s, now=self.now())
             case MessageRefused(flow, reason):
                 self._note_refusal(flow, reason)
-            case CallForgotten(_, sip_call_id):
-                self._carrier.release(sip_call_id)
-                if not self._user_agent.call_count:
-                    self._emptied.set()
+            case CallForgotten():
+                self._forget(output.sip_call_id)
             case _:
-                leg = self._legs.get(output.handle)
-                if leg is not None:
-                    self._signal(leg, output)
+                self._signal(output)
 
-    def _signal(self, leg: SipLeg, event: CallEvent) -> None:
+    def _forget(self, sip_call_id: str) -> None:
+        self._carrier.release(sip_call_id)
+        if not self._user_agent.call_count:
+            self._emptied.set()
+
+    def _signal(self, event: CallEvent) -> None:
+        leg = self._legs.get(event.handle)
+        if leg is None:
+            return
         if isinstance(event, CallEnded):
             del self._legs[event.handle]
         try:

@@ -89,6 +89,7 @@ class CallEnded:
     cause: EndCause
     detail: str = ""
     q850: int | None = field(default=None, compare=False)  # what the far end gave, or its status stands for
+    status: int = field(default=0, compare=False)  # of the response that refused our INVITE; 0: none did
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,22 @@ class CallReplaced:
     handle: str
     before: str
     after: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReferAsked:
+    """The far end asks us to call somebody in its place: `refer` where that may be, and by which way."""
+
+    handle: str
+    target: SipUri
+
+
+@dataclass(frozen=True, slots=True)
+class TargetCalled:
+    """Whom we were referred to is called by this Call-ID; `CallReplaced` follows when it has answered."""
+
+    handle: str
+    sip_call_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,5 +134,5 @@ class MessageRefused:
 
 
 _Progress: TypeAlias = CallRinging | CallRedirected | ServerFailed | MediaAgreed
-CallEvent: TypeAlias = _Progress | DigitPressed | KeysSent | TransferEnded | CallEnded | CallForgotten
-UserAgentOutput: TypeAlias = Transmit | CallOffered | CallReplaced | CallEvent | MessageRefused
+CallEvent: TypeAlias = _Progress | DigitPressed | KeysSent | TransferEnded | ReferAsked | CallEnded | CallForgotten
+UserAgentOutput: TypeAlias = Transmit | CallOffered | CallReplaced | TargetCalled | CallEvent | MessageRefused

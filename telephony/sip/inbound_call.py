@@ -112,6 +112,23 @@ class InboundCall:
         self._session.leave(now=now)
         return self._local
 
+    def hand_over(self, *, now: float) -> None:
+        """Leave the far end, whose REFER has been done: `NOTIFY` says so."""
+        if self._session is not None:
+            self._session.notify(200, now=now)
+            self._session.leave(now=now)
+            self._watch(self._session)
+
+    @property
+    def session(self) -> Session | None:
+        """What an answered call is made of; None before the answer."""
+        return self._session
+
+    @property
+    def local(self) -> LocalAudio | None:
+        """Our end of its media; None where it was never opened."""
+        return self._local
+
     @property
     def dialog(self) -> Dialog | None:
         """The dialog of an answered call; None before the answer."""

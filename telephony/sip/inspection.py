@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from telephony.errors import SdpError, SipParseError
+from telephony.media import MediaAbilities
 from telephony.sip.body import SDP, session_description
 from telephony.sip.dtmf import DTMF, DTMF_RELAY
 from telephony.sip.flow import Transport
 from telephony.sip.message import Request, header_number
-from telephony.sip.offer_answer import read_audio
+from telephony.sip.offer_answer import ANYTHING, read_audio
 from telephony.sip.sdp import AddressType, parse_sdp
 
 METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "PRACK", "UPDATE", "NOTIFY")
 ALLOW = ("Allow", ", ".join(METHODS))
+ALLOW_REFER = ("Allow", ", ".join((*METHODS, "REFER")))
 ACCEPT = ("Accept", f"{SDP}, {DTMF_RELAY}, {DTMF}")
 _KNOWN_METHODS = frozenset((*METHODS, "REGISTER", "SUBSCRIBE", "REFER", "MESSAGE", "PUBLISH"))
 SUPPORTED = frozenset({"100rel", "timer"})
@@ -51,7 +53,9 @@ def inspect_extensions(request: Request) -> Refusal | None:
     return None
 
 
-def inspect_offer(invite: Request, *, address_type: AddressType) -> Refusal | None:
+def inspect_offer(
+    invite: Request, *, address_type: AddressType, abilities: MediaAbilities = ANYTHING
+) -> Refusal | None:
     """Look at the offer of an INVITE: is it SDP, and does it hold a stream for us? None is an offer too."""
     accepted = {kind.partition(";")[0].strip().lower() for kind in invite.headers.listed("Accept")}
     if accepted and not accepted & {SDP, "application/*", "*/*"}:
@@ -59,12 +63,29 @@ def inspect_offer(invite: Request, *, address_type: AddressType) -> Refusal | No
     try:
         offer = session_description(invite)
         if offer is not None:
-            read_audio(parse_sdp(offer), address_type=address_type)
+            read_audio(parse_sdp(offer), address_type=address_type, abilities=abilities)
     except SipParseError as error:
         return refusal_of(error)
     except SdpError as error:
         return Refusal(error.status, warning(error) if error.status == 488 else ())
     return None
+
+
+def inspect_early(
+    request: Request, *, transport: Transport, address_type: AddressType, abilities: MediaAbilities
+) -> Refusal | None:
+    """Look for what makes a new call impossible before anybody is bothered with it: an offer that we can not serve.
+
+    What section 8.2 has looked at before that, and what is no new call, is left to whoever takes it.
+    """
+    if request.method != "INVITE" or request.to.tag:
+        return None
+    try:
+        if inspect_head(request, transport=transport) is not None or inspect_extensions(request) is not None:
+            return None
+    except SipParseError:
+        return None
+    return inspect_offer(request, address_type=address_type, abilities=abilities)
 
 
 def refusal_of(error: SipParseError) -> Refusal:

@@ -68,6 +68,7 @@ class OutboundCall:
         self._end_as: tuple[EndCause, str] | None = None
         self._redirected_to: SipUri | None = None
         self._q850: int | None = None
+        self._status = 0  # of the last refusal
         self._rang = False  # some server has got through to the callee
         self._send_invite((), now)
 
@@ -102,6 +103,23 @@ class OutboundCall:
         if self._session is None or self._session.state is not SessionState.CONFIRMED:
             return None
         self._session.leave(now=now)
+        return self._local
+
+    def hand_over(self, *, now: float) -> None:
+        """Leave the far end, whose REFER has been done: `NOTIFY` says so."""
+        if self._session is not None:
+            self._session.notify(200, now=now)
+            self._session.leave(now=now)
+            self._watch(self._session)
+
+    @property
+    def session(self) -> Session | None:
+        """What an answered call is made of; None before the answer."""
+        return self._session
+
+    @property
+    def local(self) -> LocalAudio | None:
+        """Our end of its media; None where it was never opened."""
         return self._local
 
     @property
@@ -273,7 +291,7 @@ class OutboundCall:
         return True
 
     def _receive_failure(self, response: Response) -> None:
-        self._q850 = q850_of(response)
+        self._q850, self._status = q850_of(response), response.status
         if response.status in (300, 301, 302):
             self._redirection.add(response)
         if response.status < 600:
@@ -335,7 +353,7 @@ class OutboundCall:
             self._session.request_failed(key, failure, now=now)
             self._watch(self._session)
         elif key == self._key and not self._try_next_server(now):
-            self._q850 = None
+            self._q850, self._status = None, 0
             self._finish(Cause.FAIL, EndCause.FAILED, f"no answer to INVITE: {failure.name.lower()}")
 
     def flow_lost(self, flow: Flow) -> None:
@@ -347,7 +365,7 @@ class OutboundCall:
         if self._machine.step(step):
             self._timers.stop_all()
             if self._end_as is None:
-                self._context.emit(CallEnded(self._context.handle, cause, detail, self._q850))
+                self._context.emit(CallEnded(self._context.handle, cause, detail, self._q850, self._status))
 
     def _watch(self, session: Session) -> None:
         if session.state is SessionState.CLOSED:

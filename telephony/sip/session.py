@@ -11,14 +11,16 @@ from telephony.sip.call_context import CallContext, Extra
 from telephony.sip.dialog import Dialog
 from telephony.sip.dialog_client import DialogClient
 from telephony.sip.dtmf import DTMF, DTMF_RELAY, read_digit
-from telephony.sip.events import CallEnded, DigitPressed, KeysSent, TransferEnded
+from telephony.sip.events import CallEnded, DigitPressed, KeysSent, ReferAsked, TransferEnded
 from telephony.sip.flow import Flow
 from telephony.sip.grammar import printable
 from telephony.sip.info_keys import MAX_WAITING, InfoKeys
-from telephony.sip.inspection import ACCEPT, ALLOW
+from telephony.sip.inspection import ACCEPT
 from telephony.sip.message import Request, Response
 from telephony.sip.negotiation import Negotiation
 from telephony.sip.reason import q850_of
+from telephony.sip.referral import Referral
+from telephony.sip.referral import State as Asking
 from telephony.sip.session_offers import SessionOffers
 from telephony.sip.session_states import TABLE, Cause, State
 from telephony.sip.session_timer import SessionTimer
@@ -64,6 +66,7 @@ class Session:
         )
         self._unacked: AcceptedInvite | None = None
         self._transfer: Transfer | None = None
+        self._referral: Referral | None = None
         self._refer: Extra = ()  # of a REFER that waits
         self._bye_headers: Extra = ()
         self._ended = ended  # whether the user knows already that the call is over
@@ -116,10 +119,20 @@ class Session:
         elif request.method in ("NOTIFY", "PRACK"):
             self._context.respond(key, request, 481, now=now)
         elif request.method == "REFER":
+            self._receive_refer(key, request, flow, now)
+        else:
+            self._context.respond(key, request, 200, now=now, extra=(self._context.allow, ACCEPT))
+
+    def _receive_refer(self, key: ServerKey, request: Request, flow: Flow, now: float) -> None:
+        heeds = self._context.heeds_refer
+        if heeds is None or not heeds(flow):
             # Whom a bot talks to is not for its caller to choose.
             self._context.respond(key, request, 603, now=now)
+        elif self._transfer is not None or (self._referral is not None and self._referral.state is not Asking.ENDED):
+            self._context.respond(key, request, 491, now=now)
         else:
-            self._context.respond(key, request, 200, now=now, extra=(ALLOW, ACCEPT))
+            self._referral = Referral(key, request)
+            self._context.emit(ReferAsked(self._context.handle, self._referral.target))
 
     def _receive_bye(self, key: ServerKey, request: Request, now: float) -> None:
         self._context.respond(key, request, 200, now=now)
@@ -227,6 +240,26 @@ class Session:
         self._keys.press(digits, now=now)
         return True
 
+    def refer(self, *, accepted: bool, now: float) -> Referral | None:
+        """Answer the REFER of `ReferAsked`: what is to be done for it, None where nothing is."""
+        referral = self._referral
+        if referral is None or not referral.decide(accepted=accepted):
+            return None
+        extra = (*self._context.dialog_headers(self.dialog.next_flow()), *referral.consent) if accepted else ()
+        self._context.respond(referral.key, referral.request, 202 if accepted else 603, now=now, extra=extra)
+        if accepted:
+            self.notify(100, now=now)
+        return referral if accepted else None
+
+    def notify(self, status: int, *, now: float) -> None:
+        """Tell whoever sent the REFER what its target has answered; a final status is the last."""
+        told = None if self._referral is None else self._referral.notify(status)
+        if told is not None and self.state in _OPEN:
+            headers, body = told
+            self._client.send(
+                "NOTIFY", (*headers, *self._context.dialog_headers(self.dialog.next_flow())), body, now=now
+            )
+
     def _settle_transfer(self, now: float) -> None:
         """A transfer that succeeded leaves nobody here to talk to (RFC 5589 section 6.1)."""
         outcome = self._take_outcome()
@@ -257,11 +290,11 @@ class Session:
                 self._keys.answered(key, response.status, now=now)
             case "UPDATE":
                 self.offers.update_answered(response, now=now)
-            case _ if self._transfer is not None:
+            case "REFER" if self._transfer is not None:
                 self._transfer.answered(response)
                 self._settle_transfer(now)
             case _:
-                pass  # the transfer was decided by a NOTIFY before
+                pass  # NOTIFY; or the transfer was decided by one of theirs before
 
     def request_failed(self, key: ClientKey, failure: Failure, *, now: float) -> None:
         """Note that a request of ours got no final response."""
@@ -278,6 +311,8 @@ class Session:
                 if self._transfer is not None:
                     self._transfer.unanswered()
                     self._settle_transfer(now)
+            case "NOTIFY":
+                pass  # whoever asked does not listen any more
             case method:
                 self.offers.unanswered(method, now=now)
 

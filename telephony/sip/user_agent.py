@@ -8,46 +8,38 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import assert_never
 
 from telephony.errors import LegEndedError, LocalProtocolError, SipParseError
 from telephony.leg import EndCause
 from telephony.sip.admission import Admission, AdmissionControl, admit_all
 from telephony.sip.auth import DigestServer
-from telephony.sip.call_context import CallContext, Extra
+from telephony.sip.call_context import CallContext
 from telephony.sip.call_table import Call, CallTable
 from telephony.sip.destination import Destination
-from telephony.sip.dialog import DialogId
-from telephony.sip.events import CallForgotten, CallReplaced, MessageRefused, UserAgentOutput
+from telephony.sip.events import CallForgotten, CallReplaced, MessageRefused, TargetCalled, UserAgentOutput
 from telephony.sip.flow import Flow, Transmit
 from telephony.sip.inbound_call import InboundCall
 from telephony.sip.inspection import (
-    ACCEPT,
-    ALLOW,
     SUPPORTED,
-    Refusal,
-    inspect_extensions,
-    inspect_head,
-    refusal_of,
 )
-from telephony.sip.message import Request, parse_message
+from telephony.sip.message import parse_message
 from telephony.sip.offer_answer import Direction, LocalAudio
 from telephony.sip.outbound_call import OutboundCall
-from telephony.sip.replaces import OPTION_TAG, Replaces, read_replaces, without_requirement
-from telephony.sip.responses import refuse_malformed, response_to, stateless_response
+from telephony.sip.referrals import Abandoned, Progressed, Referrals, Succeeded
+from telephony.sip.replaces import OPTION_TAG
+from telephony.sip.responses import refuse_malformed
 from telephony.sip.sdp import AddressType
-from telephony.sip.session_timer import refuse_brief
 from telephony.sip.transactions import (
     AckReceived,
+    LayerOutput,
     RequestFailed,
     RequestReceived,
     ResponseReceived,
-    ServerKey,
     TransactionLayer,
-    server_key,
 )
 from telephony.sip.transfer import refer_to
+from telephony.sip.uas import UasCore
 from telephony.sip.uri import SipUri
 from telephony.sip.user_agent_config import UserAgentConfig
 
@@ -71,12 +63,27 @@ class UserAgent:
             algorithms=config.digest_algorithms,
             qualities=config.digest_qualities,
         )
-        self._admission = AdmissionControl(
-            digest=digest if config.passwords else None, admit=admit, address_type=config.address_type
+        admission = AdmissionControl(
+            digest=digest if config.passwords else None,
+            admit=admit,
+            address_type=config.address_type,
+            abilities=config.abilities,
         )
         self._transactions = TransactionLayer(timings=config.timings, max_transactions=config.max_transactions)
         self._calls = CallTable()
+        self._heeds_refer = self._refer_policy()
         self._output: deque[UserAgentOutput] = deque()
+        self._referrals = Referrals(self._output.append)
+        self._uas = UasCore(
+            config,
+            transactions=self._transactions,
+            calls=self._calls,
+            admission=admission,
+            context=self._context,
+            new_token=new_token,
+            outer=self._referrals.outer,
+            put=self._output.append,
+        )
 
     @property
     def family(self) -> AddressType:
@@ -103,16 +110,18 @@ class UserAgent:
 
     def timer_at(self) -> float | None:
         """When `handle_timer` is due."""
-        times = (self._transactions.timer_at(), self._calls.timer_at())
+        times = (self._transactions.timer_at(), self._calls.timer_at(), self._referrals.timer_at())
         return min((at for at in times if at is not None), default=None)
 
     def handle_timer(self, *, now: float) -> None:
         """Let time pass."""
         self._transactions.handle_timer(now=now)
+        self._referrals.handle_timer(now=now)
         self._pump(now)
         while (due := self._calls.pop_due(now)) is not None:
             due[1].handle_timer(now=now)
-            self._pump(now, due[0])
+            self._settle(due[0])
+            self._pump(now)
 
     # From the network
 
@@ -163,10 +172,12 @@ class UserAgent:
         self, handle: str, cause: EndCause = EndCause.BOT_HUNG_UP, detail: str = "", *, reason: str = "", now: float
     ) -> None:
         """End a call in whatever state it is, by CANCEL, 480 or BYE. Idempotent."""
-        call = self._calls.get(handle)
+        call = self._calls.get(self._referrals.inner(handle))
         if call is not None:
             call.hang_up(cause, detail, reason=reason, now=now)
-            self._pump(now, handle)
+        else:
+            self._referrals.hang_up(handle, cause, detail)
+        self._pump(now, handle)
 
     def reoffer(self, handle: str, direction: Direction, *, now: float) -> None:
         """Send a re-INVITE with this direction. Raises `LegEndedError` when the call is over."""
@@ -207,9 +218,24 @@ class UserAgent:
             call.follow(flows, now=now)
             self._pump(now, handle)
 
+    def refer(self, handle: str, flows: Sequence[Flow], *, now: float) -> None:
+        """Call whom `ReferAsked` names at these servers, and let the call go on there; none: decline."""
+        call = self._calls.get(self._referrals.inner(handle))
+        session = None if call is None else call.session
+        referral = None if session is None else session.refer(accepted=bool(flows), now=now)
+        if call is not None and call.local is not None and referral is not None:
+            context = self._context(referral.target.scheme == "sips")
+            self._referrals.begin(context.handle, handle, give_up_at=now + self._config.limits.transfer_s)
+            destination = Destination(referral.target, flows[0], extra=referral.extra, others=tuple(flows[1:]))
+            placed = OutboundCall(context, destination, call.local, now=now)
+            self._calls.put(context.handle, placed)
+            self._output.append(TargetCalled(handle, placed.call_id))
+            self._settle(context.handle)
+        self._pump(now, handle)
+
     def place_call(self, destination: Destination, local: LocalAudio, *, now: float) -> str:
         """Send an INVITE; returns the handle that the events of the call carry."""
-        context = self._context(secure=destination.target.scheme == "sips")
+        context = self._context(destination.target.scheme == "sips")
         self._calls.put(context.handle, OutboundCall(context, destination, local, now=now))
         self._pump(now, context.handle)
         return context.handle
@@ -219,7 +245,7 @@ class UserAgent:
         return self._call(handle).call_id
 
     def _call(self, handle: str) -> Call:
-        call = self._calls.get(handle)
+        call = self._calls.get(self._referrals.inner(handle))
         if call is None:
             raise LegEndedError("the call is over")
         return call
@@ -232,153 +258,81 @@ class UserAgent:
 
     # Between the layers
 
-    def _context(self, *, secure: bool) -> CallContext:
+    def _context(self, secure: bool) -> CallContext:
         return CallContext(
             self._new_token(),
             self._config.identity,
             self._config.timings,
             self._transactions,
             self._new_token,
-            self._output.append,
+            self._referrals.emit,
             self._config.limits,
             SUPPORTED | {OPTION_TAG} if self._config.accepts_replaces else SUPPORTED,
             secure,
+            self._heeds_refer,
         )
+
+    def _refer_policy(self) -> Callable[[Flow], bool] | None:
+        match self._config.heeds_refer:
+            case "never":
+                return None
+            case "trusted":
+                return self.trusts
+            case "listed":
+                return lambda _: True
 
     def _pump(self, now: float, touched: str | None = None) -> None:
         """Hand on all that the transactions put out, and note what that did to the calls."""
         if touched is not None:
-            self._settle(touched)
+            self._settle(self._referrals.inner(touched))
+        self._step(now)
         while (output := self._transactions.poll()) is not None:
-            match output:
-                case Transmit():
-                    self._output.append(output)
-                case RequestReceived(key, request, flow):
-                    self._settle(self._receive_request(key, request, flow, now))
-                case AckReceived(request):
-                    self._settle(self._receive_ack(request, now))
-                case ResponseReceived():
-                    if (call := self._calls.get(output.owner)) is not None:
-                        call.receive_response(output, now=now)
-                        self._settle(output.owner)
-                case RequestFailed(owner, key, failure):
-                    if (call := self._calls.get(owner)) is not None:
-                        call.request_failed(key, failure, now=now)
-                        self._settle(owner)
-                case _:
-                    assert_never(output)
+            self._take(output, now)
+            self._step(now)
+
+    def _step(self, now: float) -> None:
+        """Do what has become due for calls that were referred to somebody else."""
+        while (step := self._referrals.poll()) is not None:
+            match step:
+                case Progressed(handle, status):
+                    call = self._calls.get(self._referrals.inner(handle))
+                    if call is not None and call.session is not None:
+                        call.session.notify(status, now=now)
+                case Succeeded(handle, before, inner, agreed):
+                    old, new = self._calls.get(before), self._call(handle)
+                    self._output.append(CallReplaced(handle, "" if old is None else old.call_id, new.call_id))
+                    self._output.append(agreed)
+                    if old is not None:
+                        old.hand_over(now=now)
+                        self._settle(before)
+                case Abandoned(inner):
+                    call = self._calls.get(inner)
+                    if call is not None:
+                        call.hang_up(EndCause.BOT_HUNG_UP, now=now)
+                        self._settle(inner)
+
+    def _take(self, output: LayerOutput, now: float) -> None:
+        match output:
+            case Transmit():
+                self._output.append(output)
+            case RequestReceived(key, request, flow):
+                self._settle(self._uas.receive(key, request, flow, now=now))
+            case AckReceived(request):
+                self._settle(self._uas.receive_ack(request, now=now))
+            case ResponseReceived():
+                if (call := self._calls.get(output.owner)) is not None:
+                    call.receive_response(output, now=now)
+                    self._settle(output.owner)
+            case RequestFailed(owner, key, failure):
+                if (call := self._calls.get(owner)) is not None:
+                    call.request_failed(key, failure, now=now)
+                    self._settle(owner)
+            case _:
+                assert_never(output)
 
     def _settle(self, handle: str | None) -> None:
         """Note a call's next timer and dialog; forget it once it is over."""
         call = None if handle is None else self._calls.settle(handle)
         if handle is not None and call is not None:
-            self._output.append(CallForgotten(handle, call.call_id))
-
-    def _receive_ack(self, ack: Request, now: float) -> str | None:
-        found = self._calls.of_dialog(DialogId(ack.call_id, ack.to.tag, ack.from_.tag))
-        if found is None:
-            return None
-        found[1].receive_ack(ack, now=now)
-        return found[0]
-
-    def _receive_request(self, key: ServerKey, request: Request, flow: Flow, now: float) -> str | None:
-        """Act on a new request; returns the call that it touched."""
-        try:
-            refusal = inspect_head(request, transport=flow.transport)
-            if refusal is not None:
-                self._refuse(key, request, refusal, now)
-                return None
-            if request.method == "CANCEL":
-                return self._receive_cancel(key, request, now)
-            if request.to.tag:
-                return self._receive_within_dialog(key, request, flow, now)
-            return self._receive_outside_dialog(key, request, flow, now)
-        except SipParseError as error:
-            self._output.append(MessageRefused(flow, str(error)))
-            self._refuse(key, request, refusal_of(error), now)
-            return None
-
-    def _refuse(self, key: ServerKey, request: Request, refusal: Refusal, now: float) -> None:
-        if refusal.status == 401:
-            # Section 26.3.2.4: a stranger's INVITE costs no state, and a forged address gets one challenge.
-            headers = (*refusal.extra, ("Server", self._config.identity.product))
-            self._transactions.answer_and_forget(key, stateless_response(request, 401, extra=headers))
-            return
-        self._respond(key, request, refusal.status, now, refusal.extra)
-
-    def _respond(
-        self, key: ServerKey, request: Request, status: int, now: float, extra: Extra = (), to_tag: str = ""
-    ) -> None:
-        tag = to_tag or self._new_token()[:16]
-        headers = (*extra, ("Server", self._config.identity.product))
-        self._transactions.respond(key, response_to(request, status, to_tag=tag, extra=headers), now=now)
-
-    def _receive_cancel(self, key: ServerKey, cancel: Request, now: float) -> str | None:
-        """Section 9.2: the CANCEL itself is answered 200 whenever its INVITE is known, even too late."""
-        invite_key = server_key(cancel, "INVITE")
-        found = self._calls.of_invite(invite_key)
-        known = self._transactions.has_server(invite_key)
-        self._respond(
-            key, cancel, 200 if known else 481, now, to_tag="" if found is None else found[1].dialog_id.local_tag
-        )
-        if found is None:
-            return None
-        found[1].cancel(now=now)
-        return found[0]
-
-    def _receive_within_dialog(self, key: ServerKey, request: Request, flow: Flow, now: float) -> str | None:
-        found = self._calls.of_dialog(DialogId(request.call_id, request.to.tag, request.from_.tag))
-        if found is None:
-            self._respond(key, request, 481, now)
-            return None
-        refusal = inspect_extensions(request)
-        if refusal is not None:
-            self._refuse(key, request, refusal, now)
-        else:
-            found[1].receive_request(key, request, flow, now=now)
-        return found[0]
-
-    def _receive_outside_dialog(self, key: ServerKey, request: Request, flow: Flow, now: float) -> str | None:
-        if request.method == "REFER":
-            self._respond(key, request, 403, now)  # nobody makes us call by asking
-            return None
-        replaces = read_replaces(request) if self._config.accepts_replaces else None
-        merged = self._transactions.is_merged(key, request)
-        examined = request if replaces is None else without_requirement(request)
-        refusal = self._admission.examine(examined, source=flow.host, merged=merged, trusted=self.trusts(flow), now=now)
-        if refusal is not None:
-            self._refuse(key, request, refusal, now)
-            return None
-        if request.method == "INVITE" and (brief := refuse_brief(request, self._config.limits)) is not None:
-            self._refuse(key, request, brief, now)
-            return None
-        if request.method == "OPTIONS":
-            self._respond(key, request, 200, now, (ALLOW, ACCEPT))
-            return None
-        if replaces is not None:
-            return self._replace(key, request, flow, replaces, now)
-        return self._begin(key, request, flow, now)
-
-    def _replace(self, key: ServerKey, invite: Request, flow: Flow, replaces: Replaces, now: float) -> str | None:
-        """Let a call of ours go on with whoever sent this INVITE (RFC 3891 section 3)."""
-        found = self._calls.of_dialog(replaces.dialog)
-        if found is None or replaces.early_only:
-            self._respond(key, invite, 481 if found is None else 486, now)
-            return None
-        handle, before = found
-        context = replace(self._context(secure=invite.uri.scheme == "sips"), handle=handle)
-        call = InboundCall(context, key, invite, flow, rings=False, now=now)
-        local = before.leave(now=now)
-        if local is None:
-            self._respond(key, invite, 491, now)
-            return None
-        self._output.append(CallReplaced(handle, before.call_id, call.call_id))
-        self._calls.put(handle, call)
-        call.answer(local, now=now)
-        return handle
-
-    def _begin(self, key: ServerKey, invite: Request, flow: Flow, now: float) -> str:
-        context = self._context(secure=invite.uri.scheme == "sips")
-        call = InboundCall(context, key, invite, flow, now=now)
-        self._calls.put(context.handle, call)
-        return context.handle
+            self._output.append(CallForgotten(self._referrals.outer(handle), call.call_id))
+            self._referrals.forget(handle)

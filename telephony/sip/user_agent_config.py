@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
+from telephony.media import MediaAbilities
 from telephony.sip.auth import ALGORITHMS, Algorithm, Quality
 from telephony.sip.call_limits import DEFAULT_LIMITS, CallLimits
 from telephony.sip.identity import Identity
+from telephony.sip.offer_answer import ANYTHING
 from telephony.sip.sdp import AddressType
 from telephony.sip.timers import Timings
 from telephony.sip.transactions import MAX_TRANSACTIONS
 from telephony.source_list import SourceList
 
+ReferPolicy: TypeAlias = Literal["never", "trusted", "listed"]
 NO_PEER = SourceList(())
 
 
@@ -30,4 +34,6 @@ class UserAgentConfig:
     digest_qualities: tuple[Quality, ...] = ("auth",)
     trusted: SourceList = NO_PEER  # whose word on who calls is believed, so they are not challenged either
     accepts_replaces: bool = False  # whether an INVITE may take the place of a call that is up (RFC 3891)
+    heeds_refer: ReferPolicy = "never"  # whether a far end may have us call somebody in its place (RFC 3515)
+    abilities: MediaAbilities = ANYTHING  # of every call: an offer that does not fit is refused before it rings
     max_transactions: int = MAX_TRANSACTIONS

@@ -9,13 +9,19 @@ import pytest
 
 from bot.edge.sip import EdgeSip
 from bot.errors import ServiceStartError
-from telephony.settings import SipSettings, SipTlsSettings, SipTrunkSettings
+from telephony.settings import RtpSettings, SipSettings, SipTlsSettings, SipTrunkSettings
 from tests.fakes.certificates import issue
 from tests.integration.telephony.sip_house import far_end
 
 
 async def opened(settings: SipSettings) -> EdgeSip:
-    return await EdgeSip.open(settings, pick=lambda: None, on_worker_lost=lambda index: None, call_limit_s=0)
+    return await EdgeSip.open(
+        settings,
+        pick=lambda: None,
+        on_worker_lost=lambda index: None,
+        call_limit_s=0,
+        abilities=RtpSettings().abilities(),
+    )
 
 
 async def test_the_edge_registers_tells_which_trunks_are_up_and_leaves_before_it_closes(

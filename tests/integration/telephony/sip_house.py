@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,8 @@ from telephony.leg import CallLeg, LegEnded, LegEvent
 from telephony.settings import SipSettings, SipTlsSettings
 from telephony.sip.call_limits import CallLimits
 from telephony.sip.dispatch import SipDispatcher
-from telephony.sip.endpoint import SipEndpoint, new_token, resolver_of, serve_sip, user_agent_config
+from telephony.sip.endpoint import SipEndpoint, serve_sip
+from telephony.sip.from_settings import new_token, resolver_of, user_agent_config
 from telephony.sip.outbound_policy import OutboundPolicy
 from telephony.sip.sockets import SipSockets
 from telephony.sip.timers import Timings
@@ -27,6 +28,7 @@ from tests.fakes.media import FakeMediaFactory
 
 SCENARIOS = Path(__file__).parents[2] / "data" / "sipp"
 WORKERS = 2
+NOTHING: Mapping[str, object] = {}
 
 Carriage: TypeAlias = Literal["straight", "dispatched"]
 Bot: TypeAlias = Callable[[CallLeg], Awaitable[None]]
@@ -210,13 +212,21 @@ async def sipp(*arguments: str, folder: Path, seconds: int = 9) -> str:
 
 
 async def call(
-    port: int, scenario: str, *, folder: Path, transport: str = "udp", calls: int = 1, rate: int = 10
+    port: int,
+    scenario: str,
+    *,
+    folder: Path,
+    transport: str = "udp",
+    calls: int = 1,
+    rate: int = 10,
+    keys: Mapping[str, object] = NOTHING,
 ) -> str:
-    """Have SIPp call the bot."""
+    """Have SIPp call the bot; `keys` are words of the scenario."""
     mode = {"udp": "u1", "tcp": "t1"}[transport]
     own = ("-p", str(free_port())) if transport == "udp" else ()
     return await sipp(
         *("-sf", str(SCENARIOS / f"{scenario}.xml"), "-s", "bot", "-t", mode, *own),
+        *(word for name, value in keys.items() for word in ("-key", name, str(value))),
         *("-m", str(calls), "-r", str(rate), "-l", str(calls), f"127.0.0.1:{port}"),
         folder=folder,
     )

@@ -77,3 +77,19 @@ async def test_a_phone_is_told_to_call_somebody_else_and_what_becomes_of_it_is_f
         assert ours.ends() == [LegEnded(EndCause.TRANSFERRED)]
         assert len(failures) == 1
         assert len(operator.told) == 1
+
+
+async def test_a_phone_is_sent_keys_by_info(wav: Path, tmp_path: Path) -> None:
+    async def press(leg: CallLeg) -> None:
+        await leg.answer()
+        await leg.send_digits("19#")
+        await leg.hang_up()
+
+    async with house(press, send_digits="info") as ours, baresip(tmp_path, wav=wav) as phone:
+        await phone.command("dial", ours.uri())
+        await phone.until("CALL_CLOSED")
+        await ours.settled()
+
+        assert ours.ends() == [LegEnded(EndCause.BOT_HUNG_UP)]
+        pressed = [event["param"] for event in phone.events if event.get("type") == "CALL_DTMF_START"]
+        assert pressed == ["1", "9", "#"]

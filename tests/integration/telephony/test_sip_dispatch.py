@@ -10,10 +10,13 @@ from decimal import Decimal
 
 import pytest
 
+from bot.edge.sip import offer_look
+from telephony.media import MediaAbilities
+from telephony.settings import SipSettings
 from telephony.sip import datagram_channel
 from telephony.sip.carrier_frame import FlowLostFrame, KeepFrame, MessageFrame, pack
 from telephony.sip.datagram_channel import DatagramChannel
-from telephony.sip.dispatch import SipDispatcher
+from telephony.sip.dispatch import Look, SipDispatcher, let_pass
 from telephony.sip.flow import Flow
 from telephony.sip.message import Message, Response, parse_message
 from telephony.sip.sockets import SipSockets
@@ -77,12 +80,12 @@ class Edge:
 
 @asynccontextmanager
 async def edge(
-    *, workers: int = 2, kind: int = socket.SOCK_SEQPACKET, toll: TollGate | None = None
+    *, workers: int = 2, kind: int = socket.SOCK_SEQPACKET, toll: TollGate | None = None, look: Look = let_pass
 ) -> AsyncIterator[Edge]:
     sockets = SipSockets()
     _, port = await sockets.open("127.0.0.1", 0, tcp=True)
     lost: list[int] = []
-    dispatcher = SipDispatcher(sockets, pick_worker=lambda: ours.pick, on_worker_lost=lost.append, toll=toll)
+    dispatcher = SipDispatcher(sockets, pick_worker=lambda: ours.pick, on_worker_lost=lost.append, toll=toll, look=look)
     ours = Edge(dispatcher, port, lost)
     for worker in range(workers):
         edge_end, worker_end = socket.socketpair(socket.AF_UNIX, kind)
@@ -279,3 +282,17 @@ async def test_a_channel_whose_other_end_is_gone_is_lost_once() -> None:
         await asyncio.sleep(0.01)
 
         assert lost == [1]
+
+
+async def test_an_offer_that_no_call_could_serve_is_refused_without_a_worker() -> None:
+    look = offer_look(SipSettings(), MediaAbilities(("opus",)))
+    async with edge(look=look) as ours:
+        ours.pick = 0
+        ours.send(request_bytes(body=OFFER))
+        refused = await ours.answer()
+        ours.send(request_bytes("ACK", to_tag=refused.to.tag))
+
+        assert isinstance(refused, Response)
+        assert (refused.status, "Warning" in str(refused.headers)) == (488, True)
+        assert await ours.silent()
+        assert not any(worker.received for worker in ours.workers)

@@ -13,8 +13,8 @@ import pytest
 from telephony.errors import LocalProtocolError
 from telephony.local_address import local_address
 from telephony.settings import SipSettings
-from telephony.sip.endpoint import user_agent_config
 from telephony.sip.flow import Flow
+from telephony.sip.from_settings import user_agent_config
 from telephony.sip.sockets import SipSockets
 from telephony.sip.source_gate import GateLimits, Kept, SourceGate
 from telephony.sip.tcp import TcpLimits

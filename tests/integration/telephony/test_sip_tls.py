@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from telephony.errors import LegEndedError, LocalProtocolError
 from telephony.leg import OUTPUT_FRAME_BYTES, AudioReceived, CallLeg, EndCause, LegEnded
 from telephony.rtp.factory import RtpMediaFactory
-from telephony.settings import RtpSettings, SipSettings, SipTlsSettings
+from telephony.settings import RtpSettings, SipSettings, SipTlsNameSettings, SipTlsSettings
 from telephony.sip.endpoint import SipEndpoint, serve_sip
 from telephony.sip.tls import tls_contexts
 from tests.fakes.certificates import Certificates, issue
@@ -135,3 +137,43 @@ async def test_sound_crosses_ipv6() -> None:
         await asyncio.gather(*tasks)
 
     assert len(heard) == 10
+
+
+@pytest.mark.parametrize(
+    ("called", "named"),
+    [
+        ("sip.baku.az", "sip.baku.az"),
+        ("a.ganja.az", "*.ganja.az"),
+        ("a.b.ganja.az", "localhost"),
+        ("elsewhere.az", "localhost"),
+        (None, "localhost"),
+    ],
+)
+async def test_the_certificate_is_the_one_of_the_name_that_we_are_called_by(
+    called: str | None, named: str, certificates: Certificates, tmp_path: Path
+) -> None:
+    others = {name: issue(tmp_path / str(n), name) for n, name in enumerate(("sip.baku.az", "*.ganja.az"))}
+    names = tuple(
+        SipTlsNameSettings(server_names=(name,), certificate=str(files.certificate), key=str(files.key))
+        for name, files in others.items()
+    )
+    tls = secured(certificates).model_copy(update={"names": names})
+    anybody = ssl.create_default_context()
+    anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
+    async with house(tls=tls) as ours:
+        _, writer = await asyncio.open_connection(
+            "127.0.0.1", ours.sockets.tls_port, ssl=anybody, server_hostname=called or ""
+        )
+        shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        writer.close()
+        await writer.wait_closed()
+
+    alternatives = x509.load_der_x509_certificate(shown).extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    assert alternatives.value.get_values_for_type(x509.DNSName) == [named]
+
+
+def test_more_certificates_need_a_first_one(certificates: Certificates) -> None:
+    name = SipTlsNameSettings(server_names=("sip.baku.az",), certificate=str(certificates.certificate))
+
+    with pytest.raises(ValueError, match="names without certificate"):
+        SipTlsSettings(names=(name,))

@@ -12,19 +12,24 @@ import pytest
 from telephony.errors import LocalProtocolError
 from telephony.settings import SipSettings, SipTrunkSettings
 from telephony.sip.dispatch import SipDispatcher
-from telephony.sip.endpoint import new_token
+from telephony.sip.flow import Flow
+from telephony.sip.from_settings import new_token
 from telephony.sip.identity import Identity
 from telephony.sip.message import Request, Response, parse_message
 from telephony.sip.resolution import Resolver
 from telephony.sip.sockets import SipSockets
 from telephony.sip.timers import Timings
 from telephony.sip.trunk_endpoint import TrunkEndpoint, trunk_config
+from telephony.sip.trunk_events import TrunkRoute
+from tests.integration.telephony.name_server import name_server
 from tests.integration.telephony.sip_house import far_end, free_port, house
 from tests.unit.telephony.sip.messages import OFFER, request_bytes, response_bytes
 
 
 @asynccontextmanager
-async def registering(*trunks: SipTrunkSettings, timings: Timings | None = None) -> AsyncIterator[TrunkEndpoint]:
+async def registering(
+    *trunks: SipTrunkSettings, timings: Timings | None = None, resolver: Resolver | None = None
+) -> AsyncIterator[TrunkEndpoint]:
     sockets = SipSockets()
     _, port = await sockets.open("127.0.0.1", 0, tcp=True)
     dispatcher = SipDispatcher(sockets, pick_worker=lambda: None, on_worker_lost=lambda worker: None)
@@ -33,7 +38,7 @@ async def registering(*trunks: SipTrunkSettings, timings: Timings | None = None)
         Identity("127.0.0.1", port),
         transmit=sockets.transmit,
         new_token=new_token,
-        resolver=Resolver(),
+        resolver=resolver or Resolver(),
         timings=timings,
     )
     dispatcher.attach_trunks(endpoint)
@@ -123,3 +128,15 @@ async def test_a_registrar_calls_over_the_connection_that_we_opened_and_pings_ar
         assert await statuses.get() == 503  # the edge itself, with no worker behind it
         await eventually(lambda: not trunks.up["pbx"])  # its connection is gone
         server.close()
+
+
+async def test_a_trunk_that_is_a_name_has_every_server_of_its_services() -> None:
+    zone = "_sip._udp SRV 20 0 5070 b\n_sip._udp SRV 10 0 5060 a\na A 127.0.0.1\nb A 127.0.0.2\n"
+    async with name_server(zone) as dns:
+        trunk = SipTrunkSettings(name="pbx", servers=("example.az",), registers=False)
+        async with registering(trunk, resolver=Resolver(servers=(dns.address,))) as edge:
+            await eventually(lambda: edge.up["pbx"])
+
+            assert edge.route("pbx") == TrunkRoute(
+                Flow("udp", "127.0.0.1", 5060), "example.az", "bot", others=(Flow("udp", "127.0.0.2", 5070),)
+            )

@@ -23,6 +23,7 @@ from telephony.sip.offer_answer import LocalAudio
 from telephony.sip.timers import Timings
 from telephony.sip.uri import SipUri
 from telephony.sip.user_agent import UserAgent, UserAgentConfig
+from telephony.sip.user_agent_config import ReferPolicy
 from telephony.source_list import SourceList
 from tests.fakes.link import BadLink, LinkQuality
 
@@ -41,6 +42,7 @@ class Agent:
         salt: int = 0,
         accepts_replaces: bool = False,
         trusted: tuple[str, ...] = (),
+        refers: ReferPolicy = "never",
     ) -> None:
         tokens = itertools.count(salt + 1)
         config = UserAgentConfig(
@@ -50,6 +52,7 @@ class Agent:
             passwords=passwords or {},
             accepts_replaces=accepts_replaces,
             trusted=SourceList(trusted),
+            heeds_refer=refers,
         )
         self.host = host
         self.flow = Flow("udp", host, 5060)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from telephony.media import MediaAbilities
 from telephony.sip.admission import WRONG_PASSWORDS, AdmissionControl, admit_all
 from telephony.sip.auth import Asked, Credentials, DigestServer, answer_challenge
 from telephony.sip.inspection import Refusal
@@ -87,3 +88,11 @@ def test_a_source_that_guesses_too_often_is_not_told_when_it_is_right() -> None:
     assert tries("gizli") == 401
     assert tries("gizli", source="192.0.2.1") is None
     assert tries("gizli", now=60.0) is None
+
+
+def test_an_offer_that_our_settings_cannot_serve_does_not_come_in() -> None:
+    ours = AdmissionControl(
+        digest=None, admit=admit_all, address_type="IP4", abilities=MediaAbilities(("opus",), srtp="accepted")
+    )
+
+    assert examine(ours, request(body=OFFER)) == 488

@@ -23,8 +23,9 @@ from telephony.leg import CallLeg, EndCause, HoldChanged, LegEnded, LegEvent, Re
 from telephony.settings import SipSettings
 from telephony.sip.admission import Admission, admit_all
 from telephony.sip.auth import Credentials
-from telephony.sip.endpoint import SipEndpoint, new_token, serve_sip, user_agent_config
+from telephony.sip.endpoint import SipEndpoint, serve_sip
 from telephony.sip.flow import Flow
+from telephony.sip.from_settings import new_token, user_agent_config
 from telephony.sip.leg import SipLeg
 from telephony.sip.message import Message, Request, Response, parse_message
 from telephony.sip.outbound_policy import OutboundPolicy

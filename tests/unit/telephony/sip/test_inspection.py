@@ -5,16 +5,20 @@ from __future__ import annotations
 import pytest
 
 from telephony.errors import SdpError, SipParseError
+from telephony.media import MediaAbilities
+from telephony.sip.flow import Transport
 from telephony.sip.inspection import (
     ACCEPT,
     ALLOW,
     Refusal,
+    inspect_early,
     inspect_extensions,
     inspect_head,
     inspect_offer,
     refusal_of,
     warning,
 )
+from telephony.sip.message import Request
 from tests.unit.telephony.sip.messages import OFFER, request
 
 
@@ -115,3 +119,34 @@ def test_an_unsupported_body_is_told_what_is_supported() -> None:
 
 def test_a_warning_is_a_quoted_string_whatever_it_says() -> None:
     assert warning(SdpError('a "b" \\ c')) == (("Warning", "399 zeng \"a 'b' / c\""),)
+
+
+KEY = b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + b"A" * 40 + b"\r\n"
+PCMA_ONLY = MediaAbilities(("PCMA",), srtp="required")
+
+
+def early(asked: Request, *, transport: Transport = "udp") -> int | None:
+    refusal = inspect_early(asked, transport=transport, address_type="IP4", abilities=PCMA_ONLY)
+    return None if refusal is None else refusal.status
+
+
+def test_an_offer_that_our_own_codecs_or_policy_cannot_serve_is_refused_before_anybody_is_bothered() -> None:
+    assert early(request(body=OFFER)) == 488  # no keys, where SRTP is required
+    sealed = OFFER.replace(b"RTP/AVP 0 8 101", b"RTP/SAVP 0") + KEY
+    assert early(request(body=sealed)) == 488  # the keys are there, the codec is not
+    assert early(request(body=OFFER.replace(b"RTP/AVP", b"RTP/SAVP") + KEY)) is None
+    assert early(request()) is None  # no offer: ours is yet to come
+
+
+def test_what_is_no_new_call_and_what_is_refused_for_another_reason_is_left_to_whoever_takes_it() -> None:
+    for asked in (
+        request("OPTIONS", body=OFFER),
+        request(body=OFFER, to_tag="ours"),
+        request(body=OFFER, extra="Require: foo\r\n"),
+        request(body=OFFER, uri="sips:bot@192.0.2.9"),
+        request(body=OFFER).__class__(
+            "INVITE", request().uri, request(body=OFFER).headers.plus(("Max-Forwards", "x")), OFFER
+        ),
+    ):
+        assert early(asked) is None
+    assert early(request(body=OFFER, uri="sips:bot@192.0.2.9"), transport="tls") == 488

@@ -15,6 +15,7 @@ from telephony.sip import (
     non_invite_client,
     non_invite_server,
     outbound_states,
+    referral,
     session_states,
     transfer,
     trunk,
@@ -29,6 +30,7 @@ TABLES = {
     "inbound_call": (inbound_call.TABLE, "RINGING", "ENDED"),
     "outbound_states": (outbound_states.TABLE, "CALLING", "ENDED"),
     "trunk": (trunk.TABLE, "RESOLVING", "CLOSED"),
+    "referral": (referral.TABLE, "ASKED", "ENDED"),
     "transfer": (transfer.TABLE, "REFERRING", "ENDED"),
     "session_states": (session_states.TABLE, "CONFIRMED", "CLOSED"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -507,9 +508,9 @@ def test_a_transfer_needs_a_call_and_a_target_and_news_of_no_call_are_dropped() 
 # Replaces: RFC 3891
 
 
-def up(*, accepts_replaces: bool = True, by_us: bool = False) -> tuple[Pair, Agent, str]:
+def up(*, accepts_replaces: bool = True, by_us: bool = False, **options: Any) -> tuple[Pair, Agent, str]:
     """A call between a customer (left) and the bot (right); the bot's handle of it."""
-    bot = Agent("192.0.2.2", salt=1000, accepts_replaces=accepts_replaces)
+    bot = Agent("192.0.2.2", salt=1000, accepts_replaces=accepts_replaces, **options)
     pair = Pair(Agent("192.0.2.1"), bot)
     answerer = pair.left if by_us else bot
     answerer.react = lambda event, now: (
@@ -594,3 +595,26 @@ def test_keys_go_by_info_to_the_other_side() -> None:
 
     assert [event.digit.digit for event in pair.left.of(DigitPressed)] == ["5", "#"]
     assert bot.of(KeysSent) == [KeysSent(handle, 2, 200)]
+
+
+OTHERS = ("198.51.100.0/24",)
+
+
+@pytest.mark.parametrize(
+    ("trusted", "passwords", "status"),
+    [
+        (("192.0.2.1",), {}, 200),
+        (("198.51.100.0/24",), {}, 403),
+        ((), {}, 200),
+        (("198.51.100.0/24",), {"a": "b"}, 401),
+    ],
+)
+def test_where_somebody_is_trusted_only_they_and_who_has_a_password_take_a_calls_place(
+    trusted: tuple[str, ...], passwords: dict[str, str], status: int
+) -> None:
+    pair, bot, handle = up(by_us=True, trusted=trusted, passwords=passwords)
+    bot.core.receive(replacing(bot, handle), PEER, now=2.0)
+    pair.settle()
+
+    answers = [m.status for data in bot.sent if isinstance(m := parse_message(data), Response)]
+    assert answers == [status]
