@@ -8,6 +8,7 @@ through a Pipecat processor costs about 0.4 % of a core at 50 frames a second.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable
 from typing import assert_never
@@ -59,6 +60,7 @@ _LEAD_MS = 200
 _PREROLL_FRAMES = 64  # a voice is noticed `start_ms` after it began
 _RUN_FRAMES = 5  # audio goes down in runs of 100 ms
 OUTPUT_CHUNK_MS = 80  # one CSM frame
+_TAIL_MS = 300  # of silence before we hang up: a phone drops what is in its jitter buffer then
 _KEYS = frozenset(KeypadEntry)
 
 
@@ -194,6 +196,7 @@ class CallOutput(BaseOutputTransport):
                 audio_out_enabled=True,
                 audio_out_sample_rate=OUTPUT_RATE_HZ,
                 audio_out_10ms_chunks=OUTPUT_CHUNK_MS // 10,
+                audio_out_end_silence_secs=0,  # whole seconds only: `stop` has its own
             ),
             name="CallOutput",
         )
@@ -213,6 +216,9 @@ class CallOutput(BaseOutputTransport):
     async def stop(self, frame: EndFrame) -> None:
         """Let everything play, then hang up."""
         await super().stop(frame)
+        with contextlib.suppress(LegEndedError):
+            for _ in range(_TAIL_MS // FRAME_MS):
+                await self._leg.play(bytes(OUTPUT_FRAME_BYTES))
         await self._leg.drain()
         self._leg.tell(self._farewell)
         await self._leg.hang_up()
