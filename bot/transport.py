@@ -8,6 +8,7 @@ through a Pipecat processor costs about 0.4 % of a core at 50 frames a second.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable
 from typing import assert_never
@@ -42,6 +43,7 @@ from telephony.errors import LegEndedError
 from telephony.leg import (
     FRAME_MS,
     INPUT_RATE_HZ,
+    OUTPUT_FRAME_BYTES,
     OUTPUT_RATE_HZ,
     AudioReceived,
     CallLeg,
@@ -59,6 +61,7 @@ _LEAD_MS = 200
 _PREROLL_FRAMES = 64  # a voice is noticed `start_ms` after it began
 _VOICE_TAIL_MS = 200  # how long the model may hear a voice after its sound: up to 142 (docs/benchmarks.md)
 _RUN_FRAMES = 5  # audio goes down in runs of 100 ms
+_TAIL_MS = 300  # of silence before we hang up: a phone drops what is in its jitter buffer then
 _KEYS = frozenset(KeypadEntry)
 
 
@@ -252,6 +255,7 @@ class CallOutput(FrameProcessor):
                 self._player.flush()
             case EndFrame():
                 await self._player.finish()
+                await self._let_it_be_heard()
                 self._leg.tell(self._farewell)
                 await self._leg.hang_up()
             case CancelFrame():
@@ -259,6 +263,11 @@ class CallOutput(FrameProcessor):
             case _:
                 pass
         await self.push_frame(frame, direction)
+
+    async def _let_it_be_heard(self) -> None:
+        with contextlib.suppress(LegEndedError):
+            await self._leg.play(bytes(_TAIL_MS // FRAME_MS * OUTPUT_FRAME_BYTES))
+        await self._leg.drain()
 
     async def cleanup(self) -> None:
         """Stop playing, however the pipeline ended."""

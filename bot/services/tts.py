@@ -49,6 +49,8 @@ class SpeechService(TTSService):
             push_start_frame=True,
             push_stop_frames=True,
             push_text_frames=False,
+            # Pipecat gives up after three sentences without a sound; a speech server that restarts comes back.
+            max_consecutive_zero_audio_contexts=0,
             settings=TTSSettings(model="zeng", voice=voice, language="az"),
         )
         self._client = client

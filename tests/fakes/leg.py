@@ -34,6 +34,7 @@ class FakeLeg:
         self.hung_up = False
         self.transferred: list[tuple[str, int]] = []  # to whom, and how much had been played by then
         self.transfer_fails: Exception | None = None
+        self.flushes = 0
         self._paced = paced
         self._played_ms = 0
         self._queued: list[bytes] = []
@@ -118,6 +119,7 @@ class FakeLeg:
                 self._queued.append(pcm[start : start + OUTPUT_FRAME_BYTES])
 
     def flush(self) -> int:
+        self.flushes += 1
         dropped = len(self._queued) * FRAME_MS
         self._queued.clear()
         return dropped

@@ -38,6 +38,7 @@ from bot.settings import TurnSettings
 from telephony.errors import LegEndedError, TransferFailedError
 from telephony.leg import EndCause, LegEnded, Tone, ToneHeard
 from tests.fakes.leg import FakeLeg
+from tts_engine.errors import SpeechUnavailableError
 from tts_engine.protocol import ConversationTurn, SpeechRequest
 
 LOUD = 0.99
@@ -313,7 +314,7 @@ async def test_barge_in_stops_the_sound_and_tells_what_was_heard() -> None:
 
     s.leg.speak(voice(400))
     await s.until(lambda: "caller" in s.flow.log)
-    await s.until(lambda: bool(s.told("turn.bot.heard")))
+    await s.until(lambda: bool(s.told("turn.bot.heard")) and s.leg.flushes > 0)
     heard = s.told("turn.bot.heard")[0]
     sent_at_barge_in = len(s.leg.sent)
     await s.leg.advance(1000)
@@ -618,3 +619,82 @@ async def test_a_tone_that_leads_the_flow_elsewhere_cuts_what_is_being_said() ->
     assert s.told("turn.bot.heard")[0]["heard_s"] < 0.5
     s.leg.end()
     await running
+
+
+class AbsentSpeech(ToneSpeech):
+    """A speech server that gives no sound."""
+
+    async def speak(self, request: SpeechRequest) -> AsyncGenerator[bytes, None]:
+        self.requests.append(request)
+        raise SpeechUnavailableError("no audio")
+        yield b""
+
+
+async def test_a_voice_that_is_away_does_not_hold_up_the_call() -> None:
+    s = stage(Say("Salam"), Say("Bir"), HangUp())
+    running = asyncio.create_task(Call(s.leg, replace(s.services, speech=AbsentSpeech())).run())
+
+    await s.until(lambda: "said" in s.flow.log, seconds=2.5)  # Pipecat alone would wait 3 s
+    s.leg.press("1")
+    ended = await asyncio.wait_for(running, 5)
+
+    assert (ended.cause, s.flow.log[:2]) == (EndCause.BOT_HUNG_UP, ["said", "key 1"])
+    assert not any(s.leg.sent)
+
+
+class RestartingSpeech(ToneSpeech):
+    """A speech server that is away for four sentences."""
+
+    async def speak(self, request: SpeechRequest) -> AsyncGenerator[bytes, None]:
+        if len(self.requests) < 4:
+            self.requests.append(request)
+            raise SpeechUnavailableError("the engine restarts")
+        async for pcm in super().speak(request):
+            yield pcm
+
+
+async def test_a_voice_that_comes_back_is_heard_again_in_the_same_call() -> None:
+    s = stage(*(Say(f"Cümlə {number}") for number in range(5)))
+    running = asyncio.create_task(Call(s.leg, replace(s.services, speech=RestartingSpeech())).run())
+    for sentence in range(1, 5):
+        await s.until(lambda said=sentence: s.flow.log.count("said") == said)
+        s.leg.press("1")
+
+    await s.until(lambda: any(s.leg.sent))
+    s.leg.end()
+    await running
+
+
+async def test_a_bot_that_hangs_up_lets_a_phones_buffer_run_dry_and_no_more() -> None:
+    s = stage(Say("Sağ olun"), HangUp())
+    await asyncio.wait_for(s.call.run(), 5)
+
+    sound = len(s.leg.sent.rstrip(b"\0")) / 48_000
+    assert len(s.leg.sent) / 48_000 - sound == pytest.approx(0.3, abs=0.09)  # the last chunk of 80 ms is padded
+
+
+class SlowSpeech(ToneSpeech):
+    """A speech server that never gets to its first sound."""
+
+    async def speak(self, request: SpeechRequest) -> AsyncGenerator[bytes, None]:
+        self.requests.append(request)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.closed_early += 1
+        yield b""
+
+
+async def test_a_caller_need_not_wait_for_a_voice_that_is_slow() -> None:
+    s = stage(Say("Salam"), Say("Bir"))
+    speech = SlowSpeech()
+    running = asyncio.create_task(Call(s.leg, replace(s.services, speech=speech)).run())
+    await s.until(lambda: len(speech.requests) == 1)
+
+    s.leg.press("1")
+    await s.until(lambda: len(speech.requests) == 2)
+    s.leg.end()
+    await running
+
+    assert s.flow.log == ["key 1"]
+    assert speech.closed_early == 2  # nobody is left working for nobody
