@@ -61,7 +61,8 @@ def _stage(
 @triton.jit
 def frame_kernel(
     x, qkv, mixed, gated, logits, parts, arrivals, counter, gains, last_gain, w_qkv, w_out, w_gate_up, w_down, heads,
-    s_gate_up, s_down, cache, cos, sin, keys, key_stride, temperature, top_k, codes, table, eps, scale, rows, cache_rows,
+    s_gate_up, s_down, cache, cos, sin, keys, key_stride, temperature, top_k, codes, table, eps, scale, rows,
+    cache_rows,
     LAYERS: tl.constexpr, CODEBOOKS: tl.constexpr, H: tl.constexpr, INNER: tl.constexpr, HEADS: tl.constexpr,
     GROUPS: tl.constexpr, D: tl.constexpr, SPAN: tl.constexpr, V: tl.constexpr, WIDTH: tl.constexpr,
     LOGITS: tl.constexpr, ROWS: tl.constexpr, BK: tl.constexpr, BN_QKV: tl.constexpr, SPLIT_QKV: tl.constexpr,

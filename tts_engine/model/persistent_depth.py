@@ -14,12 +14,11 @@ from torch import Tensor
 
 from tts_engine.model.depth_decoder import Draws
 from tts_engine.model.depth_kernels import INTERPRETED
+from tts_engine.model.depth_options import MOST_SMALL
 from tts_engine.model.frame_kernel import frame_kernel
 from tts_engine.model.fused import FusedDepth
 from tts_engine.model.layers import LlamaLayer
-from tts_engine.model.small_depth import (
-    ALONE, MOST_ROWS, TOGETHER, Tiles, UnsupportedShapeError, kernel_layers,
-)  # fmt: skip
+from tts_engine.model.small_depth import ALONE, TOGETHER, KernelLayer, Tiles, UnsupportedShapeError, kernel_layers
 
 _WARPS = 8
 
@@ -43,11 +42,11 @@ class PersistentDepth:
         def buffer(*shape: int, dtype: torch.dtype = like.dtype) -> Tensor:
             return torch.zeros(*shape, dtype=dtype, device=like.device)
 
-        self._x = buffer(2 * MOST_ROWS, hidden)
-        self._qkv, self._mixed = buffer(MOST_ROWS, width), buffer(MOST_ROWS, heads)
-        self._gated, self._logits = buffer(MOST_ROWS, config.intermediate_size), buffer(MOST_ROWS, like.shape[1])
+        self._x = buffer(2 * MOST_SMALL, hidden)
+        self._qkv, self._mixed = buffer(MOST_SMALL, width), buffer(MOST_SMALL, heads)
+        self._gated, self._logits = buffer(MOST_SMALL, config.intermediate_size), buffer(MOST_SMALL, like.shape[1])
         tiles = (self._alone.most_parts(fused), self._together.most_parts(fused))
-        self._parts = buffer(MOST_ROWS * max(tiles), dtype=torch.float32)
+        self._parts = buffer(MOST_SMALL * max(tiles), dtype=torch.float32)
         self._arrivals = buffer(max(width, hidden, like.shape[1]), dtype=torch.int32)
         self._counter = buffer(1, dtype=torch.int32)
         self._programs = programs or (
@@ -59,7 +58,7 @@ class PersistentDepth:
         fused, depth, config, batch = self._fused, self._fused.depth, self._fused.depth.config, hidden.shape[0]
         codes = torch.empty(batch, depth.num_codebooks, dtype=torch.int64, device=hidden.device)
         codes[:, 0] = first
-        rows = 1 if batch == 1 else 16 if batch <= 16 else MOST_ROWS
+        rows = 1 if batch == 1 else 16 if batch <= 16 else MOST_SMALL
         tiles = self._alone if batch == 1 else self._together
         self._x[:batch] = fn.linear(hidden, depth.projector)
         self._x[rows : rows + batch] = depth.projected[first]
@@ -81,7 +80,7 @@ class PersistentDepth:
         )  # fmt: skip
         return codes
 
-    def _stack(self, layers: list) -> None:
+    def _stack(self, layers: list[KernelLayer]) -> None:
         """Lay each kind of weight out by layer; the decoder's own become views, so that none is there twice."""
         self._gains = torch.stack([torch.stack((layer.attention_gain, layer.mlp_gain)) for layer in layers])
         self._w_qkv = torch.stack([layer.qkv for layer in layers])

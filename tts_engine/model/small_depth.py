@@ -19,12 +19,11 @@ from torch import Tensor
 
 from tts_engine.model.depth_decoder import Draws
 from tts_engine.model.depth_kernels import INTERPRETED, attend_kernel, draw_kernel
+from tts_engine.model.depth_options import MOST_SMALL, DepthOptions
 from tts_engine.model.fp8 import Scaled, scaled
 from tts_engine.model.fused import FusedDepth
 from tts_engine.model.layers import LlamaLayer
 from tts_engine.model.product_kernels import attend_out_kernel, product_kernel
-
-MOST_ROWS = 32
 
 
 class UnsupportedShapeError(ValueError):
@@ -107,24 +106,6 @@ TOGETHER = Tiles(
 
 
 @dataclass(frozen=True, slots=True)
-class SmallBatch:
-    """How batches of up to `most` rows are run.
-
-    `alone`: a single row by multiply and sum, attending where it projects. `near`: kernels overlap their neighbours
-    (programmatic dependent launch; Hopper and later). `float8`: the MLP's weights in 8 bits.
-    """
-
-    most: int = 16
-    alone: bool = True
-    near: bool = True
-    float8: bool = False
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.most <= MOST_ROWS:
-            raise ValueError(f"small batches are of 1 to {MOST_ROWS} rows, not {self.most}")
-
-
-@dataclass(frozen=True, slots=True)
 class KernelLayer:
     """One layer's weights as the kernels read them."""
 
@@ -157,7 +138,7 @@ class SmallDepth:
     """Shares cache, heads and angles with a `FusedDepth`; raises UnsupportedShapeError for sizes that do not fit."""
 
     def __init__(
-        self, fused: FusedDepth, options: SmallBatch, *, alone: Tiles = ALONE, together: Tiles = TOGETHER
+        self, fused: FusedDepth, options: DepthOptions, *, alone: Tiles = ALONE, together: Tiles = TOGETHER
     ) -> None:
         depth, config = fused.depth, fused.depth.config
         self._fused, self._depth, self.options = fused, depth, options
@@ -169,33 +150,33 @@ class SmallDepth:
         self._projection = Tile(16, 128, stages=4).fitted(hidden, depth.projector.shape[1], least=16)
         like = fused.heads
         self._layers = kernel_layers(fused, float8=options.float8)
-        rows = 3 * MOST_ROWS
+        rows = 3 * MOST_SMALL
 
         def buffer(*shape: int, dtype: torch.dtype = like.dtype) -> Tensor:
             return torch.zeros(*shape, dtype=dtype, device=like.device)
 
-        self._state = buffer(MOST_ROWS, depth.projector.shape[1])
-        self._first, self._x = buffer(rows, hidden), buffer(MOST_ROWS, hidden)
+        self._state = buffer(MOST_SMALL, depth.projector.shape[1])
+        self._first, self._x = buffer(rows, hidden), buffer(MOST_SMALL, hidden)
         self._qkv, self._mixed = buffer(rows, self._width), buffer(rows, heads)
-        self._gated, self._logits = buffer(rows, inner), buffer(MOST_ROWS, self._logit_width)
+        self._gated, self._logits = buffer(rows, inner), buffer(MOST_SMALL, self._logit_width)
         tiles = (self._alone.most_parts(fused), self._together.most_parts(fused))
-        self._parts = buffer(2 * MOST_ROWS * max(tiles), dtype=torch.float32)
+        self._parts = buffer(2 * MOST_SMALL * max(tiles), dtype=torch.float32)
         self._arrivals = buffer(max(self._width, hidden, self._logit_width), dtype=torch.int32)
         self._no_scale = buffer(1, dtype=torch.float32)
 
     def __call__(self, hidden: Tensor, first: Tensor, draws: Draws) -> Tensor:
-        """Codes [B, codebooks] int64 from backbone states [B, hidden] and codebook 0 [B] int64; B at most `most`."""
+        """Codes [B, codebooks] int64 from backbone states [B, hidden] and codebook 0 [B] int64; B at most 32."""
         depth, batch = self._depth, hidden.shape[0]
         codes = torch.empty(batch, depth.num_codebooks, dtype=torch.int64, device=hidden.device)
         codes[:, 0] = first
-        rows = 16 if batch <= 16 else MOST_ROWS
+        rows = 16 if batch <= 16 else MOST_SMALL
         self._state[:batch] = hidden
         start = self._first
         self._product(self._state, depth.projector, start, rows, self._projection)
         start[batch : 2 * batch] = depth.projected[first]
         alone = batch == 1 and self.options.alone
         self._stack(start, batch, 2 * rows, 0, 2, fuse=False)
-        x, decode_rows = start[batch : batch + MOST_ROWS], 1 if alone else rows
+        x, decode_rows = start[batch : batch + MOST_SMALL], 1 if alone else rows
         for codebook in range(1, depth.num_codebooks):
             self._head(x, decode_rows, codebook)
             more = codebook + 1 < depth.num_codebooks
@@ -233,7 +214,7 @@ class SmallDepth:
         weight = self._fused.heads[codebook - 1]
         self._product(x, weight, self._logits, rows, tiles.head, gain=self._depth.norm.weight)
 
-    def _product(
+    def _product(  # noqa: PLR0913 - a product has that many sides
         self, x: Tensor, weight: Tensor, out: Tensor, rows: int, tile: Tile, *,
         gain: Tensor | None = None, gated: bool = False, add: bool = False, scale: Tensor | None = None,
     ) -> None:  # fmt: skip
