@@ -1,4 +1,4 @@
-"""A depth decoder of four codebooks and what a frame draws, for tests of its kernels in Triton's interpreter."""
+"""A depth decoder of three codebooks and what a frame draws, for tests of its kernels in Triton's interpreter."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tts_engine.model.csm import CsmModel
 from tts_engine.model.depth_decoder import DepthDecoder, Draws
 from tts_engine.model.weights import load_csm
 
-CODEBOOKS = 4
+CODEBOOKS = 3
 
 
 def need_interpreter() -> None:
