@@ -219,8 +219,8 @@ def paths_of(stand: Stand, names: Sequence[str]) -> dict[str, tuple[int, Callabl
     """Largest batch and maker of each path."""
     tiles = {"alone": stand.alone, "together": stand.together}
 
-    def fused(*, float8: bool = False) -> FusedDepth:
-        return FusedDepth(stand.depth, max_batch=max(SIZES), float8=float8)
+    def fused(*, float8: bool = False, down_parts: int = 1) -> FusedDepth:
+        return FusedDepth(stand.depth, max_batch=max(SIZES), float8=float8, down_parts=down_parts)
 
     def small(**options: bool) -> SmallDepth:
         few = FusedDepth(stand.depth, max_batch=MOST_SMALL)
@@ -235,6 +235,8 @@ def paths_of(stand: Stand, names: Sequence[str]) -> dict[str, tuple[int, Callabl
         "small": (MOST_SMALL, small),
         "small, not near": (MOST_SMALL, lambda: small(near=False)),
         "small, alone": (1, lambda: small(alone=True)),
+        "fused, down in 2": (max(SIZES), lambda: fused(down_parts=2)),
+        "fused, down in 4": (max(SIZES), lambda: fused(down_parts=4)),
         "fused, float8": (max(SIZES), lambda: fused(float8=True)),
         "small, float8": (MOST_SMALL, lambda: small(float8=True)),
         "small, alone, float8": (1, lambda: small(alone=True, float8=True)),
@@ -245,7 +247,7 @@ def paths_of(stand: Stand, names: Sequence[str]) -> dict[str, tuple[int, Callabl
 
 
 IN_HERE = (
-    "plain", "fused", "small", "small, not near", "small, alone",
+    "plain", "fused", "fused, down in 2", "fused, down in 4", "small", "small, not near", "small, alone",
     "fused, float8", "small, float8", "small, alone, float8",
 )  # fmt: skip
 APART = ("persistent", "persistent, float8")

@@ -41,15 +41,18 @@ def _store_row(out, scales, row, cols, inside, value, N: tl.constexpr, FLOAT8: t
 
 @triton.jit
 def _add_norm_kernel(
-    x, delta, weight, out, scales, eps, N: tl.constexpr, BLOCK: tl.constexpr, ADD: tl.constexpr, FLOAT8: tl.constexpr
-):
+    x, delta, part_stride, weight, out, scales, eps,
+    N: tl.constexpr, BLOCK: tl.constexpr, PARTS: tl.constexpr, FLOAT8: tl.constexpr,
+):  # fmt: skip
     row = tl.program_id(0)
     cols = tl.arange(0, BLOCK)
     inside = cols < N
     value = tl.load(x + row * N + cols, mask=inside, other=0.0)
-    if ADD:
-        more = tl.load(delta + row * N + cols, mask=inside, other=0.0)
-        value = (value.to(tl.float32) + more.to(tl.float32)).to(value.dtype)
+    if PARTS > 0:
+        more = tl.load(delta + row * N + cols, mask=inside, other=0.0).to(tl.float32)
+        for part in tl.static_range(1, PARTS):
+            more += tl.load(delta + part * part_stride + row * N + cols, mask=inside, other=0.0).to(tl.float32)
+        value = (value.to(tl.float32) + more.to(value.dtype).to(tl.float32)).to(value.dtype)
         tl.store(x + row * N + cols, value, mask=inside)
     wide = value.to(tl.float32)
     scale = tl.rsqrt(tl.sum(wide * wide, 0) / N + eps)
@@ -71,9 +74,13 @@ def _gate_kernel(gate_up, out, scales, N: tl.constexpr, BLOCK: tl.constexpr, FLO
 
 
 class FusedDepth:
-    """Runs a `DepthDecoder`'s weights; to be made once they are loaded and projected, and again when they change."""
+    """Runs a `DepthDecoder`'s weights; to be made once they are loaded and projected, and again when they change.
 
-    def __init__(self, depth: DepthDecoder, *, max_batch: int, float8: bool = False) -> None:
+    `down_parts`: products that the down projection is cut into, to be summed by the norm that follows. At 1,024 rows
+    it has 64 tiles of 128 by 128 for 132 multiprocessors; in two parts it fills them.
+    """
+
+    def __init__(self, depth: DepthDecoder, *, max_batch: int, float8: bool = False, down_parts: int = 1) -> None:
         config = depth.config
         self.depth = depth
         size = depth.codebook_size
@@ -81,7 +88,8 @@ class FusedDepth:
         heads = depth.heads.transpose(1, 2)
         self.heads = fn.pad(heads, (0, 0, 0, self._width - size)).contiguous()
         layers = [layer for layer in depth.layers if isinstance(layer, LlamaLayer)]
-        self._float8 = [(scaled(layer.gate_up), scaled(layer.down)) for layer in layers] if float8 else None
+        self._down_parts = down_parts
+        self.float8 = [(scaled(layer.gate_up), scaled(layer.down)) for layer in layers] if float8 else None
         span = 1 << (depth.num_codebooks - 1).bit_length()
         shape = (config.num_layers, 2, max_batch, config.num_kv_heads, span, config.head_dim)
         self.cache = torch.zeros(shape, dtype=heads.dtype, device=heads.device)
@@ -129,10 +137,10 @@ class FusedDepth:
     def _mlp(self, x: Tensor, delta: Tensor, index: int, layer: LlamaLayer) -> Tensor:
         """Add `delta` to x and return what the gated MLP makes of it."""
         norm = layer.mlp_norm
-        if self._float8 is None:
+        if self.float8 is None:
             normed = _add_norm(x, delta, norm.weight, norm.eps)
-            return fn.linear(_gate(fn.linear(normed, layer.gate_up)), layer.down)
-        gate_up, down = self._float8[index]
+            return _product_in_parts(_gate(fn.linear(normed, layer.gate_up)), layer.down, self._down_parts)
+        gate_up, down = self.float8[index]
         normed = _add_norm_scaled(x, delta, norm.weight, norm.eps)
         return _product_scaled(_gate_scaled(_product_scaled(normed, gate_up, x)), down, x)
 
@@ -151,7 +159,7 @@ class FusedDepth:
 
 
 def _add_norm(x: Tensor, delta: Tensor | None, weight: Tensor, eps: float) -> Tensor:
-    """RMS norm of x + delta; the sum is written to x, which is contiguous, as delta is."""
+    """RMS norm of x [B, T, N] + delta, or the sum of its parts [parts, B * T, N]; x becomes the sum."""
     out = torch.empty_like(x)
     _launch_add_norm(x, delta, weight, eps, out, None)
     return out
@@ -173,9 +181,18 @@ def _launch_add_norm(
 ) -> None:
     rows, width = x.shape[0] * x.shape[1], x.shape[2]
     _add_norm_kernel[(rows,)](
-        x, x if delta is None else delta, weight, out, x if scales is None else scales, eps, N=width,
-        BLOCK=triton.next_power_of_2(width), ADD=delta is not None, FLOAT8=scales is not None, num_warps=4,
+        x, x if delta is None else delta, rows * width, weight, out, x if scales is None else scales, eps, N=width,
+        BLOCK=triton.next_power_of_2(width), PARTS=0 if delta is None else delta.numel() // (rows * width),
+        FLOAT8=scales is not None, num_warps=4,
     )  # fmt: skip
+
+
+def _product_in_parts(x: Tensor, weight: Tensor, parts: int) -> Tensor:
+    """X [B, T, K] times weight [N, K]^T: as it is, or [parts, B * T, N], whose sum over the parts it is."""
+    if parts == 1:
+        return fn.linear(x, weight)
+    cut = x.view(-1, parts, x.shape[-1] // parts).transpose(0, 1)
+    return torch.bmm(cut, weight.view(weight.shape[0], parts, -1).permute(1, 2, 0))
 
 
 def _gate(gate_up: Tensor) -> Tensor:

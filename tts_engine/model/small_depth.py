@@ -40,6 +40,12 @@ class Tile:
     warps: int = 4
     stages: int = 3
 
+    def can_ask(self, weight: Tensor) -> bool:
+        """Can each thread ask for a piece of a program's weights: of 16 bytes or a multiple, within a row."""
+        span = weight.shape[1] // self.parts
+        piece = self.rows * span // (32 * self.warps)
+        return not INTERPRETED and piece * weight.element_size() % 16 == 0 and piece > 0 and span % piece == 0
+
     def fitted(self, n: int, k: int, *, least: int) -> Tile:
         """The nearest tile that divides weights [n, k]; raises UnsupportedShapeError if none does."""
         rows, parts = _power(n, self.rows), _power(k // 16, self.parts)
@@ -110,9 +116,9 @@ class KernelLayer:
     """One layer's weights as the kernels read them."""
 
     attention_gain: Tensor
+    mlp_gain: Tensor
     qkv: Tensor
     out: Tensor
-    mlp_gain: Tensor
     gate_up: Tensor
     down: Tensor
     gate_up_scale: Tensor
@@ -120,18 +126,19 @@ class KernelLayer:
 
 
 def kernel_layers(fused: FusedDepth, *, float8: bool) -> list[KernelLayer]:
-    """The layers' weights; they are shared with the decoder but for those in 8 bits."""
+    """The layers' weights; they are shared with the decoder, and those in 8 bits with `fused` if it has them."""
     none = torch.zeros(1, device=fused.heads.device)
-
-    def of(layer: LlamaLayer) -> KernelLayer:
+    found: list[KernelLayer] = []
+    for index, module in enumerate(fused.depth.layers):
+        layer = cast("LlamaLayer", module)
         assert layer.attention_norm.eps == layer.mlp_norm.eps == fused.depth.norm.eps
-        gate_up, down = (scaled(w) if float8 else Scaled(w, none) for w in (layer.gate_up, layer.down))
-        return KernelLayer(
-            layer.attention_norm.weight, layer.qkv, layer.out, layer.mlp_norm.weight, gate_up.values, down.values,
-            gate_up.scale, down.scale,
-        )  # fmt: skip
-
-    return [of(cast("LlamaLayer", layer)) for layer in fused.depth.layers]
+        gate_up, down = Scaled(layer.gate_up, none), Scaled(layer.down, none)
+        if float8:
+            gate_up, down = fused.float8[index] if fused.float8 else (scaled(layer.gate_up), scaled(layer.down))
+        gains = layer.attention_norm.weight, layer.mlp_norm.weight
+        weights = layer.qkv, layer.out, gate_up.values, down.values
+        found.append(KernelLayer(*gains, *weights, gate_up.scale, down.scale))
+    return found
 
 
 class SmallDepth:
@@ -172,7 +179,8 @@ class SmallDepth:
         rows = 16 if batch <= 16 else MOST_SMALL
         self._state[:batch] = hidden
         start = self._first
-        self._product(self._state, depth.projector, start, rows, self._projection)
+        # what comes before may be a copy and no kernel: nothing to be near to
+        self._product(self._state, depth.projector, start, rows, self._projection, apart=True)
         start[batch : 2 * batch] = depth.projected[first]
         alone = batch == 1 and self.options.alone
         self._stack(start, batch, 2 * rows, 0, 2, fuse=False)
@@ -217,19 +225,18 @@ class SmallDepth:
     def _product(  # noqa: PLR0913 - a product has that many sides
         self, x: Tensor, weight: Tensor, out: Tensor, rows: int, tile: Tile, *,
         gain: Tensor | None = None, gated: bool = False, add: bool = False, scale: Tensor | None = None,
+        apart: bool = False,
     ) -> None:  # fmt: skip
         width = weight.shape[0] // (2 if gated else 1)
+        near = self._near and not apart
         product_kernel[(width // tile.rows, tile.parts)](
             x, x if gain is None else gain, weight, self._no_scale if scale is None else scale, out, self._parts,
             self._arrivals, self._depth.norm.eps,
             K=weight.shape[1], N=width, ROWS=rows, BN=tile.rows, BK=tile.columns, SPLIT=tile.parts,
             NORM=gain is not None, GATED=gated, ADD=add, SCALED=weight.dtype == torch.float8_e4m3fn, DOT=rows > 1,
-            NEAR=self._near, AHEAD=not INTERPRETED, THREADS=32 * tile.warps, WIDE=INTERPRETED, **self._launch(tile),
+            NEAR=near, AHEAD=tile.can_ask(weight), THREADS=32 * tile.warps, WIDE=INTERPRETED,
+            **_launch(tile, near=near),
         )  # fmt: skip
-
-    def _launch(self, tile: Tile) -> dict[str, Any]:
-        near = {"launch_pdl": True} if self._near else {}
-        return {"num_warps": tile.warps, "num_stages": tile.stages, **near}
 
     def _attend(self, index: int, batch: int, row: int, position: int) -> None:
         config, cache = self._depth.config, self._fused.cache[index]
@@ -244,9 +251,14 @@ class SmallDepth:
         attend_out_kernel[(config.hidden_size // tile.rows,)](
             self._qkv, cache[0], cache[1], self._fused.cos, self._fused.sin, layer.out, x, position,
             config.head_dim**-0.5, HEADS=config.num_heads, GROUPS=config.num_kv_heads, D=config.head_dim,
-            SPAN=cache.shape[-2], SEEN=_seen(position), BN=tile.rows, NEAR=self._near, AHEAD=not INTERPRETED,
-            THREADS=32 * tile.warps, WIDE=INTERPRETED, **self._launch(tile),
+            SPAN=cache.shape[-2], SEEN=_seen(position), BN=tile.rows, NEAR=self._near,
+            AHEAD=replace(tile, parts=1).can_ask(layer.out), THREADS=32 * tile.warps, WIDE=INTERPRETED,
+            **_launch(tile, near=self._near),
         )  # fmt: skip
+
+
+def _launch(tile: Tile, *, near: bool) -> dict[str, Any]:
+    return {"num_warps": tile.warps, "num_stages": tile.stages, **({"launch_pdl": True} if near else {})}
 
 
 def _seen(position: int) -> int:

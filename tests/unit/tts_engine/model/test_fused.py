@@ -20,6 +20,12 @@ def test_the_codes_are_those_of_the_plain_decoder(tmp_path: Path):
     assert torch.equal(FusedDepth(depth, max_batch=3)(*frame), depth(*frame))
 
 
+def test_a_down_projection_in_parts_draws_the_same_codes(tmp_path: Path):
+    depth = make_depth(tmp_path)
+    frame = a_frame(2)
+    assert torch.equal(FusedDepth(depth, max_batch=2, down_parts=2)(*frame), depth(*frame))
+
+
 def test_an_mlp_in_8_bits_draws_mostly_the_same_codes(tmp_path: Path):
     depth = make_depth(tmp_path, torch.bfloat16)
     frame = a_frame(9, torch.bfloat16)
