@@ -35,7 +35,8 @@ from tts_engine.model.persistent_depth import PersistentDepth
 from tts_engine.model.small_depth import ALONE, TOGETHER, SmallDepth, Tile, Tiles
 
 SIZES = (1, 2, 4, 8, 16, 32, 128, 512, 1024, 2048)
-HANGS_AFTER_S = 120
+HANGS_AFTER_S = 150  # compiling takes a fifth to a half of it
+MOST_APART = 16
 Path = Callable[[Tensor, Tensor, Draws], Tensor]
 
 TINY = {
@@ -346,14 +347,18 @@ def main() -> None:
         stand.alone, stand.together = scan(stand, rows=1), scan(stand, rows=16)
     print("| path | streams | ms | floor | times | own choice | gap 99.9 % |\n|---|--:|--:|--:|--:|--:|--:|")
     results = measure(stand, [name for name in options.only if name in IN_HERE], options.sizes)
+    hung = False
     for name in (name for name in options.only if name in APART):
+        if hung:
+            break
         command = [sys.executable, __file__, "--child", "--only", name, "--sizes"]
-        command += [str(size) for size in options.sizes if size <= MOST_SMALL] + (["--tiny"] if options.tiny else [])
+        command += [str(size) for size in options.sizes if size <= MOST_APART] + (["--tiny"] if options.tiny else [])
         try:
             text = subprocess.run(command, timeout=HANGS_AFTER_S, check=False, stdout=subprocess.PIPE, text=True).stdout
         except subprocess.TimeoutExpired as error:
             print(f"{name}: no end within {HANGS_AFTER_S} s")
             text = error.stdout.decode() if isinstance(error.stdout, bytes) else error.stdout or ""
+            hung = True
         print(text, end="", flush=True)
         for cells in (line.split("|") for line in text.splitlines() if line.startswith(f"| {name} |")):
             results[name, int(cells[2])] = float(cells[3])

@@ -23,7 +23,7 @@ from triton.compiler import ASTSource
 
 from tts_engine.model.frame_kernel import frame_kernel
 from tts_engine.model.product_kernels import attend_out_kernel, product_kernel
-from tts_engine.model.small_depth import ALONE, TOGETHER, Tile
+from tts_engine.model.small_depth import ALONE, TOGETHER, Tile, columns_at_once
 
 HOPPER = GPUTarget("cuda", 90, 32)
 TOOL = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
@@ -62,7 +62,7 @@ def product(name: str, k: int, n: int, tile: Tile, rows: int, *, weight: str = B
     constants = {
         "K": k, "N": n, "ROWS": rows, "BN": tile.rows, "BK": tile.columns, "SPLIT": tile.parts, "NORM": False,
         "GATED": False, "ADD": False, "SCALED": weight != BF16, "DOT": rows > 1, "NEAR": True, "AHEAD": True,
-        "THREADS": 32 * tile.warps, "WIDE": False, **flags,
+        "THREADS": 32 * tile.warps, "WIDE": False, "AT_ONCE": columns_at_once(k, rows), **flags,
     }  # fmt: skip
     options = {"num_warps": tile.warps, "num_stages": tile.stages, "launch_pdl": True}
     return report(name, product_kernel, types, constants, **options)
@@ -90,6 +90,7 @@ def whole_frame(name: str, rows: int) -> bool:
         "SPLIT_QKV": tiles.qkv.parts, "BN_OUT": tiles.out.rows, "SPLIT_OUT": tiles.out.parts,
         "BN_GATE": tiles.gate_up.rows, "BN_DOWN": tiles.down.rows, "SPLIT_DOWN": tiles.down.parts,
         "BN_HEAD": tiles.head.rows, "SCALED": False, "AHEAD": True, "THREADS": 256, "WIDE": False,
+        "AT_ONCE": columns_at_once(1024, rows),
     }  # fmt: skip
     return report(name, frame_kernel, types, constants, num_warps=8, num_stages=3, launch_cooperative_grid=True)
 

@@ -18,7 +18,15 @@ from tts_engine.model.depth_options import MOST_SMALL
 from tts_engine.model.frame_kernel import frame_kernel
 from tts_engine.model.fused import FusedDepth
 from tts_engine.model.layers import LlamaLayer
-from tts_engine.model.small_depth import ALONE, TOGETHER, KernelLayer, Tiles, UnsupportedShapeError, kernel_layers
+from tts_engine.model.small_depth import (
+    ALONE,
+    TOGETHER,
+    KernelLayer,
+    Tiles,
+    UnsupportedShapeError,
+    columns_at_once,
+    kernel_layers,
+)
 
 _WARPS = 8
 
@@ -63,6 +71,7 @@ class PersistentDepth:
         self._x[:batch] = fn.linear(hidden, depth.projector)
         self._x[rows : rows + batch] = depth.projected[first]
         self._counter.zero_()
+        at_once = columns_at_once(config.hidden_size, rows)
         frame_kernel[(self._programs,)](
             self._x, self._qkv, self._mixed, self._gated, self._logits, self._parts, self._arrivals, self._counter,
             self._gains, depth.norm.weight, self._w_qkv, self._w_out, self._w_gate_up, self._w_down, fused.heads,
@@ -72,7 +81,7 @@ class PersistentDepth:
             LAYERS=config.num_layers, CODEBOOKS=depth.num_codebooks, H=config.hidden_size,
             INNER=config.intermediate_size, HEADS=config.num_heads, GROUPS=config.num_kv_heads, D=config.head_dim,
             SPAN=fused.cache.shape[-2], V=depth.codebook_size, WIDTH=triton.next_power_of_2(depth.codebook_size),
-            LOGITS=fused.heads.shape[1], ROWS=rows, BK=tiles.narrowest, BN_QKV=tiles.qkv.rows,
+            LOGITS=fused.heads.shape[1], ROWS=rows, BK=tiles.narrowest, AT_ONCE=at_once, BN_QKV=tiles.qkv.rows,
             SPLIT_QKV=tiles.qkv.parts, BN_OUT=tiles.out.rows, SPLIT_OUT=tiles.out.parts, BN_GATE=tiles.gate_up.rows,
             BN_DOWN=tiles.down.rows, SPLIT_DOWN=tiles.down.parts, BN_HEAD=tiles.head.rows, SCALED=self._float8,
             AHEAD=not INTERPRETED, THREADS=32 * _WARPS, WIDE=INTERPRETED, num_warps=_WARPS,

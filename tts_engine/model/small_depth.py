@@ -233,7 +233,8 @@ class SmallDepth:
             x, x if gain is None else gain, weight, self._no_scale if scale is None else scale, out, self._parts,
             self._arrivals, self._depth.norm.eps,
             K=weight.shape[1], N=width, ROWS=rows, BN=tile.rows, BK=tile.columns, SPLIT=tile.parts,
-            NORM=gain is not None, GATED=gated, ADD=add, SCALED=weight.dtype == torch.float8_e4m3fn, DOT=rows > 1,
+            AT_ONCE=columns_at_once(weight.shape[1], rows), NORM=gain is not None, GATED=gated, ADD=add,
+            SCALED=weight.dtype == torch.float8_e4m3fn, DOT=rows > 1,
             NEAR=near, AHEAD=tile.can_ask(weight), THREADS=32 * tile.warps, WIDE=INTERPRETED,
             **_launch(tile, near=near),
         )  # fmt: skip
@@ -255,6 +256,11 @@ class SmallDepth:
             AHEAD=replace(tile, parts=1).can_ask(layer.out), THREADS=32 * tile.warps, WIDE=INTERPRETED,
             **_launch(tile, near=self._near),
         )  # fmt: skip
+
+
+def columns_at_once(width: int, rows: int) -> int:
+    """Columns of a norm's input that are loaded together: 32 KB, which the registers of a program hold."""
+    return _power(width, 16384 // rows)
 
 
 def _launch(tile: Tile, *, near: bool) -> dict[str, Any]:

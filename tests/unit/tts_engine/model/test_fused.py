@@ -28,7 +28,7 @@ def test_a_down_projection_in_parts_draws_the_same_codes(tmp_path: Path):
 
 def test_an_mlp_in_8_bits_draws_mostly_the_same_codes(tmp_path: Path):
     depth = make_depth(tmp_path, torch.bfloat16)
-    frame = a_frame(9, torch.bfloat16)
+    frame = a_frame(9, torch.bfloat16, seed=4)
     same = FusedDepth(depth, max_batch=9, float8=True)(*frame) == depth(*frame)
     assert same[:, 1].float().mean() > 0.7
     assert not same.all(), "nothing was rounded"
