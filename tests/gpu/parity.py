@@ -14,6 +14,7 @@ import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,6 +30,7 @@ from tts_engine.backend.vllm_plugin.wire import RowFormat
 from tts_engine.model.backbone import KvCache
 from tts_engine.model.checkpoint import Checkpoint
 from tts_engine.model.csm import CsmModel
+from tts_engine.model.depth_options import DepthOptions
 from tts_engine.model.mimi.decoder import MimiDecoder, MimiState
 from tts_engine.model.mimi.weights import load_decoder
 from tts_engine.model.prompt import AUDIO, ContextTurn, Prompt
@@ -87,7 +89,7 @@ def noise_parity() -> None:
     check("noise", difference < 1e-5, f"largest difference {difference:.1e}")
 
 
-def module_parity(tiny: TinyCsm) -> None:
+def module_parity(tiny: TinyCsm, depth: DepthOptions) -> None:
     """Frame graphs in float32 against the model on the processor, with graphs of several sizes and idle slots."""
     model, mimi = on_gpu(tiny, torch.float32)
     limits = Limits(requests=12, positions=2048, tokens=64, spare_slots=0)
@@ -98,7 +100,7 @@ def module_parity(tiny: TinyCsm) -> None:
         heard.extend(zip(keys.tolist(), rows.copy(), strict=True))
 
     outlet = RingOutlet(take, rows=limits.slots, width=width)
-    runtime = CsmRuntime(model.frames, mimi, limits, outlet, take)
+    runtime = CsmRuntime(model.frames, mimi, limits, outlet, take, depth)
     graphs = FrameGraphs(runtime, torch.zeros(1, 64, device="cuda"))
     hidden = torch.randn(6, FRAMES, 64)
     for row in range(6):
@@ -128,7 +130,12 @@ def module_parity(tiny: TinyCsm) -> None:
     same = [
         a for a, b in zip(heard, expected, strict=True) if a[0] == b[0] and np.array_equal(a[1][1920:], b[1][1920:])
     ]
-    check("frame graphs, float32, sampled", len(same) == len(expected), f"{len(same)} of {len(expected)} frames equal")
+    check(
+        f"frame graphs, float32, sampled; {runtime.depth}",
+        len(same) == len(expected),
+        f"{len(same)} of {len(expected)} frames equal",
+    )
+    check("the small-batch kernels run if asked for", ("kernels up to" in runtime.depth) == (depth.small_batch > 0), "")
     loudest = max(np.abs(a[1][:1920].astype(int) - b[1][:1920]).max() for a, b in zip(heard, expected, strict=True))
     check("sound of the frame graphs", bool(loudest <= 40), f"largest difference {loudest} of 32,767")
 
@@ -260,8 +267,14 @@ def plain_parity(tiny: TinyCsm) -> None:
     check("plain model, float32", same, "12 frames of 6")
 
 
-def vllm_stages(tiny: TinyCsm) -> None:
-    settings = {"dtype": "bfloat16", "max_num_seqs": 32, "max_num_batched_tokens": 256, "codec_dtype": "float32"}
+def vllm_stages(tiny: TinyCsm, small_batch: int) -> None:
+    settings: dict[str, Any] = {
+        "dtype": "bfloat16",
+        "max_num_seqs": 32,
+        "max_num_batched_tokens": 256,
+        "codec_dtype": "float32",
+        "depth": {"small_batch": small_batch},
+    }
     with vllm_stand(tiny.folder, **settings) as stand:
         stage("vLLM's codes", lambda: vllm_parity(tiny, stand))
         stage("vLLM's context", lambda: vllm_context(tiny, stand))
@@ -272,6 +285,7 @@ def vllm_stages(tiny: TinyCsm) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--vllm", action="store_true", help="compare vLLM's engine too")
+    parser.add_argument("--small-batch", type=int, default=0, help="DepthOptions.small_batch of vLLM's engine")
     options = parser.parse_args()
     torch.manual_seed(0)
     torch.backends.cudnn.allow_tf32 = False  # float32 is compared as float32
@@ -280,10 +294,11 @@ def main() -> None:
         print("| | what | found |\n|---|---|---|")
         stage("noise", noise_parity)
         stage("plain model", lambda: plain_parity(tiny))
-        stage("frame graphs", lambda: module_parity(tiny))
+        for depth in (DepthOptions(), DepthOptions(small_batch=4), DepthOptions(small_batch=8, alone=True)):
+            stage(f"frame graphs, {depth}", lambda depth=depth: module_parity(tiny, depth))
         stage("Mimi", lambda: mimi_parity(tiny))
         if options.vllm:
-            stage("vLLM", lambda: vllm_stages(tiny))
+            stage("vLLM", lambda: vllm_stages(tiny, options.small_batch))
     print("FAILED: " + ", ".join(failed) if failed else "all equal")
     sys.exit(bool(failed))
 

@@ -135,7 +135,8 @@ def vllm_stand(folder: Path, **settings: Any) -> Iterator[Stand]:
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "frames.sock"
         inlet = Inlet(path, listener.take, lambda: None)
-        plugin = {"socket": str(path), "codec_dtype": settings.pop("codec_dtype", "bfloat16")}
+        plugin: dict[str, Any] = {"socket": str(path), "codec_dtype": settings.pop("codec_dtype", "bfloat16")}
+        plugin["depth"] = settings.pop("depth", {})
         defaults: dict[str, Any] = {
             "max_model_len": 2048,
             "max_num_batched_tokens": 8192,

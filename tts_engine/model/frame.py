@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from tts_engine.model.config import CsmConfig
 from tts_engine.model.depth_decoder import DepthDecoder, Draws
+from tts_engine.model.depth_options import DepthOptions
 from tts_engine.model.layers import weight
 from tts_engine.model.sampling import Sampling, draw, frame_keys, stream_key
 
@@ -76,11 +77,18 @@ class FrameDecoder(nn.Module):
         self.offsets: Tensor
         self._fused: DepthStep | None = None
 
-    def fuse(self, *, max_batch: int) -> None:
-        """Run the depth decoder in fused kernels from now on; CUDA only, and again whenever the weights change."""
-        from tts_engine.model.fused import FusedDepth  # noqa: PLC0415  # Triton comes with CUDA builds only
+    def fuse(self, *, max_batch: int, options: DepthOptions) -> str:
+        """Run the depth decoder in fused kernels from now on; CUDA only, and again whenever the weights change.
 
-        self._fused = FusedDepth(self.depth, max_batch=max_batch)
+        Returns what runs, for the log: without Triton it is the plain decoder still.
+        """
+        try:
+            from tts_engine.model.depth_paths import DepthPaths  # noqa: PLC0415  # Triton comes with CUDA builds only
+        except ImportError as error:
+            return f"plain PyTorch: {error}"
+        paths = DepthPaths(self.depth, max_batch=max_batch, options=options)
+        self._fused = paths
+        return paths.summary
 
     def prepare(self) -> None:
         """Derive what depends on the weights; to be called once they are loaded."""

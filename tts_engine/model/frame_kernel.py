@@ -47,24 +47,27 @@ def _ahead(weight, program, K: tl.constexpr, N: tl.constexpr, BN: tl.constexpr, 
 def _stage(
     x, gain, weight, scale, out, parts, arrivals, eps,
     K: tl.constexpr, N: tl.constexpr, ROWS: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, SPLIT: tl.constexpr,
-    NORM: tl.constexpr, GATED: tl.constexpr, ADD: tl.constexpr, SCALED: tl.constexpr, WIDE: tl.constexpr,
+    AT_ONCE: tl.constexpr, NORM: tl.constexpr, GATED: tl.constexpr, ADD: tl.constexpr, SCALED: tl.constexpr,
+    WIDE: tl.constexpr,
 ):  # fmt: skip
     """A product, its tiles dealt out to the programs."""
     tiles: tl.constexpr = N // BN
     for item in range(tl.program_id(0), tiles * SPLIT, tl.num_programs(0)):
         product(
             item % tiles, item // tiles, x, gain, weight, scale, out, parts, arrivals, eps,
-            K, N, ROWS, BN, BK, SPLIT, NORM, GATED, ADD, SCALED, ROWS > 1, ".cg", WIDE,
+            K, N, ROWS, BN, BK, SPLIT, AT_ONCE, NORM, GATED, ADD, SCALED, ROWS > 1, ".cg", WIDE,
         )  # fmt: skip
 
 
 @triton.jit
 def frame_kernel(
     x, qkv, mixed, gated, logits, parts, arrivals, counter, gains, last_gain, w_qkv, w_out, w_gate_up, w_down, heads,
-    s_gate_up, s_down, cache, cos, sin, keys, key_stride, temperature, top_k, codes, table, eps, scale, rows, cache_rows,
+    s_gate_up, s_down, cache, cos, sin, keys, key_stride, temperature, top_k, codes, table, eps, scale, rows,
+    cache_rows,
     LAYERS: tl.constexpr, CODEBOOKS: tl.constexpr, H: tl.constexpr, INNER: tl.constexpr, HEADS: tl.constexpr,
     GROUPS: tl.constexpr, D: tl.constexpr, SPAN: tl.constexpr, V: tl.constexpr, WIDTH: tl.constexpr,
-    LOGITS: tl.constexpr, ROWS: tl.constexpr, BK: tl.constexpr, BN_QKV: tl.constexpr, SPLIT_QKV: tl.constexpr,
+    LOGITS: tl.constexpr, ROWS: tl.constexpr, BK: tl.constexpr, AT_ONCE: tl.constexpr, BN_QKV: tl.constexpr,
+    SPLIT_QKV: tl.constexpr,
     BN_OUT: tl.constexpr, SPLIT_OUT: tl.constexpr, BN_GATE: tl.constexpr, BN_DOWN: tl.constexpr,
     SPLIT_DOWN: tl.constexpr, BN_HEAD: tl.constexpr, SCALED: tl.constexpr, AHEAD: tl.constexpr,
     THREADS: tl.constexpr, WIDE: tl.constexpr,
@@ -86,7 +89,7 @@ def frame_kernel(
             down = w_down + layer * H * INNER
             _stage(
                 at, gains + layer * 2 * H, w_qkv + layer * width * H, s_down, qkv, parts, arrivals, eps,
-                H, width, ROWS, BN_QKV, BK, SPLIT_QKV, True, False, False, False, WIDE,
+                H, width, ROWS, BN_QKV, BK, SPLIT_QKV, AT_ONCE, True, False, False, False, WIDE,
             )  # fmt: skip
             _ahead(out, program, HEADS * D, H, BN_OUT, SPLIT_OUT, False, THREADS, AHEAD)
             target += programs
@@ -112,21 +115,21 @@ def frame_kernel(
                 _meet(counter, target)
                 _stage(
                     mixed, gains, out, s_down, at, parts, arrivals, eps,
-                    HEADS * D, H, ROWS, BN_OUT, BK, SPLIT_OUT, False, False, True, False, WIDE,
+                    HEADS * D, H, ROWS, BN_OUT, BK, SPLIT_OUT, AT_ONCE, False, False, True, False, WIDE,
                 )  # fmt: skip
             _ahead(gate_up, program, H, INNER, BN_GATE, 1, True, THREADS, AHEAD)
             target += programs
             _meet(counter, target)
             _stage(
                 at, gains + (layer * 2 + 1) * H, gate_up, s_gate_up + layer * 2 * INNER, gated, parts, arrivals, eps,
-                H, INNER, ROWS, BN_GATE, BK, 1, True, True, False, SCALED, WIDE,
+                H, INNER, ROWS, BN_GATE, BK, 1, AT_ONCE, True, True, False, SCALED, WIDE,
             )  # fmt: skip
             _ahead(down, program, INNER, H, BN_DOWN, SPLIT_DOWN, False, THREADS, AHEAD)
             target += programs
             _meet(counter, target)
             _stage(
                 gated, gains, down, s_down + layer * H, at, parts, arrivals, eps,
-                INNER, H, ROWS, BN_DOWN, BK, SPLIT_DOWN, False, False, True, SCALED, WIDE,
+                INNER, H, ROWS, BN_DOWN, BK, SPLIT_DOWN, AT_ONCE, False, False, True, SCALED, WIDE,
             )  # fmt: skip
             if layer + 1 < LAYERS:
                 _ahead(w_qkv + (layer + 1) * width * H, program, H, width, BN_QKV, SPLIT_QKV, False, THREADS, AHEAD)
@@ -135,7 +138,7 @@ def frame_kernel(
         if position > 0:
             _stage(
                 at, last_gain, heads + (position - 1) * LOGITS * H, s_down, logits, parts, arrivals, eps,
-                H, LOGITS, ROWS, BN_HEAD, BK, 1, True, False, False, False, WIDE,
+                H, LOGITS, ROWS, BN_HEAD, BK, 1, AT_ONCE, True, False, False, False, WIDE,
             )  # fmt: skip
             _ahead(w_qkv, program, H, width, BN_QKV, SPLIT_QKV, False, THREADS, AHEAD)
             target += programs

@@ -14,12 +14,19 @@ from torch import Tensor
 
 from tts_engine.model.depth_decoder import Draws
 from tts_engine.model.depth_kernels import INTERPRETED
+from tts_engine.model.depth_options import MOST_SMALL
 from tts_engine.model.frame_kernel import frame_kernel
 from tts_engine.model.fused import FusedDepth
 from tts_engine.model.layers import LlamaLayer
 from tts_engine.model.small_depth import (
-    ALONE, MOST_ROWS, TOGETHER, Tiles, UnsupportedShapeError, kernel_layers,
-)  # fmt: skip
+    ALONE,
+    TOGETHER,
+    KernelLayer,
+    Tiles,
+    UnsupportedShapeError,
+    columns_at_once,
+    kernel_layers,
+)
 
 _WARPS = 8
 
@@ -43,11 +50,11 @@ class PersistentDepth:
         def buffer(*shape: int, dtype: torch.dtype = like.dtype) -> Tensor:
             return torch.zeros(*shape, dtype=dtype, device=like.device)
 
-        self._x = buffer(2 * MOST_ROWS, hidden)
-        self._qkv, self._mixed = buffer(MOST_ROWS, width), buffer(MOST_ROWS, heads)
-        self._gated, self._logits = buffer(MOST_ROWS, config.intermediate_size), buffer(MOST_ROWS, like.shape[1])
+        self._x = buffer(2 * MOST_SMALL, hidden)
+        self._qkv, self._mixed = buffer(MOST_SMALL, width), buffer(MOST_SMALL, heads)
+        self._gated, self._logits = buffer(MOST_SMALL, config.intermediate_size), buffer(MOST_SMALL, like.shape[1])
         tiles = (self._alone.most_parts(fused), self._together.most_parts(fused))
-        self._parts = buffer(MOST_ROWS * max(tiles), dtype=torch.float32)
+        self._parts = buffer(MOST_SMALL * max(tiles), dtype=torch.float32)
         self._arrivals = buffer(max(width, hidden, like.shape[1]), dtype=torch.int32)
         self._counter = buffer(1, dtype=torch.int32)
         self._programs = programs or (
@@ -59,11 +66,12 @@ class PersistentDepth:
         fused, depth, config, batch = self._fused, self._fused.depth, self._fused.depth.config, hidden.shape[0]
         codes = torch.empty(batch, depth.num_codebooks, dtype=torch.int64, device=hidden.device)
         codes[:, 0] = first
-        rows = 1 if batch == 1 else 16 if batch <= 16 else MOST_ROWS
+        rows = 1 if batch == 1 else 16 if batch <= 16 else MOST_SMALL
         tiles = self._alone if batch == 1 else self._together
         self._x[:batch] = fn.linear(hidden, depth.projector)
         self._x[rows : rows + batch] = depth.projected[first]
         self._counter.zero_()
+        at_once = columns_at_once(config.hidden_size, rows)
         frame_kernel[(self._programs,)](
             self._x, self._qkv, self._mixed, self._gated, self._logits, self._parts, self._arrivals, self._counter,
             self._gains, depth.norm.weight, self._w_qkv, self._w_out, self._w_gate_up, self._w_down, fused.heads,
@@ -73,7 +81,7 @@ class PersistentDepth:
             LAYERS=config.num_layers, CODEBOOKS=depth.num_codebooks, H=config.hidden_size,
             INNER=config.intermediate_size, HEADS=config.num_heads, GROUPS=config.num_kv_heads, D=config.head_dim,
             SPAN=fused.cache.shape[-2], V=depth.codebook_size, WIDTH=triton.next_power_of_2(depth.codebook_size),
-            LOGITS=fused.heads.shape[1], ROWS=rows, BK=tiles.narrowest, BN_QKV=tiles.qkv.rows,
+            LOGITS=fused.heads.shape[1], ROWS=rows, BK=tiles.narrowest, AT_ONCE=at_once, BN_QKV=tiles.qkv.rows,
             SPLIT_QKV=tiles.qkv.parts, BN_OUT=tiles.out.rows, SPLIT_OUT=tiles.out.parts, BN_GATE=tiles.gate_up.rows,
             BN_DOWN=tiles.down.rows, SPLIT_DOWN=tiles.down.parts, BN_HEAD=tiles.head.rows, SCALED=self._float8,
             AHEAD=not INTERPRETED, THREADS=32 * _WARPS, WIDE=INTERPRETED, num_warps=_WARPS,
@@ -81,7 +89,7 @@ class PersistentDepth:
         )  # fmt: skip
         return codes
 
-    def _stack(self, layers: list) -> None:
+    def _stack(self, layers: list[KernelLayer]) -> None:
         """Lay each kind of weight out by layer; the decoder's own become views, so that none is there twice."""
         self._gains = torch.stack([torch.stack((layer.attention_gain, layer.mlp_gain)) for layer in layers])
         self._w_qkv = torch.stack([layer.qkv for layer in layers])

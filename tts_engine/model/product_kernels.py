@@ -43,12 +43,12 @@ def ask_for(weight, row, column, K: tl.constexpr, BN: tl.constexpr, SPAN: tl.con
 
 
 @triton.jit
-def root_mean_square(x, eps, K: tl.constexpr, ROWS: tl.constexpr, BK: tl.constexpr, CACHE: tl.constexpr):
-    """1 / sqrt(mean of squares + eps) of rows [ROWS, K], float32 [ROWS]."""
+def root_mean_square(x, eps, K: tl.constexpr, ROWS: tl.constexpr, AT_ONCE: tl.constexpr, CACHE: tl.constexpr):
+    """1 / sqrt(mean of squares + eps) of rows [ROWS, K], float32 [ROWS]; AT_ONCE columns are under way together."""
     r = tl.arange(0, ROWS)
-    squares = tl.zeros((ROWS, BK), tl.float32)
-    for k in range(0, K, BK):
-        at = r[:, None] * K + (k + tl.arange(0, BK))[None, :]
+    squares = tl.zeros((ROWS, AT_ONCE), tl.float32)
+    for k in tl.static_range(0, K, AT_ONCE):
+        at = r[:, None] * K + (k + tl.arange(0, AT_ONCE))[None, :]
         a = tl.load(x + at, cache_modifier=CACHE).to(tl.float32)
         squares += a * a
     return tl.rsqrt(tl.sum(squares, 1) / K + eps)
@@ -64,7 +64,7 @@ def _normed(a, size, gain, column):
 def _dotted(
     x, gain, weight, second, eps, n, first_column,
     K: tl.constexpr, ROWS: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, SPAN: tl.constexpr,
-    NORM: tl.constexpr, GATED: tl.constexpr, CACHE: tl.constexpr, WIDE: tl.constexpr,
+    AT_ONCE: tl.constexpr, NORM: tl.constexpr, GATED: tl.constexpr, CACHE: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
     """Sums [BN, ROWS] on tensor cores; the loads of the loop are the compiler's to pipeline."""
     r = tl.arange(0, ROWS)
@@ -72,7 +72,7 @@ def _dotted(
     other = tl.zeros((BN, ROWS), tl.float32)
     kind: tl.constexpr = tl.float32 if WIDE else x.dtype.element_ty
     if NORM:
-        size = root_mean_square(x, eps, K, ROWS, BK, CACHE)
+        size = root_mean_square(x, eps, K, ROWS, AT_ONCE, CACHE)
     for k in range(0, SPAN, BK):
         column = first_column + k + tl.arange(0, BK)
         a = tl.load(x + r[:, None] * K + column[None, :], cache_modifier=CACHE)
@@ -119,7 +119,8 @@ def _summed(
 def product(
     tile, part, x, gain, weight, scale, out, parts, arrivals, eps,
     K: tl.constexpr, N: tl.constexpr, ROWS: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, SPLIT: tl.constexpr,
-    NORM: tl.constexpr, GATED: tl.constexpr, ADD: tl.constexpr, SCALED: tl.constexpr, DOT: tl.constexpr,
+    AT_ONCE: tl.constexpr, NORM: tl.constexpr, GATED: tl.constexpr, ADD: tl.constexpr, SCALED: tl.constexpr,
+    DOT: tl.constexpr,
     CACHE: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
     """Columns `tile` * BN to + BN of out [ROWS, N] = f(x [ROWS, K]) weight [N, K]^T, by part `part` of K.
@@ -134,7 +135,7 @@ def product(
     second = weight + N * K
     if DOT:
         total, other = _dotted(
-            x, gain, weight, second, eps, n, part * span, K, ROWS, BN, BK, span, NORM, GATED, CACHE, WIDE
+            x, gain, weight, second, eps, n, part * span, K, ROWS, BN, BK, span, AT_ONCE, NORM, GATED, CACHE, WIDE
         )
     else:
         total, other = _summed(x, gain, weight, second, eps, n, part * span, K, BN, BK, span, NORM, GATED, CACHE)
@@ -151,7 +152,7 @@ def product(
         before = tl.atomic_add(arrivals + tile, 1, sem="acq_rel", scope="gpu")
         if before == SPLIT - 1:
             total = tl.zeros((BN, ROWS), tl.float32)
-            for one in range(SPLIT):
+            for one in tl.static_range(SPLIT):
                 total += tl.load(parts + one * ROWS * N + at, cache_modifier=".cg")
             tl.store(arrivals + tile, 0)
             _leave(total, total, n, r, out, N, GATED, ADD, CACHE)
@@ -176,7 +177,8 @@ def _leave(total, other, n, r, out, N: tl.constexpr, GATED: tl.constexpr, ADD: t
 def product_kernel(
     x, gain, weight, scale, out, parts, arrivals, eps,
     K: tl.constexpr, N: tl.constexpr, ROWS: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, SPLIT: tl.constexpr,
-    NORM: tl.constexpr, GATED: tl.constexpr, ADD: tl.constexpr, SCALED: tl.constexpr, DOT: tl.constexpr,
+    AT_ONCE: tl.constexpr, NORM: tl.constexpr, GATED: tl.constexpr, ADD: tl.constexpr, SCALED: tl.constexpr,
+    DOT: tl.constexpr,
     NEAR: tl.constexpr, AHEAD: tl.constexpr, THREADS: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
     """One program a tile and part."""
@@ -191,7 +193,7 @@ def product_kernel(
         tl.extra.cuda.gdc_wait()
     product(
         tile, part, x, gain, weight, scale, out, parts, arrivals, eps,
-        K, N, ROWS, BN, BK, SPLIT, NORM, GATED, ADD, SCALED, DOT, "", WIDE,
+        K, N, ROWS, BN, BK, SPLIT, AT_ONCE, NORM, GATED, ADD, SCALED, DOT, "", WIDE,
     )  # fmt: skip
 
 

@@ -19,12 +19,11 @@ from torch import Tensor
 
 from tts_engine.model.depth_decoder import Draws
 from tts_engine.model.depth_kernels import INTERPRETED, attend_kernel, draw_kernel
+from tts_engine.model.depth_options import MOST_SMALL, DepthOptions
 from tts_engine.model.fp8 import Scaled, scaled
 from tts_engine.model.fused import FusedDepth
 from tts_engine.model.layers import LlamaLayer
 from tts_engine.model.product_kernels import attend_out_kernel, product_kernel
-
-MOST_ROWS = 32
 
 
 class UnsupportedShapeError(ValueError):
@@ -40,6 +39,12 @@ class Tile:
     parts: int = 1
     warps: int = 4
     stages: int = 3
+
+    def can_ask(self, weight: Tensor) -> bool:
+        """Can each thread ask for a piece of a program's weights: of 16 bytes or a multiple, within a row."""
+        span = weight.shape[1] // self.parts
+        piece = self.rows * span // (32 * self.warps)
+        return not INTERPRETED and piece * weight.element_size() % 16 == 0 and piece > 0 and span % piece == 0
 
     def fitted(self, n: int, k: int, *, least: int) -> Tile:
         """The nearest tile that divides weights [n, k]; raises UnsupportedShapeError if none does."""
@@ -107,31 +112,13 @@ TOGETHER = Tiles(
 
 
 @dataclass(frozen=True, slots=True)
-class SmallBatch:
-    """How batches of up to `most` rows are run.
-
-    `alone`: a single row by multiply and sum, attending where it projects. `near`: kernels overlap their neighbours
-    (programmatic dependent launch; Hopper and later). `float8`: the MLP's weights in 8 bits.
-    """
-
-    most: int = 16
-    alone: bool = True
-    near: bool = True
-    float8: bool = False
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.most <= MOST_ROWS:
-            raise ValueError(f"small batches are of 1 to {MOST_ROWS} rows, not {self.most}")
-
-
-@dataclass(frozen=True, slots=True)
 class KernelLayer:
     """One layer's weights as the kernels read them."""
 
     attention_gain: Tensor
+    mlp_gain: Tensor
     qkv: Tensor
     out: Tensor
-    mlp_gain: Tensor
     gate_up: Tensor
     down: Tensor
     gate_up_scale: Tensor
@@ -139,25 +126,26 @@ class KernelLayer:
 
 
 def kernel_layers(fused: FusedDepth, *, float8: bool) -> list[KernelLayer]:
-    """The layers' weights; they are shared with the decoder but for those in 8 bits."""
+    """The layers' weights; they are shared with the decoder, and those in 8 bits with `fused` if it has them."""
     none = torch.zeros(1, device=fused.heads.device)
-
-    def of(layer: LlamaLayer) -> KernelLayer:
+    found: list[KernelLayer] = []
+    for index, module in enumerate(fused.depth.layers):
+        layer = cast("LlamaLayer", module)
         assert layer.attention_norm.eps == layer.mlp_norm.eps == fused.depth.norm.eps
-        gate_up, down = (scaled(w) if float8 else Scaled(w, none) for w in (layer.gate_up, layer.down))
-        return KernelLayer(
-            layer.attention_norm.weight, layer.qkv, layer.out, layer.mlp_norm.weight, gate_up.values, down.values,
-            gate_up.scale, down.scale,
-        )  # fmt: skip
-
-    return [of(cast("LlamaLayer", layer)) for layer in fused.depth.layers]
+        gate_up, down = Scaled(layer.gate_up, none), Scaled(layer.down, none)
+        if float8:
+            gate_up, down = fused.float8[index] if fused.float8 else (scaled(layer.gate_up), scaled(layer.down))
+        gains = layer.attention_norm.weight, layer.mlp_norm.weight
+        weights = layer.qkv, layer.out, gate_up.values, down.values
+        found.append(KernelLayer(*gains, *weights, gate_up.scale, down.scale))
+    return found
 
 
 class SmallDepth:
     """Shares cache, heads and angles with a `FusedDepth`; raises UnsupportedShapeError for sizes that do not fit."""
 
     def __init__(
-        self, fused: FusedDepth, options: SmallBatch, *, alone: Tiles = ALONE, together: Tiles = TOGETHER
+        self, fused: FusedDepth, options: DepthOptions, *, alone: Tiles = ALONE, together: Tiles = TOGETHER
     ) -> None:
         depth, config = fused.depth, fused.depth.config
         self._fused, self._depth, self.options = fused, depth, options
@@ -169,33 +157,34 @@ class SmallDepth:
         self._projection = Tile(16, 128, stages=4).fitted(hidden, depth.projector.shape[1], least=16)
         like = fused.heads
         self._layers = kernel_layers(fused, float8=options.float8)
-        rows = 3 * MOST_ROWS
+        rows = 3 * MOST_SMALL
 
         def buffer(*shape: int, dtype: torch.dtype = like.dtype) -> Tensor:
             return torch.zeros(*shape, dtype=dtype, device=like.device)
 
-        self._state = buffer(MOST_ROWS, depth.projector.shape[1])
-        self._first, self._x = buffer(rows, hidden), buffer(MOST_ROWS, hidden)
+        self._state = buffer(MOST_SMALL, depth.projector.shape[1])
+        self._first, self._x = buffer(rows, hidden), buffer(MOST_SMALL, hidden)
         self._qkv, self._mixed = buffer(rows, self._width), buffer(rows, heads)
-        self._gated, self._logits = buffer(rows, inner), buffer(MOST_ROWS, self._logit_width)
+        self._gated, self._logits = buffer(rows, inner), buffer(MOST_SMALL, self._logit_width)
         tiles = (self._alone.most_parts(fused), self._together.most_parts(fused))
-        self._parts = buffer(2 * MOST_ROWS * max(tiles), dtype=torch.float32)
+        self._parts = buffer(2 * MOST_SMALL * max(tiles), dtype=torch.float32)
         self._arrivals = buffer(max(self._width, hidden, self._logit_width), dtype=torch.int32)
         self._no_scale = buffer(1, dtype=torch.float32)
 
     def __call__(self, hidden: Tensor, first: Tensor, draws: Draws) -> Tensor:
-        """Codes [B, codebooks] int64 from backbone states [B, hidden] and codebook 0 [B] int64; B at most `most`."""
+        """Codes [B, codebooks] int64 from backbone states [B, hidden] and codebook 0 [B] int64; B at most 32."""
         depth, batch = self._depth, hidden.shape[0]
         codes = torch.empty(batch, depth.num_codebooks, dtype=torch.int64, device=hidden.device)
         codes[:, 0] = first
-        rows = 16 if batch <= 16 else MOST_ROWS
+        rows = 16 if batch <= 16 else MOST_SMALL
         self._state[:batch] = hidden
         start = self._first
-        self._product(self._state, depth.projector, start, rows, self._projection)
+        # what comes before may be a copy and no kernel: nothing to be near to
+        self._product(self._state, depth.projector, start, rows, self._projection, apart=True)
         start[batch : 2 * batch] = depth.projected[first]
         alone = batch == 1 and self.options.alone
         self._stack(start, batch, 2 * rows, 0, 2, fuse=False)
-        x, decode_rows = start[batch : batch + MOST_ROWS], 1 if alone else rows
+        x, decode_rows = start[batch : batch + MOST_SMALL], 1 if alone else rows
         for codebook in range(1, depth.num_codebooks):
             self._head(x, decode_rows, codebook)
             more = codebook + 1 < depth.num_codebooks
@@ -233,22 +222,22 @@ class SmallDepth:
         weight = self._fused.heads[codebook - 1]
         self._product(x, weight, self._logits, rows, tiles.head, gain=self._depth.norm.weight)
 
-    def _product(
+    def _product(  # noqa: PLR0913 - a product has that many sides
         self, x: Tensor, weight: Tensor, out: Tensor, rows: int, tile: Tile, *,
         gain: Tensor | None = None, gated: bool = False, add: bool = False, scale: Tensor | None = None,
+        apart: bool = False,
     ) -> None:  # fmt: skip
         width = weight.shape[0] // (2 if gated else 1)
+        near = self._near and not apart
         product_kernel[(width // tile.rows, tile.parts)](
             x, x if gain is None else gain, weight, self._no_scale if scale is None else scale, out, self._parts,
             self._arrivals, self._depth.norm.eps,
             K=weight.shape[1], N=width, ROWS=rows, BN=tile.rows, BK=tile.columns, SPLIT=tile.parts,
-            NORM=gain is not None, GATED=gated, ADD=add, SCALED=weight.dtype == torch.float8_e4m3fn, DOT=rows > 1,
-            NEAR=self._near, AHEAD=not INTERPRETED, THREADS=32 * tile.warps, WIDE=INTERPRETED, **self._launch(tile),
+            AT_ONCE=columns_at_once(weight.shape[1], rows), NORM=gain is not None, GATED=gated, ADD=add,
+            SCALED=weight.dtype == torch.float8_e4m3fn, DOT=rows > 1,
+            NEAR=near, AHEAD=tile.can_ask(weight), THREADS=32 * tile.warps, WIDE=INTERPRETED,
+            **_launch(tile, near=near),
         )  # fmt: skip
-
-    def _launch(self, tile: Tile) -> dict[str, Any]:
-        near = {"launch_pdl": True} if self._near else {}
-        return {"num_warps": tile.warps, "num_stages": tile.stages, **near}
 
     def _attend(self, index: int, batch: int, row: int, position: int) -> None:
         config, cache = self._depth.config, self._fused.cache[index]
@@ -263,9 +252,19 @@ class SmallDepth:
         attend_out_kernel[(config.hidden_size // tile.rows,)](
             self._qkv, cache[0], cache[1], self._fused.cos, self._fused.sin, layer.out, x, position,
             config.head_dim**-0.5, HEADS=config.num_heads, GROUPS=config.num_kv_heads, D=config.head_dim,
-            SPAN=cache.shape[-2], SEEN=_seen(position), BN=tile.rows, NEAR=self._near, AHEAD=not INTERPRETED,
-            THREADS=32 * tile.warps, WIDE=INTERPRETED, **self._launch(tile),
+            SPAN=cache.shape[-2], SEEN=_seen(position), BN=tile.rows, NEAR=self._near,
+            AHEAD=replace(tile, parts=1).can_ask(layer.out), THREADS=32 * tile.warps, WIDE=INTERPRETED,
+            **_launch(tile, near=self._near),
         )  # fmt: skip
+
+
+def columns_at_once(width: int, rows: int) -> int:
+    """Columns of a norm's input that are loaded together: 32 KB, which the registers of a program hold."""
+    return _power(width, 16384 // rows)
+
+
+def _launch(tile: Tile, *, near: bool) -> dict[str, Any]:
+    return {"num_warps": tile.warps, "num_stages": tile.stages, **({"launch_pdl": True} if near else {})}
 
 
 def _seen(position: int) -> int:

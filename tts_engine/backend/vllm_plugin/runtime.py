@@ -21,6 +21,7 @@ from tts_engine.backend.vllm_plugin.ids import FRAME_BASE, STOP_ID, TEXT_BASE, F
 from tts_engine.backend.vllm_plugin.outlet import Outlet, Send
 from tts_engine.backend.vllm_plugin.slots import Slots
 from tts_engine.backend.vllm_plugin.wire import ENDED, LOST, SPOKE, RowFormat
+from tts_engine.model.depth_options import DepthOptions
 from tts_engine.model.frame import FrameDecoder, FrameState
 from tts_engine.model.mimi.decoder import MimiDecoder, MimiState
 from tts_engine.model.sampling import Sampling
@@ -54,11 +55,20 @@ class Said:
 class CsmRuntime:
     """`send` takes what the outlet does not: that a request is lost."""
 
-    def __init__(self, frames: FrameDecoder, mimi: MimiDecoder, limits: Limits, outlet: Outlet, send: Send) -> None:
+    def __init__(
+        self,
+        frames: FrameDecoder,
+        mimi: MimiDecoder,
+        limits: Limits,
+        outlet: Outlet,
+        send: Send,
+        depth: DepthOptions | None = None,
+    ) -> None:
         config, like = frames.config, frames.audio_table
         frames.prepare()
+        self.depth = "plain PyTorch"
         if like.is_cuda:
-            frames.fuse(max_batch=limits.slots)
+            self.depth = frames.fuse(max_batch=limits.slots, options=depth or DepthOptions())
         self.limits, self.scratch = limits, limits.slots
         self._frames, self._mimi, self._outlet, self._send = frames, mimi, outlet, send
         self._format = RowFormat(config.mimi.frame_samples, config.num_codebooks)
