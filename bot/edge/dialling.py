@@ -22,7 +22,7 @@ class Dialling:
         named = dial.target.lower().startswith(("sip:", "sips:"))
         trunk = dial.trunk
         if not trunk and not named:
-            trunk = next((name for name, up in self._sip.trunks_up.items() if up), "")
+            trunk = next((name for name in self._sip.trunks_up if self._sip.route(name) is not None), "")
             if not trunk:
                 return OfferAnswer(503, {"detail": "a number needs a trunk that is up; give a sip: URI otherwise"})
         route: TrunkRoute | None = None
@@ -31,7 +31,7 @@ class Dialling:
                 return OfferAnswer(404, {"detail": f"there is no trunk {trunk!r}"})
             route = self._sip.route(trunk)
             if route is None:
-                return OfferAnswer(503, {"detail": f"trunk {trunk} is down"})
+                return OfferAnswer(503, {"detail": f"trunk {trunk} is down, or asks to be left alone"})
         target = dial.target if named or route is None else f"sip:{dial.target}@{bracketed(route.domain)}"
         request = WorkerDial(
             target=target,

@@ -73,13 +73,9 @@ class CallTable:
             self._name(handle, call)
             self._schedule.set(handle, call.timer_at())
             return None
-        self.take(handle)
-        return call
-
-    def take(self, handle: str) -> None:
-        """Take a call out, over or not."""
         self._schedule.set(handle, None)
         self._unname(self._calls.pop(handle))
+        return call
 
     def timer_at(self) -> float | None:
         """When the first call is due."""

@@ -109,14 +109,23 @@ class SipDispatcher:
             if answer is not None:
                 self._sockets.transmit(answer, flow)
             return
-        if self._trunks is not None and isinstance(message, Response) and self._trunks.owns(message.call_id):
-            self._trunks.receive(data, flow)
+        if isinstance(message, Response) and self._take_response(message, data, flow):
             return
         refusal = self._look(message, flow) if isinstance(message, Request) else None
         if isinstance(message, Request) and refusal is not None:
             self._refuse(message, refusal, flow)
         else:
             self._hand_on(message, data, flow)
+
+    def _take_response(self, response: Response, data: bytes, flow: Flow) -> bool:
+        """Whether it is the edge's own, and not one of a worker's."""
+        if self._trunks is None:
+            return False
+        self._trunks.watch(response, flow)
+        if self._trunks.owns(response.call_id):
+            self._trunks.receive(data, flow)
+            return True
+        return False
 
     def _hand_on(self, message: Message, data: bytes, flow: Flow) -> None:
         if self._toll is not None:

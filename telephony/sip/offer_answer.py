@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TypeAlias
 
 from telephony.errors import SdpError
-from telephony.media import SRTP_SUITES, CodecName, MediaAbilities, MediaParameters, SrtpKeys
+from telephony.media import SRTP_KEY_BYTES, SRTP_SUITES, CodecName, MediaAbilities, MediaParameters, SrtpKeys
 from telephony.sip.sdes import CryptoAttribute, choose_crypto
 from telephony.sip.sdp import (
     AddressType,
@@ -109,6 +109,13 @@ class LocalAudio:
     def connection(self) -> Connection:
         """The c= line."""
         return Connection(self.address_type, self.host)
+
+
+def with_new_keys(local: LocalAudio, *, new_token: Callable[[], str]) -> LocalAudio:
+    """Give it keys of its own, because somebody else knows the old ones; `new_token` draws 32 hex digits each time."""
+    abilities = local.abilities
+    keys = tuple(bytes.fromhex(new_token() + new_token())[:SRTP_KEY_BYTES] for _ in abilities.srtp_keys)
+    return replace(local, abilities=replace(abilities, srtp_keys=keys))
 
 
 def read_audio(

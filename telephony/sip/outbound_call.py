@@ -30,6 +30,7 @@ from telephony.sip.outbound_states import TABLE, Cause, State
 from telephony.sip.reason import q850_of
 from telephony.sip.redirection import Redirection
 from telephony.sip.retry_after import retry_after_s
+from telephony.sip.server_holds import MAX_HOLD_S
 from telephony.sip.session import Session
 from telephony.sip.session_states import State as SessionState
 from telephony.sip.session_timer import SessionTimer
@@ -38,8 +39,6 @@ from telephony.sip.timers import Timer, TimerSet
 from telephony.sip.transaction import Failure
 from telephony.sip.transactions import ClientKey, ResponseReceived, ServerKey
 from telephony.sip.uri import SipUri
-
-LONGEST_RETRY_AFTER_S = 3600.0
 
 
 class OutboundCall:
@@ -107,10 +106,10 @@ class OutboundCall:
 
     def hand_over(self, *, now: float) -> None:
         """Leave the far end, whose REFER has been done: `NOTIFY` says so."""
-        if self._session is not None:
-            self._session.notify(200, now=now)
-            self._session.leave(now=now)
-            self._watch(self._session)
+        assert self._session is not None, "REFER came within a call"
+        self._session.notify(200, now=now)
+        self._session.leave(now=now)
+        self._watch(self._session)
 
     @property
     def session(self) -> Session | None:
@@ -278,7 +277,7 @@ class OutboundCall:
         status = response.status
         if status != 503 and (status != 408 or self._rang):
             return False
-        wait_s = retry_after_s(response, longest_s=LONGEST_RETRY_AFTER_S) if status == 503 else 0.0
+        wait_s = retry_after_s(response, longest_s=MAX_HOLD_S) if status == 503 else 0.0
         return self._try_next_server(now, retry_after_s=wait_s)
 
     def _try_next_server(self, now: float, *, retry_after_s: float = 0.0) -> bool:

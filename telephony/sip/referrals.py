@@ -33,11 +33,10 @@ class Progressed:
 
 @dataclass(frozen=True, slots=True)
 class Succeeded:
-    """The target has answered: `before` is to be left, what comes of `handle` is said of `inner`."""
+    """The target has answered: the call `before` is to be left."""
 
     handle: str
     before: str
-    inner: str
     agreed: MediaAgreed
 
 
@@ -108,7 +107,7 @@ class Referrals:
                 before = self.inner(handle)
                 self._outer.pop(before, None)
                 self._inner[handle], self._outer[inner] = inner, handle
-                self._steps.append(Succeeded(handle, before, inner, replace(event, handle=handle)))
+                self._steps.append(Succeeded(handle, before, replace(event, handle=handle)))
             case CallEnded(status=status):
                 self._stop(inner, handle)
                 self._steps.append(Progressed(handle, status or 408))

@@ -74,7 +74,7 @@ class Resolver:
         if self._silent.get(question, 0.0) > now:
             return []
         try:
-            resolver = self._dns = self._dns or self._open()
+            resolver = self._dns = self._dns or await asyncio.to_thread(self._open)
             answer = await resolver.resolve(f"{question.name}.", question.kind, raise_on_no_answer=False)
         except dns.exception.Timeout:
             # Some networks swallow what they do not know: once is enough to wait for it.

@@ -6,14 +6,18 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from telephony.errors import LocalProtocolError
 from telephony.settings import SipSettings, SipTrunkSettings
 from telephony.sip.auth import Credentials
 from telephony.sip.flow import Flow, Transmit
 from telephony.sip.identity import Identity
+from telephony.sip.message import Response
 from telephony.sip.resolution import Resolver
+from telephony.sip.retry_after import retry_after_s
 from telephony.sip.sdp import AddressType
+from telephony.sip.server_holds import MAX_HOLD_S, ServerHolds
 from telephony.sip.timers import Timings
 from telephony.sip.trunk_agent import TrunkAgent
 from telephony.sip.trunk_events import ServersWanted, TrunkChanged, TrunkConfig, TrunkRoute
@@ -78,6 +82,7 @@ class TrunkEndpoint:
         configs = [trunk_config(trunk, identity) for trunk in settings.trunks]
         self._agent = TrunkAgent(configs, new_token=new_token, timings=timings)
         self._transmit = transmit
+        self._holds = ServerHolds()
         self._resolver = resolver
         self._family: AddressType = family
         self._loop = asyncio.get_running_loop()
@@ -95,8 +100,21 @@ class TrunkEndpoint:
         return self._agent.owns(call_id)
 
     def route(self, name: str) -> TrunkRoute | None:
-        """How calls go out by a trunk; None while it is down. Raises `KeyError` for one that is not known."""
-        return self._agent.route(name)
+        """How calls go out by a trunk; None while it is down, or every server of it asks to be left alone.
+
+        Raises `KeyError` for one that is not known.
+        """
+        route = self._agent.route(name)
+        if route is None:
+            return None
+        servers = self._holds.order((route.flow, *route.others), now=self._loop.time())
+        return replace(route, flow=servers[0], others=servers[1:]) if servers else None
+
+    def watch(self, response: Response, flow: Flow) -> None:
+        """Note what a server answers to the calls of any worker: one that is full is left alone by all of them."""
+        if response.status == 503 and response.cseq.method == "INVITE":
+            wait_s = retry_after_s(response, longest_s=MAX_HOLD_S)
+            self._holds.failed(flow, retry_after_s=wait_s, now=self._loop.time())
 
     def receive(self, data: bytes, flow: Flow) -> None:
         """Take one message, or a keep-alive's answer."""

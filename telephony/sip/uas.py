@@ -23,6 +23,7 @@ from telephony.sip.inspection import (
     refusal_of,
 )
 from telephony.sip.message import Request
+from telephony.sip.offer_answer import with_new_keys
 from telephony.sip.replaces import Replaces, read_replaces, without_requirement
 from telephony.sip.responses import response_to, stateless_response
 from telephony.sip.session_timer import refuse_brief
@@ -162,7 +163,7 @@ class UasCore:
             return None
         self._put(CallReplaced(self._outer(handle), before.call_id, call.call_id))
         self._calls.put(handle, call)
-        call.answer(local, now=now)
+        call.answer(with_new_keys(local, new_token=self._new_token), now=now)
         return handle
 
     def _begin(self, key: ServerKey, invite: Request, flow: Flow, now: float) -> str:

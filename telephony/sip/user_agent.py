@@ -24,9 +24,9 @@ from telephony.sip.inspection import (
     SUPPORTED,
 )
 from telephony.sip.message import parse_message
-from telephony.sip.offer_answer import Direction, LocalAudio
+from telephony.sip.offer_answer import Direction, LocalAudio, with_new_keys
 from telephony.sip.outbound_call import OutboundCall
-from telephony.sip.referrals import Abandoned, Progressed, Referrals, Succeeded
+from telephony.sip.referrals import Progressed, Referrals, Succeeded
 from telephony.sip.replaces import OPTION_TAG
 from telephony.sip.responses import refuse_malformed
 from telephony.sip.sdp import AddressType
@@ -227,7 +227,7 @@ class UserAgent:
             context = self._context(referral.target.scheme == "sips")
             self._referrals.begin(context.handle, handle, give_up_at=now + self._config.limits.transfer_s)
             destination = Destination(referral.target, flows[0], extra=referral.extra, others=tuple(flows[1:]))
-            placed = OutboundCall(context, destination, call.local, now=now)
+            placed = OutboundCall(context, destination, with_new_keys(call.local, new_token=self._new_token), now=now)
             self._calls.put(context.handle, placed)
             self._output.append(TargetCalled(handle, placed.call_id))
             self._settle(context.handle)
@@ -273,13 +273,9 @@ class UserAgent:
         )
 
     def _refer_policy(self) -> Callable[[Flow], bool] | None:
-        match self._config.heeds_refer:
-            case "never":
-                return None
-            case "trusted":
-                return self.trusts
-            case "listed":
-                return lambda _: True
+        if self._config.heeds_refer == "never":
+            return None
+        return self.trusts if self._config.heeds_refer == "trusted" else lambda _: True
 
     def _pump(self, now: float, touched: str | None = None) -> None:
         """Hand on all that the transactions put out, and note what that did to the calls."""
@@ -298,18 +294,18 @@ class UserAgent:
                     call = self._calls.get(self._referrals.inner(handle))
                     if call is not None and call.session is not None:
                         call.session.notify(status, now=now)
-                case Succeeded(handle, before, inner, agreed):
+                case Succeeded(handle, before, agreed):
                     old, new = self._calls.get(before), self._call(handle)
                     self._output.append(CallReplaced(handle, "" if old is None else old.call_id, new.call_id))
                     self._output.append(agreed)
                     if old is not None:
                         old.hand_over(now=now)
                         self._settle(before)
-                case Abandoned(inner):
-                    call = self._calls.get(inner)
+                case _:
+                    call = self._calls.get(step.inner)
                     if call is not None:
                         call.hang_up(EndCause.BOT_HUNG_UP, now=now)
-                        self._settle(inner)
+                        self._settle(step.inner)
 
     def _take(self, output: LayerOutput, now: float) -> None:
         match output:

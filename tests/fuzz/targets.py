@@ -26,7 +26,7 @@ from telephony.rtp.rtcp import (
 )
 from telephony.sip.call_id_table import CallIdTable
 from telephony.sip.call_routing import route
-from telephony.sip.events import CallOffered
+from telephony.sip.events import CallOffered, ReferAsked
 from telephony.sip.identity import Identity
 from telephony.sip.message import parse_message
 from telephony.sip.negotiation import Negotiation
@@ -67,7 +67,7 @@ class SipTarget:
         self._gate = SourceGate(GateLimits(("192.0.2.0/24",), burst=10**9))
         self._table = CallIdTable()
         self._agent = UserAgent(
-            UserAgentConfig(Identity("192.0.2.9", 5060), passwords={}),
+            UserAgentConfig(Identity("192.0.2.9", 5060), accepts_replaces=True, heeds_refer="listed"),
             new_token=lambda: f"{next(tokens):08x}{0:024x}",
         )
         self._now = 0.0
@@ -93,6 +93,8 @@ class SipTarget:
             if isinstance(output, CallOffered):
                 self._offered += 1
                 self._decide(output.handle)
+            elif isinstance(output, ReferAsked):
+                self._agent.refer(output.handle, (PEER,), now=self._now)
 
     def _decide(self, handle: str) -> None:
         try:
@@ -122,8 +124,8 @@ class SipTarget:
     def _tables(self) -> dict[str, int]:
         self._table.expire(now=self._now)
         return {
-            "dialogs": len(self._agent._dialogs),
-            "invites": len(self._agent._invites),
+            "dialogs": len(self._agent._calls._dialogs),
+            "invites": len(self._agent._calls._invites),
             "routes": len(self._table),
             "merges": len(self._agent._transactions._merges),
         }

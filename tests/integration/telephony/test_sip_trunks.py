@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -140,3 +141,31 @@ async def test_a_trunk_that_is_a_name_has_every_server_of_its_services() -> None
             assert edge.route("pbx") == TrunkRoute(
                 Flow("udp", "127.0.0.1", 5060), "example.az", "bot", others=(Flow("udp", "127.0.0.2", 5070),)
             )
+
+
+async def test_a_server_that_is_full_is_left_alone_by_every_worker() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        first, second = Flow("udp", "127.0.0.1", server.getsockname()[1]), Flow("udp", "127.0.0.2", 5070)
+        servers = tuple(f"sip:{flow.host}:{flow.port}" for flow in (first, second))
+        async with registering(SipTrunkSettings(name="pbx", servers=servers, registers=False)) as edge:
+            await eventually(lambda: edge.up["pbx"])
+            edge_address = ("127.0.0.1", edge._agent._trunks["pbx"]._config.identity.port)
+
+            def refuse(method: str, status: int, extra: str) -> None:
+                asked = parse_message(request_bytes(method))
+                assert isinstance(asked, Request)
+                server.sendto(response_bytes(asked, status, extra=extra), edge_address)
+
+            def order() -> list[Flow]:
+                route = edge.route("pbx")
+                return [] if route is None else [route.flow, *route.others]
+
+            refuse("OPTIONS", 503, "Retry-After: 60\r\n")  # of something else, and no call
+            refuse("INVITE", 486, "")
+            refuse("INVITE", 503, "")
+            await eventually(lambda: order() == [second, first])
+            refuse("INVITE", 503, "Retry-After: 60\r\n")
+            await eventually(lambda: order() == [second])
+            edge._holds.failed(second, retry_after_s=60.0, now=asyncio.get_running_loop().time())
+            assert order() == []

@@ -79,6 +79,8 @@ async def test_only_the_last_calls_are_remembered() -> None:
 
 
 def test_a_route_survives_the_wire() -> None:
-    route = TrunkRoute(Flow("tls", "192.0.2.1", 5061, 0, "sip.example"), "example", "aysel", ("<sip:edge;lr>",))
+    route = TrunkRoute(
+        Flow("tls", "192.0.2.1", 5061, 0, "a.az"), "example", "aysel", ("<sip:edge;lr>",), (Flow("udp", "::1", 5060),)
+    )
 
     assert WorkerRoute.model_validate_json(WorkerRoute.of(route).model_dump_json()).trunk_route() == route

@@ -44,7 +44,7 @@ async def test_a_number_goes_out_by_the_first_trunk_that_is_up() -> None:
     status, asked = await dialled(target="+994501234567")
 
     assert (status, asked["target"], asked["trunk"]) == (201, "sip:+994501234567@[2001:db8::1]", "pbx")
-    assert asked["route"]["host"] == "192.0.2.1"
+    assert [server["host"] for server in asked["route"]["servers"]] == ["192.0.2.1"]
 
 
 async def test_a_uri_goes_to_its_own_host_unless_a_trunk_is_named() -> None:

@@ -15,6 +15,7 @@ from telephony.sip.offer_answer import (
     answer_media,
     media_parameters,
     read_audio,
+    with_new_keys,
 )
 from telephony.sip.sdes import CryptoAttribute
 from telephony.sip.sdp import parse_sdp
@@ -310,3 +311,18 @@ def test_the_second_stream_is_taken_where_the_first_does_not_fit() -> None:
 
     assert read(both, secure("refused")).index == 1
     assert read(both, secure("required")).index == 0
+
+
+def test_who_takes_a_call_over_is_given_keys_that_nobody_else_knows() -> None:
+    local = LocalAudio("192.0.2.9", 20_000, MediaAbilities(srtp="accepted", srtp_keys=(bytes(30), bytes(30))))
+    tokens = iter(f"{n:032x}" for n in range(1, 5))
+    fresh = with_new_keys(local, new_token=lambda: next(tokens))
+
+    assert fresh.abilities.srtp_keys == (
+        bytes.fromhex(f"{1:032x}{2:032x}")[:30],
+        bytes.fromhex(f"{3:032x}{4:032x}")[:30],
+    )
+    assert (fresh.port, with_new_keys(LocalAudio("192.0.2.9", 1), new_token=str)) == (
+        20_000,
+        LocalAudio("192.0.2.9", 1),
+    )

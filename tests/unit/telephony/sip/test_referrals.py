@@ -23,11 +23,12 @@ from telephony.sip.events import (
 )
 from telephony.sip.flow import Flow
 from telephony.sip.message import Request, Response, parse_message
+from telephony.sip.referrals import Abandoned
 from telephony.sip.transfer import Outcome
 from telephony.sip.uri import SipUri
 from telephony.sip.user_agent_config import ReferPolicy
 from tests.unit.telephony.sip.agents import Agent, Pair
-from tests.unit.telephony.sip.messages import PEER, response_bytes
+from tests.unit.telephony.sip.messages import OFFER, PEER, response_bytes
 
 TARGET = SipUri("192.0.2.1", "target")
 React = Callable[[Agent, str, float], None]
@@ -261,5 +262,33 @@ def test_what_nobody_asked_for_is_not_done() -> None:
     call.bot.core.refer("gone", (PEER,), now=call.pair.now)
     call.bot.core.refer(call.handle, (PEER,), now=call.pair.now)
     call.bot.core.hang_up("gone", now=call.pair.now)
+
+    assert call.methods(call.bot) == []
+
+
+def test_the_early_media_of_a_target_is_not_listened_to() -> None:
+    call = Referred(ring)
+    call.refer(until=2.0)
+    invite = next(request for request in call.requests(call.bot) if request.method == "INVITE")
+    call.bot.core.receive(response_bytes(invite, 183, body=OFFER), PEER, now=call.pair.now)
+    call.pair.settle()
+
+    assert call.bot.of(MediaAgreed) == []
+
+
+def test_whoever_referred_and_does_not_listen_any_more_keeps_the_call() -> None:
+    call = Referred(ring)
+    call.pbx.core.transfer(call.theirs, TARGET, now=call.pair.now)
+    call.pair.settle()
+    call.pbx.core.receive = lambda *_, **__: None  # type: ignore[method-assign] - it has gone deaf
+    call.pair.play(until=200.0)
+
+    assert (call.bot.alive(), call.bot.causes()) == ([call.handle], [])
+
+
+def test_a_target_that_is_gone_already_is_not_hung_up() -> None:
+    call = Referred()
+    call.bot.core._referrals._steps.append(Abandoned("gone"))
+    call.bot.core.handle_timer(now=call.pair.now)
 
     assert call.methods(call.bot) == []
