@@ -21,6 +21,7 @@ from telephony.leg import (
     LegEvent,
     LegStats,
     RejectReason,
+    ToneHeard,
 )
 from telephony.media import InbandDigit, Media, MediaFactory, MediaParameters, MediaTimedOut
 from telephony.sip.digit_sender import DigitSender, DigitWay
@@ -284,7 +285,7 @@ class SipLeg:
             return
         if not self._agreed.is_set():
             # A tone or an announcement that nobody took is no beginning for a conversation.
-            kept = [event for event in self._events if not isinstance(event, AudioReceived)]
+            kept = [event for event in self._events if not isinstance(event, (AudioReceived, ToneHeard))]
             self._events.clear()
             self._events.extend(kept)
             self._room.set()

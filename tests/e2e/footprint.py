@@ -96,7 +96,11 @@ def _udp_sockets(process: int) -> int:
         line.split()[9] for kind in ("udp", "udp6") for line in Path(f"/proc/net/{kind}").read_text().splitlines()[1:]
     }
     count = 0
-    for descriptor in Path(f"/proc/{process}/fd").iterdir():
+    try:
+        descriptors = list(Path(f"/proc/{process}/fd").iterdir())
+    except FileNotFoundError:  # it has just ended
+        return 0
+    for descriptor in descriptors:
         try:
             target = str(descriptor.readlink())
         except FileNotFoundError:
@@ -107,7 +111,10 @@ def _udp_sockets(process: int) -> int:
 
 def _redis_url(processes: list[int]) -> str:
     for process in processes:
-        words = Path(f"/proc/{process}/cmdline").read_bytes().decode().split("\0")
+        try:
+            words = Path(f"/proc/{process}/cmdline").read_bytes().decode().split("\0")
+        except FileNotFoundError:  # it has just ended
+            continue
         if "redis-server" in words[0] or "valkey-server" in words[0]:
             # redis-server rewrites its title to "redis-server 127.0.0.1:PORT"
             return f"redis://{words[0].split()[1]}/0" if " " in words[0] else _from_options(words)

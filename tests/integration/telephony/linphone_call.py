@@ -21,7 +21,7 @@ from telephony.rtp.factory import RtpMediaFactory
 from telephony.settings import RtpSettings, SipSettings
 from telephony.sip.endpoint import serve_sip
 from tests.e2e.sound import read_wav, write_wav
-from tests.integration.telephony.test_baresip_media import HERE_HZ, TALK_S, THERE_HZ, Talk, pitch, tone
+from tests.integration.telephony.test_baresip_media import HERE_HZ, THERE_HZ, Talk, pitch, tone
 
 _CONFIG = """\
 [sip]
@@ -66,7 +66,7 @@ async def main(folder: Path) -> dict[str, object]:
             phone.stdin.write(line.encode() + b"\n")
             await phone.stdin.drain()
             await asyncio.sleep(0.3)
-        await asyncio.sleep(TALK_S + 1.0)
+        await talk.until_heard()
         phone.stdin.write(b"terminate\n")
         await phone.stdin.drain()
         try:

@@ -23,6 +23,8 @@ from telephony.leg import (
     LegEvent,
     LegStats,
     RejectReason,
+    Tone,
+    ToneHeard,
 )
 from telephony.media import MediaParameters, MediaTimedOut
 from telephony.sip.digit_sender import DigitWay
@@ -437,6 +439,8 @@ async def test_early_media_is_heard_and_what_nobody_took_is_gone_at_the_answer()
 
     assert (bench.leg.ringing_status, answered.done()) == (183, False)
     assert await bench.leg.receive() == audio(12)  # the newest eight are kept
+    media.hear(ToneHeard(Tone.BEEP, 400))  # of an announcement: no machine that records
+    await starts(asyncio.sleep(0))
     bench.control.tell(MediaAgreed(INFO.call_id, AGREED))
     await answered
     media.hear(audio(99))
