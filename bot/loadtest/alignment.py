@@ -8,7 +8,9 @@ jumps down, something is gone.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +24,13 @@ _PIECE = 1280
 _HOP = 640
 _VOICED = 200.0  # RMS of int16
 _ALIKE = 0.7
+_SAME = 0.9  # of the pieces' median; under it the words were spoken anew
 _GAP_MS = 60.0
 _PAUSE_GAP_MS = 250.0  # a pause of the source that grows by less is heard as a pause; prompts are joined by such
 _AHEAD = 9_600  # how far a piece may come late, 1.2 s
 _BEHIND = 4_800  # how far early: a source of which a part stood still, 0.6 s
 _STEADY_MS = 2.0
+_ANCHORS = 4  # pieces that are tried to find where an answer begins
 
 _Wave = NDArray[np.float32]
 
@@ -53,6 +57,12 @@ class Alignment:
     shortened_ms: float  # by how much the source's pauses are shorter: no loss
     words_right: int
     words: int
+    likeness: float  # median of the pieces found
+
+    @property
+    def same(self) -> bool:
+        """Whether it is the source's own sound; else the same words spoken anew, of which no time can be compared."""
+        return self.likeness >= _SAME
 
     @property
     def found_share(self) -> float:
@@ -71,12 +81,12 @@ def align(reference: Reference, heard: Samples, *, until_s: float | None = None)
     starts = [at for at in range(0, len(source) - _PIECE + 1, _HOP) if _rms(source[at : at + _PIECE]) > _VOICED]
     if not starts or len(answer) < _PIECE:
         return None
-    shift, likeness = _find(source[starts[0] : starts[0] + _PIECE], answer[: starts[0] + _PIECE + 4 * _AHEAD])
-    if likeness < _ALIKE:
+    first = _anchor(source, answer, starts)
+    if first is None:
         return None
-    first = shift - starts[0]
     limit = len(answer) if until_s is None else min(len(answer), int(until_s * _RATE))
     shifts: list[tuple[int, int | None]] = []
+    alike: list[float] = []
     now = first
     for at in starts:
         if at + now + _PIECE > limit:
@@ -86,12 +96,23 @@ def align(reference: Reference, heard: Samples, *, until_s: float | None = None)
         if likeness >= _ALIKE:
             now = low + found - at
             shifts.append((at, now))
+            alike.append(likeness)
         else:
             shifts.append((at, None))
-    return _judge(reference, first, shifts)
+    return _judge(reference, first, shifts, median(alike) if alike else 0.0)
 
 
-def _judge(reference: Reference, first: int, shifts: list[tuple[int, int | None]]) -> Alignment:
+def _anchor(source: _Wave, answer: _Wave, starts: Sequence[int]) -> int | None:
+    """How late the source begins in the answer, by the first piece that is found: a cut may spoil one."""
+    for at in starts[: 2 * _ANCHORS : 2]:
+        within = answer[: at + _PIECE + 4 * _AHEAD]
+        place, likeness = _find(source[at : at + _PIECE], within)
+        if likeness >= _ALIKE:
+            return place - at
+    return None
+
+
+def _judge(reference: Reference, first: int, shifts: list[tuple[int, int | None]], likeness: float) -> Alignment:
     found = [(at, shift) for at, shift in shifts if shift is not None]
     gaps: list[Gap] = []
     inserted_ms = cut_ms = shortened_ms = 0.0
@@ -109,7 +130,7 @@ def _judge(reference: Reference, first: int, shifts: list[tuple[int, int | None]
             cut_ms -= jump_ms
     words, right = _words(reference, shifts)
     return Alignment(
-        first / _RATE, len(shifts), len(found), tuple(gaps), inserted_ms, cut_ms, shortened_ms, right, words
+        first / _RATE, len(shifts), len(found), tuple(gaps), inserted_ms, cut_ms, shortened_ms, right, words, likeness
     )
 
 

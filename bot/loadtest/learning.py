@@ -34,7 +34,7 @@ class _Text:
     def takes(self, answer: Answer) -> bool:
         """Whether the answer says what its first member says; a sixth and later one is not kept."""
         found = align(Reference("", self.members[0].samples), answer.samples)
-        if found is None or found.found_share < _LEAST_SHARE:
+        if found is None or found.found_share < _LEAST_SHARE or not found.same:
             return False
         if len(self.members) < _MEMBERS:
             self.members.append(answer)

@@ -185,18 +185,18 @@ class Measurer:
         self._alignments_left -= 1
         matched = self._references.match(span.name, answer)
         if matched is None:
-            at = levels(answer)
-            gaps = tuple(replace(gap, at_s=gap.at_s + begin_s) for gap in abrupt_gaps(answer, at))
-            return _Answer(record, gaps, examined_s=float(np.count_nonzero(at > LOUD_DB)) * WINDOW_S)
+            return _without_source(record, answer, begin_s)
         reference, found = matched
         if np.array_equal(reference.samples, answer):
             return _Answer(record)  # it was taken for the source: nothing is known of it
         if record is not None:
             update: dict[str, object] = {"words": found.words, "words_right": found.words_right}
             update |= self._words(reference.text, answer)
-            if self._pesq is not None and self._pesqs_left > 0:
+            if found.same and self._pesq is not None and self._pesqs_left > 0:
                 update["pesq"] = self._score(reference.samples, answer, found.begin_s)
             record = record.model_copy(update=update)
+        if not found.same:
+            return _without_source(record, answer, begin_s)
         gaps = tuple(replace(gap, at_s=gap.at_s + begin_s) for gap in found.gaps)
         return _Answer(record, gaps, found.cut_ms, found.voiced_s, found.voiced_s)
 
@@ -219,6 +219,13 @@ class Measurer:
             return None
         self._pesqs_left -= 1
         return self._pesq(source[:length], heard[:length])
+
+
+def _without_source(record: TurnRecord | None, answer: Samples, begin_s: float) -> _Answer:
+    """Look an answer through by itself."""
+    at = levels(answer)
+    gaps = tuple(replace(gap, at_s=gap.at_s + begin_s) for gap in abrupt_gaps(answer, at))
+    return _Answer(record, gaps, examined_s=float(np.count_nonzero(at > LOUD_DB)) * WINDOW_S)
 
 
 def _heard(taken: CallTaken) -> Samples:

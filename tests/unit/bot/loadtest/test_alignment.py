@@ -35,6 +35,7 @@ def test_loudness_and_companding_change_nothing() -> None:
 
     assert found is not None
     assert found.found_share > 0.95
+    assert found.same
 
 
 @pytest.mark.parametrize("length_ms", [60, 100, 300, 800])
@@ -114,3 +115,24 @@ def test_a_pause_between_two_sentences_may_be_longer_or_shorter_but_no_stall(
     assert found is not None
     assert (found.cut_ms, found.shortened_ms) == (0.0, pytest.approx(250 if pause_s < 0.5 else 0, abs=2))
     assert [gap.length_ms for gap in found.gaps] == pytest.approx(gaps_ms, abs=2)
+
+
+def test_a_frame_cut_out_of_the_very_first_piece_does_not_hide_the_answer() -> None:
+    frames = VOICE.reshape(-1, FRAME)
+
+    found = align(SOURCE, np.delete(frames, 3, axis=0).reshape(-1))
+
+    assert found is not None
+    assert found.found_share > 0.9
+    assert found.begin_s == pytest.approx(-0.02, abs=0.002)
+
+
+def test_the_same_words_spoken_anew_are_found_and_known_for_another_sound() -> None:
+    loudness = float(np.sqrt(np.mean(VOICE.astype(np.float64) ** 2)))
+    anew = VOICE + np.random.default_rng(3).normal(0, 0.8 * loudness, len(VOICE))
+
+    found = align(SOURCE, anew.clip(-32767, 32767).astype(np.int16))
+
+    assert found is not None
+    assert found.found_share > 0.8
+    assert not found.same

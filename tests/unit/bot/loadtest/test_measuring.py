@@ -75,6 +75,17 @@ def test_what_has_no_source_is_looked_through_for_abrupt_holes(tmp_path: Path) -
     assert [gap.length_ms for gap in record.gaps] == pytest.approx([200], abs=11)
 
 
+def test_words_that_are_spoken_anew_are_counted_and_nothing_else_is_held_against_their_source(tmp_path: Path) -> None:
+    loudness = float(np.sqrt(np.mean(ANSWER.astype(np.float64) ** 2)))
+    anew = (ANSWER + np.random.default_rng(3).normal(0, 0.8 * loudness, len(ANSWER))).clip(-32767, 32767)
+
+    record = measurer(*SOURCES, pesq=4.2).measure(taken(tmp_path, anew.astype(np.int16)))
+
+    (turn,) = record.turns
+    assert (turn.words, turn.pesq) == (4, None)
+    assert record.aligned_s == pytest.approx(2.0, abs=0.2)  # the greeting's
+
+
 def test_sources_are_learned_from_the_first_stage_and_then_held_against(tmp_path: Path) -> None:
     made = measurer(learn=True)
     first = taken(tmp_path, ANSWER)
