@@ -90,7 +90,7 @@ def whole_frame(name: str, rows: int) -> bool:
         "SPLIT_QKV": tiles.qkv.parts, "BN_OUT": tiles.out.rows, "SPLIT_OUT": tiles.out.parts,
         "BN_GATE": tiles.gate_up.rows, "BN_DOWN": tiles.down.rows, "SPLIT_DOWN": tiles.down.parts,
         "BN_HEAD": tiles.head.rows, "SCALED": False, "AHEAD": True, "THREADS": 256, "WIDE": False,
-        "AT_ONCE": columns_at_once(1024, rows),
+        "AT_ONCE": columns_at_once(1024, 4 * rows),
     }  # fmt: skip
     return report(name, frame_kernel, types, constants, num_warps=8, num_stages=3, launch_cooperative_grid=True)
 
