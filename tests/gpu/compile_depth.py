@@ -97,7 +97,7 @@ def whole_frame(name: str, rows: int) -> bool:
 
 def main() -> None:
     jobs = {}
-    for rows, tiles in ((1, ALONE), (16, TOGETHER), (32, TOGETHER)):
+    for rows, tiles in ((1, ALONE), (16, TOGETHER), (32, TOGETHER), (64, TOGETHER)):
         for kind, weight in (("", BF16), (", float8", "*fp8e4nv")):
             jobs[f"gate and up, {rows}{kind}"] = (1024, 8192, tiles.gate_up, rows, weight, ("NORM", "GATED"))
             jobs[f"down, {rows}{kind}"] = (8192, 1024, tiles.down, rows, weight, ("ADD",))
