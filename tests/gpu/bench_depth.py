@@ -317,7 +317,14 @@ def decide(stand: Stand, results: Results, sizes: Sequence[int]) -> None:
         print(
             f"alone: {together / alone:.2f} times as fast at one row; on from 1.10, as it parts codes from the batch's"
         )
+    for rows in (1, 16):
+        pair = results.get(("small, alone" if rows == 1 else "small", rows)), results.get(("persistent", rows))
+        if pair[0] and pair[1]:
+            print(f"persistent at {rows}: {pair[0] / pair[1]:.2f} times as fast as separate kernels; kept from 1.10")
     for rows in sizes:
+        cut = results.get(("fused", rows)), results.get(("fused, down in 2", rows))
+        if cut[0] and cut[1]:
+            print(f"down in 2 at {rows}: {cut[0] / cut[1]:.2f} times as fast; the rule from 1.03")
         both = results.get(("fused", rows)), results.get(("fused, float8", rows))
         if both[0] and both[1]:
             print(f"float8 at {rows}: {both[0] / both[1]:.2f} times as fast as fused; an option from 1.2")
@@ -351,10 +358,11 @@ def main() -> None:
     for name in (name for name in options.only if name in APART):
         if hung:
             break
+        limit_s = None if options.tiny else HANGS_AFTER_S  # the interpreter is slow and cannot hang
         command = [sys.executable, __file__, "--child", "--only", name, "--sizes"]
         command += [str(size) for size in options.sizes if size <= MOST_APART] + (["--tiny"] if options.tiny else [])
         try:
-            text = subprocess.run(command, timeout=HANGS_AFTER_S, check=False, stdout=subprocess.PIPE, text=True).stdout
+            text = subprocess.run(command, timeout=limit_s, check=False, stdout=subprocess.PIPE, text=True).stdout
         except subprocess.TimeoutExpired as error:
             print(f"{name}: no end within {HANGS_AFTER_S} s")
             text = error.stdout.decode() if isinstance(error.stdout, bytes) else error.stdout or ""

@@ -1,4 +1,4 @@
-"""Compiles the small-batch kernels for Hopper without a GPU, and says what became of them.
+"""Compiles the depth decoder's kernels for Hopper without a GPU, and says what became of them.
 
     PYTHONPATH=.:$(tests/triton_env.sh) python tests/gpu/compile_depth.py [name ...]
 
@@ -21,7 +21,9 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
+from tts_engine.model.depth_kernels import attend_kernel, draw_kernel
 from tts_engine.model.frame_kernel import frame_kernel
+from tts_engine.model.fused import _add_norm_kernel, _gate_kernel
 from tts_engine.model.product_kernels import attend_out_kernel, product_kernel
 from tts_engine.model.small_depth import ALONE, TOGETHER, Tile, columns_at_once
 
@@ -78,6 +80,36 @@ def attention_and_out(name: str) -> bool:
     return report(name, attend_out_kernel, types, constants, num_warps=ALONE.out.warps, launch_pdl=True)
 
 
+def shared_kernels(chosen: list[str]) -> bool:
+    """Those of `fused`, which run at every batch."""
+    norm = {**dict.fromkeys(("x", "delta", "weight", "out"), BF16), "part_stride": "i32", "scales": F32, "eps": "fp32"}
+    gate = {"gate_up": BF16, "out": BF16, "scales": F32}
+    attend = dict.fromkeys(("qkv", "cache_k", "cache_v", "cos", "sin", "out"), BF16)
+    attend |= {"position": "i32", "row_stride": "i32", "scale": "fp32"}
+    drawn = {**dict.fromkeys(("logits", "table", "out"), BF16), **dict.fromkeys(("keys", "top_k", "codes"), "*i64")}
+    drawn |= {"temperature": F32, **dict.fromkeys(("logit_stride", "key_stride", "code_stride", "offset"), "i32")}
+    heads = {"HEADS": 8, "GROUPS": 2, "D": 128, "SPAN": 32, "SEEN": 32, "WIDE": False}
+    draw = {"V": 2051, "WIDTH": 4096, "N": 1024, "BLOCK": 1024, "EMBED": True}
+    jobs: dict[str, tuple[Any, dict[str, str], dict[str, Any], int]] = {
+        "norm": (_add_norm_kernel, norm, {"N": 1024, "BLOCK": 1024, "PARTS": 1, "FLOAT8": False}, 4),
+        "norm of two parts": (_add_norm_kernel, norm, {"N": 1024, "BLOCK": 1024, "PARTS": 2, "FLOAT8": False}, 4),
+        "norm, float8": (
+            _add_norm_kernel, {**norm, "out": "*fp8e4nv"}, {"N": 1024, "BLOCK": 1024, "PARTS": 1, "FLOAT8": True}, 4,
+        ),
+        "gate": (_gate_kernel, gate, {"N": 8192, "BLOCK": 1024, "FLOAT8": False}, 4),
+        "gate, float8": (
+            _gate_kernel, {**gate, "out": "*fp8e4nv"}, {"N": 8192, "BLOCK": 8192, "FLOAT8": True}, 8,
+        ),
+        "attention": (attend_kernel, attend, heads, 2),
+        "draw": (draw_kernel, drawn, draw, 8),
+    }  # fmt: skip
+    good = True
+    for name, (kernel, types, constants, warps) in jobs.items():
+        if not chosen or name in chosen:
+            good &= report(name, kernel, types, constants, num_warps=warps)
+    return good
+
+
 def whole_frame(name: str, rows: int) -> bool:
     tiles = ALONE if rows == 1 else TOGETHER
     types = dict.fromkeys(frame_kernel.arg_names, BF16)
@@ -90,14 +122,14 @@ def whole_frame(name: str, rows: int) -> bool:
         "SPLIT_QKV": tiles.qkv.parts, "BN_OUT": tiles.out.rows, "SPLIT_OUT": tiles.out.parts,
         "BN_GATE": tiles.gate_up.rows, "BN_DOWN": tiles.down.rows, "SPLIT_DOWN": tiles.down.parts,
         "BN_HEAD": tiles.head.rows, "SCALED": False, "AHEAD": True, "THREADS": 256, "WIDE": False,
-        "AT_ONCE": columns_at_once(1024, rows),
+        "AT_ONCE": columns_at_once(1024, 4 * rows),
     }  # fmt: skip
     return report(name, frame_kernel, types, constants, num_warps=8, num_stages=3, launch_cooperative_grid=True)
 
 
 def main() -> None:
     jobs = {}
-    for rows, tiles in ((1, ALONE), (16, TOGETHER), (32, TOGETHER)):
+    for rows, tiles in ((1, ALONE), (16, TOGETHER), (32, TOGETHER), (64, TOGETHER)):
         for kind, weight in (("", BF16), (", float8", "*fp8e4nv")):
             jobs[f"gate and up, {rows}{kind}"] = (1024, 8192, tiles.gate_up, rows, weight, ("NORM", "GATED"))
             jobs[f"down, {rows}{kind}"] = (8192, 1024, tiles.down, rows, weight, ("ADD",))
@@ -113,6 +145,7 @@ def main() -> None:
             good &= product(name, k, n, tile, rows, weight=weight, **dict.fromkeys(flags, True))
     if not chosen or "attention and out, 1" in chosen:
         good &= attention_and_out("attention and out, 1")
+    good &= shared_kernels(chosen)
     for rows in (1, 16):
         if not chosen or f"whole frame, {rows}" in chosen:
             good &= whole_frame(f"whole frame, {rows}", rows)

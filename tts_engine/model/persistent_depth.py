@@ -71,7 +71,7 @@ class PersistentDepth:
         self._x[:batch] = fn.linear(hidden, depth.projector)
         self._x[rows : rows + batch] = depth.projected[first]
         self._counter.zero_()
-        at_once = columns_at_once(config.hidden_size, rows)
+        at_once = columns_at_once(config.hidden_size, 4 * rows)  # a whole row would spill registers here
         frame_kernel[(self._programs,)](
             self._x, self._qkv, self._mixed, self._gated, self._logits, self._parts, self._arrivals, self._counter,
             self._gains, depth.norm.weight, self._w_qkv, self._w_out, self._w_gate_up, self._w_down, fused.heads,

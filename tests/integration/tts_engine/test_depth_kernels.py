@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[3]
 MODULES = ("test_small_depth", "test_persistent_depth", "test_fused", "test_depth_paths")
 
 
+@pytest.mark.timeout(600)
 def test_the_kernels_draw_the_plain_decoders_codes():
     built = subprocess.run([ROOT / "tests/triton_env.sh", "--if-built"], check=False, capture_output=True, text=True)
     if built.returncode == 3:
@@ -21,7 +22,7 @@ def test_the_kernels_draw_the_plain_decoders_codes():
     paths = [f"tests/unit/tts_engine/model/{module}.py" for module in MODULES]
     variables = {"TRITON_INTERPRET": "1", "PYTHONPATH": built.stdout.strip(), "OMP_NUM_THREADS": "1"}
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *paths],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=300", *paths],
         cwd=ROOT, env={**os.environ, **variables}, check=False, capture_output=True, text=True, timeout=550,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-2000:]

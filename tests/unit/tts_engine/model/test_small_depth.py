@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ need_interpreter()
 from tts_engine.model.depth_options import DepthOptions  # noqa: E402 - behind the skip
 from tts_engine.model.fp8 import scaled  # noqa: E402 - behind the skip
 from tts_engine.model.fused import FusedDepth  # noqa: E402 - behind the skip
-from tts_engine.model.small_depth import ALONE, SmallDepth, Tile, Tiles, UnsupportedShapeError  # noqa: E402 - as above
+from tts_engine.model.small_depth import SmallDepth, Tile, Tiles, UnsupportedShapeError  # noqa: E402 - as above
 
 WHOLE = Tile(64, 32)
 ONE = Tiles(WHOLE, WHOLE, WHOLE, WHOLE, WHOLE)
@@ -35,18 +34,11 @@ def test_the_codes_are_those_of_the_plain_decoder(tmp_path: Path, rows: int):
     assert torch.equal(small(fused, DepthOptions(small_batch=32))(*frame), depth(*frame))
 
 
-def test_a_row_alone_by_its_own_kernels_has_the_plain_decoders_codes(tmp_path: Path):
+def test_a_row_alone_by_its_own_kernels_and_the_tiles_of_production_has_the_plain_decoders_codes(tmp_path: Path):
     depth = make_depth(tmp_path)
     frame = a_frame(1)
     fused = FusedDepth(depth, max_batch=1)
-    assert torch.equal(small(fused, DepthOptions(alone=True))(*frame), depth(*frame))
-
-
-def test_the_tiles_of_production_give_the_codes_too(tmp_path: Path):
-    depth = make_depth(tmp_path)
-    frame = a_frame(1)
-    fused = FusedDepth(depth, max_batch=1)
-    assert torch.equal(SmallDepth(fused, DepthOptions(alone=True), alone=replace(ALONE))(*frame), depth(*frame))
+    assert torch.equal(SmallDepth(fused, DepthOptions(alone=True))(*frame), depth(*frame))
 
 
 def test_in_bfloat16_a_row_has_the_same_codes_alone_and_among_others(tmp_path: Path):
