@@ -8,8 +8,10 @@ model that does for each request what vLLM's runner does for it on the host (tes
 real WebSocket server over our backend, which is sent the frames over the socket that the engine would send them over;
 its listeners are another process. `--pace` is the time from step to step in frames: at 1 no stream gets ahead and every
 frame is a message of its own, the dearest there is; at 0.75 messages grow as they do on a GPU that is three quarters
-busy. `--stretch` makes a frame last longer than 80 ms, so that a small machine keeps up. A step is one frame of every stream.
+busy. `--stretch` makes a frame last longer than 80 ms, so that a small machine keeps up. A step is a frame of all.
 """
+# ruff: noqa: PLC0415 - each part runs in an environment of its own
+# ruff: noqa: PLC0415 - each part runs in an environment of its own
 
 from __future__ import annotations
 
@@ -35,10 +37,10 @@ sys.path.insert(0, str(ROOT))
 FRAME_S = 0.08
 SAMPLES, CODEBOOKS = 1920, 32
 _ENGINE_HEAD = """\
-| streams | engine, ms a step | schedule | prepare | update_from_output | rest of the loop | outlet (its thread) | oldest walked, ms |
+| streams | engine, ms a step | schedule | prepare | update_from_output | rest | outlet (its thread) | gc 2, ms |
 |--:|--:|--:|--:|--:|--:|--:|--:|"""
 _SERVER_HEAD = """\
-| streams | server, ms a step | inlet and pieces (its thread) | loop: send | messages a step | us a message | oldest walked, ms |
+| streams | server, ms a step | inlet, pieces (its thread) | loop: send | messages a step | us a message | gc 2, ms |
 |--:|--:|--:|--:|--:|--:|--:|"""
 
 
@@ -79,8 +81,12 @@ def engine(options: argparse.Namespace) -> None:
     core = EngineCore(config, TimedExecutor, log_stats=False)
     for key in range(options.streams):
         parameters = SamplingParams(
-            temperature=0.0, max_tokens=1500, stop_token_ids=[STOP_ID], detokenize=False, extra_args={"csm": {"key": key}}
-        )  # fmt: skip
+            temperature=0.0,
+            max_tokens=1500,
+            stop_token_ids=[STOP_ID],
+            detokenize=False,
+            extra_args={"csm": {"key": key}},
+        )
         ids = [1 + (key * 31 + n * 7) % 200 for n in range(300 + key % 16)]  # blocks fill at different times
         request = EngineCoreRequest(str(key), ids, None, parameters, None, time.time(), None, None, None)
         core.add_request(*core.preprocess_add_request(request))

@@ -150,6 +150,11 @@ def test_preemption_happened(said: Mapping[str, np.ndarray]):
     assert said["cached/preempted"] == 0
 
 
+def test_most_frames_are_scheduled_without_vllm_and_none_where_blocks_are_short(said: Mapping[str, np.ndarray]):
+    assert said["cached/steady"] > 100
+    assert said["preempted/steady"] == 0
+
+
 def test_a_prompt_said_again_comes_from_the_prefix_cache_with_the_same_codes(
     said: Mapping[str, np.ndarray], tiny: TinyCsm
 ):

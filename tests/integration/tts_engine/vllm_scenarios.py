@@ -102,6 +102,7 @@ def run(folder: str, prompts: list[Prompt], scenario: dict[str, Any], results: d
         inlet = Inlet(Path(place) / "frames.sock", listener.take, lambda: None)
         llm = make_engine(folder, Path(place) / "frames.sock", scenario["engine"])
         engine = llm.llm_engine
+        steady = count_steady(engine.engine_core.engine_core.scheduler)
         for step in scenario["rounds"]:
             for job in step["jobs"]:
                 prompt = prompts[job["prompt"]]
@@ -116,10 +117,24 @@ def run(folder: str, prompts: list[Prompt], scenario: dict[str, Any], results: d
         preempted = sum(metric.value for metric in llm.get_metrics() if metric.name == "vllm:num_preemptions")
         runtime = engine.model_executor.driver_worker.worker.model_runner.csm
         results[f"{name}/preempted"] = np.array(preempted)
+        results[f"{name}/steady"] = np.array(sum(steady))
         results[f"{name}/slots_held"] = np.array(len(runtime._key_of))
         del llm, engine, runtime
         gc.collect()
         inlet.close()
+
+
+def count_steady(scheduler: Any) -> list[int]:
+    """How many requests each step was steady for, filled as they come."""
+    counts: list[int] = []
+    schedule = scheduler._steady.schedule
+
+    def counted(steady: list[Any], *rest: Any) -> None:
+        counts.append(len(steady))
+        schedule(steady, *rest)
+
+    scheduler._steady.schedule = counted
+    return counts
 
 
 def heard(scenario: dict[str, Any], listener: Listener, cached: dict[int, int]) -> dict[str, np.ndarray]:

@@ -46,9 +46,11 @@ class _Passing:
     def pass_on(self, keys: Keys, rows: Rows) -> None:
         flags = rows[:, -1]
         said = np.flatnonzero(flags)
-        if len(said):
+        if len(said) == len(keys) > 0:  # as they do but for beginnings: 8 MB a step at 2,048 streams are not copied
+            self._send(keys, rows)
+        elif len(said):
             self._send(keys[said], rows[said])
-            self._ended.extend(keys[np.flatnonzero(flags & ENDED)].tolist())
+        self._ended.extend(keys[np.flatnonzero(flags & ENDED)].tolist())
 
 
 class DirectOutlet:
