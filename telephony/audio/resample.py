@@ -130,9 +130,8 @@ def _convert(resamplers: Sequence[Resampler], samples: NDArray[np.int16]) -> NDA
     signal[:, : design.history] = past.reshape(streams, design.history)
     signal[:, design.history : design.history + count] = samples
     signal[:, design.history + count :] = 0
-    # Copied: a stream that pauses is not to hold on to the whole of it.
-    for resampler, history in zip(resamplers, signal[:, count : count + design.history].copy(), strict=True):
-        resampler.history = history
+    for resampler, history in zip(resamplers, signal[:, count : count + design.history], strict=True):
+        resampler.history = history.copy()  # a stream that pauses is not to hold on to all the others
     width, step = design.history + design.block_in, design.block_in * signal.itemsize
     result = np.empty((streams, blocks, design.matrix.shape[1]))
     for first in range(0, streams, _AT_ONCE):

@@ -128,7 +128,7 @@ def _decode_plain(codec: Codec, decoders: list[Decoder], payloads: list[bytes]) 
     quiet = (sounds.max(axis=1) < QUIET_PEAK) & (sounds.min(axis=1) > -QUIET_PEAK)
     resamplers: list[Resampler] = []
     for index, (decoder, is_quiet_now) in enumerate(zip(decoders, quiet.tolist(), strict=True)):
-        sound = sounds[index]
+        sound = sounds[index].copy()  # it is kept, and is not to keep what others said
         taken = decoder.take(sound, quiet=is_quiet_now)
         if taken is not sound:  # a loss has ended
             sounds[index] = taken

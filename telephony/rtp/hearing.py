@@ -49,9 +49,10 @@ def hear_together(hearings: Sequence[Hearing]) -> None:
     """Make ready what has come for some calls, but no more than a few frames of each."""
     for _ in range(_AT_ONCE):
         there = [(hearing, frame) for hearing in hearings if (frame := hearing.fetch()) is not None]
+        if not there:
+            return
         hearings = [hearing for hearing, _ in there]
-        if there:
-            _hear(hearings, [frame for _, frame in there])
+        _hear(hearings, [frame for _, frame in there])
 
 
 def _hear(hearings: Sequence[Hearing], frames: Sequence[CodedFrame]) -> None:

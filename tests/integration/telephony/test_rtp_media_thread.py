@@ -62,13 +62,23 @@ def test_what_is_added_ticks_every_20_ms(thread: MediaThread) -> None:
 
 
 def test_calls_are_spread_over_the_20_ms(thread: MediaThread) -> None:
+    tickers = [Ticker() for _ in range(48)]
+    for ticker in tickers:
+        add(thread, ticker)
+
+    starts = sorted(round((ticker.started_at - tickers[0].started_at) * 1000) % 20 for ticker in tickers)
+
+    assert starts == sorted([*range(0, 20, 5)] * 12)
+
+
+def test_a_few_calls_share_a_slot(thread: MediaThread) -> None:
     tickers = [Ticker() for _ in range(20)]
     for ticker in tickers:
         add(thread, ticker)
 
     starts = sorted(round((ticker.started_at - tickers[0].started_at) * 1000) % 20 for ticker in tickers)
 
-    assert starts == sorted([*range(0, 20, 5)] * 5)
+    assert starts == [0] * 8 + [5] * 8 + [10] * 4
 
 
 def test_what_is_removed_ticks_no_more(thread: MediaThread) -> None:

@@ -187,3 +187,12 @@ def test_calls_of_one_codec_sound_as_each_alone_too() -> None:
 
     for row, decoder, frame in zip(decode_together(together, frames), alone, frames, strict=True):
         assert np.array_equal(row, decoder.decode(frame))
+
+
+def test_a_call_keeps_nothing_of_what_was_decoded_beside_it() -> None:
+    frames = [CodedFrame(MU_LAW, (Decode(each),), 0) for each in tone(MU_LAW, 3)]
+    decoders = [Decoder() for _ in frames]
+    decode_together(decoders, frames)
+
+    kept = [decoders[0].resampler.history, *decoders[0]._voice._concealer._recent]  # type: ignore[union-attr]
+    assert all(array.base is None for array in kept)
