@@ -68,6 +68,16 @@ class EchoMedia:
         await self._closed.wait()
         raise LegEndedError("the echo is closed")
 
+    @property
+    def lead_ms(self) -> int:
+        """See `Media.lead_ms`: nothing is ever played."""
+        return 0
+
+    @property
+    def queued_ms(self) -> int:
+        """See `Media.queued_ms`."""
+        return 0
+
     async def play(self, pcm: bytes) -> None:
         """Nothing: an echo has no voice of its own."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import tempfile
 import time
 from pathlib import Path
@@ -34,6 +35,7 @@ def main() -> None:
     parser.add_argument("--to", type=int, default=128, help="the highest load of a search")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--codec", default="", help="the only one of the bot, such as PCMA; else Opus is agreed on")
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="zeng-load-"))
     settings = {
@@ -43,6 +45,8 @@ def main() -> None:
         "ZENG_RTP__PORT_MIN": "20000",
         "ZENG_RTP__PORT_MAX": "29999",
     }
+    if arguments.codec:
+        settings["ZENG_RTP__CODECS"] = json.dumps([arguments.codec])
     shape: dict[str, object] = {"hold_s": arguments.hold}
     if arguments.loads == "knee":
         shape |= {"find_knee": arguments.to, "calls": 1}

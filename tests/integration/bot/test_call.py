@@ -280,6 +280,30 @@ async def test_the_recogniser_hears_a_little_of_what_came_before_the_voice_and_n
     await running
 
 
+class KeenModel:
+    """Voice where there is any sound."""
+
+    async def score(self, window, state):
+        return (LOUD if float(np.abs(window[0, 64:]).mean()) > 0.01 else 0.01), state
+
+
+async def test_words_that_end_softly_are_heard_to_their_end() -> None:
+    s = stage(Say("Buyurun."), texts=("yarım", "yetər"))
+    running = asyncio.create_task(Call(s.leg, replace(s.services, voice_model=KeenModel())).run())
+    await s.until(lambda: "said" in s.flow.log)
+
+    softly = np.full(320 * 16, 600, np.int16).tobytes()  # 34 dB under the rest
+    s.leg.speak(silence(1600) + np.full(640 * 16, 30_000, np.int16).tobytes() + softly)
+    await s.until(lambda: bool(s.recogniser.asked))
+    s.leg.speak(softly + silence(400))
+    await s.until(lambda: bool(s.flow.heard_texts))
+    s.leg.end()
+    await running
+
+    assert s.flow.heard_texts == ["yetər"]
+    assert [asked // 32 for asked in s.recogniser.asked] == pytest.approx([900, 1600], abs=60)
+
+
 class Judge:
     def __init__(self) -> None:
         self.heard: list[int] = []

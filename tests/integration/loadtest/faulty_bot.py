@@ -56,7 +56,7 @@ async def faulty_bot(*, port_min: int) -> AsyncIterator[Callable[[str], str]]:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    media = RtpMediaFactory(RtpSettings(port_min=port_min, port_max=port_min + 199, playout_min_ms=20))
+    media = RtpMediaFactory(RtpSettings(port_min=port_min, port_max=port_min + 199, playout_min_ms=20, lead_ms=200))
     await media.start()
     endpoint, sockets = await serve_sip(SipSettings(port=0), media=media, on_call=on_call)
     try:

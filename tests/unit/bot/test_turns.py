@@ -191,7 +191,7 @@ def test_a_pause_that_sounds_unfinished_gives_the_caller_more_time() -> None:
 
     assert drain(machine) == []
     assert machine.timer_at() == 3.6
-    machine.handle_timer(now=3.5)
+    machine.handle_timer(now=3.6)
     assert [type(e) for e in drain(machine)] == [TurnEnded]
 
 
