@@ -261,7 +261,13 @@ def plain_parity(tiny: TinyCsm) -> None:
 
 
 def vllm_stages(tiny: TinyCsm) -> None:
-    settings = {"dtype": "bfloat16", "max_num_seqs": 32, "max_num_batched_tokens": 256, "codec_dtype": "float32"}
+    settings = {
+        "dtype": "bfloat16",
+        "max_num_seqs": 32,
+        "max_num_batched_tokens": 256,
+        "codec_dtype": "float32",
+        "gpu_memory_utilization": 0.3,  # a tiny model, and another job may be on the GPU
+    }
     with vllm_stand(tiny.folder, **settings) as stand:
         stage("vLLM's codes", lambda: vllm_parity(tiny, stand))
         stage("vLLM's context", lambda: vllm_context(tiny, stand))
