@@ -93,6 +93,7 @@ base() {
 
 voice() {
     base=$(newest base)
+    rm -rf "$work/table.jsonl" "$work/gate2.json" "$work/samples" "$work/logs/listen.log" # of an earlier base
     hears base "$base" az --samples 2 &
     base_az=$!
     hears base "$base" tr --samples 2 &

@@ -274,6 +274,7 @@ def vllm_stages(tiny: TinyCsm, small_batch: int) -> None:
         "max_num_batched_tokens": 256,
         "codec_dtype": "float32",
         "depth": {"small_batch": small_batch},
+        "gpu_memory_utilization": 0.3,  # a tiny model, and another job may be on the GPU
     }
     with vllm_stand(tiny.folder, **settings) as stand:
         stage("vLLM's codes", lambda: vllm_parity(tiny, stand))
