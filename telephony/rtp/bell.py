@@ -14,23 +14,17 @@ class SharedWork:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._hearing: dict[Bell, None] = {}  # each once
+        self._bells: list[Bell] = []
         self._speaking: list[Speaking] = []
 
     def will_hear(self, bell: Bell) -> None:
-        """Note a call that waits for what has come; `hear` makes it ready, and wakes the call."""
-        self._hearing[bell] = None
-
-    def hear_soon(self, bell: Bell) -> None:
-        """Do the same before the loop goes on: the call is behind, so no ring need follow."""
-        if not self._hearing:
-            self._loop.call_soon(self.hear)
-        self._hearing[bell] = None
+        """Note a call for which something has come; `hear` follows."""
+        self._bells.append(bell)
 
     def hear(self) -> None:
-        """Make ready what all these wait for."""
-        bells, self._hearing = self._hearing, {}
-        hear_together([bell.hearing for bell in bells])
+        """Make ready what has come for all these, and wake who waits for it."""
+        bells, self._bells = self._bells, []
+        hear_together([bell.hearing for bell in bells if not bell.hearing.is_ahead])
         for bell in bells:
             bell.wake()
 
@@ -54,7 +48,6 @@ class Bell:
         self._work = work
         self._speaking = speaking
         self._rung = False
-        self._listens = False  # whether somebody waits for what comes
         self._waiters: list[asyncio.Future[None]] = []
 
     def ring(self) -> None:
@@ -66,10 +59,7 @@ class Bell:
     def _answer(self) -> None:
         # Cleared first: what happens from here on rings again.
         self._rung = False
-        if self._listens:
-            self._work.will_hear(self)
-        else:
-            self.wake()
+        self._work.will_hear(self)
 
     def wake(self) -> None:
         """Let all that wait look again; called in the bot's loop."""
@@ -83,18 +73,6 @@ class Bell:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         await waiter
-
-    async def wait_to_hear(self) -> None:
-        """Wait until what has come, or comes next, has been made ready with that of other calls."""
-        if self.hearing.is_behind:
-            self._work.hear_soon(self)
-            await self.wait()
-            return
-        self._listens = True
-        try:
-            await self.wait()
-        finally:
-            self._listens = False
 
     def speaks(self) -> None:
         """Tell that `speaking` has been given a frame."""

@@ -23,7 +23,7 @@ _AT_ONCE: Final = 5  # frames of a call; more come in while these are decoded, a
 
 
 class Hearing:
-    """Gives the events of one call in order. What nobody asks for stays in the mailbox, which is bounded."""
+    """Gives the events of one call in order. What nobody takes stays in the mailbox, all but a few frames of it."""
 
     def __init__(self, *, mailbox: Mailbox, decoder: Decoder, listener: ToneListener) -> None:
         self.decoder = decoder
@@ -32,9 +32,9 @@ class Hearing:
         self._mailbox = mailbox
 
     @property
-    def is_behind(self) -> bool:
-        """Whether something waits in the mailbox that `hear_together` would make ready."""
-        return not self._mailbox.is_empty
+    def is_ahead(self) -> bool:
+        """Whether so much is ready that what else has come may stay in the mailbox."""
+        return len(self.heard) >= _AT_ONCE
 
     def fetch(self) -> CodedFrame | None:
         """Make ready what needs no decoding, up to the next frame, and give that."""

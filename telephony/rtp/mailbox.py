@@ -36,11 +36,6 @@ class Mailbox:
         """Put another event."""
         self._others.append(event)
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether `get` has nothing to give."""
-        return not self._audio and not self._others and self._dropped == self._told
-
     def get(self) -> CodedFrame | DigitReceived | FramesDropped | MediaTimedOut | None:
         """Get the next event; None when there is none."""
         if self._others:  # nobody else takes of them

@@ -113,7 +113,7 @@ class RtpMedia:
             self._check_open()
             if self._hearing.heard:
                 return self._hearing.heard.popleft()
-            await self._bell.wait_to_hear()
+            await self._bell.wait()  # a ring follows within 20 ms
 
     async def play(self, pcm: bytes) -> None:
         """Queue frames of OUTPUT_FRAME_BYTES; waits while the lead is full. On hold the queue stands still.
