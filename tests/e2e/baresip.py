@@ -128,7 +128,7 @@ async def baresip(
         "baresip", "-f", str(folder), "-n", "127.0.0.1", stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
     )
     try:
-        reader, writer = await _connect(control)
+        reader, writer = await _connect(control, process, folder / "baresip.log")
         phone = Baresip(folder, sip, reader, writer)
         yield phone
         with contextlib.suppress(ConnectionError):
@@ -146,9 +146,13 @@ async def baresip(
         log.close()
 
 
-async def _connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    async with asyncio.timeout(5.0):
+async def _connect(
+    port: int, process: asyncio.subprocess.Process, log: Path
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Reach its control socket, however long a busy machine takes to start it."""
+    async with asyncio.timeout(20.0):
         while True:
+            assert process.returncode is None, log.read_text("utf-8", "replace")[-2000:]
             try:
                 return await asyncio.open_connection("127.0.0.1", port)
             except ConnectionError:
