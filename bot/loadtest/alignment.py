@@ -30,6 +30,7 @@ _PAUSE_GAP_MS = 250.0  # a pause of the source that grows by less is heard as a 
 _AHEAD = 9_600  # how far a piece may come late, 1.2 s
 _BEHIND = 4_800  # how far early: a source of which a part stood still, 0.6 s
 _STEADY_MS = 2.0
+_STRAY, _AROUND = 480, 3  # 60 ms; pieces on either side
 _ANCHORS = 4  # pieces that are tried to find where an answer begins
 
 _Wave = NDArray[np.float32]
@@ -113,7 +114,7 @@ def _anchor(source: _Wave, answer: _Wave, starts: Sequence[int]) -> int | None:
 
 
 def _judge(reference: Reference, first: int, shifts: list[tuple[int, int | None]], likeness: float) -> Alignment:
-    found = [(at, shift) for at, shift in shifts if shift is not None]
+    found = _steady([(at, shift) for at, shift in shifts if shift is not None])
     gaps: list[Gap] = []
     inserted_ms = cut_ms = shortened_ms = 0.0
     resumed = [at for (last, _), (at, _) in itertools.pairwise(shifts) if at - last >= _PIECE]  # after a pause
@@ -130,8 +131,27 @@ def _judge(reference: Reference, first: int, shifts: list[tuple[int, int | None]
             cut_ms -= jump_ms
     words, right = _words(reference, shifts)
     return Alignment(
-        first / _RATE, len(shifts), len(found), tuple(gaps), inserted_ms, cut_ms, shortened_ms, right, words, likeness
+        first / _RATE,
+        len(shifts),
+        sum(shift is not None for _, shift in shifts),
+        tuple(gaps),
+        inserted_ms,
+        cut_ms,
+        shortened_ms,
+        right,
+        words,
+        likeness,
     )
+
+
+def _steady(found: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Leave out pieces that lie far from most around them: taken for others that sound alike. No step is."""
+    kept: list[tuple[int, int]] = []
+    for index, piece in enumerate(found):
+        around = [shift for _, shift in found[max(0, index - _AROUND) : index + _AROUND + 1]]
+        if len(around) <= 2 * _AROUND or abs(piece[1] - median(around)) <= _STRAY:
+            kept.append(piece)
+    return kept
 
 
 def _words(reference: Reference, shifts: list[tuple[int, int | None]]) -> tuple[int, int]:

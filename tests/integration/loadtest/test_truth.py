@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import numpy as np
 import pytest
@@ -22,6 +23,16 @@ BOUND_MS = 25.0  # of a latency's median, beside the floor: a frame and a window
 LEAST_MS, MOST_MS = 40.0, 100.0  # of the floor itself: a packet and the playout of 20 to 60 ms
 
 
+async def how_late(stop: asyncio.Event) -> list[float]:
+    """How late this loop's timers come, in ms: a busy machine adds as much to what is measured."""
+    late: list[float] = []
+    while not stop.is_set():
+        due = time.monotonic() + 0.01
+        await asyncio.sleep(0.01)
+        late.append(1000 * (time.monotonic() - due))
+    return late
+
+
 async def floor(delay_s: float, port: int, network: Network = CLEAR) -> float:
     async with (
         echo_target(NetworkModel(delay_s=delay_s)) as (uri, _),
@@ -31,14 +42,18 @@ async def floor(delay_s: float, port: int, network: Network = CLEAR) -> float:
 
 
 async def test_latencies_are_the_echos_delay_above_the_floor_and_the_network_delays_both_ways() -> None:
+    stop = asyncio.Event()
+    watching = asyncio.create_task(how_late(stop))
     none, short, long, between = await asyncio.gather(
         floor(0.0, 27_000), floor(0.1, 27_010), floor(0.35, 27_020), floor(0.0, 27_040, Network(delay_ms=60))
     )
 
-    assert LEAST_MS <= none <= MOST_MS
-    assert short - none == pytest.approx(100, abs=BOUND_MS)
-    assert long - none == pytest.approx(350, abs=BOUND_MS)
-    assert between - none == pytest.approx(120, abs=BOUND_MS)
+    stop.set()
+    bound_ms = BOUND_MS + 2 * float(np.percentile(await watching, 95))
+    assert LEAST_MS <= none <= MOST_MS + bound_ms
+    assert short - none == pytest.approx(100, abs=bound_ms)
+    assert long - none == pytest.approx(350, abs=bound_ms)
+    assert between - none == pytest.approx(120, abs=bound_ms)
 
 
 async def test_loss_and_jitter_are_the_echos_own() -> None:

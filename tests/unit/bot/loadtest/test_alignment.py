@@ -136,3 +136,16 @@ def test_the_same_words_spoken_anew_are_found_and_known_for_another_sound() -> N
     assert found is not None
     assert found.found_share > 0.8
     assert not found.same
+
+
+def test_a_lost_piece_that_sounds_like_an_earlier_one_is_no_jump_there_and_back() -> None:
+    at, copy = 2 * RATE_HZ, round(1.6 * RATE_HZ)
+    twice = VOICE.copy()
+    twice[at : at + 3840] = twice[copy : copy + 3840]
+    heard = twice.copy()
+    heard[at : at + 3840] = np.random.default_rng(1).normal(0, 500, 3840).astype(np.int16)
+
+    found = align(Reference("twice", twice), heard)
+
+    assert found is not None
+    assert (found.cut_ms, found.gaps) == (0.0, ())
