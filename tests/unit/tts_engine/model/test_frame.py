@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from tests.fakes.device_only import DeviceOnly
 from tests.fakes.plain_generation import GREEDY
 from tests.fakes.tiny_csm import TinyCsm
 from tts_engine.model.csm import CsmModel
+from tts_engine.model.depth_options import DepthOptions
 from tts_engine.model.frame import FrameState
 from tts_engine.model.sampling import Sampling
 
@@ -73,3 +76,9 @@ def test_a_frame_of_a_prompt_is_the_sum_of_its_codes_and_a_token_its_row(tiny: T
     table = frames.audio_table.view(8, 35, 64)
     assert torch.allclose(embedded[0], sum(table[n, codes[0, n]] for n in range(8)), atol=1e-5)
     assert torch.equal(embedded[1], frames.text_table[7])
+
+
+def test_without_triton_the_plain_decoder_goes_on_and_says_so(tiny: TinyCsm, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "tts_engine.model.depth_paths", None)
+    frames = CsmModel(tiny.config).frames
+    assert frames.fuse(max_batch=4, options=DepthOptions()).startswith("plain PyTorch: ")
