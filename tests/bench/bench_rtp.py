@@ -8,7 +8,8 @@ Each call hears a tone from a peer in another process, and the bot plays a frame
 good to a fifth, and lateness as an upper bound. Where the machine gives the process less than it needs, `sent %` tells.
 "thread" is the media thread, "process" the bot's side as well (decoding, resampling, looking for tones, a task a call),
 each with its us a frame; "calls/core" follows from the process. Lateness and underruns are of the measured time, not of
-the start. The last line is `native_echo.c`: the same signal path with two system calls a frame and nothing else, where there is a C compiler.
+the start. The last line is `native_echo.c`: the same signal path with two system calls a frame and nothing else, where
+there is a C compiler.
 """
 
 from __future__ import annotations
