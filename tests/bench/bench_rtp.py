@@ -1,14 +1,15 @@
 """How many calls one media thread carries, how late its packets leave, and what the same would cost in C.
 
-    python tests/bench/bench_rtp.py [--calls 50 100 200 400] [--codec PCMA] [--srtp] [--seconds 6] [--lead-ms 0] [--core 1]
+    python tests/bench/bench_rtp.py [--calls 50 100 200 400] [--codec PCMA] [--srtp] [--seconds 6] [--core 1]
 
 Each call hears a tone from a peer in another process, and the bot plays a frame for every frame it hears, `--lead-ms`
-ahead of need, on the cores that `--core` names. The process runs as a worker does: uvloop, a switch interval of 1 ms,
-nothing of start-up left to the collector. The figures are of this machine with all that runs beside: read CPU as good to a fifth, and lateness as an
-upper bound. Where the machine gives the process less than it needs, `sent %` tells. "thread" is the media thread,
-"process" the bot's side as well (decoding, resampling, looking for tones, a task a call), each with its us a frame;
-"calls/core" follows from the process. Lateness and underruns are of the measured time, not of the start. The last line
-is `native_echo.c`: the same signal path with two system calls a frame and nothing else, where there is a C compiler.
+(0) ahead of need, on the cores that `--core` names. The process runs as a worker does: uvloop, a switch interval of
+1 ms, nothing of start-up left to the collector. The figures are of this machine with all that runs beside: read CPU as
+good to a fifth, and lateness as an upper bound. Where the machine gives the process less than it needs, `sent %` tells.
+"thread" is the media thread, "process" the bot's side as well (decoding, resampling, looking for tones, a task a call),
+each with its us a frame; "calls/core" follows from the process. Lateness and underruns are of the measured time, not of
+the start. The last line is `native_echo.c`: the same signal path with two system calls a frame and nothing else, where
+there is a C compiler.
 """
 
 from __future__ import annotations
