@@ -30,7 +30,7 @@ _BLOCKS_AHEAD = 3
 """Found together with the one that is needed, so that a stream looks for blocks every fourth time: 5 s of sound."""
 
 _SELDOM = 200
-"""Walks of Python's collector over the young ones, before one over all: 28 ms at 2,048 requests, then once a minute."""
+"""Walks of Python's collector over the young before one over all: 28 ms at 2,048 requests, once a minute or so."""
 
 
 class LeadAwareScheduler(AsyncScheduler):
