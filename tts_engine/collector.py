@@ -1,7 +1,7 @@
 """When Python's collector may walk all there is: not while somebody listens.
 
-A connection is 265 objects. At 1,024 of them a walk takes 160 to 200 ms (docs/benchmarks.md), while nobody is sent
-anything, and left alone the collector walks whenever a quarter more has come to stay. Reference counts free what the
+A connection is 265 objects. At 2,048 of them a walk takes 350 ms (docs/benchmarks.md), while nobody is sent anything,
+and left alone the collector walks whenever a quarter more has come to stay. Reference counts free what the
 server lets go of; what is left in cycles waits for a moment of silence, or until it is too much.
 """
 
