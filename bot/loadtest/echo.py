@@ -88,7 +88,7 @@ class EchoMedia:
     async def drain(self) -> None:
         """Nothing waits."""
 
-    async def send_digits(self, digits: str) -> None:
+    async def send_digits(self, digits: str, *, tones: bool = False) -> None:
         """Nothing: see `play`."""
 
     def stats(self) -> LegStats:
