@@ -144,3 +144,21 @@ def test_another_codec_takes_what_waits() -> None:
     assert companded[0] is CODECS["PCMU"].law
     assert isinstance(wide, bytes)
     assert len(wide) == 640
+
+
+@pytest.mark.parametrize("codec", ["PCMA", "G722", "opus"])
+def test_a_run_of_frames_is_what_they_are_one_by_one(codec: CodecName) -> None:
+    run, single = Bot(codec), Bot(codec)
+    frames = pieces(tone(6))
+    run.speaking.put(frames[0])
+    run.speaking.put(b"".join(frames[1:]))
+    for frame in frames:
+        single.speaking.put(frame)
+        speak_together([single.speaking])
+
+    assert run.speaking.queued_ms == 120
+    assert run.sent() == single.sent()
+
+
+def test_the_lead_is_the_pacers() -> None:
+    assert Bot(lead_ms=310).speaking.lead_ms == 300
