@@ -2,14 +2,14 @@
 
     python tests/bench/bench_rtp.py [--calls 50 100 200 400] [--codec PCMA] [--srtp] [--seconds 6] [--core 1]
 
-Each call hears a tone from a peer in another process, and the bot plays a frame for every frame it hears, `--lead-ms`
-(0) ahead of need, on the cores that `--core` names. The process runs as a worker does: uvloop, a switch interval of
-1 ms, nothing of start-up left to the collector. The figures are of this machine with all that runs beside: read CPU as
-good to a fifth, and lateness as an upper bound. Where the machine gives the process less than it needs, `sent %` tells.
-"thread" is the media thread, "process" the bot's side as well (decoding, resampling, looking for tones, a task a call),
-each with its us a frame; "calls/core" follows from the process. Lateness and underruns are of the measured time, not of
-the start. The last line is `native_echo.c`: the same signal path with two system calls a frame and nothing else, where
-there is a C compiler.
+Each call hears a tone from a peer in another process (in C, on the cores left over), and the bot plays a frame for
+every frame it hears, `--lead-ms` (0) ahead of need, on the cores that `--core` names. The process runs as a worker
+does: uvloop, a switch interval of 1 ms, nothing of start-up left to the collector. The figures are of this machine
+with all that runs beside: read CPU as good to a fifth, and lateness as an upper bound. Where the machine gives the
+process less than it needs, `sent %` tells. "thread" is the media thread, "process" the bot's side as well (decoding,
+resampling, looking for tones, a task a call), each with its us a frame; "calls/core" follows from the process.
+Lateness and underruns are of the measured time, not of the start. The last line is `native_echo.c`: the same signal
+path with two system calls a frame and nothing else, where there is a C compiler.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ from telephony.settings import RtpSettings
 SLOTS = 10
 TONE = np.rint(8_000 * np.sin(2 * np.pi * 1_000 * np.arange(480) / 24_000)).astype(np.int16)
 LATE_MS: list[float] = []  # of every frame sent
+FOLDER = tempfile.TemporaryDirectory()  # of compiled programs
 CORE: set[int] = set()  # that the process is kept on; any, if empty
 
 
@@ -97,6 +98,24 @@ def peer(calls: int, codec: str, *, srtp: bool) -> None:
         time.sleep(max(0.0, began + turn * 0.02 / SLOTS - time.monotonic()))
 
 
+def build(source: str, *options: str) -> str | None:
+    """Compile a program of this folder into FOLDER; None where there is no C compiler."""
+    compiler, program = shutil.which("cc") or shutil.which("gcc"), Path(FOLDER.name) / source
+    if compiler is not None and not program.exists():
+        file = Path(__file__).parent / f"{source}.c"
+        subprocess.run([compiler, "-O3", *options, "-o", str(program), str(file)], check=True)
+    return None if compiler is None else str(program)
+
+
+def peer_command(calls: int, codec: str, *, srtp: bool) -> list[str]:
+    """The far end in C, so that it takes nothing from what is measured; in Python for SRTP or without a compiler."""
+    program = None if srtp else build("rtp_peer")
+    if program is not None:
+        kind, units = PAYLOAD_TYPES[codec], CODECS[codec].clock_hz // 50
+        return [program, str(calls), str(kind), str(units), payload_of(codec).hex()]
+    return [sys.executable, __file__, "--peer", str(calls), "--codec", codec, *(["--srtp"] if srtp else [])]
+
+
 async def echo(media: Media, *, lead_ms: int = 0) -> None:
     """Play a frame for each heard."""
     frame = pcm_of(TONE)
@@ -113,14 +132,12 @@ async def measure(calls: int, seconds: float, codec: CodecName, *, lead_ms: int,
     await factory.start()
     medias = [await factory.open() for _ in range(calls)]
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, __file__, "--peer", str(calls), "--codec", codec, *(["--srtp"] if srtp else []),
-        stdin=pipe, stdout=pipe,
-    )  # fmt: skip
+    process = await asyncio.create_subprocess_exec(*peer_command(calls, codec, srtp=srtp), stdin=pipe, stdout=pipe)
     assert process.stdin is not None
     assert process.stdout is not None
     ports = json.loads(await process.stdout.readline())
     if CORE:
+        os.sched_setaffinity(process.pid, os.sched_getaffinity(0) - CORE or CORE)
         for thread in Path("/proc/self/task").iterdir():
             os.sched_setaffinity(int(thread.name), CORE)
     process.stdin.write(json.dumps([media.local_port for media in medias]).encode() + b"\n")
@@ -160,14 +177,10 @@ async def measure(calls: int, seconds: float, codec: CodecName, *, lead_ms: int,
 
 def native() -> str:
     """Build and run the same path in C."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
+    program = build("native_echo", "-march=native", "-ffast-math")
+    if program is None:
         return "native: no C compiler here"
-    with tempfile.TemporaryDirectory() as folder:
-        program = str(Path(folder) / "native_echo")
-        source = str(Path(__file__).with_suffix("").parent / "native_echo.c")
-        subprocess.run([compiler, "-O3", "-march=native", "-ffast-math", "-o", program, source], check=True)
-        spent_us = float(subprocess.run([program, "200", "5"], check=True, capture_output=True).stdout)
+    spent_us = float(subprocess.run([program, "200", "5"], check=True, capture_output=True).stdout)
     return f"native: {spent_us:.1f} us/frame, {20_000 / spent_us:.0f} calls/core"
 
 

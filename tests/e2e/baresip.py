@@ -50,6 +50,15 @@ def _free_port(kind: socket.SocketKind) -> int:
         return int(probe.getsockname()[1])
 
 
+def _free_sip_port() -> int:
+    """One that both UDP and TCP have free: baresip binds both, and does not start without."""
+    while True:
+        port = _free_port(socket.SOCK_STREAM)
+        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
 @dataclass
 class Baresip:
     """One running baresip."""
@@ -103,7 +112,7 @@ async def baresip(
 
     `account` are parameters of one that only calls, or a whole account if it begins with an address.
     """
-    sip = _free_port(socket.SOCK_DGRAM)
+    sip = _free_sip_port()
     control = _free_port(socket.SOCK_STREAM)
     rtp = 40_000 + _free_port(socket.SOCK_DGRAM) % 5_000 * 4
     config = _CONFIG.format(
