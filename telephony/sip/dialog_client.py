@@ -47,6 +47,10 @@ class DialogClient:
         self._sent[key] = _Sent(request, extra, flow, authentications)
         return key
 
+    def waits_for(self, method: str) -> bool:
+        """Whether a request of that method is still to be answered."""
+        return any(sent.request.method == method for sent in self._sent.values())
+
     def receive(self, key: ClientKey, response: Response, *, now: float, again: bool) -> Request | None:
         """Take a response: the request that it answers for good; None for any other, and for one that was asked anew.
 

@@ -69,6 +69,7 @@ class Session:
         self._referral: Referral | None = None
         self._refer: Extra = ()  # of a REFER that waits
         self._bye_headers: Extra = ()
+        self._bye_waits = False  # for the answer to a NOTIFY
         self._ended = ended  # whether the user knows already that the call is over
 
     @property
@@ -210,8 +211,15 @@ class Session:
         self._keys.stop()
 
     def _send_bye(self, now: float) -> None:
+        """Say BYE, once every NOTIFY is answered: a peer may not look at one that overtakes its answer."""
         self._stop()
-        self._client.send("BYE", self._bye_headers, now=now)
+        self._bye_waits = self._client.waits_for("NOTIFY")
+        if not self._bye_waits:
+            self._client.send("BYE", self._bye_headers, now=now)
+
+    def _notified(self, now: float) -> None:
+        if self._bye_waits and self.state is State.CLOSING:
+            self._send_bye(now)
 
     def transfer(self, refer_to: str, *, now: float) -> None:
         """Ask the peer to call somebody else; raises `LocalProtocolError` unless the call is up and no other runs."""
@@ -293,8 +301,10 @@ class Session:
             case "REFER" if self._transfer is not None:
                 self._transfer.answered(response)
                 self._settle_transfer(now)
+            case "NOTIFY":
+                self._notified(now)
             case _:
-                pass  # NOTIFY; or the transfer was decided by one of theirs before
+                pass  # the transfer was decided by one of theirs before
 
     def request_failed(self, key: ClientKey, failure: Failure, *, now: float) -> None:
         """Note that a request of ours got no final response."""
@@ -312,7 +322,7 @@ class Session:
                     self._transfer.unanswered()
                     self._settle_transfer(now)
             case "NOTIFY":
-                pass  # whoever asked does not listen any more
+                self._notified(now)  # whoever asked does not listen any more
             case method:
                 self.offers.unanswered(method, now=now)
 

@@ -97,6 +97,7 @@ class Pair:
     def __init__(self, left: Agent, right: Agent, *, quality: LinkQuality | None = None, seed: int = 0) -> None:
         self.left, self.right = left, right
         self.now = 0.0
+        self.lose: Callable[[Agent, bytes], bool] = lambda agent, data: False  # what an agent sends and nobody gets
         chosen = quality or LinkQuality()
         self._links: dict[str, BadLink[bytes]] = {
             left.host: BadLink(chosen, seed=seed),
@@ -119,7 +120,8 @@ class Pair:
     def _put(self, agent: Agent, output: UserAgentOutput) -> None:
         if isinstance(output, Transmit):
             agent.sent.append(output.data)
-            self._links[agent.host].send(output.data, now=self.now)
+            if not self.lose(agent, output.data):
+                self._links[agent.host].send(output.data, now=self.now)
         else:
             agent.events.append(output)
             agent.react(output, self.now)

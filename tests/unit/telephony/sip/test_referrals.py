@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -128,6 +129,27 @@ def test_the_bots_call_goes_on_with_the_target_once_that_has_answered(by_us: boo
     assert call.ended()
     assert [event.handle for event in call.bot.of(CallEnded)] == [call.handle]
     assert {event.sip_call_id for event in call.bot.of(CallForgotten)} == {call.before, called.sip_call_id}
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_the_old_far_end_is_not_left_before_it_has_answered_the_last_notify(answers: bool) -> None:
+    def answers_notify(agent: Agent, data: bytes) -> bool:
+        return (
+            agent is call.pbx
+            and re.search(rb"^SIP/2.0 .*^CSeq: \d+ NOTIFY", data, re.MULTILINE | re.DOTALL) is not None
+        )
+
+    call = Referred()
+    call.pair.lose = answers_notify
+    call.refer()
+    assert "BYE" not in call.methods(call.bot)
+
+    if answers:
+        call.pair.lose = lambda agent, data: False
+    call.pair.play(until=40.0)
+    assert "BYE" not in call.methods(call.bot)  # it has hung up by itself meanwhile
+    call.bot.core.hang_up(call.handle, now=call.pair.now)
+    assert call.ended()
 
 
 def test_the_new_far_end_may_hang_up_and_may_refer_on() -> None:
