@@ -51,11 +51,12 @@ def _free_port(kind: socket.SocketKind) -> int:
 
 
 def _free_sip_port() -> int:
-    """One that both UDP and TCP have free: baresip binds both, and does not start without."""
+    """A port that UDP and TCP have free, and TCP the next one: baresip binds all three, and does not start without."""
     while True:
         port = _free_port(socket.SOCK_STREAM)
-        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind(("127.0.0.1", port))
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+            for kind, number in ((socket.SOCK_DGRAM, port), (socket.SOCK_STREAM, port), (socket.SOCK_STREAM, port + 1)):
+                stack.enter_context(socket.socket(socket.AF_INET, kind)).bind(("127.0.0.1", number))
             return port
 
 
@@ -113,7 +114,8 @@ async def baresip(
     `account` are parameters of one that only calls, or a whole account if it begins with an address.
     """
     sip = _free_sip_port()
-    control = _free_port(socket.SOCK_STREAM)
+    while (control := _free_port(socket.SOCK_STREAM)) in (sip, sip + 1):
+        pass
     rtp = 40_000 + _free_port(socket.SOCK_DGRAM) % 5_000 * 4
     config = _CONFIG.format(
         sip=sip,
