@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from telephony.errors import AudioFormatError
+from telephony.leg import OUTPUT_FRAME_BYTES
+
 QUIET_PEAK = 400  # -38 dBFS: below soft speech, above the noise of a telephone line
 
 
@@ -16,6 +19,13 @@ def samples_of(pcm: bytes) -> NDArray[np.int16]:
 def pcm_of(samples: NDArray[np.int16]) -> bytes:
     """Write samples as PCM16."""
     return samples.astype("<i2", copy=False).tobytes()
+
+
+def frames_of(pcm: bytes) -> list[bytes]:
+    """Cut what a bot plays into frames; raises `AudioFormatError` where it is no whole number of them."""
+    if not pcm or len(pcm) % OUTPUT_FRAME_BYTES:
+        raise AudioFormatError(f"{len(pcm)} bytes are no frames; 20 ms at 24 kHz are {OUTPUT_FRAME_BYTES}")
+    return [pcm[start : start + OUTPUT_FRAME_BYTES] for start in range(0, len(pcm), OUTPUT_FRAME_BYTES)]
 
 
 def is_quiet(samples: NDArray[np.int16]) -> bool:

@@ -115,8 +115,7 @@ class InboundCall:
     def hand_over(self, *, now: float) -> None:
         """Leave the far end, whose REFER has been done: `NOTIFY` says so."""
         assert self._session is not None, "REFER came within a call"
-        self._session.notify(200, now=now)
-        self._session.leave(now=now)
+        self._session.hand_over(now=now)
         self._watch(self._session)
 
     @property

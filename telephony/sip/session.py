@@ -206,6 +206,11 @@ class Session:
         self._ended = True
         self.hang_up(EndCause.TRANSFERRED, reason='SIP;cause=200;text="Call completed elsewhere"', now=now)
 
+    def hand_over(self, *, now: float) -> None:
+        """Leave a peer whose REFER has been done; the last NOTIFY says so first."""
+        self.notify(200, now=now)
+        self.leave(now=now)
+
     def _stop(self) -> None:
         self.offers.stop()
         self._keys.stop()

@@ -8,14 +8,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from telephony.audio.frame import pcm_of, samples_of
+from telephony.audio.frame import frames_of, pcm_of, samples_of
 from telephony.audio.pacer import Pacer
 from telephony.audio.resample import Resampler
-from telephony.errors import AudioFormatError, LegEndedError, LocalProtocolError, TransferFailedError
+from telephony.errors import LegEndedError, LocalProtocolError, TransferFailedError
 from telephony.leg import (
     FRAME_MS,
     INPUT_RATE_HZ,
-    OUTPUT_FRAME_BYTES,
     OUTPUT_RATE_HZ,
     AudioReceived,
     CallInfo,
@@ -137,13 +136,12 @@ class StreamLeg:
 
     async def play(self, pcm: bytes) -> None:
         """Queue frames of 20 ms at 24 kHz; waits while the lead is full."""
-        if not pcm or len(pcm) % OUTPUT_FRAME_BYTES:
-            raise AudioFormatError(f"{len(pcm)} bytes are no frames; 20 ms at 24 kHz are {OUTPUT_FRAME_BYTES}")
+        frames = frames_of(pcm)
         while self._pacer.is_full and self._ended is None:
             await self._change()
         self._check_alive()
-        for start in range(0, len(pcm), OUTPUT_FRAME_BYTES):
-            self._pacer.put(pcm[start : start + OUTPUT_FRAME_BYTES])
+        for frame in frames:
+            self._pacer.put(frame)
 
     def flush(self) -> int:
         """Drop what was queued and not yet sent, and have the peer drop what it holds."""

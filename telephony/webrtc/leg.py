@@ -7,9 +7,10 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from telephony.audio.frame import frames_of
 from telephony.audio.pacer import Pacer
-from telephony.errors import AudioFormatError, LegEndedError, LocalProtocolError, TransferFailedError
-from telephony.leg import OUTPUT_FRAME_BYTES, CallInfo, CallLeg, EndCause, LegEnded, LegEvent, LegStats, RejectReason
+from telephony.errors import LegEndedError, LocalProtocolError, TransferFailedError
+from telephony.leg import CallInfo, CallLeg, EndCause, LegEnded, LegEvent, LegStats, RejectReason
 from telephony.settings import WebRtcSettings
 from telephony.webrtc.bell import Bell
 from telephony.webrtc.inbox import Inbox
@@ -99,13 +100,12 @@ class WebRtcLeg:
 
     async def play(self, pcm: bytes) -> None:
         """Queue frames of 20 ms at 24 kHz; waits while the lead is full."""
-        if not pcm or len(pcm) % OUTPUT_FRAME_BYTES:
-            raise AudioFormatError(f"{len(pcm)} bytes are no frames; 20 ms at 24 kHz are {OUTPUT_FRAME_BYTES}")
+        frames = frames_of(pcm)
         if self._pacer.is_full:
             await self._bell.until(lambda: not self._pacer.is_full or self._inbox.ended)
         self._check_alive()
-        for start in range(0, len(pcm), OUTPUT_FRAME_BYTES):
-            self._pacer.put(pcm[start : start + OUTPUT_FRAME_BYTES])
+        for frame in frames:
+            self._pacer.put(frame)
 
     def flush(self) -> int:
         """Drop what was queued and not yet sent; returns how much that was, in ms."""

@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.integration.telephony.sip_house import free_port
+
 _MODULES = "/usr/lib/baresip/modules"
 _CONFIG = """\
 poll_method epoll
@@ -53,10 +55,9 @@ def _free_port(kind: socket.SocketKind) -> int:
 def _free_sip_port() -> int:
     """A port that UDP and TCP have free, and TCP the next one: baresip binds all three, and does not start without."""
     while True:
-        port = _free_port(socket.SOCK_STREAM)
-        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
-            for kind, number in ((socket.SOCK_DGRAM, port), (socket.SOCK_STREAM, port), (socket.SOCK_STREAM, port + 1)):
-                stack.enter_context(socket.socket(socket.AF_INET, kind)).bind(("127.0.0.1", number))
+        port = free_port()
+        with contextlib.suppress(OSError), socket.socket() as tls:
+            tls.bind(("127.0.0.1", port + 1))
             return port
 
 

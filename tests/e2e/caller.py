@@ -7,12 +7,15 @@ import wave
 from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import numpy as np
 from numpy.typing import NDArray
 
 from telephony.audio.resample import Resampler
 from telephony.errors import LegEndedError
 from telephony.leg import FRAME_MS, INPUT_RATE_HZ, OUTPUT_FRAME_BYTES, OUTPUT_RATE_HZ, AudioReceived, CallLeg, LegEnded
+from telephony.settings import WebRtcSettings
+from telephony.webrtc.caller import place_call
 from tests.e2e.sound import read_wav
 
 _LOUD_RMS = 300.0  # of int16: well over comfort noise and G.711's idle steps
@@ -25,6 +28,20 @@ def clip_24k(path: Path) -> bytes:
     pcm = (samples * 32767).astype(np.int16)
     pcm = np.pad(pcm, (0, -len(pcm) % (rate // 50)))
     return Resampler(rate, OUTPUT_RATE_HZ).feed(pcm).tobytes()
+
+
+async def call_by_page(page: str) -> Caller:
+    """Call as a browser does that has the page at this address; returns once media flows."""
+    async with httpx.AsyncClient(timeout=30) as client:
+
+        async def send_offer(sdp: str) -> str:
+            answer = await client.post(f"{page}/api/offer", json={"sdp": sdp, "type": "offer"})
+            assert answer.status_code == 200, answer.text
+            return answer.json()["sdp"]
+
+        leg = await place_call(send_offer, WebRtcSettings())
+        await leg.answer()
+        return Caller(leg)
 
 
 class Caller:

@@ -10,7 +10,6 @@ import asyncio
 import os
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
 import soxr
@@ -19,9 +18,7 @@ from bot.language.speakable import speakable
 from finetune.meter.letters import error_rate, spelt
 from finetune.meter.meter import read_meter
 from telephony.leg import INPUT_RATE_HZ
-from telephony.settings import WebRtcSettings
-from telephony.webrtc.caller import place_call
-from tests.e2e.caller import Caller
+from tests.e2e.caller import Caller, call_by_page
 from tests.e2e.footprint import conversations
 from tests.e2e.service import ROOT, RunningService, running_service
 from tests.e2e.sound import stretches
@@ -45,23 +42,14 @@ def _arguments() -> list[str]:
 
 async def _call(service: RunningService) -> Caller:
     """Hear the greeting and the question, ask for the hours and the address by keys, and hang up."""
-    async with httpx.AsyncClient(timeout=30) as client:
-
-        async def send_offer(sdp: str) -> str:
-            answer = await client.post(f"{service.page}/api/offer", json={"sdp": sdp, "type": "offer"})
-            assert answer.status_code == 200, answer.text
-            return answer.json()["sdp"]
-
-        leg = await place_call(send_offer, WebRtcSettings())
-        await leg.answer()
-        caller = Caller(leg)
-        await caller.until_bot_speaks(seconds=30)
-        for keys in ("", "2", "3"):
-            if keys:
-                await leg.send_digits(keys)
-                await caller.until_bot_speaks(seconds=20)
-            await _pause(caller)
-        await caller.hang_up()
+    caller = await call_by_page(service.page)
+    await caller.until_bot_speaks(seconds=30)
+    for keys in ("", "2", "3"):
+        if keys:
+            await caller.leg.send_digits(keys)
+            await caller.until_bot_speaks(seconds=20)
+        await _pause(caller)
+    await caller.hang_up()
     return caller
 
 

@@ -19,9 +19,7 @@ from fastapi import FastAPI
 
 from bot.flows import demo_service
 from bot.flows.loader import LIBRARY, read_text
-from telephony.settings import WebRtcSettings
-from telephony.webrtc.caller import place_call
-from tests.e2e.caller import Caller, clip_24k
+from tests.e2e.caller import Caller, call_by_page, clip_24k
 from tests.e2e.conftest import CLIPS, open_phones
 from tests.e2e.footprint import conversations
 from tests.e2e.service import RunningService, running_service
@@ -83,16 +81,9 @@ class _Calls:
 
 @asynccontextmanager
 async def _calling(service: RunningService) -> AsyncIterator[_Calls]:
-    async with httpx.AsyncClient(timeout=30) as client, open_phones(service.sip) as phones:
-
-        async def send_offer(sdp: str) -> str:
-            answer = await client.post(f"{service.page}/api/offer", json={"sdp": sdp, "type": "offer"})
-            assert answer.status_code == 200, answer.text
-            return answer.json()["sdp"]
-
-        browser = await place_call(send_offer, WebRtcSettings())
-        await browser.answer()
-        calls = _Calls(service, await phones.call(), Caller(browser))
+    async with open_phones(service.sip) as phones:
+        browser = await call_by_page(service.page)
+        calls = _Calls(service, await phones.call(), browser)
         await asyncio.gather(*(caller.until_bot_speaks(seconds=20) for caller in calls.callers))
         yield calls
         assert all(sum(map(len, caller.heard)) > 16_000 for caller in calls.callers)

@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-import httpx
 import pytest
 
 from bot.loadtest.impairment import GilbertElliott, NetworkModel
 from bot.loadtest.network import RelayedTarget
 from telephony.leg import EndCause
-from telephony.settings import WebRtcSettings
-from telephony.webrtc.caller import place_call
-from tests.e2e.caller import Caller, clip_24k
+from tests.e2e.caller import call_by_page, clip_24k
 from tests.e2e.conftest import CLIPS, Phones, open_phones
 from tests.e2e.footprint import conversations
 from tests.e2e.service import RunningService
@@ -111,19 +108,7 @@ async def test_a_silent_caller_is_asked_and_then_let_go(service: RunningService,
 async def test_ten_callers_at_once_by_telephone_and_browser_are_each_answered(
     service: RunningService, phones: Phones
 ) -> None:
-    async def browse() -> Caller:
-        async with httpx.AsyncClient(timeout=30) as client:
-
-            async def send_offer(sdp: str) -> str:
-                answer = await client.post(f"{service.page}/api/offer", json={"sdp": sdp, "type": "offer"})
-                assert answer.status_code == 200, answer.text
-                return answer.json()["sdp"]
-
-            leg = await place_call(send_offer, WebRtcSettings())
-            await leg.answer()
-            return Caller(leg)
-
-    callers = await asyncio.gather(*(phones.call() for _ in range(7)), *(browse() for _ in range(3)))
+    callers = await asyncio.gather(*(phones.call() for _ in range(7)), *(call_by_page(service.page) for _ in range(3)))
     await asyncio.gather(*(caller.until_bot_is_silent(seconds=90) for caller in callers))
     before = await service.entered("tell_address")
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,49 +32,38 @@ async def heard(ears: Ears) -> int:
     return sum(loudness([frame]) > 1_000 for frame in await ears.hear_loud(50))
 
 
-async def test_a_call_goes_over_turn_alone_with_credentials_for_a_while(tmp_path: Path, microphone: Path) -> None:
+@asynccontextmanager
+async def relayed(tmp_path: Path, microphone: Path, **settings: Any) -> AsyncGenerator[Ears]:
+    """A call of a page that has nothing but coturn's relay."""
     async with coturn(tmp_path) as port:
-        settings = WebRtcSettings(
-            hosts=("127.0.0.1",),
-            turn_urls=(f"turn:127.0.0.1:{port}?transport=udp",),
-            turn_secret=SECRET,  # type: ignore[arg-type]  # pydantic makes a SecretStr of it
-            relay_only=True,
+        relay = WebRtcSettings(
+            turn_urls=(f"turn:127.0.0.1:{port}?transport=udp",), turn_secret=SECRET, relay_only=True, **settings
         )
         async with (
-            page_server(settings) as server,
+            page_server(relay) as server,
             chromium(tmp_path, microphone=microphone) as browser,
             browser.page() as page,
         ):
             ears = await call(page, server)
             assert await heard(ears) > 10
-            peer = ears.leg._session._peer  # type: ignore[attr-defined]
-            pair = peer._connection._nominated[1]
-            assert pair.remote_addr[1] in RELAY_PORTS  # the page's relay, and no address of its own
+            yield ears
             await ears.leg.hang_up()
+
+
+async def test_a_call_goes_over_turn_alone_with_credentials_for_a_while(tmp_path: Path, microphone: Path) -> None:
+    async with relayed(tmp_path, microphone, hosts=("127.0.0.1",)) as ears:
+        pair = ears.leg._session._peer._connection._nominated[1]  # type: ignore[attr-defined]
+        assert pair.remote_addr[1] in RELAY_PORTS  # the page's relay, and no address of its own
 
 
 async def test_both_sides_of_a_call_have_only_their_relays(tmp_path: Path, microphone: Path) -> None:
-    async with coturn(tmp_path) as port:
-        settings = WebRtcSettings(
-            turn_urls=(f"turn:127.0.0.1:{port}?transport=udp",),
-            turn_secret=SECRET,  # type: ignore[arg-type]
-            relay_only=True,
-            own_relay_only=True,
-        )
-        async with (
-            page_server(settings) as server,
-            chromium(tmp_path, microphone=microphone) as browser,
-            browser.page() as page,
-        ):
-            ears = await call(page, server)
-            assert await heard(ears) > 10
-            talking = asyncio.create_task(play(ears.leg, tone(660, 200)))
-            pair = ears.leg._session._peer._connection._nominated[1]  # type: ignore[attr-defined]
-            assert (pair.local_candidate.type, pair.local_candidate.port in RELAY_PORTS) == ("relay", True)
-            assert pair.remote_addr[1] in RELAY_PORTS
-            await ears.until(lambda: ears.leg.stats().mos_there is not None)  # Chromium hears us, and says how well
-            talking.cancel()
-            await ears.leg.hang_up()
+    async with relayed(tmp_path, microphone, own_relay_only=True) as ears:
+        talking = asyncio.create_task(play(ears.leg, tone(660, 200)))
+        pair = ears.leg._session._peer._connection._nominated[1]  # type: ignore[attr-defined]
+        assert (pair.local_candidate.type, pair.local_candidate.port in RELAY_PORTS) == ("relay", True)
+        assert pair.remote_addr[1] in RELAY_PORTS
+        await ears.until(lambda: ears.leg.stats().mos_there is not None)  # Chromium hears us, and says how well
+        talking.cancel()
 
 
 async def test_the_call_moves_to_another_way_without_a_word_lost(tmp_path: Path, microphone: Path) -> None:

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from telephony.audio.frame import is_quiet, pcm_of, samples_of
+from telephony.audio.frame import frames_of, is_quiet, pcm_of, samples_of
+from telephony.errors import AudioFormatError
 
 
 def test_pcm_is_little_endian_and_survives_the_round() -> None:
@@ -23,3 +24,15 @@ def test_a_frame_is_quiet_without_a_peak_of_speech(peak: int, quiet: bool) -> No
 
 def test_nothing_is_quiet() -> None:
     assert is_quiet(np.zeros(0, np.int16))
+
+
+def test_what_a_bot_plays_is_cut_into_frames() -> None:
+    pcm = bytes(range(240)) * 8
+
+    assert frames_of(pcm) == [pcm[:960], pcm[960:]]
+
+
+@pytest.mark.parametrize("size", [0, 959, 1000])
+def test_no_whole_number_of_frames_is_refused(size: int) -> None:
+    with pytest.raises(AudioFormatError, match=f"{size} bytes are no frames; 20 ms at 24 kHz are 960"):
+        frames_of(bytes(size))
