@@ -36,7 +36,8 @@ class Ring:
         """Return the way to attend for `steps` positions from start [B] of the streams in slots [B]."""
         new = start[:, None] + torch.arange(steps, device=start.device)
         cos, sin = (angle.to(self.held.dtype) for angle in rotations(new, frequencies))
-        if self.held.is_cuda and steps == 2:  # one frame, as engines ask
+        width = self.held.shape[-1]
+        if self.held.is_cuda and steps == 2 and not width & (width - 1):  # one frame; Triton's ranges are powers of 2
             from tts_engine.model.mimi.fused import attend_frame  # noqa: PLC0415  # Triton comes with CUDA builds only
 
             return lambda layer, qkv: attend_frame(qkv, self.held[layer], slots, start, cos, sin, window=self.window)
