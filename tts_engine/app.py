@@ -67,9 +67,6 @@ def _torch(csm: CsmSettings) -> Backend:
 
 def _vllm(csm: CsmSettings) -> Backend:
     engine = import_module("tts_engine.backend.vllm_engine")
-    depth = import_module("tts_engine.model.depth_options").DepthOptions(
-        small_batch=csm.depth_small_batch, float8=csm.depth_float8
-    )
     engine_settings = engine.VllmSettings(
         streams=csm.streams or 256,
         positions=csm.positions,
@@ -77,7 +74,7 @@ def _vllm(csm: CsmSettings) -> Backend:
         dtype=csm.dtype or "bfloat16",
         codec_dtype=csm.codec_dtype or "",
         adapter=csm.adapter,
-        depth=depth,
+        depth_alone=csm.depth_alone,
     )
     return import_module("tts_engine.backend.vllm_csm").vllm_csm(
         csm.model, engine_settings, voices=csm.voices, encoder_device=csm.device, sampling=_sampling(csm)

@@ -39,8 +39,7 @@ class CsmSettings(_Section):
     device: str = "cpu"  # torch: of the model; vllm: of the encoder of callers' audio
     dtype: Literal["float32", "bfloat16"] | None = None  # None: float32 with torch, bfloat16 with vllm
     codec_dtype: Literal["float32", "float16", "bfloat16"] | None = None  # vllm; None: float16 on a GPU if as good
-    depth_small_batch: int = Field(default=0, ge=0, le=32)  # vllm: streams at which small-batch kernels end; 0: unused
-    depth_float8: bool = False  # vllm: the depth decoder's MLP in 8 bits; codes change (docs/benchmarks.md)
+    depth_alone: bool = True  # vllm: kernels of their own for a single stream (docs/benchmarks.md)
     gpu_memory: float = Field(default=0.85, gt=0, lt=1)  # vllm: the part of the GPU's that it may take
     temperature: float = Field(default=0.9, ge=0, le=2)
     depth_temperature: float = Field(default=0.9, ge=0, le=2)

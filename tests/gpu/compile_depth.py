@@ -2,9 +2,10 @@
 
     PYTHONPATH=.:$(tests/triton_env.sh) python tests/gpu/compile_depth.py [name ...]
 
-Per kernel, at CSM-1B's sizes and the tiles of production: registers, local memory (spills; must be 0), shared memory,
-and how often instructions occur in the machine code: 16-byte loads (LDG.128), asynchronous copies (LDGSTS), tensor
-cores (HGMMA, HMMA), requests for the second-level cache (UBLKPF), waits for the kernel before (ACQBULK).
+Per kernel, at CSM-1B's sizes, with the tiles of production and those that `bench_depth.py --scan` tries: registers,
+local memory (spills; must be 0), shared memory, how many programs a multiprocessor holds and so how many bytes of
+weights are under way in it, and how often instructions occur in the machine code: 16-byte loads (LDG.128; before the
+wait for the kernel ahead, ACQBULK, and after it), tensor cores (HGMMA, HMMA), barriers (BAR), shuffles (SHFL).
 """
 
 from __future__ import annotations
@@ -21,11 +22,10 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
+from tts_engine.model.alone_depth import MEASURED, Tile
+from tts_engine.model.alone_kernels import attend_out_kernel, product_kernel
 from tts_engine.model.depth_kernels import attend_kernel, draw_kernel
-from tts_engine.model.frame_kernel import frame_kernel
 from tts_engine.model.fused import _add_norm_kernel, _gate_kernel
-from tts_engine.model.product_kernels import attend_out_kernel, product_kernel
-from tts_engine.model.small_depth import ALONE, TOGETHER, Tile, columns_at_once
 
 HOPPER = GPUTarget("cuda", 90, 32)
 TOOL = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"

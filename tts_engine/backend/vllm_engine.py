@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import threading
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from tts_engine.backend.vllm_plugin.wire import ENDED, LOST, SPOKE, Keys, RowFor
 from tts_engine.backend.vllm_process import VllmProcess
 from tts_engine.errors import SpeechCapacityError
 from tts_engine.model.config import CsmConfig
-from tts_engine.model.depth_options import DepthOptions
 from tts_engine.model.mimi.encoder import MimiEncoder
 from tts_engine.model.prompt import AUDIO, Codes, Prompt
 from tts_engine.model.sampling import Sampling
@@ -41,7 +40,7 @@ class VllmSettings:
     dtype: str = "bfloat16"
     codec_dtype: str = ""  # of the codec; empty: float16 on a GPU, if it is as good there, else float32
     adapter: Path | None = None
-    depth: DepthOptions = field(default_factory=DepthOptions)
+    depth_alone: bool = True  # kernels of their own for a single stream
     more: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
@@ -122,7 +121,7 @@ class VllmEngine:
             "socket": str(socket),
             "codec_dtype": settings.codec_dtype,
             "adapter": str(settings.adapter or ""),
-            "depth": asdict(settings.depth),
+            "depth_alone": settings.depth_alone,
             "frame_s": self._frame_s,
         }
         return {

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from tts_engine.model.config import CsmConfig
 from tts_engine.model.depth_decoder import DepthDecoder, Draws
-from tts_engine.model.depth_options import DepthOptions
 from tts_engine.model.layers import weight
 from tts_engine.model.sampling import Sampling, draw, frame_keys, stream_key
 
@@ -77,16 +76,17 @@ class FrameDecoder(nn.Module):
         self.offsets: Tensor
         self._fused: DepthStep | None = None
 
-    def fuse(self, *, max_batch: int, options: DepthOptions) -> str:
+    def fuse(self, *, max_batch: int, alone: bool) -> str:
         """Run the depth decoder in fused kernels from now on; CUDA only, and again whenever the weights change.
 
-        Returns what runs, for the log: without Triton it is the plain decoder still.
+        `alone`: kernels of their own for a single row. Returns what runs, for the log: without Triton it is the plain
+        decoder still.
         """
         try:
             from tts_engine.model.depth_paths import DepthPaths  # noqa: PLC0415  # Triton comes with CUDA builds only
         except ImportError as error:
             return f"plain PyTorch: {error}"
-        paths = DepthPaths(self.depth, max_batch=max_batch, options=options)
+        paths = DepthPaths(self.depth, max_batch=max_batch, alone=alone)
         self._fused = paths
         return paths.summary
 

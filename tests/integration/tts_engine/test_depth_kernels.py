@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-MODULES = ("test_small_depth", "test_persistent_depth", "test_fused", "test_depth_paths")
+MODULES = ("test_alone_depth", "test_fused", "test_depth_paths")
 
 
 @pytest.mark.timeout(600)

@@ -21,7 +21,6 @@ from tts_engine.backend.vllm_plugin.runtime import CsmRuntime, Limits
 from tts_engine.backend.vllm_plugin.wire import RowFormat
 from tts_engine.model.checkpoint import Checkpoint, resolve
 from tts_engine.model.config import CsmConfig
-from tts_engine.model.depth_options import DepthOptions
 from tts_engine.model.frame import FrameDecoder
 from tts_engine.model.mimi.decoder import MimiDecoder
 from tts_engine.model.mimi.precision import faithful
@@ -102,8 +101,8 @@ class CsmForVllm(nn.Module):
         width = RowFormat(self.config.mimi.frame_samples, self.config.num_codebooks).width
         on_gpu = self.frames.audio_table.is_cuda
         outlet = RingOutlet(send, rows=limits.slots, width=width) if on_gpu else DirectOutlet(send)
-        depth = DepthOptions(**self.settings.get("depth", {}))
-        self.runtime = CsmRuntime(self.frames, self.mimi, limits, outlet, send, depth)
+        alone = self.settings.get("depth_alone", True)
+        self.runtime = CsmRuntime(self.frames, self.mimi, limits, outlet, send, depth_alone=alone)
         logger.info("depth decoder: %s", self.runtime.depth)
         return self.runtime
 

@@ -21,7 +21,6 @@ from tts_engine.backend.vllm_plugin.ids import FRAME_BASE, STOP_ID, TEXT_BASE, F
 from tts_engine.backend.vllm_plugin.outlet import Outlet, Send
 from tts_engine.backend.vllm_plugin.slots import Slots
 from tts_engine.backend.vllm_plugin.wire import ENDED, LOST, SPOKE, RowFormat
-from tts_engine.model.depth_options import DepthOptions
 from tts_engine.model.frame import FrameDecoder, FrameState
 from tts_engine.model.mimi.decoder import MimiDecoder, MimiState
 from tts_engine.model.sampling import Sampling
@@ -62,13 +61,14 @@ class CsmRuntime:
         limits: Limits,
         outlet: Outlet,
         send: Send,
-        depth: DepthOptions | None = None,
+        *,
+        depth_alone: bool = True,
     ) -> None:
         config, like = frames.config, frames.audio_table
         frames.prepare()
         self.depth = "plain PyTorch"
         if like.is_cuda:
-            self.depth = frames.fuse(max_batch=limits.slots, options=depth or DepthOptions())
+            self.depth = frames.fuse(max_batch=limits.slots, alone=depth_alone)
         self.limits, self.scratch = limits, limits.slots
         self._frames, self._mimi, self._outlet, self._send = frames, mimi, outlet, send
         self._format = RowFormat(config.mimi.frame_samples, config.num_codebooks)

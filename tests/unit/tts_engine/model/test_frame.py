@@ -9,7 +9,6 @@ from tests.fakes.device_only import DeviceOnly
 from tests.fakes.plain_generation import GREEDY
 from tests.fakes.tiny_csm import TinyCsm
 from tts_engine.model.csm import CsmModel
-from tts_engine.model.depth_options import DepthOptions
 from tts_engine.model.frame import FrameState
 from tts_engine.model.sampling import Sampling
 
@@ -81,4 +80,4 @@ def test_a_frame_of_a_prompt_is_the_sum_of_its_codes_and_a_token_its_row(tiny: T
 def test_without_triton_the_plain_decoder_goes_on_and_says_so(tiny: TinyCsm, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "tts_engine.model.depth_paths", None)
     frames = CsmModel(tiny.config).frames
-    assert frames.fuse(max_batch=4, options=DepthOptions()).startswith("plain PyTorch: ")
+    assert frames.fuse(max_batch=4, alone=True).startswith("plain PyTorch: ")
