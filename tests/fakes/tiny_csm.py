@@ -40,7 +40,7 @@ def write_tokenizer(folder: Path) -> dict[str, int]:
     return {token: tokenizer.token_to_id(token) for token in SPECIAL}
 
 
-def write_tiny_csm(folder: Path, *, num_codebooks: int = 8, seed: int = 0) -> Path:
+def write_tiny_csm(folder: Path, *, num_codebooks: int = 8, codec_head_dim: int = 8, seed: int = 0) -> Path:
     """Writes config, weights and tokenizer; the logits are spread so that the best code is far from the second."""
     folder.mkdir(parents=True, exist_ok=True)
     ids = write_tokenizer(folder)
@@ -54,7 +54,8 @@ def write_tiny_csm(folder: Path, *, num_codebooks: int = 8, seed: int = 0) -> Pa
         "low_freq_factor": 0.125,
     }
     mimi = MimiConfig(
-        hidden_size=16, num_filters=2, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=2, head_dim=8,
+        hidden_size=16, num_filters=2, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=2,
+        head_dim=codec_head_dim,
         intermediate_size=32, codebook_dim=8, vector_quantization_hidden_dimension=8, num_quantizers=num_codebooks,
         codebook_size=CODEBOOK_SIZE, upsample_groups=16, layer_scale_initial_scale=0.5,
     )  # fmt: skip
@@ -111,9 +112,9 @@ class TinyCsm:
     reference: CsmForConditionalGeneration
 
 
-def make_tiny(folder: Path, *, num_codebooks: int = 8) -> TinyCsm:
+def make_tiny(folder: Path, *, num_codebooks: int = 8, codec_head_dim: int = 8) -> TinyCsm:
     """The same weights in our model and in `transformers`."""
-    write_tiny_csm(folder, num_codebooks=num_codebooks)
+    write_tiny_csm(folder, num_codebooks=num_codebooks, codec_head_dim=codec_head_dim)
     config = Config.read(folder)
     model = CsmModel(config)
     load_csm(model, Checkpoint(folder))

@@ -4,11 +4,11 @@
 
 on a GPU, with random weights of CSM-1B's sizes. Whether it runs at all a processor can say, in a minute:
 
-    TRITON_INTERPRET=1 PYTHONPATH=.:$(tests/triton_env.sh) python tests/gpu/bench_depth.py --tiny --sizes 1 2
+    TRITON_INTERPRET=1 PYTHONPATH=.:$(tests/triton_env.sh) python tests/gpu/bench_depth.py --tiny --scan --sizes 1 2
 
-`--scan` first times each product of a pass at each of a few tiles and goes on with the fastest. `--profile` says where
-the time of the path now in use goes. The persistent kernel runs in a process of its own, which is ended if it hangs.
-Predictions stand in docs/benchmarks.md; the last table says what follows for the settings.
+`--scan` first times a frame of one row with each product at each of a few tiles and goes on with the fastest, then the
+draw and the attention of a batch by warps; it begins no more tries after `--limit-s`. `--profile` says where the time
+goes. Predictions stand in docs/benchmarks.md; the last lines say what follows for the settings.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from __future__ import annotations
 import argparse
 import copy
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -26,17 +24,15 @@ import torch
 import triton
 from torch import Tensor
 
+from tests.gpu.depth_tiles import TRIED, described
+from tts_engine.model import depth_kernels
+from tts_engine.model.alone_depth import TILES, AloneDepth, Tiles
 from tts_engine.model.config import CsmConfig
 from tts_engine.model.depth_decoder import DepthDecoder, Draws
-from tts_engine.model.depth_options import MOST_SMALL, DepthOptions
 from tts_engine.model.frame import FrameDecoder
 from tts_engine.model.fused import FusedDepth
-from tts_engine.model.persistent_depth import PersistentDepth
-from tts_engine.model.small_depth import ALONE, TOGETHER, SmallDepth, Tile, Tiles
 
 SIZES = (1, 2, 4, 8, 16, 32, 128, 512, 1024, 2048)
-HANGS_AFTER_S = 150  # compiling takes a fifth to a half of it
-MOST_APART = 16
 Path = Callable[[Tensor, Tensor, Draws], Tensor]
 
 TINY = {
@@ -48,22 +44,6 @@ TINY = {
     },
 }  # fmt: skip
 
-ALONE_TILES = {
-    "qkv": (Tile(4, 1024), Tile(2, 1024), Tile(8, 1024)),
-    "out": (Tile(4, 1024), Tile(2, 1024), Tile(8, 1024, warps=8)),
-    "gate_up": (Tile(4, 1024), Tile(2, 1024), Tile(8, 1024, warps=8), Tile(16, 512, warps=8)),
-    "down": (Tile(4, 1024), Tile(2, 2048), Tile(4, 2048, warps=8), Tile(8, 1024, warps=8)),
-    "head": (Tile(8, 1024), Tile(4, 1024), Tile(16, 512)),
-}
-TOGETHER_TILES = {
-    "qkv": (Tile(16, 128, stages=4), Tile(16, 256), Tile(32, 128, parts=2), Tile(64, 128, parts=4)),
-    "out": (Tile(16, 128, parts=2, stages=4), Tile(16, 256), Tile(32, 128, parts=4), Tile(64, 64, parts=8)),
-    "gate_up": (Tile(64, 64, stages=4), Tile(64, 128), Tile(32, 128, stages=4), Tile(128, 64, warps=8, stages=4)),
-    "down": (Tile(64, 128, parts=8, stages=4), Tile(64, 64, parts=8, stages=6), Tile(32, 128, parts=4, stages=4),
-             Tile(16, 256, parts=2, stages=4), Tile(64, 128, parts=16)),
-    "head": (Tile(16, 128, stages=4), Tile(16, 256)),
-}  # fmt: skip
-
 
 @dataclass(slots=True)
 class Stand:
@@ -73,8 +53,7 @@ class Stand:
     device: str
     bandwidth: float = float("nan")  # bytes a second, read and written
     flops: float = float("nan")  # bfloat16, a second
-    alone: Tiles = ALONE
-    together: Tiles = TOGETHER
+    tiles: Tiles = TILES
 
     def frame(self, rows: int, *, greedy: bool = False, seed: int = 0) -> tuple[Tensor, Tensor, Draws]:
         generator = torch.Generator().manual_seed(seed)
@@ -86,16 +65,14 @@ class Stand:
         draws = Draws(keys.to(self.device), heat.to(self.device), top_k.to(self.device), 64)
         return hidden, first.to(self.device), draws
 
-    def floor_ms(self, rows: int, *, mlp_bytes: int = 2) -> float:
+    def floor_ms(self, rows: int) -> float:
         """The longer of weights through memory and arithmetic at the rate of a large product, of this device."""
         config, books = self.depth.config, self.depth.num_codebooks
         attention = (2 * config.num_heads + 2 * config.num_kv_heads) * config.head_dim * config.hidden_size
-        mlp = 3 * config.intermediate_size * config.hidden_size
+        layers = config.num_layers * (attention + 3 * config.intermediate_size * config.hidden_size)
         head = config.hidden_size * self.depth.codebook_size
-        layers = config.num_layers
-        streamed = (books - 1) * (layers * (2 * attention + mlp_bytes * mlp) + 2 * head)
-        # positions 0 and 1 are one pass; 8-bit products are twice as fast, the small kernels' are not
-        work = 2 * rows * (books * layers * (attention + mlp * mlp_bytes / 2) + (books - 1) * head)
+        streamed = 2 * (books - 1) * (layers + head)
+        work = 2 * rows * (books * layers + (books - 1) * head)  # positions 0 and 1 are one pass
         return max(streamed / self.bandwidth, work / self.flops) * 1000
 
 
@@ -149,35 +126,49 @@ def timed(work: Callable[[], object], *, graph: bool = True, times: int = 15) ->
     return statistics.median(found)
 
 
-def scan(stand: Stand, *, rows: int) -> Tiles:
-    """Change one product's tile after another and keep what makes the whole frame faster.
+def scan(stand: Stand, *, ends: float) -> None:
+    """Change one thing after another and keep what makes the whole frame faster; begins nothing after `ends`.
 
     A product alone would find its weights in the second-level cache, where a frame never finds them.
     """
-    alone = rows == 1
-    best = stand.alone if alone else stand.together
-    fused, frame = FusedDepth(stand.depth, max_batch=MOST_SMALL), stand.frame(rows)
+    fused, frame = FusedDepth(stand.depth, max_batch=1), stand.frame(1)
 
-    def took(tiles: Tiles) -> float:
-        pair = {"alone": tiles, "together": stand.together} if alone else {"alone": stand.alone, "together": tiles}
-        small = SmallDepth(fused, DepthOptions(small_batch=MOST_SMALL, alone=alone), **pair)
-        return timed(lambda: small(*frame))
+    def took(tiles: Tiles, **options: bool) -> float:
+        path = AloneDepth(fused, tiles=tiles, **options)
+        return timed(lambda: path(*frame))
 
-    least = took(best)
-    print(f"| {rows} | | as they are | {least:.3f} |", flush=True)
-    for name, tiles in (ALONE_TILES if alone else TOGETHER_TILES).items():
+    print("| product | tile | ms a frame of one row |\n|---|---|--:|")
+    least = took(stand.tiles)
+    print(f"| all | {', '.join(f'{kind} {described(getattr(stand.tiles, kind))}' for kind in TRIED)} | {least:.3f} |")
+    for kind, tiles in TRIED.items():
         for tile in tiles[1:]:
+            if time.monotonic() > ends:
+                print("no time for the rest")
+                return
             try:
-                now = took(replace(best, **{name: tile}))
+                now = took(replace(stand.tiles, **{kind: tile}))
             except Exception as error:  # noqa: BLE001 - a tile that does not compile is a result
-                print(f"| {rows} | {name} | {tile} | {type(error).__name__}: {str(error)[:80]} |", flush=True)
+                print(f"| {kind} | {described(tile)} | {type(error).__name__}: {str(error)[:80]} |", flush=True)
                 continue
-            print(f"| {rows} | {name} | {tile.rows} by {tile.columns}, parts {tile.parts}, warps {tile.warps}, "
-                  f"stages {tile.stages} | {now:.3f} |", flush=True)  # fmt: skip
+            print(f"| {kind} | {described(tile)} | {now:.3f} |", flush=True)
             if now < 0.99 * least:
-                best, least = replace(best, **{name: tile}), now
-    print(f"kept at {rows}: {best}", flush=True)
-    return best
+                stand.tiles, least = replace(stand.tiles, **{kind: tile}), now
+    print(f"kept: {stand.tiles}", flush=True)
+
+
+def scan_warps(stand: Stand, rows: int, *, ends: float) -> None:
+    """Warps of the draw and of a batch's attention, milliseconds a frame of `rows` by the fused kernels."""
+    fused, frame = FusedDepth(stand.depth, max_batch=rows), stand.frame(rows)
+    for name, tries in (("DRAW_WARPS", (8, 4, 16)), ("ATTEND_WARPS", (2, 1, 4))):
+        found: dict[int, float] = {}
+        for warps in tries:
+            if time.monotonic() > ends:
+                print("no time for the rest")
+                break
+            setattr(depth_kernels, name, warps)
+            found[warps] = timed(lambda: fused(*frame))
+        setattr(depth_kernels, name, tries[0])
+        print(f"{name} at {rows}: " + ", ".join(f"{warps}: {took:.3f} ms" for warps, took in found.items()), flush=True)
 
 
 @torch.inference_mode()
@@ -204,175 +195,116 @@ def wide(stand: Stand) -> DepthDecoder:
     return _exact[0]
 
 
-@torch.inference_mode()
-def repeatable(path: Path, stand: Stand, most: int) -> bool:
-    """Has a row the same sampled codes alone and in batches of up to `most`."""
-    hidden, first, draws = stand.frame(most)
-    whole = path(hidden, first, draws)
-    for rows in (1, 2, most // 2):
-        part = Draws(draws.keys[:rows], draws.temperature[:rows], draws.top_k[:rows], draws.limit)
-        if not torch.equal(path(hidden[:rows], first[:rows], part), whole[:rows]):
-            return False
-    return True
-
-
-def paths_of(stand: Stand, names: Sequence[str]) -> dict[str, tuple[int, Callable[[], Path]]]:
+def paths_of(stand: Stand) -> dict[str, tuple[int, Callable[[], Path]]]:
     """Largest batch and maker of each path."""
-    tiles = {"alone": stand.alone, "together": stand.together}
 
-    def fused(*, float8: bool = False, down_parts: int = 1) -> FusedDepth:
-        return FusedDepth(stand.depth, max_batch=max(SIZES), float8=float8, down_parts=down_parts)
+    def alone(**options: bool) -> AloneDepth:
+        return AloneDepth(FusedDepth(stand.depth, max_batch=1), tiles=stand.tiles, **options)
 
-    def small(**options: bool) -> SmallDepth:
-        few = FusedDepth(stand.depth, max_batch=MOST_SMALL)
-        return SmallDepth(few, DepthOptions(small_batch=MOST_SMALL, **options), **tiles)
-
-    def persistent(*, float8: bool = False) -> PersistentDepth:
-        return PersistentDepth(FusedDepth(stand.depth, max_batch=MOST_SMALL), float8=float8, **tiles)
-
-    every: dict[str, tuple[int, Callable[[], Path]]] = {
+    return {
         "plain": (max(SIZES), lambda: stand.depth),
-        "fused": (max(SIZES), fused),
-        "small": (MOST_SMALL, small),
-        "small, not near": (MOST_SMALL, lambda: small(near=False)),
-        "small, alone": (1, lambda: small(alone=True)),
-        "fused, down in 2": (max(SIZES), lambda: fused(down_parts=2)),
-        "fused, down in 4": (max(SIZES), lambda: fused(down_parts=4)),
-        "fused, float8": (max(SIZES), lambda: fused(float8=True)),
-        "small, float8": (MOST_SMALL, lambda: small(float8=True)),
-        "small, alone, float8": (1, lambda: small(alone=True, float8=True)),
-        "persistent": (MOST_SMALL, persistent),
-        "persistent, float8": (MOST_SMALL, lambda: persistent(float8=True)),
+        "fused": (max(SIZES), lambda: FusedDepth(stand.depth, max_batch=max(SIZES))),
+        "alone": (1, alone),
+        "alone, MLP passing": (1, lambda: alone(passing=True)),
+        "alone, not near": (1, lambda: alone(near=False)),
     }
-    return {name: every[name] for name in names}
 
 
-IN_HERE = (
-    "plain", "fused", "fused, down in 2", "fused, down in 4", "small", "small, not near", "small, alone",
-    "fused, float8", "small, float8", "small, alone, float8",
-)  # fmt: skip
-APART = ("persistent", "persistent, float8")
 Results = dict[tuple[str, int], float]
 
 
 @torch.inference_mode()
 def measure(stand: Stand, names: Sequence[str], sizes: Sequence[int]) -> Results:
     results: Results = {}
-    for name, (most, make) in paths_of(stand, names).items():
+    print("| path | streams | ms | floor | times | own choice | gap 99.9 % |\n|---|--:|--:|--:|--:|--:|--:|")
+    every = paths_of(stand)
+    for name in names:
+        most, make = every[name]
         try:
             path = make()
             for rows in (size for size in sizes if size <= most):
                 frame = stand.frame(rows)
                 results[name, rows] = timed(lambda p=path, f=frame: p(*f))
                 own, gap = error_of(stand, path, min(rows, 128))
-                floor = stand.floor_ms(rows, mlp_bytes=1 if "float8" in name else 2)
+                floor = stand.floor_ms(rows)
                 cells = f"{results[name, rows]:.3f} | {floor:.3f} | {results[name, rows] / floor:.1f}"
                 print(f"| {name} | {rows} | {cells} | {own:.1%} | {gap:.3f} |", flush=True)
-            if name in {"small", "small, float8"}:
-                same = repeatable(path, stand, 4 if stand.device == "cpu" else 16)
-                print(f"{name}: a row's codes are {'' if same else 'NOT '}the same alone and among 16", flush=True)
         except Exception as error:  # noqa: BLE001 - the others are to be measured all the same
             print(f"{name}: {type(error).__name__}: {str(error)[:300]}", flush=True)
         path = None
     return results
 
 
-def profile(stand: Stand, sizes: Sequence[int]) -> None:
-    """Where a frame's time goes, by kernel, in the path that is in use."""
+def profile(stand: Stand) -> None:
+    """Where a frame's time goes, by kernel. Kernels that are near overlap, so that their sum is more than the frame."""
     from torch.profiler import ProfilerActivity  # noqa: PLC0415 - here only
     from torch.profiler import profile as profiled  # noqa: PLC0415 - here only
 
-    path = FusedDepth(stand.depth, max_batch=max(SIZES))
-    for rows in sizes:
+    fused = FusedDepth(stand.depth, max_batch=max(SIZES))
+    near, apart = (AloneDepth(fused, tiles=stand.tiles, near=near) for near in (True, False))
+    for name, path, rows in (("alone", near, 1), ("alone, not near", apart, 1), ("fused", fused, 1024)):
         frame = stand.frame(rows)
         path(*frame)
         torch.cuda.synchronize()
         with profiled(activities=[ProfilerActivity.CUDA]) as trace:
             path(*frame)
             torch.cuda.synchronize()
-        events = sorted(trace.key_averages(), key=lambda event: -event.self_device_time_total)
-        print(f"fused at {rows}: ms, launches, kernel")
-        for event in events[:14]:
-            print(f"  {event.self_device_time_total / 1000:7.3f} {event.count:5d} {event.key[:100]}")
+        events = sorted(trace.events(), key=lambda event: event.time_range.start)
+        sums: dict[str, list[float]] = {}
+        last = ""
+        for event in events:
+            # products of one kernel are told apart by what ran before them
+            key = f"{event.name[:70]}{f' after {last[:24]}' if event.name == 'product_kernel' else ''}"
+            sums.setdefault(key, []).append(event.device_time)
+            last = event.name if event.name != last else f"{event.name} twice"
+        print(f"{name} at {rows}: ms, launches, us each, kernel")
+        for key, times in sorted(sums.items(), key=lambda item: -sum(item[1]))[:14]:
+            print(f"  {sum(times) / 1000:7.3f} {len(times):5d} {statistics.median(times):7.1f} {key}")
 
 
-def decide(stand: Stand, results: Results, sizes: Sequence[int]) -> None:
+def decide(stand: Stand, results: Results) -> None:
     """The rules of docs/benchmarks.md, applied."""
-    print(
-        "\n| streams | fused | best without float8 | | best of all | | times the floor |\n|--:|--:|---|--:|---|--:|--:|"
-    )
-    for rows in sizes:
-        here = {name: took for (name, size), took in results.items() if size == rows}
-        exact = {name: took for name, took in here.items() if "float8" not in name}
-        if not exact:
-            continue
-        best, every = min(exact, key=exact.__getitem__), min(here, key=here.__getitem__)
-        times = exact[best] / stand.floor_ms(rows)
-        cells = f"{best} | {exact[best]:.2f} | {every} | {here[every]:.2f} | {times:.1f}"
-        print(f"| {rows} | {here.get('fused', float('nan')):.2f} | {cells} |")
-    gains = [rows for rows in sizes if results.get(("small", rows), 9e9) < 0.95 * results.get(("fused", rows), 0)]
-    alone, together = results.get(("small, alone", 1)), results.get(("small", 1))
-    print(f"depth_small_batch = {max(gains, default=0)} (5 % under `fused` at {gains})")
-    if alone and together:
-        print(
-            f"alone: {together / alone:.2f} times as fast at one row; on from 1.10, as it parts codes from the batch's"
-        )
-    for rows in (1, 16):
-        pair = results.get(("small, alone" if rows == 1 else "small", rows)), results.get(("persistent", rows))
-        if pair[0] and pair[1]:
-            print(f"persistent at {rows}: {pair[0] / pair[1]:.2f} times as fast as separate kernels; kept from 1.10")
-    for rows in sizes:
-        cut = results.get(("fused", rows)), results.get(("fused, down in 2", rows))
-        if cut[0] and cut[1]:
-            print(f"down in 2 at {rows}: {cut[0] / cut[1]:.2f} times as fast; the rule from 1.03")
-        both = results.get(("fused", rows)), results.get(("fused, float8", rows))
-        if both[0] and both[1]:
-            print(f"float8 at {rows}: {both[0] / both[1]:.2f} times as fast as fused; an option from 1.2")
+    alone, fused = results.get(("alone", 1)), results.get(("fused", 1))
+    if alone and fused:
+        times = alone / stand.floor_ms(1)
+        print(f"alone: {fused / alone:.2f} times as fast as fused, {times:.1f} times the floor; the goal is 2")
+        for name, rule in (
+            ("alone, MLP passing", "the default from 1.02"),
+            ("alone, not near", "the default from 1.00"),
+        ):
+            if other := results.get((name, 1)):
+                print(f"{name}: {alone / other:.2f} times as fast as alone; {rule}")
+    for rows in (1024, 2048):
+        if took := results.get(("fused", rows)):
+            print(f"fused at {rows}: {took / stand.floor_ms(rows):.2f} times the floor")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = ("fused", "alone", "alone, MLP passing", "alone, not near", "plain")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
-    parser.add_argument("--only", nargs="+", default=[*IN_HERE, *APART], choices=[*IN_HERE, *APART])
+    parser.add_argument("--only", nargs="+", default=names[:-1], choices=names)
     parser.add_argument("--scan", action="store_true")
+    parser.add_argument("--limit-s", type=float, default=60.0, help="of the scan; what follows takes about as long")
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--tiny", action="store_true", help="on the processor, in Triton's interpreter")
-    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_grad_enabled(False)
     stand = make_stand(tiny=options.tiny)
-    if options.child:
-        measure(stand, options.only, options.sizes)
-        return
     if not options.tiny:
         device = torch.cuda.get_device_properties(0)
         print(f"{device.name}, {device.multi_processor_count} multiprocessors, {device.L2_cache_size >> 20} MiB of L2")
         rates = f"copies {stand.bandwidth / 1e12:.2f} TB/s, bfloat16 {stand.flops / 1e12:.0f} TFLOP/s"
         print(f"torch {torch.__version__}, Triton {triton.__version__}; {rates}")
     if options.scan:
-        print("| rows | product | tile | ms a frame |\n|--:|---|---|--:|")
-        stand.alone, stand.together = scan(stand, rows=1), scan(stand, rows=16)
-    print("| path | streams | ms | floor | times | own choice | gap 99.9 % |\n|---|--:|--:|--:|--:|--:|--:|")
-    results = measure(stand, [name for name in options.only if name in IN_HERE], options.sizes)
-    hung = False
-    for name in (name for name in options.only if name in APART):
-        if hung:
-            break
-        limit_s = None if options.tiny else HANGS_AFTER_S  # the interpreter is slow and cannot hang
-        command = [sys.executable, __file__, "--child", "--only", name, "--sizes"]
-        command += [str(size) for size in options.sizes if size <= MOST_APART] + (["--tiny"] if options.tiny else [])
-        try:
-            text = subprocess.run(command, timeout=limit_s, check=False, stdout=subprocess.PIPE, text=True).stdout
-        except subprocess.TimeoutExpired as error:
-            print(f"{name}: no end within {HANGS_AFTER_S} s")
-            text = error.stdout.decode() if isinstance(error.stdout, bytes) else error.stdout or ""
-            hung = True
-        print(text, end="", flush=True)
-        for cells in (line.split("|") for line in text.splitlines() if line.startswith(f"| {name} |")):
-            results[name, int(cells[2])] = float(cells[3])
+        ends = time.monotonic() + options.limit_s
+        scan(stand, ends=ends - options.limit_s / 4)
+        for rows in (1, max(options.sizes) if options.tiny else 1024):
+            scan_warps(stand, rows, ends=ends)
+    results = measure(stand, options.only, options.sizes)
     if options.profile and not options.tiny:
-        profile(stand, [1, 1024])
-    decide(stand, results, options.sizes)
+        profile(stand)
+    decide(stand, results)
 
 
 if __name__ == "__main__":

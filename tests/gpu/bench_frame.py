@@ -26,7 +26,6 @@ from tts_engine.backend.vllm_plugin.outlet import RingOutlet
 from tts_engine.backend.vllm_plugin.runtime import CsmRuntime, Limits
 from tts_engine.backend.vllm_plugin.wire import RowFormat
 from tts_engine.model.config import CsmConfig
-from tts_engine.model.depth_options import DepthOptions
 from tts_engine.model.frame import FrameDecoder
 from tts_engine.model.mimi.decoder import MimiDecoder
 from tts_engine.model.prompt import Prompt
@@ -62,7 +61,7 @@ def captured(work: Callable[[], object]) -> torch.cuda.CUDAGraph:
 
 @torch.inference_mode()
 def bench_parts(
-    codec_dtype: torch.dtype, sizes: Sequence[int], depth_options: DepthOptions, ends: float
+    codec_dtype: torch.dtype, sizes: Sequence[int], ends: float, *, alone: bool
 ) -> dict[int, tuple[float, float, float]]:
     """Depth decoder, Mimi, and the whole frame step in milliseconds, by number of streams; none begins after `ends`."""
     config = CsmConfig.from_hf({})
@@ -77,9 +76,8 @@ def bench_parts(
     def nobody(keys: object, rows: object) -> None:
         """Nobody listens."""
 
-    runtime = CsmRuntime(
-        frames, mimi, limits, RingOutlet(nobody, rows=limits.slots, width=width), nobody, depth_options
-    )
+    outlet = RingOutlet(nobody, rows=limits.slots, width=width)
+    runtime = CsmRuntime(frames, mimi, limits, outlet, nobody, depth_alone=alone)
     began = time.perf_counter()
     graphs = FrameGraphs(runtime, torch.zeros(1, config.backbone.hidden_size, dtype=torch.bfloat16, device="cuda"))
     torch.cuda.synchronize()
@@ -140,16 +138,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--vllm", action="store_true", help="bench vLLM's engine too")
     parser.add_argument("--codec-dtype", default="bfloat16", choices=("bfloat16", "float16", "float32"))
-    parser.add_argument("--small-batch", type=int, default=0, help="DepthOptions.small_batch")
-    parser.add_argument("--float8", action="store_true", help="DepthOptions.float8")
+    parser.add_argument("--no-alone", action="store_true", help="the depth decoder's fused kernels for one row too")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--limit-s", type=float, default=240.0, help="no size begins after this")
     options = parser.parse_args()
     print(torch.cuda.get_device_name(), torch.__version__)
     ends = time.monotonic() + options.limit_s
-    depth_options = DepthOptions(small_batch=options.small_batch, float8=options.float8)
     codec_dtype = getattr(torch, options.codec_dtype)
-    parts = bench_parts(codec_dtype, options.sizes, depth_options, ends - options.limit_s / 2)
+    parts = bench_parts(codec_dtype, options.sizes, ends - options.limit_s / 2, alone=not options.no_alone)
     torch.cuda.empty_cache()
     if not options.vllm:
         return
@@ -162,7 +158,7 @@ def main() -> None:
             "max_num_seqs": max(options.sizes),
             "dtype": "bfloat16",
             "enable_prefix_caching": False,
-            "depth": {"small_batch": options.small_batch, "float8": options.float8},
+            "depth_alone": not options.no_alone,
         }
         with vllm_stand(folder, codec_dtype=options.codec_dtype, **settings) as stand:
             print("| streams | step ms | backbone | depth | Mimi | host and rest | first frame of all ms |")

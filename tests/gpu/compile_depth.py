@@ -1,11 +1,11 @@
 """Compiles the depth decoder's kernels for Hopper without a GPU, and says what became of them.
 
-    PYTHONPATH=.:$(tests/triton_env.sh) python tests/gpu/compile_depth.py [name ...]
+    PYTHONPATH=.:$(tests/triton_env.sh) python tests/gpu/compile_depth.py [beginning of a name ...]
 
 Per kernel, at CSM-1B's sizes, with the tiles of production and those that `bench_depth.py --scan` tries: registers,
-local memory (spills; must be 0), shared memory, how many programs a multiprocessor holds and so how many bytes of
-weights are under way in it, and how often instructions occur in the machine code: 16-byte loads (LDG.128; before the
-wait for the kernel ahead, ACQBULK, and after it), tensor cores (HGMMA, HMMA), barriers (BAR), shuffles (SHFL).
+spills (must be 0), programs that a multiprocessor holds and KB of weights under way in them, programs in all, and how
+often instructions occur in the machine code: 16-byte loads (LDG; before + after the wait for the kernel ahead), tensor
+cores (HGMMA, HMMA), barriers (BAR), shuffles (SHFL).
 """
 
 from __future__ import annotations
@@ -22,19 +22,25 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from tts_engine.model.alone_depth import MEASURED, Tile
+from tests.gpu.depth_tiles import TRIED, described
+from tts_engine.model.alone_depth import Tile
 from tts_engine.model.alone_kernels import attend_out_kernel, product_kernel
-from tts_engine.model.depth_kernels import attend_kernel, draw_kernel
+from tts_engine.model.depth_kernels import ATTEND_WARPS, DRAW_WARPS, attend_kernel, draw_kernel
 from tts_engine.model.fused import _add_norm_kernel, _gate_kernel
 
 HOPPER = GPUTarget("cuda", 90, 32)
 TOOL = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
-SEEN = ("LDG.E.128", "LDGSTS", "HGMMA", "HMMA", "UBLKPF", "ACQBULK", "ATOM", "LDL", "STL")
+SEEN = ("HGMMA", "HMMA", "BAR.SYNC", "SHFL", "LDL", "STL")
 BF16, F32 = "*bf16", "*fp32"
+REGISTERS, SHARED, THREADS, PROGRAMS = 65536, 227 << 10, 2048, 32  # that a multiprocessor has
+HEADS = {"HEADS": 8, "GROUPS": 2, "D": 128, "SPAN": 32, "SEEN": 32, "WIDE": False}
 
 
-def report(name: str, kernel: Any, types: Mapping[str, str], constants: Mapping[str, Any], **options: Any) -> bool:
-    """Compile, print a line; False if registers were spilled."""
+def report(
+    name: str, kernel: Any, types: Mapping[str, str], constants: Mapping[str, Any], *,
+    asked: int = 0, programs: int = 0, **options: Any,
+) -> bool:  # fmt: skip
+    """Compile, print a line; False if registers were spilled. A program has `asked` bytes of weights under way."""
     signature = {each: "constexpr" if each in constants else types[each] for each in kernel.arg_names}
     aligned = {(n,): [["tt.divisibility", 16]] for n, kind in enumerate(signature.values()) if kind.startswith("*")}
     source = ASTSource(kernel, signature, constexprs=dict(constants), attrs=aligned)
@@ -44,111 +50,84 @@ def report(name: str, kernel: Any, types: Mapping[str, str], constants: Mapping[
         file.flush()
         code = subprocess.run([TOOL, "-sass", file.name], capture_output=True, text=True, check=True).stdout
         usage = subprocess.run([TOOL, "-res-usage", file.name], capture_output=True, text=True, check=True)
-    registers, stack, local = (
-        re.search(rf"{key}:(\d+)", usage.stdout + usage.stderr) for key in ("REG", "STACK", "LOCAL")
+    found = (re.search(rf"{key}:(\d+)", usage.stdout + usage.stderr) for key in ("REG", "STACK", "LOCAL"))
+    registers, stack, local = (int(each[1]) for each in found if each)
+    warps, shared = options["num_warps"], compiled.metadata.shared
+    each = -(-registers * 32 // 256) * 256 * warps
+    held = min(REGISTERS // each, SHARED // (shared + 1024), THREADS // (32 * warps), PROGRAMS)
+    before, _, after = code.rpartition("ACQBULK")
+    counts = f"{before.count('LDG.E')}+{after.count('LDG.E')} LDG" + "".join(
+        f", {count} {word}" for word in SEEN if (count := code.count(word))
     )
-    assert registers is not None
-    assert stack is not None
-    assert local is not None
-    counts = ", ".join(f"{count} {word}" for word in SEEN if (count := code.count(word)))
-    spilled = int(stack[1]) + int(local[1])
-    print(f"| {name} | {registers[1]} | {spilled} | {compiled.metadata.shared} | {counts} |", flush=True)
-    return spilled == 0
+    under_way = f"{held * asked >> 10}" if asked else "–"
+    cells = f"{registers} | {stack + local} | {held} | {under_way} | {programs or '–'} | {counts}"
+    print(f"| {name} | {cells} |", flush=True)
+    return stack + local == 0
 
 
-def product(name: str, k: int, n: int, tile: Tile, rows: int, *, weight: str = BF16, **flags: bool) -> bool:
-    types = {
-        **dict.fromkeys(("x", "gain", "out"), BF16), "weight": weight, "scale": F32, "parts": F32, "arrivals": "*i32",
-        "eps": "fp32",
-    }  # fmt: skip
-    constants = {
-        "K": k, "N": n, "ROWS": rows, "BN": tile.rows, "BK": tile.columns, "SPLIT": tile.parts, "NORM": False,
-        "GATED": False, "ADD": False, "SCALED": weight != BF16, "DOT": rows > 1, "NEAR": True, "AHEAD": True,
-        "THREADS": 32 * tile.warps, "WIDE": False, "AT_ONCE": columns_at_once(k, rows), **flags,
-    }  # fmt: skip
-    options = {"num_warps": tile.warps, "num_stages": tile.stages, "launch_pdl": True}
-    return report(name, product_kernel, types, constants, **options)
+def product(name: str, k: int, n: int, tile: Tile, *flags: str) -> bool:
+    types = {**dict.fromkeys(("x", "gain", "out", "weight"), BF16), "eps": "fp32"}
+    constants: dict[str, Any] = {"K": k, "N": n, "BN": tile.rows, "BK": tile.columns, "NEAR": True}
+    constants |= {flag: flag in flags for flag in ("NORM", "GATED", "ADD", "PASSING")}
+    asked = 2 * tile.rows * tile.columns * (2 if "GATED" in flags else 1)
+    options = {"num_warps": tile.warps, "launch_pdl": True}
+    return report(name, product_kernel, types, constants, asked=asked, programs=n // tile.rows, **options)
 
 
-def attention_and_out(name: str) -> bool:
+def attention_and_out(name: str, tile: Tile) -> bool:
     pointers = ("qkv", "cache_k", "cache_v", "cos", "sin", "weight", "out")
     types = {**dict.fromkeys(pointers, BF16), "position": "i32", "scale": "fp32"}
-    constants = {
-        "HEADS": 8, "GROUPS": 2, "D": 128, "SPAN": 32, "SEEN": 32, "BN": ALONE.out.rows, "NEAR": True, "AHEAD": True,
-        "THREADS": 32 * ALONE.out.warps, "WIDE": False,
-    }  # fmt: skip
-    return report(name, attend_out_kernel, types, constants, num_warps=ALONE.out.warps, launch_pdl=True)
+    constants = {**HEADS, "BN": tile.rows, "NEAR": True}
+    options = {"num_warps": tile.warps, "launch_pdl": True}
+    asked = 2 * tile.rows * 1024
+    return report(name, attend_out_kernel, types, constants, asked=asked, programs=1024 // tile.rows, **options)
 
 
-def shared_kernels(chosen: list[str]) -> bool:
-    """Those of `fused`, which run at every batch."""
-    norm = {**dict.fromkeys(("x", "delta", "weight", "out"), BF16), "part_stride": "i32", "scales": F32, "eps": "fp32"}
-    gate = {"gate_up": BF16, "out": BF16, "scales": F32}
+def shared_kernels(chosen: tuple[str, ...]) -> bool:
+    """Those of `fused`, which run at every batch, and the draw that both have."""
+    norm = {**dict.fromkeys(("x", "delta", "weight", "out"), BF16), "part_stride": "i32", "eps": "fp32"}
+    gate = {"gate_up": BF16, "out": BF16}
     attend = dict.fromkeys(("qkv", "cache_k", "cache_v", "cos", "sin", "out"), BF16)
     attend |= {"position": "i32", "row_stride": "i32", "scale": "fp32"}
     drawn = {**dict.fromkeys(("logits", "table", "out"), BF16), **dict.fromkeys(("keys", "top_k", "codes"), "*i64")}
     drawn |= {"temperature": F32, **dict.fromkeys(("logit_stride", "key_stride", "code_stride", "offset"), "i32")}
-    heads = {"HEADS": 8, "GROUPS": 2, "D": 128, "SPAN": 32, "SEEN": 32, "WIDE": False}
-    draw = {"V": 2051, "WIDTH": 4096, "N": 1024, "BLOCK": 1024, "EMBED": True}
+    draw = {"V": 2051, "WIDTH": 4096, "N": 1024, "BLOCK": 1024, "SHIFT": 16, "EMBED": True, "NEAR": True}
+    rows = {"N": 1024, "BLOCK": 1024}
     jobs: dict[str, tuple[Any, dict[str, str], dict[str, Any], int]] = {
-        "norm": (_add_norm_kernel, norm, {"N": 1024, "BLOCK": 1024, "PARTS": 1, "FLOAT8": False}, 4),
-        "norm of two parts": (_add_norm_kernel, norm, {"N": 1024, "BLOCK": 1024, "PARTS": 2, "FLOAT8": False}, 4),
-        "norm, float8": (
-            _add_norm_kernel, {**norm, "out": "*fp8e4nv"}, {"N": 1024, "BLOCK": 1024, "PARTS": 1, "FLOAT8": True}, 4,
-        ),
-        "gate": (_gate_kernel, gate, {"N": 8192, "BLOCK": 1024, "FLOAT8": False}, 4),
-        "gate, float8": (
-            _gate_kernel, {**gate, "out": "*fp8e4nv"}, {"N": 8192, "BLOCK": 8192, "FLOAT8": True}, 8,
-        ),
-        "attention": (attend_kernel, attend, heads, 2),
-        "draw": (draw_kernel, drawn, draw, 8),
-    }  # fmt: skip
+        "norm": (_add_norm_kernel, norm, {**rows, "PARTS": 1}, 4),
+        "norm of four parts": (_add_norm_kernel, norm, {**rows, "PARTS": 4}, 4),
+        "gate": (_gate_kernel, gate, {"N": 8192, "BLOCK": 1024}, 4),
+        "attention": (attend_kernel, attend, HEADS, ATTEND_WARPS),
+        "draw": (draw_kernel, drawn, draw, DRAW_WARPS),
+        "draw, 4 warps": (draw_kernel, drawn, draw, 4),
+    }
     good = True
     for name, (kernel, types, constants, warps) in jobs.items():
-        if not chosen or name in chosen:
-            good &= report(name, kernel, types, constants, num_warps=warps)
+        if name.startswith(chosen):
+            good &= report(name, kernel, types, constants, num_warps=warps, launch_pdl=name.startswith("draw"))
     return good
 
 
-def whole_frame(name: str, rows: int) -> bool:
-    tiles = ALONE if rows == 1 else TOGETHER
-    types = dict.fromkeys(frame_kernel.arg_names, BF16)
-    types |= {"parts": F32, "s_gate_up": F32, "s_down": F32, "temperature": F32, "arrivals": "*i32", "counter": "*i32"}
-    types |= dict.fromkeys(("keys", "top_k", "codes"), "*i64") | dict.fromkeys(("eps", "scale"), "fp32")
-    types |= dict.fromkeys(("key_stride", "rows", "cache_rows"), "i32")
-    constants = {
-        "LAYERS": 4, "CODEBOOKS": 32, "H": 1024, "INNER": 8192, "HEADS": 8, "GROUPS": 2, "D": 128, "SPAN": 32,
-        "V": 2051, "WIDTH": 4096, "LOGITS": 2112, "ROWS": rows, "BK": tiles.narrowest, "BN_QKV": tiles.qkv.rows,
-        "SPLIT_QKV": tiles.qkv.parts, "BN_OUT": tiles.out.rows, "SPLIT_OUT": tiles.out.parts,
-        "BN_GATE": tiles.gate_up.rows, "BN_DOWN": tiles.down.rows, "SPLIT_DOWN": tiles.down.parts,
-        "BN_HEAD": tiles.head.rows, "SCALED": False, "AHEAD": True, "THREADS": 256, "WIDE": False,
-        "AT_ONCE": columns_at_once(1024, 4 * rows),
-    }  # fmt: skip
-    return report(name, frame_kernel, types, constants, num_warps=8, num_stages=3, launch_cooperative_grid=True)
-
-
 def main() -> None:
-    jobs = {}
-    for rows, tiles in ((1, ALONE), (16, TOGETHER), (32, TOGETHER), (64, TOGETHER)):
-        for kind, weight in (("", BF16), (", float8", "*fp8e4nv")):
-            jobs[f"gate and up, {rows}{kind}"] = (1024, 8192, tiles.gate_up, rows, weight, ("NORM", "GATED"))
-            jobs[f"down, {rows}{kind}"] = (8192, 1024, tiles.down, rows, weight, ("ADD",))
-        jobs[f"qkv, {rows}"] = (1024, 1536, tiles.qkv, rows, BF16, ("NORM",))
-        jobs[f"head, {rows}"] = (1024, 2112, tiles.head, rows, BF16, ("NORM",))
-        if rows > 1:
-            jobs[f"out, {rows}"] = (1024, 1024, tiles.out, rows, BF16, ("ADD",))
-    chosen = sys.argv[1:]
-    print("| kernel, rows | registers | spilled bytes | shared bytes | instructions |\n|---|--:|--:|--:|---|")
+    chosen = tuple(sys.argv[1:]) or ("",)
+    print("| kernel, tile | registers | spilled bytes | programs held | KB under way | programs | instructions |")
+    print("|---|--:|--:|--:|--:|--:|---|")
+    sizes = {
+        "qkv": (1024, 1536, "NORM"), "gate_up": (1024, 8192, "NORM", "GATED"), "down": (8192, 1024, "ADD"),
+        "head": (1024, 2112, "NORM"),
+    }  # fmt: skip
     good = True
-    for name, (k, n, tile, rows, weight, flags) in jobs.items():
-        if not chosen or name in chosen:
-            good &= product(name, k, n, tile, rows, weight=weight, **dict.fromkeys(flags, True))
-    if not chosen or "attention and out, 1" in chosen:
-        good &= attention_and_out("attention and out, 1")
+    for kind, tiles in TRIED.items():
+        for tile in tiles:
+            name = f"{kind}, {described(tile)}"
+            if not name.startswith(chosen):
+                continue
+            if kind == "out":
+                good &= attention_and_out(name, tile)
+            else:
+                k, n, *flags = sizes[kind]
+                good &= product(name, k, n, tile, *flags)
     good &= shared_kernels(chosen)
-    for rows in (1, 16):
-        if not chosen or f"whole frame, {rows}" in chosen:
-            good &= whole_frame(f"whole frame, {rows}", rows)
     sys.exit(not good)
 
 

@@ -24,13 +24,12 @@ from tests.fakes.plain_generation import GREEDY, generate
 from tests.fakes.tiny_csm import TinyCsm, make_tiny
 from tests.gpu.stand import Stand, vllm_stand
 from tts_engine.backend.vllm_plugin.frame_graphs import FrameGraphs
-from tts_engine.backend.vllm_plugin.outlet import RingOutlet
+from tts_engine.backend.vllm_plugin.outlet import DirectOutlet, RingOutlet
 from tts_engine.backend.vllm_plugin.runtime import CsmRuntime, Limits
 from tts_engine.backend.vllm_plugin.wire import RowFormat
 from tts_engine.model.backbone import KvCache
 from tts_engine.model.checkpoint import Checkpoint
 from tts_engine.model.csm import CsmModel
-from tts_engine.model.depth_options import DepthOptions
 from tts_engine.model.mimi.decoder import MimiDecoder, MimiState
 from tts_engine.model.mimi.weights import load_decoder
 from tts_engine.model.prompt import AUDIO, ContextTurn, Prompt
@@ -89,58 +88,54 @@ def noise_parity() -> None:
     check("noise", difference < 1e-5, f"largest difference {difference:.1e}")
 
 
-def module_parity(tiny: TinyCsm, depth: DepthOptions) -> None:
+def module_parity(tiny: TinyCsm, *, streams: int, alone: bool) -> None:
     """Frame graphs in float32 against the model on the processor, with graphs of several sizes and idle slots."""
     model, mimi = on_gpu(tiny, torch.float32)
     limits = Limits(requests=12, positions=2048, tokens=64, spare_slots=0)
     width = RowFormat(tiny.config.mimi.frame_samples, tiny.config.num_codebooks).width
+    hidden = torch.randn(streams, FRAMES, 64, generator=torch.Generator().manual_seed(streams))
+    # each of several rests at every fifth step
+    turns = [[row for row in range(streams) if streams == 1 or (frame + row) % 5] for frame in range(FRAMES)]
     heard: list[tuple[int, np.ndarray]] = []
+    expected: list[tuple[int, np.ndarray]] = []
 
     def take(keys: np.ndarray, rows: np.ndarray) -> None:
         heard.extend(zip(keys.tolist(), rows.copy(), strict=True))
 
+    def expect(keys: np.ndarray, rows: np.ndarray) -> None:
+        expected.extend(zip(keys.tolist(), rows.copy(), strict=True))
+
+    def add(runtime: CsmRuntime) -> None:
+        for row in range(streams):
+            runtime.add(f"r{row}", {"key": row, "sampling": {**DRAWN, "seed": row}, "frames": b""}, [1, 2], known=2)
+
     outlet = RingOutlet(take, rows=limits.slots, width=width)
-    runtime = CsmRuntime(model.frames, mimi, limits, outlet, take, depth)
+    runtime = CsmRuntime(model.frames, mimi, limits, outlet, take, depth_alone=alone)
     graphs = FrameGraphs(runtime, torch.zeros(1, 64, device="cuda"))
-    hidden = torch.randn(6, FRAMES, 64)
-    for row in range(6):
-        runtime.add(f"r{row}", {"key": row, "sampling": {**DRAWN, "seed": row}, "frames": b""}, [1, 2], known=2)
-    for frame in range(FRAMES):
-        rows = [row for row in range(6) if (frame + row) % 5]  # each rests at every fifth step
+    add(runtime)
+    for frame, rows in enumerate(turns):
         slots = torch.tensor(rows, device="cuda")
         said = graphs.say(hidden[rows, frame].cuda(), slots, slots + 10 + frame)
         runtime.emit([f"r{row}" for row in rows], said.out)
     runtime.close()
+
     slow = MimiDecoder(tiny.config.mimi)
     load_decoder(slow, Checkpoint(tiny.folder))
-    from tts_engine.backend.vllm_plugin.outlet import DirectOutlet  # noqa: PLC0415 - the processor's side of the same
-
-    expected: list[tuple[int, np.ndarray]] = []
-
-    def expect(keys: np.ndarray, rows: np.ndarray) -> None:
-        expected.extend(zip(keys.tolist(), rows.copy(), strict=True))
-
     plain = CsmRuntime(tiny.model.frames, slow, limits, DirectOutlet(expect), expect)
-    for row in range(6):
-        plain.add(f"r{row}", {"key": row, "sampling": {**DRAWN, "seed": row}, "frames": b""}, [1, 2], known=2)
-    for frame in range(FRAMES):
-        rows = [row for row in range(6) if (frame + row) % 5]
+    add(plain)
+    for frame, rows in enumerate(turns):
         slots = torch.tensor(rows)
         plain.emit([f"r{row}" for row in rows], plain.say(hidden[rows, frame], slots, slots + 10 + frame).out)
-    same = [
-        a for a, b in zip(heard, expected, strict=True) if a[0] == b[0] and np.array_equal(a[1][1920:], b[1][1920:])
-    ]
-    check(
-        f"frame graphs, float32, sampled; {runtime.depth}",
-        len(same) == len(expected),
-        f"{len(same)} of {len(expected)} frames equal",
-    )
-    check("the small-batch kernels run if asked for", ("kernels up to" in runtime.depth) == (depth.small_batch > 0), "")
-    loudest = max(np.abs(a[1][:1920].astype(int) - b[1][:1920]).max() for a, b in zip(heard, expected, strict=True))
+    pairs = list(zip(heard, expected, strict=True))
+    same = sum(a[0] == b[0] and np.array_equal(a[1][1920:], b[1][1920:]) for a, b in pairs)
+    name = f"frame graphs, float32, sampled, {streams} at once; {runtime.depth}"
+    check(name, same == len(pairs), f"{same} of {len(pairs)} frames equal")
+    check("a row alone has its own kernels if asked for", ("others for one row" in runtime.depth) == alone, "")
+    loudest = max(np.abs(a[1][:1920].astype(int) - b[1][:1920]).max() for a, b in pairs)
     check("sound of the frame graphs", bool(loudest <= 40), f"largest difference {loudest} of 32,767")
 
 
-def mimi_parity(tiny: TinyCsm) -> None:
+def mimi_parity(tiny: TinyCsm, heads: str = "") -> None:
     """A frame at a time on the GPU against one shot on the processor, past the window."""
     codes = torch.randint(0, 32, (3, 160, tiny.config.num_codebooks))
     expected = tiny.reference.codec_model.decode(codes.transpose(1, 2)).audio_values[:, 0]
@@ -156,7 +151,7 @@ def mimi_parity(tiny: TinyCsm) -> None:
         ]
         noise = torch.cat(parts, dim=-1) - expected
         ratio = 10 * torch.log10(expected.square().mean() / noise.square().mean()).item()
-        check(f"Mimi streamed, {str(dtype)[6:]}", ratio > least_db, f"signal to noise {ratio:.0f} dB")
+        check(f"Mimi streamed{heads}, {str(dtype)[6:]}", ratio > least_db, f"signal to noise {ratio:.0f} dB")
 
 
 def forced_logits(tiny: TinyCsm, prompt: Prompt, codes: Tensor) -> Tensor:
@@ -267,13 +262,12 @@ def plain_parity(tiny: TinyCsm) -> None:
     check("plain model, float32", same, "12 frames of 6")
 
 
-def vllm_stages(tiny: TinyCsm, small_batch: int) -> None:
+def vllm_stages(tiny: TinyCsm) -> None:
     settings: dict[str, Any] = {
         "dtype": "bfloat16",
         "max_num_seqs": 32,
         "max_num_batched_tokens": 256,
         "codec_dtype": "float32",
-        "depth": {"small_batch": small_batch},
         "gpu_memory_utilization": 0.3,  # a tiny model, and another job may be on the GPU
     }
     with vllm_stand(tiny.folder, **settings) as stand:
@@ -286,7 +280,6 @@ def vllm_stages(tiny: TinyCsm, small_batch: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--vllm", action="store_true", help="compare vLLM's engine too")
-    parser.add_argument("--small-batch", type=int, default=0, help="DepthOptions.small_batch of vLLM's engine")
     options = parser.parse_args()
     torch.manual_seed(0)
     torch.backends.cudnn.allow_tf32 = False  # float32 is compared as float32
@@ -295,11 +288,16 @@ def main() -> None:
         print("| | what | found |\n|---|---|---|")
         stage("noise", noise_parity)
         stage("plain model", lambda: plain_parity(tiny))
-        for depth in (DepthOptions(), DepthOptions(small_batch=4), DepthOptions(small_batch=8, alone=True)):
-            stage(f"frame graphs, {depth}", lambda depth=depth: module_parity(tiny, depth))
+        for streams, alone in ((6, False), (6, True), (1, False), (1, True)):
+            stage(
+                f"frame graphs, {streams} at once, alone {alone}",
+                lambda streams=streams, alone=alone: module_parity(tiny, streams=streams, alone=alone),
+            )
         stage("Mimi", lambda: mimi_parity(tiny))
+        odd = make_tiny(Path(place) / "odd", codec_head_dim=48)  # no width that the kernel has
+        stage("Mimi, heads 48 wide", lambda: mimi_parity(odd, ", heads 48 wide"))
         if options.vllm:
-            stage("vLLM", lambda: vllm_stages(tiny, options.small_batch))
+            stage("vLLM", lambda: vllm_stages(tiny))
     print("FAILED: " + ", ".join(failed) if failed else "all equal")
     sys.exit(bool(failed))
 

@@ -21,6 +21,11 @@ import triton.language as tl
 
 
 @triton.jit
+def _add_both(a, b, c, d):
+    return a + c, b + d
+
+
+@triton.jit
 def product_kernel(
     x, gain, weight, out, eps,
     K: tl.constexpr, N: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, NORM: tl.constexpr, GATED: tl.constexpr,
@@ -60,11 +65,13 @@ def product_kernel(
             other += second.to(tl.float32) * a[None, :]
     dtype = out.dtype.element_ty
     scale = tl.rsqrt(tl.sum(squares, 0) / K + eps) if NORM else 1.0
-    value = (tl.sum(total, 1) * scale).to(dtype)  # rounded as a product by cuBLAS would be
-    if GATED:
-        gate = value.to(tl.float32)
+    if GATED:  # rounded as products by cuBLAS would be, and then as a gate by itself
+        gates, ups = tl.reduce((total, other), 1, _add_both)
+        gate = (gates * scale).to(dtype).to(tl.float32)
         active = (gate / (1.0 + tl.exp(-gate))).to(dtype)
-        value = (active.to(tl.float32) * (tl.sum(other, 1) * scale).to(dtype).to(tl.float32)).to(dtype)
+        value = (active.to(tl.float32) * (ups * scale).to(dtype).to(tl.float32)).to(dtype)
+    else:
+        value = (tl.sum(total, 1) * scale).to(dtype)
     if ADD:
         value = (tl.load(out + n).to(tl.float32) + value.to(tl.float32)).to(dtype)
     tl.store(out + n, value)

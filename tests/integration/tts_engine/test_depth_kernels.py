@@ -1,4 +1,4 @@
-"""The depth decoder's Triton kernels, in Triton's interpreter, in a process that has Triton."""
+"""The Triton kernels of the depth decoder and the codec, in Triton's interpreter, in a process that has Triton."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-MODULES = ("test_alone_depth", "test_fused", "test_depth_paths")
+MODULES = ("test_alone_depth", "test_depth_kernels", "test_fused", "test_depth_paths", "mimi/test_fused")
 
 
 @pytest.mark.timeout(600)
-def test_the_kernels_draw_the_plain_decoders_codes():
+def test_the_kernels_give_what_plain_pytorch_gives():
     built = subprocess.run([ROOT / "tests/triton_env.sh", "--if-built"], check=False, capture_output=True, text=True)
     if built.returncode == 3:
         pytest.skip("no Triton here: tests/triton_env.sh fetches it once")

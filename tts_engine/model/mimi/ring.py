@@ -21,6 +21,11 @@ AttendAll: TypeAlias = Callable[[int, Tensor], Tensor]
 """(layer, queries, keys and values [B, T, 3, heads, d], not yet rotated) to [B, T, heads * d]."""
 
 
+def in_one_kernel(device: torch.device, *, steps: int, head_dim: int) -> bool:
+    """Whether `fused` attends: on a GPU, for one frame, to heads of a width that Triton has a range of: powers of two."""
+    return device.type == "cuda" and steps == 2 and not head_dim & (head_dim - 1)
+
+
 class Ring:
     """Keys and values [layers, 2, slots, heads, columns, d]."""
 
@@ -36,8 +41,7 @@ class Ring:
         """Return the way to attend for `steps` positions from start [B] of the streams in slots [B]."""
         new = start[:, None] + torch.arange(steps, device=start.device)
         cos, sin = (angle.to(self.held.dtype) for angle in rotations(new, frequencies))
-        width = self.held.shape[-1]
-        if self.held.is_cuda and steps == 2 and not width & (width - 1):  # one frame; Triton's ranges are powers of 2
+        if in_one_kernel(self.held.device, steps=steps, head_dim=self.held.shape[-1]):
             from tts_engine.model.mimi.fused import attend_frame  # noqa: PLC0415  # Triton comes with CUDA builds only
 
             return lambda layer, qkv: attend_frame(qkv, self.held[layer], slots, start, cos, sin, window=self.window)

@@ -10,7 +10,7 @@ from tests.fakes.tiny_depth import a_frame, make_depth, need_interpreter
 
 need_interpreter()
 
-from tts_engine.model.alone_depth import MEASURED, AloneDepth, Tile, Tiles, UnsupportedShapeError  # noqa: E402 - as above
+from tts_engine.model.alone_depth import TILES, AloneDepth, Tile, Tiles, UnsupportedShapeError  # noqa: E402
 from tts_engine.model.fused import FusedDepth  # noqa: E402 - behind the skip
 
 WHOLE = Tile(64, 1024)
@@ -61,4 +61,4 @@ def test_heads_that_are_no_power_of_two_are_refused(tmp_path: Path):
     fused = FusedDepth(make_depth(tmp_path), max_batch=1)
     fused.depth.config = replace(fused.depth.config, num_heads=6)
     with pytest.raises(UnsupportedShapeError, match="6 heads"):
-        MEASURED.fitted(fused)
+        TILES.fitted(fused)

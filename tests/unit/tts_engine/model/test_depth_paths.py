@@ -49,7 +49,7 @@ def test_one_row_runs_the_kernels_for_one_row_and_two_do_not(tmp_path: Path, mon
 
 def test_kernels_for_one_row_that_draw_other_codes_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     depth = make_depth(tmp_path)
-    monkeypatch.setattr(depth_paths, "AloneDepth", lambda fused: Instead(fused, more=1))  # pyright: ignore
+    monkeypatch.setattr(depth_paths, "AloneDepth", lambda fused: Instead(fused, more=1))
     monkeypatch.setattr(depth_paths, "_TRIED", 1)
     paths = DepthPaths(depth, max_batch=1, alone=True)
     assert paths.summary == "fused kernels, for one row too: by those of its own 0% of codes agree"
