@@ -22,7 +22,7 @@ AttendAll: TypeAlias = Callable[[int, Tensor], Tensor]
 
 
 def in_one_kernel(device: torch.device, *, steps: int, head_dim: int) -> bool:
-    """Whether `fused` attends: on a GPU, for one frame, to heads of a width that Triton has a range of: powers of two."""
+    """Whether `fused` attends: on a GPU, for one frame, to heads of a width that Triton can range over: 2**n."""
     return device.type == "cuda" and steps == 2 and not head_dim & (head_dim - 1)
 
 
