@@ -204,6 +204,7 @@ def paths_of(stand: Stand) -> dict[str, tuple[int, Callable[[], Path]]]:
     return {
         "plain": (max(SIZES), lambda: stand.depth),
         "fused": (max(SIZES), lambda: FusedDepth(stand.depth, max_batch=max(SIZES))),
+        "fused, near": (max(SIZES), lambda: FusedDepth(stand.depth, max_batch=max(SIZES), near=True)),
         "alone": (1, alone),
         "alone, MLP passing": (1, lambda: alone(passing=True)),
         "alone, not near": (1, lambda: alone(near=False)),
@@ -274,18 +275,20 @@ def decide(stand: Stand, results: Results) -> None:
         ):
             if other := results.get((name, 1)):
                 print(f"{name}: {alone / other:.2f} times as fast as alone; {rule}")
-    for rows in (1024, 2048):
-        if took := results.get(("fused", rows)):
-            print(f"fused at {rows}: {took / stand.floor_ms(rows):.2f} times the floor")
+    for rows in SIZES:
+        took, near = results.get(("fused", rows)), results.get(("fused, near", rows))
+        if took:
+            print(f"fused at {rows}: {took / stand.floor_ms(rows):.2f} times the floor", end="")
+            print(f"; near: {took / near:.2f} times as fast; the default from 1.02" if near else "")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = ("fused", "alone", "alone, MLP passing", "alone, not near", "plain")
+    names = ("fused", "fused, near", "alone", "alone, MLP passing", "alone, not near", "plain")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--only", nargs="+", default=names[:-1], choices=names)
     parser.add_argument("--scan", action="store_true")
-    parser.add_argument("--limit-s", type=float, default=60.0, help="of the scan; what follows takes about as long")
+    parser.add_argument("--limit-s", type=float, default=50.0, help="of the scan; what follows takes about as long")
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--tiny", action="store_true", help="on the processor, in Triton's interpreter")
     options = parser.parse_args()

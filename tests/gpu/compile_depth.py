@@ -33,7 +33,7 @@ TOOL = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
 SEEN = ("HGMMA", "HMMA", "BAR.SYNC", "SHFL", "LDL", "STL")
 BF16, F32 = "*bf16", "*fp32"
 REGISTERS, SHARED, THREADS, PROGRAMS = 65536, 227 << 10, 2048, 32  # that a multiprocessor has
-HEADS = {"HEADS": 8, "GROUPS": 2, "D": 128, "SPAN": 32, "SEEN": 32, "WIDE": False}
+HEADS = {"HEADS": 8, "GROUPS": 2, "D": 128, "SPAN": 32, "SEEN": 32, "WIDE": False, "NEAR": True}
 
 
 def report(
@@ -77,7 +77,7 @@ def product(name: str, k: int, n: int, tile: Tile, *flags: str) -> bool:
 def attention_and_out(name: str, tile: Tile) -> bool:
     pointers = ("qkv", "cache_k", "cache_v", "cos", "sin", "weight", "out")
     types = {**dict.fromkeys(pointers, BF16), "position": "i32", "scale": "fp32"}
-    constants = {**HEADS, "BN": tile.rows, "NEAR": True}
+    constants = {**HEADS, "BN": tile.rows}
     options = {"num_warps": tile.warps, "launch_pdl": True}
     asked = 2 * tile.rows * 1024
     return report(name, attend_out_kernel, types, constants, asked=asked, programs=1024 // tile.rows, **options)
@@ -92,19 +92,21 @@ def shared_kernels(chosen: tuple[str, ...]) -> bool:
     drawn = {**dict.fromkeys(("logits", "table", "out"), BF16), **dict.fromkeys(("keys", "top_k", "codes"), "*i64")}
     drawn |= {"temperature": F32, **dict.fromkeys(("logit_stride", "key_stride", "code_stride", "offset"), "i32")}
     draw = {"V": 2051, "WIDTH": 4096, "N": 1024, "BLOCK": 1024, "SHIFT": 16, "EMBED": True, "NEAR": True}
-    rows = {"N": 1024, "BLOCK": 1024}
+    rows = {"N": 1024, "BLOCK": 1024, "NEAR": True}
     jobs: dict[str, tuple[Any, dict[str, str], dict[str, Any], int]] = {
         "norm": (_add_norm_kernel, norm, {**rows, "PARTS": 1}, 4),
         "norm of four parts": (_add_norm_kernel, norm, {**rows, "PARTS": 4}, 4),
-        "gate": (_gate_kernel, gate, {"N": 8192, "BLOCK": 1024}, 4),
+        "gate": (_gate_kernel, gate, {"N": 8192, "BLOCK": 1024, "NEAR": True}, 4),
         "attention": (attend_kernel, attend, HEADS, ATTEND_WARPS),
+        "attention, 1 warp": (attend_kernel, attend, HEADS, 1),
+        "attention, 4 warps": (attend_kernel, attend, HEADS, 4),
         "draw": (draw_kernel, drawn, draw, DRAW_WARPS),
         "draw, 4 warps": (draw_kernel, drawn, draw, 4),
     }
     good = True
     for name, (kernel, types, constants, warps) in jobs.items():
         if name.startswith(chosen):
-            good &= report(name, kernel, types, constants, num_warps=warps, launch_pdl=name.startswith("draw"))
+            good &= report(name, kernel, types, constants, num_warps=warps, launch_pdl=True)
     return good
 
 

@@ -11,14 +11,14 @@ while may draw other codes than it would among others.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from tts_engine.model.alone_kernels import attend_out_kernel, product_kernel
 from tts_engine.model.depth_decoder import Draws
-from tts_engine.model.depth_kernels import INTERPRETED, launch_draw, multiplies_wide, seen
+from tts_engine.model.depth_kernels import INTERPRETED, launch_draw, multiplies_wide, nearness, seen
 from tts_engine.model.fused import FusedDepth
 from tts_engine.model.layers import LlamaLayer
 
@@ -132,7 +132,7 @@ class AloneDepth:
         product_kernel[(width // tile.rows,)](
             x, x if gain is None else gain, weight, out, self._depth.norm.eps,
             K=weight.shape[1], N=width, BN=tile.rows, BK=tile.columns, NORM=gain is not None, GATED=gated, ADD=add,
-            PASSING=passing, NEAR=self._near, **self._launch(tile),
+            PASSING=passing, num_warps=tile.warps, **nearness(self._near),
         )  # fmt: skip
 
     def _attend_out(self, x: Tensor, weight: Tensor, index: int, position: int) -> None:
@@ -140,9 +140,6 @@ class AloneDepth:
         attend_out_kernel[(config.hidden_size // tile.rows,)](
             self._qkv, cache[0], cache[1], self._fused.cos, self._fused.sin, weight, x, position,
             config.head_dim**-0.5, HEADS=config.num_heads, GROUPS=config.num_kv_heads, D=config.head_dim,
-            SPAN=cache.shape[-2], SEEN=seen(position), BN=tile.rows, WIDE=multiplies_wide(x), NEAR=self._near,
-            **self._launch(tile),
+            SPAN=cache.shape[-2], SEEN=seen(position), BN=tile.rows, WIDE=multiplies_wide(x),
+            num_warps=tile.warps, **nearness(self._near),
         )  # fmt: skip
-
-    def _launch(self, tile: Tile) -> dict[str, Any]:
-        return {"num_warps": tile.warps, **({"launch_pdl": True} if self._near else {})}

@@ -27,9 +27,11 @@ ATTEND_WARPS = 2
 def attend_kernel(
     qkv, cache_k, cache_v, cos, sin, out, position, row_stride, scale,
     HEADS: tl.constexpr, GROUPS: tl.constexpr, D: tl.constexpr, SPAN: tl.constexpr, SEEN: tl.constexpr,
-    WIDE: tl.constexpr,
+    WIDE: tl.constexpr, NEAR: tl.constexpr,
 ):  # fmt: skip
     """Attention of one row and group of heads a program; keeps key and value."""
+    if NEAR:
+        tl.extra.cuda.gdc_wait()
     row = tl.program_id(0).to(tl.int64)
     group = tl.program_id(1)
     per: tl.constexpr = HEADS // GROUPS
@@ -130,6 +132,11 @@ INTERPRETED = isinstance(draw_kernel, InterpretedFunction)
 """Kernels run on the processor, as tests have them (TRITON_INTERPRET=1)."""
 
 
+def nearness(near: bool) -> dict[str, Any]:
+    """How a kernel is launched that may begin while the one before still runs, and waits for it by itself."""
+    return {"NEAR": near, **({"launch_pdl": True} if near else {})}
+
+
 def multiplies_wide(like: Tensor) -> bool:
     """What `WIDE` is to be for numbers of this type."""
     return INTERPRETED or like.dtype == torch.float32
@@ -144,12 +151,11 @@ def launch_draw(
     depth: DepthDecoder, logits: Tensor, draws: Draws, codes: Tensor, codebook: int, out: Tensor, *, near: bool = False
 ) -> None:
     """Draw codes [B, codebooks] of a codebook from logits [B, width]; out [B, ..., hidden] becomes their embeddings."""
-    nearness: dict[str, Any] = {"launch_pdl": True} if near else {}
     draw_kernel[(logits.shape[0],)](
         logits, logits.stride(0), draws.keys[:, codebook], draws.keys.stride(0), draws.temperature, draws.top_k,
         codes[:, codebook], codes.stride(0), depth.projected, codebook * depth.codebook_size, out,
         V=depth.codebook_size, WIDTH=triton.next_power_of_2(depth.codebook_size),
         N=depth.config.hidden_size, BLOCK=triton.next_power_of_2(depth.config.hidden_size),
         SHIFT={torch.bfloat16: 16, torch.float16: 13}.get(logits.dtype, 0),
-        EMBED=codebook + 1 < depth.num_codebooks, NEAR=near, num_warps=DRAW_WARPS, **nearness,
+        EMBED=codebook + 1 < depth.num_codebooks, num_warps=DRAW_WARPS, **nearness(near),
     )  # fmt: skip

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from tts_engine.model import depth_kernels
 from tts_engine.model.depth_decoder import DepthDecoder, Draws
-from tts_engine.model.depth_kernels import attend_kernel, launch_draw, multiplies_wide, seen
-from tts_engine.model.layers import LlamaLayer
+from tts_engine.model.depth_kernels import INTERPRETED, attend_kernel, launch_draw, multiplies_wide, nearness, seen
+from tts_engine.model.layers import LlamaLayer, RmsNorm
 from tts_engine.model.rope import rotations
 
 _ALIGN = 64  # cuBLAS wants rows of 16 bytes, `alone_depth` wants whole tiles; 2,051 logits are neither
@@ -29,10 +29,14 @@ _ALIGN = 64  # cuBLAS wants rows of 16 bytes, `alone_depth` wants whole tiles; 2
 @triton.jit
 def _add_norm_kernel(
     x, delta, part_stride, weight, out, eps, N: tl.constexpr, BLOCK: tl.constexpr, PARTS: tl.constexpr,
+    NEAR: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0)
     cols = tl.arange(0, BLOCK)
     inside = cols < N
+    gain = tl.load(weight + cols, mask=inside, other=0.0).to(tl.float32)
+    if NEAR:
+        tl.extra.cuda.gdc_wait()
     value = tl.load(x + row * N + cols, mask=inside, other=0.0)
     if PARTS > 0:
         more = tl.load(delta + row * N + cols, mask=inside, other=0.0).to(tl.float32)
@@ -42,12 +46,14 @@ def _add_norm_kernel(
         tl.store(x + row * N + cols, value, mask=inside)
     wide = value.to(tl.float32)
     scale = tl.rsqrt(tl.sum(wide * wide, 0) / N + eps)
-    normed = wide * scale * tl.load(weight + cols, mask=inside, other=0.0).to(tl.float32)
+    normed = wide * scale * gain
     tl.store(out + row * N + cols, normed.to(value.dtype), mask=inside)
 
 
 @triton.jit
-def _gate_kernel(gate_up, out, N: tl.constexpr, BLOCK: tl.constexpr):
+def _gate_kernel(gate_up, out, N: tl.constexpr, BLOCK: tl.constexpr, NEAR: tl.constexpr):
+    if NEAR:
+        tl.extra.cuda.gdc_wait()
     row = tl.program_id(0).to(tl.int64)
     cols = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = cols < N
@@ -59,11 +65,14 @@ def _gate_kernel(gate_up, out, N: tl.constexpr, BLOCK: tl.constexpr):
 
 
 class FusedDepth:
-    """Runs a `DepthDecoder`'s weights; to be made once they are loaded and projected, and again when they change."""
+    """Runs a `DepthDecoder`'s weights; to be made once they are loaded and projected, and again when they change.
 
-    def __init__(self, depth: DepthDecoder, *, max_batch: int) -> None:
+    `near`: our kernels are launched before the product ahead has ended (programmatic dependent launch, from Hopper on).
+    """
+
+    def __init__(self, depth: DepthDecoder, *, max_batch: int, near: bool = False) -> None:
         config = depth.config
-        self.depth = depth
+        self.depth, self._near = depth, near and not INTERPRETED
         size = depth.codebook_size
         self._width = -(-size // _ALIGN) * _ALIGN
         heads = depth.heads.transpose(1, 2)
@@ -84,7 +93,7 @@ class FusedDepth:
         logits = self.first_logits(hidden, first)
         for codebook in range(1, depth.num_codebooks):
             x = torch.empty(batch, 1, depth.config.hidden_size, dtype=hidden.dtype, device=hidden.device)
-            launch_draw(depth, logits, draws, codes, codebook, x)
+            launch_draw(depth, logits, draws, codes, codebook, x, near=self._near)
             if codebook + 1 < depth.num_codebooks:
                 logits = fn.linear(self._stack(x, codebook + 1), self.heads[codebook])
         return codes
@@ -100,18 +109,17 @@ class FusedDepth:
         last = len(self.depth.layers) - 1
         for index, layer in enumerate(self.depth.layers):
             assert isinstance(layer, LlamaLayer)
-            normed = _add_norm(x, delta, layer.attention_norm.weight, layer.attention_norm.eps)
+            normed = self._add_norm(x, delta, layer.attention_norm)
             mixed = self._attend(fn.linear(normed, layer.qkv), index, start, layer)
             if index == last and x.shape[1] > 1:  # of the positions before, nothing but keys and values is asked for
                 x, mixed = x[:, -1:].contiguous(), mixed[:, -1:].contiguous()
             delta = self._mlp(x, fn.linear(mixed, layer.out), layer)
-        norm = self.depth.norm
-        return _add_norm(x, delta, norm.weight, norm.eps)[:, -1]
+        return self._add_norm(x, delta, self.depth.norm)[:, -1]
 
     def _mlp(self, x: Tensor, delta: Tensor, layer: LlamaLayer) -> Tensor:
         """Add `delta` to x and return what the gated MLP makes of it."""
-        normed = _add_norm(x, delta, layer.mlp_norm.weight, layer.mlp_norm.eps)
-        gated = _gate(fn.linear(normed, layer.gate_up))
+        normed = self._add_norm(x, delta, layer.mlp_norm)
+        gated = self._gate(fn.linear(normed, layer.gate_up))
         return _product_in_parts(gated, layer.down, down_parts(gated.shape[0] * gated.shape[1], gated.shape[2]))
 
     def _attend(self, qkv: Tensor, index: int, start: int, layer: LlamaLayer) -> Tensor:
@@ -123,20 +131,28 @@ class FusedDepth:
                 qkv[:, step], cache[0], cache[1], self.cos, self.sin, out[step], start + step, qkv.stride(0),
                 layer.head_dim**-0.5, HEADS=layer.heads, GROUPS=layer.kv_heads, D=layer.head_dim,
                 SPAN=cache.shape[-2], SEEN=seen(start + step), WIDE=multiplies_wide(qkv),
-                num_warps=depth_kernels.ATTEND_WARPS,
+                num_warps=depth_kernels.ATTEND_WARPS, **nearness(self._near),
             )  # fmt: skip
         return out[0][:, None] if steps == 1 else out.transpose(0, 1)
 
+    def _add_norm(self, x: Tensor, delta: Tensor | None, norm: RmsNorm) -> Tensor:
+        """RMS norm of x [B, T, N] + delta, or the sum of its parts [parts, B * T, N]; x becomes the sum."""
+        out = torch.empty_like(x)
+        rows, width = x.shape[0] * x.shape[1], x.shape[2]
+        _add_norm_kernel[(rows,)](
+            x, x if delta is None else delta, rows * width, norm.weight, out, norm.eps, N=width, num_warps=4,
+            BLOCK=triton.next_power_of_2(width), PARTS=0 if delta is None else delta.numel() // (rows * width),
+            **nearness(self._near),
+        )  # fmt: skip
+        return out
 
-def _add_norm(x: Tensor, delta: Tensor | None, weight: Tensor, eps: float) -> Tensor:
-    """RMS norm of x [B, T, N] + delta, or the sum of its parts [parts, B * T, N]; x becomes the sum."""
-    out = torch.empty_like(x)
-    rows, width = x.shape[0] * x.shape[1], x.shape[2]
-    _add_norm_kernel[(rows,)](
-        x, x if delta is None else delta, rows * width, weight, out, eps, N=width, num_warps=4,
-        BLOCK=triton.next_power_of_2(width), PARTS=0 if delta is None else delta.numel() // (rows * width),
-    )  # fmt: skip
-    return out
+    def _gate(self, gate_up: Tensor) -> Tensor:
+        width = gate_up.shape[-1] // 2
+        out = torch.empty(*gate_up.shape[:-1], width, dtype=gate_up.dtype, device=gate_up.device)
+        block = min(1024, triton.next_power_of_2(width))
+        grid = (gate_up.shape[0] * gate_up.shape[1], triton.cdiv(width, block))
+        _gate_kernel[grid](gate_up, out, N=width, BLOCK=block, num_warps=4, **nearness(self._near))
+        return out
 
 
 def down_parts(rows: int, width: int) -> int:
@@ -155,13 +171,3 @@ def _product_in_parts(x: Tensor, weight: Tensor, parts: int) -> Tensor:
         return fn.linear(x, weight)
     cut = x.view(-1, parts, x.shape[-1] // parts).transpose(0, 1)
     return torch.bmm(cut, weight.view(weight.shape[0], parts, -1).permute(1, 2, 0))
-
-
-def _gate(gate_up: Tensor) -> Tensor:
-    width = gate_up.shape[-1] // 2
-    out = torch.empty(*gate_up.shape[:-1], width, dtype=gate_up.dtype, device=gate_up.device)
-    block = min(1024, triton.next_power_of_2(width))
-    _gate_kernel[(gate_up.shape[0] * gate_up.shape[1], triton.cdiv(width, block))](
-        gate_up, out, N=width, BLOCK=block, num_warps=4
-    )
-    return out
