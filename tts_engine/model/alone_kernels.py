@@ -86,8 +86,9 @@ def attend_out_kernel(
     """Attention of one row, BN columns of its output projection, and the residual in out.
 
     Every program attends for itself: at one row that is less than a launch. All heads meet all keys in one product, and
-    the keys of other groups are masked. The first program keeps key and value. Keys of the positions before are read
-    before the wait: the draw between two passes begins nothing early, so whoever wrote them is done.
+    the keys of other groups are masked. Those of the positions before are read before the wait: the draw between two
+    passes begins nothing early, so whoever wrote them is done. The new one is multiplied apart. The first program keeps
+    new key and value.
     """
     width: tl.constexpr = HEADS * D
     per: tl.constexpr = HEADS // GROUPS
@@ -113,24 +114,31 @@ def attend_out_kernel(
     h = tl.arange(0, rows)
     partner = tl.where(d < half, d + half, d - half)
     real = (h < HEADS)[:, None]
-    query = tl.load(qkv + h[:, None] * D + d[None, :], mask=real, other=0.0).to(tl.float32) * c
-    query += tl.load(qkv + h[:, None] * D + partner[None, :], mask=real, other=0.0).to(tl.float32) * s
-    at_key = qkv + (HEADS + group)[:, None] * D
-    here = (p == position)[:, None]
-    key = tl.load(at_key + d[None, :], mask=here, other=0.0).to(tl.float32) * c
-    key += tl.load(at_key + partner[None, :], mask=here, other=0.0).to(tl.float32) * s
-    value = tl.load(at_key + GROUPS * D + d[None, :], mask=here, other=0.0)
-    keys, values = tl.where(here, key.to(dtype), keys), tl.where(here, value, values)
+    at_query = qkv + h[:, None] * D
+    at_key = qkv + (HEADS + h // per)[:, None] * D
+    query = tl.load(at_query + d[None, :], mask=real, other=0.0).to(tl.float32)
+    turned_query = tl.load(at_query + partner[None, :], mask=real, other=0.0).to(tl.float32)
+    key = tl.load(at_key + d[None, :], mask=real, other=0.0).to(tl.float32)
+    turned_key = tl.load(at_key + partner[None, :], mask=real, other=0.0).to(tl.float32)
+    value = tl.load(at_key + GROUPS * D + d[None, :], mask=real, other=0.0)
+    query = (query * c + turned_query * s).to(dtype)
+    key = (key * c + turned_key * s).to(dtype)
     if tl.program_id(0) == 0:
-        tl.store(cache_k + at_cache, keys, mask=here)
-        tl.store(cache_v + at_cache, values, mask=here)
+        at_new = (h // per * SPAN + position)[:, None] * D + d[None, :]
+        first = real & (h % per == 0)[:, None]
+        tl.store(cache_k + at_new, key, mask=first)
+        tl.store(cache_v + at_new, value, mask=first)
 
-    scores = tl.dot(query.to(dtype).to(kind), tl.trans(keys.to(kind)), input_precision="ieee") * scale
-    seen = (p <= position)[None, :] & ((h // per)[:, None] == group[None, :])
-    scores = tl.where(seen | (h >= HEADS)[:, None], scores, float("-inf"))
-    shares = tl.exp(scores - tl.max(scores, 1)[:, None])
-    shares = tl.where(real, shares / tl.sum(shares, 1)[:, None], 0.0).to(dtype)
-    mixed = tl.dot(shares.to(kind), values.to(kind), input_precision="ieee").to(dtype).to(tl.float32)
+    new = tl.sum(query.to(tl.float32) * key.to(tl.float32), 1) * scale
+    scores = tl.dot(query.to(kind), tl.trans(keys.to(kind)), input_precision="ieee") * scale
+    seen = (p < position)[None, :] & ((h // per)[:, None] == group[None, :])
+    scores = tl.where(seen, scores, float("-inf"))
+    most = tl.maximum(tl.max(scores, 1), new)
+    shares, share = tl.exp(scores - most[:, None]), tl.exp(new - most)
+    whole = tl.sum(shares, 1) + share
+    shares, share = (shares / whole[:, None]).to(dtype), (share / whole).to(dtype).to(tl.float32)
+    mixed = tl.dot(shares.to(kind), values.to(kind), input_precision="ieee")
+    mixed = (mixed + share[:, None] * value.to(tl.float32)).to(dtype).to(tl.float32)
     mixed = tl.reshape(tl.sum(tl.reshape(mixed, (rows // HEADS, HEADS, D)), 0), (width,))
     total = tl.sum(w.to(tl.float32) * mixed[None, :], 1).to(dtype)
     tl.store(out + n, (tl.load(out + n).to(tl.float32) + total.to(tl.float32)).to(dtype))
