@@ -89,9 +89,9 @@ def draw_kernel(
 ):  # fmt: skip
     """Draw a row's code, a program, as `sampling.draw` does; write the embedding that the next pass begins with.
 
-    SHIFT: bits of a float32 that a logit of this type leaves zero; a threshold is found among the others. NEAR: the
-    noise is made before the wait. Whoever comes after may begin when this kernel has been let in, and no sooner, so
-    that all of the pass before is done by then.
+    SHIFT: bits of a float32 that a logit of this type leaves zero; a threshold is found among the others. NEAR:
+    whoever comes after may begin when this kernel has been let in, and no sooner, so that all of the pass before is
+    done by then.
     """
     row = tl.program_id(0).to(tl.int64)
     v = tl.arange(0, WIDTH)
@@ -99,14 +99,16 @@ def draw_kernel(
     wanted = tl.load(top_k + row).to(tl.int32)
     heat = tl.load(temperature + row)
     key = tl.load(keys + row * key_stride).to(tl.uint32)
-    noise_bits = _mix(key ^ (v.to(tl.uint32) * 0x27D4EB2F))
-    uniform = ((noise_bits >> 9).to(tl.float32) + 0.5) * 1.1920928955078125e-07
-    gumbel = -tl.log(-tl.log(uniform))
     greedy = heat <= 0.0
     if NEAR:
         tl.extra.cuda.gdc_wait()
         tl.extra.cuda.gdc_launch_dependents()
-    value = tl.load(logits + row * logit_stride + v, mask=inside, other=float("-inf")).to(tl.float32)
+    value = tl.load(logits + row * logit_stride + v, mask=inside, other=float("-inf"))
+    # made while the logits are under way
+    noise_bits = _mix(key ^ (v.to(tl.uint32) * 0x27D4EB2F))
+    uniform = ((noise_bits >> 9).to(tl.float32) + 0.5) * 1.1920928955078125e-07
+    gumbel = -tl.log(-tl.log(uniform))
+    value = value.to(tl.float32)
     bits = value.to(tl.int32, bitcast=True)
     ordered = tl.where(bits < 0, bits ^ 0x7FFFFFFF, bits) >> SHIFT  # as integers in the order of the floats
     ordered = tl.where(inside, ordered, -0x80000000 >> SHIFT)
