@@ -18,7 +18,7 @@ from torch import Tensor
 
 from tts_engine.model.alone_kernels import attend_out_kernel, product_kernel
 from tts_engine.model.depth_decoder import Draws
-from tts_engine.model.depth_kernels import INTERPRETED, launch_draw, multiplies_wide, nearness, seen
+from tts_engine.model.depth_kernels import can_be_near, launch_draw, multiplies_wide, nearness, seen
 from tts_engine.model.fused import FusedDepth
 from tts_engine.model.layers import LlamaLayer
 
@@ -90,7 +90,7 @@ class AloneDepth:
     def __init__(self, fused: FusedDepth, *, tiles: Tiles = TILES, near: bool = True, passing: bool = False) -> None:
         depth, config = fused.depth, fused.depth.config
         self._fused, self._depth = fused, depth
-        self._tiles, self._near, self._passing = tiles.fitted(fused), near and not INTERPRETED, passing
+        self._tiles, self._near, self._passing = tiles.fitted(fused), near and can_be_near(fused.heads), passing
         self._layers = [cast("LlamaLayer", layer) for layer in depth.layers]
         width = (config.num_heads + 2 * config.num_kv_heads) * config.head_dim
         self._x, self._qkv, self._gated, self._logits = (

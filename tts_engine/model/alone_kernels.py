@@ -77,7 +77,7 @@ def product_kernel(
     tl.store(out + n, value)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["position"])
 def attend_out_kernel(
     qkv, cache_k, cache_v, cos, sin, weight, out, position, scale,
     HEADS: tl.constexpr, GROUPS: tl.constexpr, D: tl.constexpr, SPAN: tl.constexpr, SEEN: tl.constexpr,

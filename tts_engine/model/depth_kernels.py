@@ -1,7 +1,7 @@
 """Triton kernels of a depth pass: attention over one frame's codebooks, and the draw.
 
 `WIDE` multiplies in float32 and not on tensor cores: Triton's interpreter cannot multiply bfloat16, and of float32
-tensor cores would keep 10 bits.
+tensor cores would keep 10 bits. What differs by codebook is not specialized on, so that a kernel is compiled once.
 """
 
 # pyright: basic, reportMissingImports=false, reportArgumentType=false, reportIndexIssue=false
@@ -23,7 +23,7 @@ DRAW_WARPS = 8
 ATTEND_WARPS = 2
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["position"])
 def attend_kernel(
     qkv, cache_k, cache_v, cos, sin, out, position, row_stride, scale,
     HEADS: tl.constexpr, GROUPS: tl.constexpr, D: tl.constexpr, SPAN: tl.constexpr, SEEN: tl.constexpr,
@@ -81,7 +81,7 @@ def _mix(x):
     return x ^ (x >> 15)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["offset"], do_not_specialize_on_alignment=["keys", "codes"])
 def draw_kernel(
     logits, logit_stride, keys, key_stride, temperature, top_k, codes, code_stride, table, offset, out,
     V: tl.constexpr, WIDTH: tl.constexpr, N: tl.constexpr, BLOCK: tl.constexpr, SHIFT: tl.constexpr,
@@ -132,6 +132,11 @@ def draw_kernel(
 
 INTERPRETED = isinstance(draw_kernel, InterpretedFunction)
 """Kernels run on the processor, as tests have them (TRITON_INTERPRET=1)."""
+
+
+def can_be_near(like: Tensor) -> bool:
+    """Has the device programmatic dependent launch: from Hopper on."""
+    return not INTERPRETED and torch.cuda.get_device_capability(like.device) >= (9, 0)
 
 
 def nearness(near: bool) -> dict[str, Any]:

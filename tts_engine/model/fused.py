@@ -19,7 +19,7 @@ from torch import Tensor
 
 from tts_engine.model import depth_kernels
 from tts_engine.model.depth_decoder import DepthDecoder, Draws
-from tts_engine.model.depth_kernels import INTERPRETED, attend_kernel, launch_draw, multiplies_wide, nearness, seen
+from tts_engine.model.depth_kernels import attend_kernel, can_be_near, launch_draw, multiplies_wide, nearness, seen
 from tts_engine.model.layers import LlamaLayer, RmsNorm
 from tts_engine.model.rope import rotations
 
@@ -72,7 +72,7 @@ class FusedDepth:
 
     def __init__(self, depth: DepthDecoder, *, max_batch: int, near: bool = False) -> None:
         config = depth.config
-        self.depth, self._near = depth, near and not INTERPRETED
+        self.depth, self._near = depth, near and can_be_near(depth.heads)
         size = depth.codebook_size
         self._width = -(-size // _ALIGN) * _ALIGN
         heads = depth.heads.transpose(1, 2)
