@@ -238,6 +238,7 @@ def measure(stand: Stand, names: Sequence[str], sizes: Sequence[int]) -> Results
 
 def profile(stand: Stand) -> None:
     """Where a frame's time goes, by kernel. Kernels that are near overlap, so that their sum is more than the frame."""
+    from torch.autograd import DeviceType  # noqa: PLC0415 - here only
     from torch.profiler import ProfilerActivity  # noqa: PLC0415 - here only
     from torch.profiler import profile as profiled  # noqa: PLC0415 - here only
 
@@ -250,13 +251,14 @@ def profile(stand: Stand) -> None:
         with profiled(activities=[ProfilerActivity.CUDA]) as trace:
             path(*frame)
             torch.cuda.synchronize()
-        events = sorted(trace.events(), key=lambda event: event.time_range.start)
+        kernels = [event for event in trace.events() if event.device_type == DeviceType.CUDA]
+        events = sorted(kernels, key=lambda event: event.time_range.start)
         sums: dict[str, list[float]] = {}
         last = ""
         for event in events:
             # products of one kernel are told apart by what ran before them
             key = f"{event.name[:70]}{f' after {last[:24]}' if event.name == 'product_kernel' else ''}"
-            sums.setdefault(key, []).append(event.device_time)
+            sums.setdefault(key, []).append(event.time_range.elapsed_us())
             last = event.name if event.name != last else f"{event.name} twice"
         print(f"{name} at {rows}: ms, launches, us each, kernel")
         for key, times in sorted(sums.items(), key=lambda item: -sum(item[1]))[:14]:
