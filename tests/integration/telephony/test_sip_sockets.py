@@ -127,6 +127,31 @@ async def test_a_connection_that_has_said_something_may_be_silent() -> None:
             await asyncio.sleep(0.1)
 
 
+async def test_a_message_that_comes_byte_by_byte_gets_no_more_time_for_each() -> None:
+    async with echoing(TcpLimits(message_s=0.2)) as (_, port), connected(port) as (reader, writer):
+        writer.write(OPTIONS)
+        await reader.readexactly(len(OPTIONS))
+        sent = 0
+        while not reader.at_eof() and sent < len(OPTIONS):
+            writer.write(OPTIONS[sent : sent + 1])
+            sent += 1
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.02):
+                    assert await reader.read() == b""
+
+    assert sent < len(OPTIONS)
+
+
+async def test_one_host_does_not_get_all_connections() -> None:
+    async with echoing(TcpLimits(connections_of_a_host=1)) as (_, port), connected(port) as (reader, writer):
+        writer.write(OPTIONS)
+        await reader.readexactly(len(OPTIONS))
+
+        async with connected(port) as (second, _):
+            with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+                await second.readexactly(1)
+
+
 async def test_there_is_a_limit_to_connections() -> None:
     async with echoing(TcpLimits(connections=1)) as (_, port), connected(port) as (reader, writer):
         writer.write(OPTIONS)
