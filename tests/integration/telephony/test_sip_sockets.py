@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 
 import pytest
+import uvloop
 
 from telephony.errors import LocalProtocolError
 from telephony.local_address import local_address
@@ -74,6 +75,29 @@ async def test_a_datagram_is_answered_where_it_came_from() -> None:
 
             assert await loop.sock_recv(peer, 100) == b"hello"
             assert echo.received == [(b"hello", Flow("udp", "127.0.0.1", peer.getsockname()[1]))]
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_what_cannot_be_sent_is_dropped_and_the_next_goes_out(
+    run: Callable[[Coroutine[None, None, None]], None],
+) -> None:
+    async def scenario() -> None:
+        sockets = SipSockets()
+        await sockets.open("127.0.0.1", 0, tcp=False)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+            peer.bind(("127.0.0.1", 0))
+            peer.settimeout(2.0)
+            reached = Flow("udp", "127.0.0.1", peer.getsockname()[1])
+            sockets.transmit(OPTIONS, Flow("udp", "::1", 5060))
+            sockets.transmit(OPTIONS, Flow("udp", "127.0.0.1", 0))
+            sockets.transmit(OPTIONS + bytes(70_000), reached)  # longer than a datagram can be
+            sockets.transmit(OPTIONS, reached)
+            await asyncio.sleep(0.01)
+
+            assert peer.recv(100_000) == OPTIONS
+        await sockets.close()
+
+    run(scenario())
 
 
 async def test_messages_on_a_connection_are_framed_however_they_come() -> None:
