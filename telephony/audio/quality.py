@@ -15,7 +15,7 @@ _BEST: Final = 93.2  # R of a narrow-band call with nothing wrong but the codec'
 _G711: Final = 25.1  # Bpl with concealment, random loss (G.113 appendix I)
 # No recommendation has these on this scale. They are derived as in P.834: PESQ of our own decoders at 1 to 10 % loss
 # (docs/benchmarks.md), turned into R, and scaled so that G.711 measured the same way comes to its 25.1.
-ROBUSTNESS: Final[Mapping[str, float]] = {"PCMU": _G711, "PCMA": _G711, "G722": 10.0, "opus": 28.0}
+ROBUSTNESS: Final[Mapping[str, float]] = {"PCMU": _G711, "PCMA": _G711, "G722": 9.0, "opus": 27.0}
 """Packet-loss robustness (Bpl) by the codec's name in SDP; Opus with in-band FEC."""
 
 
