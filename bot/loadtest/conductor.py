@@ -75,7 +75,6 @@ class Conductor:
         self._measurer = Measurer(
             references,
             learn=not len(references),
-            transport=plan.transport,
             pesq=self._pesq,
             expectations=plan.expectations,
             transcribe=transcribe,

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Literal
 
 import numpy as np
 
@@ -14,13 +13,13 @@ from bot.flows.testing import Expectation
 from bot.loadtest.alignment import narrow
 from bot.loadtest.analysis import CallFigures, Gap, TurnFigures, abrupt_gaps, analyse
 from bot.loadtest.caller import CallTaken
-from bot.loadtest.emodel import G711_PLC, OPUS, mos, r_factor
 from bot.loadtest.expectations import unmet
 from bot.loadtest.hearing import Transcribe, words_right
 from bot.loadtest.learning import Answer, choose_sources
 from bot.loadtest.references import References
 from bot.loadtest.results import CallRecord, GapRecord, TurnRecord
 from bot.loadtest.sound import LOUD_DB, RATE_HZ, WINDOW_S, Levels, Samples, levels
+from telephony.audio.quality import mos, r_factor
 
 _PACKET_MS = 20.0
 _NEAR_S = 0.3
@@ -81,14 +80,12 @@ class Measurer:
         references: References,
         *,
         learn: bool,
-        transport: Literal["sip", "webrtc"],
         pesq: Pesq | None,
         expectations: Mapping[tuple[str, int], Sequence[Expectation]] | None = None,
         transcribe: Transcribe | None = None,
     ) -> None:
         self._references = references
         self._learn = learn
-        self._codec = G711_PLC if transport == "sip" else OPUS
         self._pesq = pesq
         self._expectations = expectations or {}
         self._transcribe = transcribe
@@ -153,13 +150,13 @@ class Measurer:
             cut_ms=cut_ms,
             aligned_s=aligned_s,
             examined_s=examined_s,
-            mos=mos(self._r(taken, (stats.lost + stats.late) / came)) if came else None,
+            mos=mos(self._r(taken, 100 * (stats.lost + stats.late) / came)) if came else None,
         )
 
-    def _r(self, taken: CallTaken, loss: float) -> float:
+    def _r(self, taken: CallTaken, loss_percent: float) -> float:
         stats = taken.stats
         delay_ms = (stats.round_trip_ms or 0.0) / 2 + stats.playout_delay_ms + _PACKET_MS
-        return r_factor(delay_ms=delay_ms, loss=min(1.0, loss), codec=self._codec)
+        return r_factor(codec=stats.codec, loss_percent=min(100.0, loss_percent), delay_ms=delay_ms)
 
     def _answers(self, taken: CallTaken, figures: CallFigures, heard: Samples) -> Iterator[_Answer]:
         """The greeting, then each turn's answer."""

@@ -60,8 +60,11 @@ class RtpReceiver:
             self._forget_stream()
         self.source.expect(named)
         if not parameters.receive:
+            self.source.hold()
             self._deaf_at = None
-        elif before is None or not before.receive:
+            return
+        self.source.resume(now=now)
+        if before is None or not before.receive:
             self._deaf_at = now + self._silence_timeout_s
             if before is not None:
                 self._events.append(StreamChanged())

@@ -2,7 +2,8 @@
 
 A packet is taken from the address that SDP named, or from one that sent three in a row (a peer behind NAT). From then
 on others are refused, so that nobody can speak into a call by guessing its port, unless the known source has been
-silent for some seconds.
+silent for some seconds. A hold is no such silence: the source need not send then, nothing is learnt while it lasts, and
+after it the known source is waited for anew; only its own host may come from another port at once, as NATs have it.
 """
 
 from __future__ import annotations
@@ -28,9 +29,22 @@ class SourceLock:
         self._candidate: Address | None = None
         self._candidate_next = 0
         self._candidate_count = 0
+        self._held = self._resumed = False
+
+    def hold(self) -> None:
+        """Note that nothing is listened to from now on."""
+        self._held = True
+
+    def resume(self, *, now: float) -> None:
+        """Note that it is listened again: who was silent meanwhile had leave to be."""
+        if self._held:
+            self._held, self._resumed, self._heard_at = False, True, now
+            self._candidate = None
 
     def expect(self, named: Address | None) -> None:
-        """Take the address of a new SDP; another one than before unlocks."""
+        """Take the address of a new SDP; another one than before unlocks, none at all (a hold by 0.0.0.0) does not."""
+        if named is None:
+            return
         if named != self._named:
             self._former, self.locked = self.locked, None
             self._candidate = None
@@ -39,18 +53,18 @@ class SourceLock:
     def admits(self, source: Address, *, sequence: int, now: float) -> bool:
         """Say whether a valid packet from `source` is to be taken, and learn from it."""
         if source == self.locked:
-            self._heard_at = now
+            self._heard_at, self._resumed = now, False
             return True
         if source == self._named or self._passes_probation(source, sequence, now):
             self.locked, self._former = source, None
             self._candidate = None
-            self._heard_at = now
+            self._heard_at, self._resumed = now, False
             return True
         self.refused += 1
         return False
 
     def _passes_probation(self, source: Address, sequence: int, now: float) -> bool:
-        if self.locked is not None and now - self._heard_at < _RELEARN_AFTER_S:
+        if self._held or (self.locked is not None and not self._may_move(self.locked, source, now)):
             return False
         if source == self._candidate and sequence == self._candidate_next:
             self._candidate_count += 1
@@ -58,3 +72,6 @@ class SourceLock:
             self._candidate, self._candidate_count = source, 1
         self._candidate_next = sequence + 1 & 0xFFFF
         return self._candidate_count >= (_FORMER_PROBATION if source == self._former else _PROBATION)
+
+    def _may_move(self, known: Address, source: Address, now: float) -> bool:
+        return now - self._heard_at >= _RELEARN_AFTER_S or (self._resumed and source[0] == known[0])

@@ -186,7 +186,7 @@ class RtpStream:
 
     def stats(self) -> LegStats:
         """Figures so far; read from another thread they may be a frame apart."""
-        session, parameters = self._session, self._parameters
+        session = self._session
         receiver, peer = session.receiver, session.peer
         round_trip_s = session.round_trip_s
         jitter = receiver.reception.jitter if receiver.reception is not None else 0.0
@@ -201,13 +201,18 @@ class RtpStream:
             sent=session.sent,
             underruns=self._pacer.underruns,
             sent_late_ms_max=self._pacer.late_ms_max,
-            codec="" if parameters is None else parameters.codec,
+            codec=self._codec_name,
             encrypted=session.is_encrypted,
             lost_there_percent=100 * peer.lost_there,
             jitter_there_ms=1000 * peer.jitter_there / self._clock_hz,
             mos=self._mos_here() if receiver.received else None,
             mos_there=self._mos_there(),
         )
+
+    @property
+    def _codec_name(self) -> str:
+        """As SDP writes it; empty before the agreement."""
+        return "" if self._parameters is None else self._parameters.codec
 
     def _one_way_ms(self) -> float:
         """What lies between mouth and ear: half the round trip, the playout delay, a packet's own time."""
@@ -220,7 +225,7 @@ class RtpStream:
         lost = receiver.lost + self._depacketizer.late
         percent = 100 * lost / max(1, receiver.received + receiver.lost)
         ratio = 1.0 if receiver.reception is None else receiver.reception.runs.burst_ratio
-        return r_factor(loss_percent=percent, burst_ratio=ratio, delay_ms=delay_ms)
+        return r_factor(codec=self._codec_name, loss_percent=percent, burst_ratio=ratio, delay_ms=delay_ms)
 
     def _mos_here(self) -> float:
         return mos(self._rating(delay_ms=self._one_way_ms()))
@@ -232,7 +237,7 @@ class RtpStream:
         if peer.round_trip_s is None:  # nothing was reported of us
             return None
         delay_ms = 500 * peer.round_trip_s + 2 * FRAME_MS  # its buffer is not known: a frame of it, and a packet
-        return mos(r_factor(loss_percent=100 * peer.lost_there, delay_ms=delay_ms))
+        return mos(r_factor(codec=self._codec_name, loss_percent=100 * peer.lost_there, delay_ms=delay_ms))
 
     def _metrics(self) -> VoipMetrics | None:
         reception = self._session.receiver.reception

@@ -113,16 +113,19 @@ class Dialog:
         """Find where our next request goes (section 8.1.2).
 
         A peer on TCP, and one behind a NAT, is reached only by the way it came; so is a next hop that is a name,
-        because names are resolved by whoever places a call, and a proxy's INVITE came from itself.
+        because names are resolved by whoever places a call, and a proxy's INVITE came from itself; and so is one of the
+        other family of addresses, to which our sockets do not reach.
         """
         hop: Uri = self._routes[0].uri if self._routes else self._target
         if self._stay_on_flow or not isinstance(hop, SipUri):
             return self._flow
         try:
-            host = str(ipaddress.ip_address(unbracketed(hop.host)))
+            address = ipaddress.ip_address(unbracketed(hop.host))
         except ValueError:
             return self._flow
-        transport = transport_of(hop, self._flow.transport)
+        if (address.version == 6) != (":" in self._flow.host):
+            return self._flow
+        host, transport = str(address), transport_of(hop, self._flow.transport)
         # A certificate was checked against the name that was dialled, not against the address it led to.
         name = self._flow.server_name if transport == self._flow.transport else ""
         return Flow(transport, host, hop.port or DEFAULT_PORT[transport], server_name=name)

@@ -245,7 +245,9 @@ class SipEndpoint:
             case CallOffered(handle, invite, flow):
                 self._carrier.keep(invite.call_id)
                 info = call_info(handle, invite, trusted=self._user_agent.trusts(flow))
-                self._offer(SipLeg(info, self, self._media, digits=self._digits))
+                # Over UDP anybody may have sent it in the name of another: only the ACK shows that the sender hears us.
+                leg = SipLeg(info, self, self._media, digits=self._digits, proven=flow.reliable)
+                self._offer(leg)
             case CallReplaced(_, before, after):
                 self._carrier.keep(after)
                 self._carrier.release(before)

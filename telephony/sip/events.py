@@ -57,6 +57,13 @@ class MediaAgreed:
 
 
 @dataclass(frozen=True, slots=True)
+class CallConfirmed:
+    """The ACK for a 200 of ours is here, so the caller is where it said: nobody else knows the tag that it repeats."""
+
+    handle: str
+
+
+@dataclass(frozen=True, slots=True)
 class TransferEnded:
     """A transfer that we asked for came to its end; where it succeeded `CallEnded` follows."""
 
@@ -133,6 +140,6 @@ class MessageRefused:
     reason: str
 
 
-_Progress: TypeAlias = CallRinging | CallRedirected | ServerFailed | MediaAgreed
+_Progress: TypeAlias = CallRinging | CallRedirected | ServerFailed | MediaAgreed | CallConfirmed
 CallEvent: TypeAlias = _Progress | DigitPressed | KeysSent | TransferEnded | ReferAsked | CallEnded | CallForgotten
 UserAgentOutput: TypeAlias = Transmit | CallOffered | CallReplaced | TargetCalled | CallEvent | MessageRefused

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Coroutine
 from dataclasses import replace
-from typing import Protocol
 
 from telephony.errors import CapacityError, LegEndedError, LocalProtocolError, TransferFailedError
 from telephony.leg import (
@@ -24,9 +22,19 @@ from telephony.leg import (
     ToneHeard,
 )
 from telephony.media import InbandDigit, Media, MediaFactory, MediaParameters, MediaTimedOut
+from telephony.sip.call_control import CallControl
 from telephony.sip.digit_sender import DigitSender, DigitWay
 from telephony.sip.dtmf import DigitMerger, DigitSource
-from telephony.sip.events import CallEnded, CallEvent, CallRinging, DigitPressed, KeysSent, MediaAgreed, TransferEnded
+from telephony.sip.events import (
+    CallConfirmed,
+    CallEnded,
+    CallEvent,
+    CallRinging,
+    DigitPressed,
+    KeysSent,
+    MediaAgreed,
+    TransferEnded,
+)
 from telephony.sip.offer_answer import Direction, LocalAudio
 from telephony.sip.transfer import Outcome
 
@@ -47,42 +55,6 @@ _QUEUED_EVENTS = 8
 _logger = logging.getLogger(__name__)
 
 
-class CallControl(Protocol):
-    """What a leg needs of its endpoint."""
-
-    def now(self) -> float:
-        """Seconds on the loop's monotonic clock."""
-        ...
-
-    def answer(self, handle: str, local: LocalAudio) -> None:
-        """See `UserAgent.answer`."""
-        ...
-
-    def reject(self, handle: str, status: int, *, retry_after_s: int | None, cause: EndCause, detail: str = "") -> None:
-        """See `UserAgent.reject`."""
-        ...
-
-    def hang_up(self, handle: str, cause: EndCause, detail: str = "", *, reason: str = "") -> None:
-        """See `UserAgent.hang_up`."""
-        ...
-
-    def reoffer(self, handle: str, direction: Direction) -> None:
-        """See `UserAgent.reoffer`."""
-        ...
-
-    def press(self, handle: str, digits: str) -> bool:
-        """See `UserAgent.press`."""
-        ...
-
-    def transfer(self, handle: str, target: str, *, consult: str | None) -> None:
-        """See `SipEndpoint.transfer`."""
-        ...
-
-    def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        """Run a task that `close()` of the endpoint waits for."""
-        ...
-
-
 class SipLeg:
     """One call. An inbound one opens its media at the answer; an outbound one comes with it."""
 
@@ -94,13 +66,16 @@ class SipLeg:
         *,
         media: Media | None = None,
         digits: DigitWay = "auto",
+        proven: bool = True,
     ) -> None:
+        """Until `proven` to be where it says, a far end gets no sound to where its offer would have it."""
         self._info = info
         self._control = control
         self._factory = factory
         self._placed_here = media is not None
         self._media = media
         self._answering = False
+        self._proven = proven
         self._agreed = asyncio.Event()  # media runs, or never will
         self._started = False
         self._early = False  # media runs, and the far end has not answered yet
@@ -243,6 +218,10 @@ class SipLeg:
         match event:
             case MediaAgreed(parameters=parameters, early=early):
                 self._apply(parameters, early=early)
+            case CallConfirmed() if not self._proven:
+                self._proven = True
+                if self._parameters is not None:
+                    self._apply(self._parameters, early=False)
             case CallRinging(status=status):
                 self.ringing_status = status
             case TransferEnded(outcome=outcome):
@@ -277,7 +256,8 @@ class SipLeg:
             media.apply(replace(parameters, receive=False))  # so that the silence is counted from now on
         self._early = early
         # Music on hold is not speech, and its absence is not a broken call.
-        media.apply(replace(parameters, receive=parameters.receive and not held))
+        sends, receives = parameters.send and self._proven, parameters.receive and not held
+        media.apply(replace(parameters, send=sends, receive=receives))
         if not self._started:
             self._started = True
             self._pump = self._control.spawn(self._pump_media(media))

@@ -11,7 +11,7 @@ from telephony.sip.call_context import CallContext, Extra
 from telephony.sip.dialog import Dialog
 from telephony.sip.dialog_client import DialogClient
 from telephony.sip.dtmf import DTMF, DTMF_RELAY, read_digit
-from telephony.sip.events import CallEnded, DigitPressed, KeysSent, ReferAsked, TransferEnded
+from telephony.sip.events import CallConfirmed, CallEnded, DigitPressed, KeysSent, ReferAsked, TransferEnded
 from telephony.sip.flow import Flow
 from telephony.sip.grammar import printable
 from telephony.sip.info_keys import MAX_WAITING, InfoKeys
@@ -184,6 +184,7 @@ class Session:
         if self.state is State.CLOSING:
             self._send_bye(now)
             return
+        self._context.emit(CallConfirmed(self._context.handle))
         self.offers.acknowledged(ack, now=now)
         if self.state is State.CONFIRMED:
             self._send_refer(now)

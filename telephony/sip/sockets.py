@@ -158,7 +158,10 @@ class SipSockets:
         elif self._udp is None or _buffered_bytes(self._udp) > MAX_SEND_BUFFER_BYTES:
             self.dropped += 1
         else:
-            self._udp.sendto(data, (flow.host, flow.port))
+            try:
+                self._udp.sendto(data, (flow.host, flow.port))
+            except ValueError:  # uvloop's word for an address of the other family
+                self.dropped += 1
 
     def _transmit_tls(self, data: bytes, flow: Flow) -> None:
         if self._tls is not None:

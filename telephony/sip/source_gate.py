@@ -125,8 +125,12 @@ class SourceGate:
             if len(self._called) > self._max:
                 self._called.popitem(last=False)
             return None
-        # The handshake of TCP and TLS has shown that the peer is where it says.
-        if flow.reliable or self._called.get(flow.host, now) > now:
+        if flow.reliable:
+            # The handshake of TCP and TLS has shown that a peer is where it says. But nothing is opened to a host that
+            # only a Contact or a Record-Route names: a caller would have us knock at any port of our own network.
+            known = flow.connection or self.listens_to(flow.host, now=now)
+            return None if known else self._keep(Kept.SOURCE)
+        if self._called.get(flow.host, now) > now:
             return None
         spending = self._requests if _REQUEST.match(data) else self._replies
         return None if spending.spend(flow.host, len(data)) else self._keep(Kept.REPLY)

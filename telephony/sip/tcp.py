@@ -23,6 +23,7 @@ class TcpLimits:
     """What strangers may take."""
 
     connections: int = 1024
+    connections_of_a_host: int = 512  # nobody alone takes all
     first_message_s: float = 30.0  # a connection that says nothing for so long is closed
     message_s: float = 30.0  # a message that has begun must end in so long
     connect_s: float = 10.0  # the TLS handshake included
@@ -54,7 +55,9 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._framer.feed(data)
+        begins = self._deadline is None
         while (output := self._framer.poll()) is not None:
+            begins = True
             match output:
                 case Framed(message):
                     self._owner.receive(message, self.flow)
@@ -67,7 +70,10 @@ class _Connection(asyncio.Protocol):
                     self.close()
         if self._framer.at_empty_line:
             self._owner.receive(b"\r\n", self.flow)
-        self._limit(self._owner.limits.message_s if self._framer.mid_message else None)
+        if not self._framer.mid_message:
+            self._limit(None)
+        elif begins:  # a message that comes byte by byte gets no more time for each of them
+            self._limit(self._owner.limits.message_s)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._limit(None)
@@ -137,8 +143,11 @@ class TcpConnections:
         return self._numbers
 
     def accept(self, number: int, connection: _Connection) -> bool:
-        """Take a new connection, unless there are too many or it is a stranger's."""
-        if len(self._open) >= self.limits.connections or not self._listens_to(connection.flow.host):
+        """Take a new connection, unless there are too many, of all hosts or of this one, or it is a stranger's."""
+        host = connection.flow.host
+        if len(self._open) >= self.limits.connections or not self._listens_to(host):
+            return False
+        if sum(other.flow.host == host for other in self._open.values()) >= self.limits.connections_of_a_host:
             return False
         self._open[number] = connection
         return True

@@ -97,10 +97,17 @@ class UasCore:
         self._transactions.respond(key, response_to(request, status, to_tag=tag, extra=headers), now=now)
 
     def _receive_cancel(self, key: ServerKey, cancel: Request, now: float) -> str | None:
-        """Section 9.2: the CANCEL itself is answered 200 whenever its INVITE is known, even too late."""
+        """Section 9.2: the CANCEL itself is answered 200 whenever its INVITE is known, even too late.
+
+        Many write branches that can be guessed; what section 9.1 has a CANCEL repeat of its INVITE has to fit too.
+        """
         invite_key = server_key(cancel, "INVITE")
         found = self._calls.of_invite(invite_key)
         known = self._transactions.has_server(invite_key)
+        if found is not None:
+            dialog = found[1].dialog_id
+            if (dialog.call_id, dialog.remote_tag) != (cancel.call_id, cancel.from_.tag):
+                found, known = None, False
         self._respond(
             key, cancel, 200 if known else 481, now, to_tag="" if found is None else found[1].dialog_id.local_tag
         )

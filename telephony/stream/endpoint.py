@@ -105,6 +105,15 @@ class _AudioSocket(asyncio.Protocol):
             self._transport.abort()
 
 
+class _WebSocket(ServerConnection):
+    """A connection whose peer may not have us pile up what it does not read: pongs are written without waiting."""
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.transport.get_write_buffer_size() > _MAX_BUFFER_BYTES:
+            self.transport.abort()
+
+
 class StreamEndpoint:
     """Listens where `[stream]` says, and gives each call to `on_call`, not yet answered."""
 
@@ -127,6 +136,7 @@ class StreamEndpoint:
                 self._serve,
                 settings.host,
                 settings.websocket_port,
+                create_connection=_WebSocket,
                 process_request=self._check,
                 max_size=_MAX_MESSAGE_BYTES,
                 compression=None,

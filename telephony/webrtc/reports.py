@@ -61,7 +61,7 @@ class Reports:
         loss_percent = 100 * (self.lost + late) / (received + self.lost)
         delay_ms = (self.round_trip_ms or 0.0) / 2 + playout_delay_ms + FRAME_MS  # and a packet's own time
         ratio = reception.runs.burst_ratio
-        return mos(r_factor(loss_percent=loss_percent, burst_ratio=ratio, delay_ms=delay_ms))
+        return mos(r_factor(codec="opus", loss_percent=loss_percent, burst_ratio=ratio, delay_ms=delay_ms))
 
     def mos_there(self) -> float | None:
         """Rate what the far side hears, by its last report; None before one."""
@@ -70,7 +70,7 @@ class Reports:
         delay_ms = (
             self.round_trip_ms or 0.0
         ) / 2 + 2 * FRAME_MS  # its buffer is not known: a frame of it, and a packet
-        return mos(r_factor(loss_percent=self.loss_percent, delay_ms=delay_ms))
+        return mos(r_factor(codec="opus", loss_percent=self.loss_percent, delay_ms=delay_ms))
 
     def count(self, packet: RtpPacket, *, now: float) -> None:
         """Count a packet of the caller."""

@@ -41,7 +41,7 @@ async def run_stage(plan: Plan, folder: Path, *, alone: bool = False) -> StageRe
         before = own_sockets()
         taken = await Generator(plan, line, None, index=0, folder=folder, clips=ClipLibrary()).run(stage)
         after = own_sockets()
-    measurer = Measurer(sources(), learn=False, transport=plan.transport, pesq=None)
+    measurer = Measurer(sources(), learn=False, pesq=None)
     measurer.begin_stage()
     facts = StageFacts(
         transport=plan.transport,

@@ -19,7 +19,8 @@ from telephony.sip.dispatch import SipDispatcher
 from telephony.sip.endpoint import SipEndpoint, serve_sip
 from telephony.sip.from_settings import new_token, resolver_of, user_agent_config
 from telephony.sip.outbound_policy import OutboundPolicy
-from telephony.sip.sockets import SipSockets
+from telephony.sip.sockets import SipSockets, gate_limits
+from telephony.sip.source_gate import SourceGate
 from telephony.sip.timers import Timings
 from telephony.sip.tls import tls_contexts
 from telephony.sip.user_agent import UserAgent, UserAgentConfig
@@ -28,6 +29,9 @@ from tests.fakes.media import FakeMediaFactory
 
 SCENARIOS = Path(__file__).parents[2] / "data" / "sipp"
 WORKERS = 2
+SESSIONS = 50
+"""Calls that a worker's media has room for."""
+
 NOTHING: Mapping[str, object] = {}
 
 Carriage: TypeAlias = Literal["straight", "dispatched"]
@@ -53,9 +57,9 @@ async def let_ring(leg: CallLeg) -> None:
 class House:
     """Runs a bot for each call and keeps what each of them was told."""
 
-    def __init__(self, bot: Bot) -> None:
+    def __init__(self, bot: Bot, *, sessions: int = SESSIONS) -> None:
         self.bot = bot
-        self.media = [FakeMediaFactory() for _ in range(WORKERS)]
+        self.media = [FakeMediaFactory(sessions=sessions) for _ in range(WORKERS)]
         self.endpoints: list[SipEndpoint] = []
         self.told: list[list[LegEvent]] = []
         self.port = 0
@@ -83,9 +87,9 @@ class House:
     def ports_in_use(self) -> int:
         return sum(media.in_use for media in self.media)
 
-    async def settled(self) -> None:
+    async def settled(self, *, within_s: float = 10.0) -> None:
         """Wait until every call is over and forgotten."""
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(within_s):
             while self._tasks or any(endpoint.call_count for endpoint in self.endpoints) or self.ports_in_use:
                 await asyncio.sleep(0.02)
 
@@ -110,10 +114,11 @@ async def house(
     host: str = "127.0.0.1",
     tls: SipTlsSettings | None = None,
     limits: CallLimits | None = None,
+    sessions: int = SESSIONS,
     **changes: Any,
 ) -> AsyncIterator[House]:
     """Serve on a free port of 127.0.0.1."""
-    ours = House(bot)
+    ours = House(bot, sessions=sessions)
 
     def adjust(config: UserAgentConfig) -> UserAgentConfig:
         # SIPp looks at the first challenge only, and knows nothing but MD5.
@@ -152,7 +157,7 @@ async def _serve_dispatched(
         calls = [endpoint.call_count for endpoint in ours.endpoints]
         return calls.index(min(calls)) if ours.has_room else None
 
-    ours.sockets = SipSockets(tls=tls_contexts(settings.tls))
+    ours.sockets = SipSockets(gate=SourceGate(gate_limits(settings)), tls=tls_contexts(settings.tls))
     _, ours.port = await ours.sockets.open(settings.host, 0, tcp=True, tls_port=settings.tls.port)
     dispatcher = SipDispatcher(ours.sockets, pick_worker=pick, on_worker_lost=lambda worker: None)
     stack.push_async_callback(dispatcher.close)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 
 import pytest
+import uvloop
 
 from telephony.errors import LocalProtocolError
 from telephony.local_address import local_address
@@ -76,6 +77,29 @@ async def test_a_datagram_is_answered_where_it_came_from() -> None:
             assert echo.received == [(b"hello", Flow("udp", "127.0.0.1", peer.getsockname()[1]))]
 
 
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_what_cannot_be_sent_is_dropped_and_the_next_goes_out(
+    run: Callable[[Coroutine[None, None, None]], None],
+) -> None:
+    async def scenario() -> None:
+        sockets = SipSockets()
+        await sockets.open("127.0.0.1", 0, tcp=False)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+            peer.bind(("127.0.0.1", 0))
+            peer.settimeout(2.0)
+            reached = Flow("udp", "127.0.0.1", peer.getsockname()[1])
+            sockets.transmit(OPTIONS, Flow("udp", "::1", 5060))
+            sockets.transmit(OPTIONS, Flow("udp", "127.0.0.1", 0))
+            sockets.transmit(OPTIONS + bytes(70_000), reached)  # longer than a datagram can be
+            sockets.transmit(OPTIONS, reached)
+            await asyncio.sleep(0.01)
+
+            assert peer.recv(100_000) == OPTIONS
+        await sockets.close()
+
+    run(scenario())
+
+
 async def test_messages_on_a_connection_are_framed_however_they_come() -> None:
     async with echoing() as (echo, port), connected(port) as (reader, writer):
         writer.write(OPTIONS + OPTIONS[:100])
@@ -125,6 +149,31 @@ async def test_a_connection_that_has_said_something_may_be_silent() -> None:
             writer.write(OPTIONS)
             assert await reader.readexactly(len(OPTIONS)) == OPTIONS
             await asyncio.sleep(0.1)
+
+
+async def test_a_message_that_comes_byte_by_byte_gets_no_more_time_for_each() -> None:
+    async with echoing(TcpLimits(message_s=0.2)) as (_, port), connected(port) as (reader, writer):
+        writer.write(OPTIONS)
+        await reader.readexactly(len(OPTIONS))
+        sent = 0
+        while not reader.at_eof() and sent < len(OPTIONS):
+            writer.write(OPTIONS[sent : sent + 1])
+            sent += 1
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.02):
+                    assert await reader.read() == b""
+
+    assert sent < len(OPTIONS)
+
+
+async def test_one_host_does_not_get_all_connections() -> None:
+    async with echoing(TcpLimits(connections_of_a_host=1)) as (_, port), connected(port) as (reader, writer):
+        writer.write(OPTIONS)
+        await reader.readexactly(len(OPTIONS))
+
+        async with connected(port) as (second, _):
+            with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+                await second.readexactly(1)
 
 
 async def test_there_is_a_limit_to_connections() -> None:

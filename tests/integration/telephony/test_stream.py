@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import socket
 import struct
 import uuid
 from collections.abc import AsyncIterator
@@ -33,6 +34,9 @@ from telephony.leg import (
 from telephony.settings import StreamSettings
 from telephony.stream.endpoint import StreamEndpoint
 from tests.integration.telephony.sip_house import free_port
+
+_ENOUGH_BYTES = 12_000_000
+"""More than the kernel keeps between two ends of which one does not read."""
 
 TOKEN = "0123456789abcdef"
 _SAID = (9000 * np.sin(2 * np.pi * 600 * np.arange(480) / 24_000)).astype("<i2").tobytes()
@@ -336,6 +340,31 @@ async def test_asterisk_calls_over_its_websocket_channel() -> None:
     assert ended.cause is EndCause.BOT_HUNG_UP
     assert bot.keys == ["#"]
     assert pitch(np.frombuffer(said, "<i2"), 8000) == 600
+
+
+async def test_a_provider_that_pings_and_never_reads_is_cut_off() -> None:
+    bot = Bot()
+    async with serving(bot) as settings:
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.connect(("127.0.0.1", settings.websocket_port))
+            reader, writer = await asyncio.open_connection(sock=sock.dup())
+        asked = (
+            f"GET /twilio/{TOKEN} HTTP/1.1\r\nHost: bot\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        writer.write(asked.encode())
+        await reader.readuntil(b"\r\n\r\n")
+        writer.transport.pause_reading()  # type: ignore[attr-defined] - a transport of TCP has it
+        ping, sent = b"\x89\xfd" + bytes(4) + bytes(125), 0
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            while sent < _ENOUGH_BYTES:
+                writer.write(ping * 1_000)
+                await writer.drain()
+                sent += 1_000 * len(ping)
+        writer.close()
+
+    assert sent < _ENOUGH_BYTES
 
 
 @pytest.mark.parametrize("path", ["/twilio/wrong-token-here", "/other/" + TOKEN, "/", "/twilio", "/twilio/"])

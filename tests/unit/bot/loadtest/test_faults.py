@@ -35,7 +35,7 @@ def hold(folder: Path, *script: Step, greetings_s: Sequence[float] = (0.2,), **f
     """Hold calls that began together, with greetings that did not, and measure them as the tool does."""
     measurer = Measurer(
         References([Reference(f"prompt-{n}", prompt) for n, prompt in enumerate(PROMPTS)]),
-        learn=False, transport="sip", pesq=None,
+        learn=False, pesq=None,
     )  # fmt: skip
     measurer.begin_stage()
     records = []

@@ -36,7 +36,7 @@ def taken(folder: Path, *sounds: Samples, stats: LegStats | None = None, conceal
 
 
 def measurer(*known: Reference, learn: bool = False, pesq: float | None = None) -> Measurer:
-    made = Measurer(References(known), learn=learn, transport="sip", pesq=None if pesq is None else lambda *_: pesq)
+    made = Measurer(References(known), learn=learn, pesq=None if pesq is None else lambda *_: pesq)
     made.begin_stage()
     return made
 
@@ -132,7 +132,7 @@ def test_concealed_stretches_are_gaps_in_speech_and_stalls_everywhere(tmp_path: 
 
 def test_what_a_page_was_told_is_held_against_what_is_expected_of_the_turn(tmp_path: Path) -> None:
     made = Measurer(
-        References(), learn=False, transport="webrtc", pesq=None,
+        References(), learn=False, pesq=None,
         expectations={("hours", 0): (Expectation(text_contains="doqquz"),)},
     )  # fmt: skip
     call = taken(tmp_path, ANSWER)
@@ -145,7 +145,7 @@ def test_what_a_page_was_told_is_held_against_what_is_expected_of_the_turn(tmp_p
 
 def test_a_recogniser_counts_words_where_it_hears_any_and_the_alignment_where_it_fails(tmp_path: Path) -> None:
     def made(heard: str | None) -> Measurer:
-        one = Measurer(References(SOURCES), learn=False, transport="sip", pesq=None, transcribe=lambda _: heard)
+        one = Measurer(References(SOURCES), learn=False, pesq=None, transcribe=lambda _: heard)
         one.begin_stage()
         return one
 

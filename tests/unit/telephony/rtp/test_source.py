@@ -97,3 +97,70 @@ def test_without_an_address_in_sdp_the_first_proven_source_is_taken() -> None:
     lock = lock_to(None)
 
     assert admitted(lock, NAT, range(3), now=0.0) == [False, False, True]
+
+
+def held(lock: SourceLock, *, until: float) -> SourceLock:
+    lock.hold()
+    lock.resume(now=until)
+    return lock
+
+
+def test_a_hold_is_no_silence_that_lets_a_stranger_in_while_it_lasts_or_after_it() -> None:
+    lock = lock_to(NAMED)
+    admitted(lock, NAT, range(3), now=0.0)
+    lock.hold()
+
+    assert not any(admitted(lock, STRANGER, range(1_000), now=10.0))
+    lock.resume(now=60.0)
+    assert not any(admitted(lock, STRANGER, range(1_000, 1_200), now=60.0))
+    assert lock.admits(NAT, sequence=9, now=64.0)
+    assert not any(admitted(lock, STRANGER, range(1_200, 1_400), now=64.0))
+
+
+def test_a_source_that_never_comes_back_from_a_hold_is_waited_for_for_seconds() -> None:
+    lock = lock_to(NAMED)
+    admitted(lock, NAT, range(3), now=0.0)
+    held(lock, until=60.0)
+
+    assert admitted(lock, STRANGER, range(4), now=65.1) == [False, False, True, True]
+
+
+def test_a_nat_that_gave_another_port_during_a_hold_is_followed_at_once() -> None:
+    lock = lock_to(NAMED)
+    admitted(lock, NAT, range(3), now=0.0)
+    held(lock, until=60.0)
+    moved = (NAT[0], NAT[1] + 2)
+
+    assert admitted(lock, moved, range(4), now=60.1) == [False, False, True, True]
+    assert not any(admitted(lock, (NAT[0], 9), range(10), now=60.3))
+
+
+def test_what_began_during_a_hold_proves_nothing_after_it() -> None:
+    lock = lock_to(None)
+    lock.hold()
+    admitted(lock, STRANGER, range(2), now=1.0)
+    lock.resume(now=2.0)
+
+    assert not lock.admits(STRANGER, sequence=2, now=2.0)
+
+
+def test_a_hold_by_the_unspecified_address_forgets_nobody() -> None:
+    lock = lock_to(NAMED)
+    admitted(lock, NAT, range(3), now=0.0)
+
+    lock.expect(None)
+    lock.hold()
+    lock.expect(NAMED)
+    lock.resume(now=60.0)
+
+    assert lock.locked == NAT
+    assert not any(admitted(lock, STRANGER, range(10), now=60.0))
+
+
+def test_resuming_what_was_not_held_changes_nothing() -> None:
+    lock = lock_to(NAMED)
+    lock.admits(NAMED, sequence=1, now=0.0)
+
+    lock.resume(now=4.0)
+
+    assert admitted(lock, NAT, range(4), now=5.1) == [False, False, True, True]

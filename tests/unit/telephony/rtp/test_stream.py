@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from telephony.audio.dtmf import KeyToneDetector
 from telephony.audio.frame import pcm_of
 from telephony.audio.g711 import A_LAW
+from telephony.audio.opus import OpusEncoder
 from telephony.audio.pacer import Pacer
 from telephony.audio.resample import Resampler
 from telephony.leg import DigitReceived
-from telephony.media import MediaParameters, MediaTimedOut
+from telephony.media import CodecName, MediaParameters, MediaTimedOut
 from telephony.rtp.codec import CODECS
 from telephony.rtp.decoder import Decoder
 from telephony.rtp.depacketizer import CodedFrame, Depacketizer
@@ -116,8 +117,8 @@ class Call:
     def heard(self) -> list[NDArray[np.int16]]:
         return [self.decoder.decode(event) for event in self.events() if isinstance(event, CodedFrame)]
 
-    def hear(self, number: int, payload: bytes, *, payload_type: int = 8, ssrc: int = 2) -> None:
-        data = build_rtp(RtpPacket(payload_type, number, number * 160, ssrc, payload))
+    def hear(self, number: int, payload: bytes, *, payload_type: int = 8, ssrc: int = 2, units: int = 160) -> None:
+        data = build_rtp(RtpPacket(payload_type, number, number * units, ssrc, payload))
         self.endpoint.rtp_in.append((data, PEER, self.now))
 
 
@@ -297,6 +298,22 @@ def test_figures_say_how_it_sounds_here_and_there() -> None:
     assert stats.jitter_there_ms == 10.0
     assert stats.mos_there is not None
     assert stats.mos_there < 4.0
+
+
+def test_a_call_is_rated_by_the_codec_that_was_agreed_on() -> None:
+    rated: list[float] = []
+    offered: list[tuple[CodecName, bytes]] = [("PCMA", b"\xd5" * 160), ("opus", OpusEncoder(24_000).encode(bytes(960)))]
+    for codec, payload in offered:
+        call = Call()
+        call.stream.apply(MediaParameters(PEER[0], PEER[1], codec, 8), now=call.now)
+        call.stream.start(now=call.now)
+        for number in range(200):
+            if number % 10:
+                call.hear(number, payload, units=CODECS[codec].clock_hz // 50)
+            call.tick()
+        rated.append(call.stream.stats().mos or 0.0)
+
+    assert rated[0] < rated[1] < 4.0
 
 
 def test_extended_reports_go_to_who_asks_and_are_believed_of_who_sends() -> None:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from telephony.sip.call_context import CallContext
 from telephony.sip.call_limits import DEFAULT_LIMITS, CallLimits
-from telephony.sip.events import CallEvent, CallOffered
+from telephony.sip.events import CallConfirmed, CallEvent, CallOffered
 from telephony.sip.flow import Flow, Transmit
 from telephony.sip.identity import Identity
 from telephony.sip.message import Message, Request, Response, parse_message
@@ -105,9 +105,14 @@ class Bench:
         return [message.status for message in self.take_sent() if isinstance(message, Response)]
 
     def take_events(self) -> list[CallOffered | CallEvent]:
-        """Take what was said to the user since the last look."""
-        taken, self.events[:] = list(self.events), []
+        """Take what was said to the user since the last look, but for ACKs, which every call has."""
+        taken, self.events[:] = [event for event in self.events if not isinstance(event, CallConfirmed)], []
         return taken
+
+    def take_confirmed(self) -> bool:
+        """Whether an ACK was told since the last look; drops all else."""
+        taken, self.events[:] = list(self.events), []
+        return any(isinstance(event, CallConfirmed) for event in taken)
 
     def take_event(self, kind: type[E]) -> E:
         """Take the one event, which must be of this kind."""

@@ -106,7 +106,6 @@ def test_a_contact_is_one_sip_uri(contact: str) -> None:
     [
         (request(), PEER),
         (request(contact="<sip:a@192.0.2.33:5070>"), Flow("udp", "192.0.2.33", 5070)),
-        (request(contact="<sip:a@[2001:db8::5]>"), Flow("udp", "2001:db8::5", 5060)),
         (request(contact="<sip:a@192.0.2.33;transport=TCP>"), Flow("tcp", "192.0.2.33", 5060)),
         (request(contact="<sip:a@pbx.example.com>"), PEER),  # names are not looked up
         (request(extra="Record-Route: <sip:192.0.2.44:5080;lr>\r\n"), Flow("udp", "192.0.2.44", 5080)),
@@ -162,10 +161,24 @@ def test_a_peer_whose_tls_connection_is_lost_is_dialled_by_the_name_that_was_che
 
 def test_an_ipv6_address_may_be_written_in_two_ways() -> None:
     flow = Flow("udp", "2001:db8::1", 5060)
-    invite = request()
+    invite = request(contact="<sip:a@[2001:db8::5]>")
     written = invite.with_top_via(Via("UDP", "[2001:DB8:0::1]", 5060, invite.via.parameters))
 
-    assert of_caller(written, flow).next_flow() == Flow("udp", "192.0.2.1", 5060)  # by its Contact, not its NAT
+    assert of_caller(written, flow).next_flow() == Flow("udp", "2001:db8::5", 5060)  # by its Contact, not its NAT
+
+
+@pytest.mark.parametrize(
+    ("flow", "contact"),
+    [(PEER, "<sip:a@[2001:db8::1]>"), (Flow("udp", "2001:db8::1", 5060), "<sip:a@192.0.2.1:5060;transport=tcp>")],
+)
+def test_a_peer_that_names_an_address_of_the_other_family_is_reached_by_the_way_it_came(
+    flow: Flow, contact: str
+) -> None:
+    invite = request(contact=contact)
+    host = f"[{flow.host}]" if ":" in flow.host else flow.host
+    untranslated = invite.with_top_via(Via("UDP", host, 5060, (("branch", "z9hG4bKone"),)))
+
+    assert of_caller(untranslated, flow).next_flow() == flow
 
 
 def test_a_peer_that_names_itself_in_via_is_reached_by_the_way_it_came() -> None:

@@ -403,6 +403,29 @@ async def test_a_caller_is_handed_over_and_a_second_call_of_ours_may_take_it() -
         await second.hang_up()
 
 
+async def test_over_udp_no_sound_goes_where_an_offer_says_before_the_ack() -> None:
+    async with house(timings=Timings()) as ours:
+        leg = ours.ring()
+        await leg.answer()
+        media = ours.media.opened[0]
+        assert [(each.send, each.receive) for each in media.applied] == [(False, True)]
+
+        ours.receive(request_bytes("ACK", branch="z9hG4bKack", to_tag=ours.tag()))
+
+        assert [(each.send, each.receive) for each in media.applied] == [(False, True), (True, True)]
+        await leg.hang_up()
+
+
+async def test_over_tcp_a_caller_has_proven_itself_by_the_handshake() -> None:
+    async with house(timings=Timings()) as ours:
+        leg = ours.ring(PEER_TCP, transport="TCP")
+        await leg.answer()
+
+        assert [each.send for each in ours.media.opened[0].applied] == [True]
+        ours.receive(request_bytes("ACK", branch="z9hG4bKack", to_tag=ours.tag(), transport="TCP"), PEER_TCP)
+        await leg.hang_up()
+
+
 async def test_a_newcomer_takes_the_callers_place_and_the_leg_goes_on() -> None:
     async with house(timings=Timings()) as ours:
         leg = await ours.answered()

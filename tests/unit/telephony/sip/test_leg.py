@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -28,7 +28,16 @@ from telephony.leg import (
 )
 from telephony.media import MediaParameters, MediaTimedOut
 from telephony.sip.digit_sender import DigitWay
-from telephony.sip.events import CallEnded, CallEvent, CallRinging, DigitPressed, KeysSent, MediaAgreed, TransferEnded
+from telephony.sip.events import (
+    CallConfirmed,
+    CallEnded,
+    CallEvent,
+    CallRinging,
+    DigitPressed,
+    KeysSent,
+    MediaAgreed,
+    TransferEnded,
+)
 from telephony.sip.leg import SipLeg
 from telephony.sip.offer_answer import Direction, LocalAudio
 from telephony.sip.transfer import Outcome
@@ -149,6 +158,35 @@ async def test_an_answered_call_has_media_at_the_port_that_was_opened() -> None:
     assert bench.factory.opened[0].applied == [AGREED]
     leg: CallLeg = bench.leg
     assert leg.info == INFO
+    await leg.hang_up()
+
+
+async def test_a_caller_that_has_not_proven_itself_is_heard_and_gets_no_sound_yet() -> None:
+    control, factory = FakeControl(), FakeMediaFactory()
+    control.leg = leg = SipLeg(INFO, control, factory, proven=False)
+    await leg.answer()
+    media = factory.opened[0]
+    assert media.applied == [replace(AGREED, send=False)]
+
+    for _ in range(2):
+        leg.signal(CallConfirmed(INFO.call_id))
+
+    assert media.applied == [replace(AGREED, send=False), AGREED]
+    media.hear(audio(0))
+    assert await leg.receive() == audio(0)  # nothing was taken for a hold
+    await leg.hang_up()
+
+
+async def test_a_late_offer_is_proven_by_the_ack_that_answers_it() -> None:
+    control, factory = FakeControl(None), FakeMediaFactory()
+    control.leg = leg = SipLeg(INFO, control, factory, proven=False)
+    answering = await starts(leg.answer())
+
+    leg.signal(CallConfirmed(INFO.call_id))
+    leg.signal(MediaAgreed(INFO.call_id, AGREED))
+    await answering
+
+    assert factory.opened[0].applied == [AGREED]
     await leg.hang_up()
 
 

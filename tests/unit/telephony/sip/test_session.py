@@ -307,6 +307,15 @@ def test_a_new_invite_while_our_offer_waits_for_its_answer_is_glare() -> None:
     assert call.bench.take_statuses() == [491]
 
 
+def test_the_ack_is_told_since_it_proves_where_the_caller_is() -> None:
+    call = Call()
+    assert not call.bench.take_confirmed()
+
+    call.ack()
+
+    assert call.bench.take_confirmed()
+
+
 def test_a_late_offer_starts_media_with_the_ack() -> None:
     call = Call(body=b"")
     assert call.bench.take_events() == []

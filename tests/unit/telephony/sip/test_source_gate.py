@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from telephony.sip.flow import Flow
 from telephony.sip.source_gate import CALLED_FOR_S, FIRST_REPLY_BYTES, GateLimits, Kept, SourceGate
 from tests.unit.telephony.sip.messages import OFFER, PEER, PEER_TCP, request, request_bytes, response_bytes
@@ -110,6 +112,17 @@ def test_over_tcp_the_peer_is_where_it_says() -> None:
     assert ours.receive(INVITE, PEER_TCP, now=0.0) is None
 
     assert all(ours.send(OK, PEER_TCP, now=0.0) is None for _ in range(1_000))
+
+
+def test_no_connection_is_opened_to_whom_only_a_contact_names() -> None:
+    ours = gate()
+    redis, bye = Flow("tcp", "10.0.0.7", 6379), request_bytes("BYE", to_tag="theirs")
+
+    assert ours.send(bye, redis, now=0.0) is Kept.SOURCE
+    assert ours.send(bye, replace(redis, transport="tls"), now=0.0) is Kept.SOURCE
+    assert ours.send(bye, replace(redis, host="192.0.2.9"), now=0.0) is None
+    assert ours.send(INVITE, redis, now=1.0) is None  # a call of our own
+    assert ours.send(bye, redis, now=2.0) is None
 
 
 def test_what_we_call_may_be_sent_to_without_measure() -> None:

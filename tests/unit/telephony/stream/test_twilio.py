@@ -1,17 +1,20 @@
-"""A provider's media WebSocket in Twilio's format."""
+"""A provider's media WebSocket in Twilio's format, through Pipecat's serializer."""
 
 from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Generator
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pipecat.serializers.twilio import TwilioFrameSerializer
 
 from telephony.audio.frame import pcm_of, samples_of
 from telephony.audio.g711 import MU_LAW
+from telephony.errors import LocalProtocolError
 from telephony.stream.dialect import Broken, Key, Sound, Started, Stopped
 from telephony.stream.twilio import TwilioDialect
 
@@ -55,9 +58,14 @@ def test_sound_goes_both_ways() -> None:
     (sound,) = ours.receive(media(CODED))
 
     assert isinstance(sound, Sound)
-    assert np.abs(samples_of(sound.pcm).astype(int) - samples_of(TONE)).max() < 400
+    assert sound.pcm == pcm_of(MU_LAW.decode(MU_LAW.encode(samples_of(TONE))))
     (said,) = ours.sound(TONE)
-    assert json.loads(str(said)) == {"event": "media", "streamSid": "MZ0", "media": {"payload": CODED}}
+    message = json.loads(str(said))
+    payload = message["media"].pop("payload")
+    assert message == {"event": "media", "streamSid": "MZ0", "media": {}}
+    heard = MU_LAW.decode(base64.b64decode(payload))
+    assert len(heard) == len(samples_of(TONE))
+    assert np.abs(heard.astype(int) - samples_of(TONE)).max() < 400
 
 
 def test_keys_marks_and_the_end_are_read() -> None:
@@ -76,7 +84,12 @@ def test_a_flush_has_the_provider_drop_what_it_holds_and_the_rest_needs_no_word(
     assert (ours.answer(), ours.hang_up(), ours.digits("1")) == ([], [], None)
 
 
-@pytest.mark.parametrize("payload", ["!", 5, None, "YQ=", "é"])
+@pytest.mark.parametrize("digit", ["w", "", "12", 1, None, ["1"], {"digit": "1"}])
+def test_what_is_no_key_is_passed_over(digit: object) -> None:
+    assert begun().receive(json.dumps({"event": "dtmf", "dtmf": {"digit": digit}})) == []
+
+
+@pytest.mark.parametrize("payload", ["", "!", 5, None, "YQ=", "é"])
 def test_sound_that_is_no_base64_is_passed_over(payload: object) -> None:
     assert begun().receive(media(payload)) == []
 
@@ -116,3 +129,33 @@ def test_no_message_makes_it_raise(messages: list[bytes | str]) -> None:
     ours = TwilioDialect()
     for message in messages:
         ours.receive(message)
+
+
+ANYTHING = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=9), st.sampled_from(["inbound", CODED, "1"])),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.sampled_from(["media", "dtmf", "payload", "digit", "track", "start"]), inner, max_size=4),
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.sampled_from(["media", "dtmf", "start", "stop"]), ANYTHING, ANYTHING)
+def test_no_type_of_value_makes_it_raise(event: str, media: object, dtmf: object) -> None:
+    begun().receive(json.dumps({"event": event, "media": media, "dtmf": dtmf}))
+
+
+def test_a_serializer_that_would_wait_is_a_fault_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Waiting:
+        def __await__(self) -> Generator[None, None, None]:
+            yield
+
+    async def waits(*_: object) -> None:
+        await Waiting()
+
+    ours = begun()
+    monkeypatch.setattr(TwilioFrameSerializer, "serialize", waits)
+
+    with pytest.raises(LocalProtocolError, match="waits"):
+        ours.sound(TONE)
