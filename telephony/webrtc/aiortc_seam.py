@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -33,6 +33,8 @@ from aiortc import (
 )
 
 from telephony.errors import LocalProtocolError
+from telephony.rtp.syscalls import DatagramCalls
+from telephony.webrtc.ice_socket import IceSocket, gather_hosts, usable_candidates
 from telephony.webrtc.sdp import MAX_CANDIDATES, SCTP_PORT, Description, Setup, TransportParameters
 from telephony.webrtc.turn import IceServer
 
@@ -40,9 +42,9 @@ CHANNEL_LABEL: Final = "zeng"
 MAX_TEXT_BYTES: Final = 16_384  # of one text from the data channel
 MAX_BUFFERED_BYTES: Final = 262_144  # of texts on their way into the data channel
 _MAX_WAITING_DATAGRAMS: Final = 256  # DTLS records that aioice holds until they are read
-_STUN_TIMEOUT_S: Final = 1  # for a server-reflexive candidate; aioice waits 5 s
 _CLOSE_FLUSH_S: Final = 1.5  # a close waits so long for the last texts to be acknowledged; SCTP resends after 1 s
 _TURN_TIMEOUT_S: Final = 5  # for a relay, where there is no other way
+_BESIDE_TIMEOUT_S: Final = 1  # for a relay, where there is
 _CLOSE_POLL_S: Final = 0.01
 
 _PRIVATE: Final = (
@@ -70,7 +72,7 @@ _PRIVATE: Final = (
 class PeerHandlers:
     """What a peer calls, in its own event loop; none may block."""
 
-    rtp: Callable[[bytes], None]  # one decrypted packet
+    rtp: Callable[[bytes, float], None]  # one decrypted packet, and when it came (monotonic)
     rtcp: Callable[[bytes], None]
     channel_open: Callable[[], None]
     text: Callable[[str], None]  # from the data channel
@@ -90,6 +92,7 @@ class Peer:
         hosts: Sequence[str],
         allow_loopback: bool,
         relay_only: bool = False,
+        calls: DatagramCalls | None = None,
     ) -> None:
         self._handlers = handlers
         self._offering = offering
@@ -100,6 +103,8 @@ class Peer:
             for server in servers
         ]
         self._hosts, self._allow_loopback, self._relay_only = hosts, allow_loopback, relay_only
+        self._calls = calls  # of Linux, to read and send by; shared by the peers of a loop
+        self._held: IceSocket | None = None  # what `read` reads, in place of the loop
         self._candidates_taken = 0
         self._next: tuple[RTCIceGatherer, Any] | None = None  # of an ICE restart under way
         self._former: list[Any] = []  # ICE connections that came of restarts, the present one last
@@ -170,7 +175,7 @@ class Peer:
     async def add_candidates(self, lines: Sequence[str]) -> None:
         """Take candidates of the far side, those that trickle in later as well (RFC 8838); too many are left out."""
         connection = self._connection if self._next is None else self._next[1]
-        for candidate in _usable(lines):
+        for candidate in usable_candidates(lines):
             if self._candidates_taken < MAX_CANDIDATES and not self._closed:
                 self._candidates_taken += 1
                 await connection.add_remote_candidate(candidate)
@@ -223,6 +228,35 @@ class Peer:
         if given_up is not None:
             await given_up[1].close()
 
+    def read(self, *, now: float) -> None:
+        """Take what has come by the way that media takes: called every 20 ms, it has no wakeup for a packet.
+
+        By a relay packets come through aioice, as all do before the first call of this and after `stop_reading`.
+        """
+        pair = self._connection._nominated.get(1)  # noqa: SLF001 - seam
+        protocol = None if pair is None else pair.protocol
+        ours = None if protocol is None else protocol.transport
+        if ours is not self._held:
+            self._hold(ours if isinstance(ours, IceSocket) else None)
+        if self._held is None or protocol is None:
+            return
+        for data, source, arrived in self._held.read(now=now):
+            if data and 127 < data[0] < 192:
+                self._on_media(data, arrived)
+            else:
+                protocol.datagram_received(data, source)
+
+    def stop_reading(self) -> None:
+        """Have the event loop read again: no `read` follows."""
+        self._hold(None)
+
+    def _hold(self, held: IceSocket | None) -> None:
+        if self._held is not None:
+            self._held.release()
+        if held is not None:
+            held.hold()
+        self._held = held
+
     def send_rtp(self, packet: bytes) -> bool:
         """Encrypt and send one RTP packet at once; False if there is no way to send it."""
         return self._send(packet, "protect")
@@ -247,6 +281,7 @@ class Peer:
         if self._closed:
             return
         self._closed = True
+        self.stop_reading()  # the farewells are answered
         await self._flush_texts()
         await self._sctp.stop()
         await self._dtls.stop()
@@ -273,11 +308,13 @@ class Peer:
         if relay_only:
             connection._transport_policy = TransportPolicy.RELAY  # noqa: SLF001 - seam
 
-        async def chosen(component: int, addresses: list[str], timeout: float = _STUN_TIMEOUT_S) -> list[Candidate]:  # noqa: ASYNC109 - aioice's signature
+        async def chosen(component: int, addresses: list[str]) -> list[Candidate]:
             if relay_only:
                 return await gather(component, [], _TURN_TIMEOUT_S)
             addresses = list(hosts) or [*addresses, *(["127.0.0.1"] if loopback else [])]
-            return await gather(component, addresses, timeout)
+            ours = gather_hosts(connection, addresses, component, self._calls)
+            here, relayed = await asyncio.gather(ours, gather(component, [], _BESIDE_TIMEOUT_S))
+            return [*here, *relayed]
 
         connection.get_component_candidates = chosen
 
@@ -292,7 +329,7 @@ class Peer:
         def data_received(data: bytes, component: int) -> None:
             kind = data[0] if data else 0
             if 127 < kind < 192:
-                self._on_media(data)
+                self._on_media(data, time.monotonic())
             elif 19 < kind < 64 and waiting.qsize() < _MAX_WAITING_DATAGRAMS:
                 dtls(data, component)
 
@@ -300,7 +337,7 @@ class Peer:
         if connection is self._connection:
             self._dtls_received = dtls
 
-    def _on_media(self, data: bytes) -> None:
+    def _on_media(self, data: bytes, arrived: float) -> None:
         session = self._dtls._rx_srtp  # noqa: SLF001 - seam
         if session is None or self._closed:
             return
@@ -308,7 +345,7 @@ class Peer:
             if len(data) > 1 and 192 <= data[1] <= 223:  # RFC 5761, 4
                 self._handlers.rtcp(session.unprotect_rtcp(data))
             else:
-                self._handlers.rtp(session.unprotect(data))
+                self._handlers.rtp(session.unprotect(data), arrived)
 
     def _send(self, packet: bytes, protect: str) -> bool:
         session = self._dtls._tx_srtp  # noqa: SLF001 - seam
@@ -357,15 +394,3 @@ class Peer:
             if not waiting or self._dtls.state != "connected":
                 return
             await asyncio.sleep(_CLOSE_POLL_S)
-
-
-def _usable(lines: Sequence[str]) -> list[Candidate]:
-    """UDP candidates with an address. A name (mDNS) is left out: its owner's checks show the address behind it."""
-    candidates: list[Candidate] = []
-    for line in lines:
-        with contextlib.suppress(ValueError):
-            candidate = Candidate.from_sdp(line)
-            ipaddress.ip_address(candidate.host)
-            if candidate.transport.lower() == "udp" and candidate.component == 1 and 0 < candidate.port < 65_536:
-                candidates.append(candidate)
-    return candidates

@@ -20,6 +20,7 @@ from telephony.settings import WebRtcSettings
 from telephony.webrtc import aiortc_seam
 from telephony.webrtc.aiortc_seam import Peer, PeerHandlers
 from telephony.webrtc.endpoint import WebRtcEndpoint
+from telephony.webrtc.ice_socket import usable_candidates
 from telephony.webrtc.sdp import answer_to, new_offer
 from tests.fakes.webrtc import Ears, call, pitch, play, tone
 
@@ -35,7 +36,8 @@ class Side:
         self.news = asyncio.Event()
         self.peer = Peer(
             PeerHandlers(
-                rtp=self.hear, rtcp=self.hear, channel_open=lambda: self.hear("open"), text=self.hear,
+                rtp=lambda packet, _: self.hear(packet), rtcp=self.hear,
+                channel_open=lambda: self.hear("open"), text=self.hear,
                 hung_up=lambda: self.hear("hung up"), lost=lambda: self.hear("lost"),
             ),
             offering=offering, servers=(), hosts=hosts, allow_loopback=allow_loopback,
@@ -179,7 +181,7 @@ async def test_candidates_that_are_of_no_use_are_left_out() -> None:
         "1 1 udp 2130706431 127.0.0.1 99999 typ host",
         good,
     ]
-    assert [candidate.to_sdp() for candidate in aiortc_seam._usable(lines)] == [good]
+    assert [candidate.to_sdp() for candidate in usable_candidates(lines)] == [good]
 
 
 async def test_junk_from_a_stranger_is_passed_over() -> None:
