@@ -139,6 +139,7 @@ class WebRtcSession:
                 payload_type=remote.payload_type,
                 sequence=secrets.randbits(15),  # the lower half: SRTP counts wraps (RFC 3711, 3.3.1)
                 timestamp=secrets.randbits(32),
+                memory=self._media.packets,
             )
             self._connecting = self._loop.create_task(self._connect(remote))
 
