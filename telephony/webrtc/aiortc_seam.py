@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import aiortc
@@ -33,8 +32,10 @@ from aiortc import (
 )
 
 from telephony.errors import LocalProtocolError
+from telephony.rtp.srtp_calls import SrtpCalls
 from telephony.rtp.syscalls import DatagramCalls
 from telephony.webrtc.ice_socket import IceSocket, gather_hosts, usable_candidates
+from telephony.webrtc.peer_handlers import PeerHandlers
 from telephony.webrtc.sdp import MAX_CANDIDATES, SCTP_PORT, Description, Setup, TransportParameters
 from telephony.webrtc.turn import IceServer
 
@@ -68,18 +69,6 @@ _PRIVATE: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PeerHandlers:
-    """What a peer calls, in its own event loop; none may block."""
-
-    rtp: Callable[[bytes, float], None]  # one decrypted packet, and when it came (monotonic)
-    rtcp: Callable[[bytes], None]
-    channel_open: Callable[[], None]
-    text: Callable[[str], None]  # from the data channel
-    hung_up: Callable[[], None]  # the far side closed the connection
-    lost: Callable[[], None]  # it is not to be reached any more
-
-
 class Peer:
     """One browser's transport. Made, used and closed in one event loop."""
 
@@ -104,6 +93,8 @@ class Peer:
         ]
         self._hosts, self._allow_loopback, self._relay_only = hosts, allow_loopback, relay_only
         self._calls = calls  # of Linux, to read and send by; shared by the peers of a loop
+        self._sealing: SrtpCalls | None = None  # from the end of the DTLS handshake on
+        self._opening: SrtpCalls | None = None
         self._held: IceSocket | None = None  # what `read` reads, in place of the loop
         self._candidates_taken = 0
         self._next: tuple[RTCIceGatherer, Any] | None = None  # of an ICE restart under way
@@ -259,11 +250,11 @@ class Peer:
 
     def send_rtp(self, packet: bytes) -> bool:
         """Encrypt and send one RTP packet at once; False if there is no way to send it."""
-        return self._send(packet, "protect")
+        return self._send(packet, SrtpCalls.protect)
 
     def send_rtcp(self, packet: bytes) -> bool:
         """Encrypt and send one RTCP packet at once; False if there is no way to send it."""
-        return self._send(packet, "protect_rtcp")
+        return self._send(packet, SrtpCalls.protect_rtcp)
 
     def send_text(self, text: str) -> bool:
         """Send by the data channel; False if it is not open, holds too much already, or the text is too long."""
@@ -338,21 +329,29 @@ class Peer:
             self._dtls_received = dtls
 
     def _on_media(self, data: bytes, arrived: float) -> None:
-        session = self._dtls._rx_srtp  # noqa: SLF001 - seam
-        if session is None or self._closed:
+        opening = self._opening or self._seal()
+        if opening is None or self._closed:
             return
         with contextlib.suppress(pylibsrtp.Error):  # forged, replayed or damaged
             if len(data) > 1 and 192 <= data[1] <= 223:  # RFC 5761, 4
-                self._handlers.rtcp(session.unprotect_rtcp(data))
+                self._handlers.rtcp(opening.unprotect_rtcp(data))
             else:
-                self._handlers.rtp(session.unprotect(data), arrived)
+                self._handlers.rtp(opening.unprotect(data), arrived)
 
-    def _send(self, packet: bytes, protect: str) -> bool:
-        session = self._dtls._tx_srtp  # noqa: SLF001 - seam
+    def _seal(self) -> SrtpCalls | None:
+        """Take the two sessions that the DTLS handshake made, if it has."""
+        if self._dtls._tx_srtp is not None and self._dtls._rx_srtp is not None:  # noqa: SLF001 - seam
+            self._sealing = SrtpCalls(self._dtls._tx_srtp)  # noqa: SLF001 - seam
+            self._opening = SrtpCalls(self._dtls._rx_srtp)  # noqa: SLF001 - seam
+        return self._opening
+
+    def _send(self, packet: bytes, protect: Callable[[SrtpCalls, bytes], bytes]) -> bool:
         pair = self._connection._nominated.get(1)  # noqa: SLF001 - seam
-        if session is None or pair is None or self._closed:
+        if self._sealing is None:
+            self._seal()
+        if self._sealing is None or pair is None or self._closed:
             return False
-        pair.protocol.transport.sendto(getattr(session, protect)(packet), pair.remote_addr)
+        pair.protocol.transport.sendto(protect(self._sealing, packet), pair.remote_addr)
         return True
 
     def _is_dtls_client(self, remote_setup: Setup) -> bool:

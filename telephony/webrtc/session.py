@@ -21,8 +21,9 @@ from telephony.errors import LegEndedError, RtpParseError
 from telephony.leg import FRAME_MS, AudioReceived, EndCause, LegEnded, LegStats
 from telephony.rtp.packet import parse_rtp
 from telephony.settings import WebRtcSettings
-from telephony.webrtc.aiortc_seam import Peer, PeerHandlers
+from telephony.webrtc.aiortc_seam import Peer
 from telephony.webrtc.inbox import Inbox
+from telephony.webrtc.peer_handlers import PeerHandlers
 from telephony.webrtc.receiver import OpusReceiver
 from telephony.webrtc.reports import Reports
 from telephony.webrtc.sdp import Description, answer_to, new_offer, write_description

@@ -18,9 +18,10 @@ from telephony.errors import LocalProtocolError
 from telephony.leg import CallLeg, DigitReceived, EndCause, LegEnded
 from telephony.settings import WebRtcSettings
 from telephony.webrtc import aiortc_seam
-from telephony.webrtc.aiortc_seam import Peer, PeerHandlers
+from telephony.webrtc.aiortc_seam import Peer
 from telephony.webrtc.endpoint import WebRtcEndpoint
 from telephony.webrtc.ice_socket import usable_candidates
+from telephony.webrtc.peer_handlers import PeerHandlers
 from telephony.webrtc.sdp import answer_to, new_offer
 from tests.fakes.webrtc import Ears, call, pitch, play, tone
 
