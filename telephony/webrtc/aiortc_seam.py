@@ -225,17 +225,17 @@ class Peer:
         By a relay packets come through aioice, as all do before the first call of this and after `stop_reading`.
         """
         pair = self._connection._nominated.get(1)  # noqa: SLF001 - seam
-        protocol = None if pair is None else pair.protocol
-        ours = None if protocol is None else protocol.transport
+        ours = None if pair is None else pair.protocol.transport
         if ours is not self._held:
             self._hold(ours if isinstance(ours, IceSocket) else None)
-        if self._held is None or protocol is None:
+        held = self._held
+        if held is None:
             return
-        for data, source, arrived in self._held.read(now=now):
+        for data, source, arrived in held.read(now=now):
             if data and 127 < data[0] < 192:
                 self._on_media(data, arrived)
             else:
-                protocol.datagram_received(data, source)
+                held.hand_on(data, source)
 
     def stop_reading(self) -> None:
         """Have the event loop read again: no `read` follows."""

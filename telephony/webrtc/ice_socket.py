@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import logging
 import socket
 import time
 from collections.abc import Sequence
@@ -27,6 +28,8 @@ _READ_AT_ONCE: Final = 64  # a flood is read in parts
 _BUFFER_BYTES: Final = 262_144  # what the kernel holds until the next tick
 _STUN_TIMEOUT_S: Final = 1  # aioice waits 5 s
 
+
+_log = logging.getLogger(__name__)
 
 # aioice's connection and its STUN protocol: without types here as in the seam.
 _Connection: TypeAlias = Any
@@ -98,9 +101,16 @@ class IceSocket:
             datagrams.append((data, (source[0], source[1]), now))
         return datagrams
 
+    def hand_on(self, data: bytes, source: Address) -> None:
+        """Give aioice a datagram. It stumbles over STUN with an attribute cut short: such a one is passed over."""
+        try:
+            self._protocol.datagram_received(data, source)
+        except Exception:  # noqa: BLE001 - from anyone, and it must neither end the call nor fill the log
+            _log.debug("aioice cannot take a datagram", exc_info=True)
+
     def _on_readable(self) -> None:
         for data, source, _ in self.read(now=time.monotonic()):
-            self._protocol.datagram_received(data, source)
+            self.hand_on(data, source)
 
 
 async def gather_hosts(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import json
 import os
@@ -19,9 +20,13 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
+import uvloop
+
+from telephony.errors import LegEndedError
 from telephony.leg import AudioReceived, CallLeg, LegEnded
 from telephony.rtp.loop_thread import LoopThread
 from telephony.settings import WebRtcSettings
@@ -39,57 +44,63 @@ _SILENCE_S = 5.0  # after which a line that vanished ends, here
 # --- the serving side -----------------------------------------------------------------------------------------------
 
 
-async def serve() -> None:
-    """Answer offers, one JSON a line; null asks how it stands."""
-    thread = LoopThread("webrtc-media")
-    thread.start()
+async def listen(leg: CallLeg) -> None:
+    """Take all that the caller sends."""
+    await leg.answer()
+    while not isinstance(await leg.receive(), LegEnded):
+        pass
+
+
+async def speak(leg: CallLeg) -> None:
+    """Talk without a pause until the call is over."""
     frames = voice(24_000)
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def listen(leg: CallLeg) -> None:
-        await leg.answer()
-        while not isinstance(await leg.receive(), LegEnded):
-            pass
-
-    async def speak(leg: CallLeg) -> None:
+    with contextlib.suppress(LegEndedError):
         await leg.answer()
         while True:
             for frame in frames:
                 await leg.play(frame)
 
+
+def standing(endpoint: WebRtcEndpoint, thread: LoopThread) -> dict[str, float]:
+    """Tell what is there, after a collection."""
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    return {
+        "legs": endpoint.legs,
+        "MB": pages * os.sysconf("SC_PAGE_SIZE") / 1e6,
+        "objects": len(gc.get_objects()),
+        "tasks": len(asyncio.all_tasks()) + len(asyncio.all_tasks(thread.loop)),
+        "files": sum(1 for _ in Path("/proc/self/fd").iterdir()),
+        "threads": threading.active_count(),
+    }
+
+
+async def serve() -> None:
+    """Answer offers, one JSON a line; null asks how it stands."""
+    thread = LoopThread("webrtc-media")
+    thread.start()
+    tasks: set[asyncio.Task[None]] = set()
+
+    def begin(work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
     def on_call(leg: CallLeg) -> None:
-        for work in (listen(leg), speak(leg)):
-            task = asyncio.create_task(work)
-            tasks.add(task)
-            task.add_done_callback(lambda done: (tasks.discard(done), done.cancelled() or done.exception()))
+        begin(listen(leg))
+        begin(speak(leg))
 
     settings = SETTINGS.model_copy(update={"silence_timeout_s": _SILENCE_S})
     endpoint = WebRtcEndpoint(settings, on_call, max_legs=1000, media=SharedMedia(thread.loop))
 
-    def standing() -> dict[str, float]:
-        gc.collect()
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        return {
-            "legs": endpoint.legs,
-            "MB": pages * os.sysconf("SC_PAGE_SIZE") / 1e6,
-            "objects": len(gc.get_objects()),
-            "tasks": len(asyncio.all_tasks()) + len(asyncio.all_tasks(thread.loop)),
-            "files": len(os.listdir("/proc/self/fd")),
-            "threads": threading.active_count(),
-        }
-
-    async def answered(question: list[Any]) -> Any:
-        number, sdp = question
-        found = standing() if sdp is None else (await endpoint.offer(sdp)).sdp
+    async def answer(number: int, sdp: str | None) -> None:
+        found = standing(endpoint, thread) if sdp is None else (await endpoint.offer(sdp)).sdp
         print(json.dumps([number, found]), flush=True)
 
     reader = asyncio.StreamReader(limit=1 << 20)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    asked: set[asyncio.Task[None]] = set()
     async for line in reader:
-        task = asyncio.create_task(answered(json.loads(line)))
-        asked.add(task)
-        task.add_done_callback(asked.discard)
+        begin(answer(*json.loads(line)))
 
 
 # --- the calling side -----------------------------------------------------------------------------------------------
@@ -122,9 +133,14 @@ class Server:
 async def started() -> Server:
     return Server(
         await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.bench.bench_webrtc_churn", "--serve",
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=1 << 20,
-        )  # fmt: skip
+            sys.executable,
+            "-m",
+            "tests.bench.bench_webrtc_churn",
+            "--serve",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=1 << 20,
+        )
     )
 
 
@@ -141,8 +157,8 @@ async def short_call(server: Server, media: SharedMedia) -> None:
     await leg.hang_up()
 
 
-def told(label: str, standing: dict[str, float]) -> None:
-    print(f"{label:>22}: " + ", ".join(f"{name} {value:.1f}".removesuffix(".0") for name, value in standing.items()))
+def told(label: str, found: dict[str, float]) -> None:
+    print(f"{label:>22}: " + ", ".join(f"{name} {value:.1f}".removesuffix(".0") for name, value in found.items()))
 
 
 async def churn(calls: int, at_once: int) -> None:
@@ -174,9 +190,9 @@ async def vanish(calls: int) -> None:
         for protocol in leg._session._peer._connection._protocols:
             protocol.transport.hold()
     another = await place_call(server.ask, SETTINGS)
-    while (standing := await server.ask(None))["legs"] > 1 and time.monotonic() - began < 60:
+    while (found := await server.ask(None))["legs"] > 1 and time.monotonic() - began < 60:
         await hear(another, 25)
-    told(f"{time.monotonic() - began:.1f} s later", standing)
+    told(f"{time.monotonic() - began:.1f} s later", found)
     print(f"a caller meanwhile: {another.stats()}")
     await another.hang_up()
     await asyncio.sleep(2)
@@ -191,8 +207,6 @@ def main() -> None:
     parser.add_argument("--vanish", action="store_true")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    import uvloop
-
     if arguments.serve:
         uvloop.run(serve())
     elif arguments.vanish:

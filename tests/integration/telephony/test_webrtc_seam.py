@@ -27,6 +27,15 @@ from tests.fakes.webrtc import Ears, call, pitch, play, tone
 
 HERE = ("127.0.0.1",)
 JUNK = (b"", b"x", bytes(20), b"\x16" * 60, b"\x80" + bytes(40), b"\x80\xc8" + bytes(40), b"\xff" * 1400)
+# STUN whose last attribute is cut short
+CUT_SHORT = tuple(
+    bytes.fromhex(text)
+    for text in (
+        "010400082112a442ccb2d32c011d393b5119fb010028000000030d21",
+        "010100182112a4429259941dc7fbd56d10f0204b000c0000000215fc4060040b159d4084f68e0536520fcafb",
+        "000400102112a4428664c94658ccaccc2a6b9cba002500039f924cdf802a6b8ffa4d8f03",
+    )
+)
 
 
 class Side:
@@ -189,12 +198,28 @@ async def test_junk_from_a_stranger_is_passed_over() -> None:
     made = await call()
     pair = made.bot._session._peer._connection._nominated[1]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
-        for junk in JUNK * 50:
+        for junk in (*JUNK, *CUT_SHORT) * 50:
             stranger.sendto(junk, pair.local_addr)
     heard = asyncio.create_task(made.at_bot.hear_loud(20))
     await play(made.caller, tone(440, 40))
     assert pitch((await heard)[5:]) == pytest.approx(440, abs=3)
     await made.close()
+
+
+async def test_stun_that_is_cut_short_is_passed_over_before_the_connection_too(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    side = Side(offering=False)
+    await side.peer.gather()
+    (protocol,) = side.peer._connection._protocols
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        for junk in CUT_SHORT * 5:
+            stranger.sendto(junk, protocol.transport.get_extra_info("sockname"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not caplog.records
+    assert protocol.transport.read(now=1.0) == []  # the loop has read them all
+    await side.peer.close()
 
 
 async def test_a_flood_before_the_connection_is_bounded() -> None:
