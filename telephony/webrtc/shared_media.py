@@ -11,7 +11,7 @@ from telephony.rtp.doorbell import Doorbell
 from telephony.rtp.frame_clock import FrameClock
 from telephony.rtp.syscalls import DatagramCalls
 
-_REMEMBERED_PACKETS: Final = 65_536  # 22 minutes of what bots say, 16 MB
+_REMEMBERED_PACKETS: Final = 65_536  # 22 minutes of what bots say, 20 MB
 
 
 class SharedMedia:
