@@ -32,6 +32,7 @@ from bot.worker_parts import call_services, flow_path
 from telephony.errors import CapacityError
 from telephony.leg import CallLeg, LegEnded
 from telephony.rtp.factory import RtpMediaFactory
+from telephony.rtp.loop_thread import LoopThread
 from telephony.settings import RtpSettings
 from telephony.sip.endpoint import SipEndpoint
 from telephony.sip.from_settings import new_token, resolver_of, user_agent_config
@@ -43,6 +44,7 @@ from telephony.sip.user_agent import UserAgent
 from telephony.sip.worker_carrier import WorkerCarrier
 from telephony.stream.endpoint import StreamEndpoint
 from telephony.webrtc.endpoint import WebRtcEndpoint
+from telephony.webrtc.shared_media import SharedMedia
 
 _log = structlog.get_logger("zeng.worker")
 
@@ -91,7 +93,7 @@ class Worker:
             endpoint = await self._start_sip(calls, stack)
             if endpoint is not None:
                 self._placed = self._place_calls(endpoint, calls, services)
-            webrtc = self._start_webrtc(calls, stack)
+            webrtc = await self._start_webrtc(calls, stack)
             await self._start_stream(calls, stack)
             await self._start_api(calls, webrtc, live, services.records, stack)
             # What stands now stays: the collector need not walk it again in the middle of a call.
@@ -168,10 +170,18 @@ class Worker:
         stack.push_async_callback(endpoint.close)
         return endpoint
 
-    def _start_webrtc(self, calls: Calls, stack: contextlib.AsyncExitStack) -> WebRtcEndpoint | None:
+    async def _start_webrtc(self, calls: Calls, stack: contextlib.AsyncExitStack) -> WebRtcEndpoint | None:
         if not self._settings.webrtc.enabled:
             return None
-        endpoint = WebRtcEndpoint(self._settings.webrtc, calls.take, max_legs=self._settings.workers.calls)
+        thread = LoopThread("webrtc-media")
+        await asyncio.to_thread(thread.start)
+        stack.push_async_callback(asyncio.to_thread, thread.stop)
+        endpoint = WebRtcEndpoint(
+            self._settings.webrtc,
+            calls.take,
+            max_legs=self._settings.workers.calls,
+            media=SharedMedia(thread.loop),
+        )
         stack.push_async_callback(endpoint.close)
         return endpoint
 

@@ -22,6 +22,7 @@ from telephony.sip.carrier import Receiver
 from telephony.sip.endpoint import SipEndpoint, serve_sip
 from telephony.sip.flow import Flow
 from telephony.webrtc.caller import place_call
+from telephony.webrtc.shared_media import SharedMedia
 
 _LEAD_MS = 40  # little is queued ahead: what the caller says leaves at once
 _STATUS = re.compile(rb"SIP/2\.0 (\d{3}) ")
@@ -133,6 +134,7 @@ class WebRtcLine:
         self._url = url
         self._relays = relays
         self._counts: Counter[str] = Counter()
+        self._media = SharedMedia()
 
     async def call(self) -> Rung:
         """Place a call; see `Line`."""
@@ -151,7 +153,7 @@ class WebRtcLine:
             return self._relays.relay_candidates(body["sdp"]) if self._relays is not None else body["sdp"]
 
         try:
-            leg = await place_call(send_offer, WebRtcSettings(lead_ms=_LEAD_MS))
+            leg = await place_call(send_offer, WebRtcSettings(lead_ms=_LEAD_MS), media=self._media)
         except (httpx.HTTPError, TelephonyError) as error:
             raise CallFailed(f"{type(error).__name__}: {error}") from error
         return Rung(leg, found["call_id"], asked_at)

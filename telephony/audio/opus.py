@@ -101,14 +101,16 @@ class OpusDecoder:
         self._state = self._library.opus_decoder_create(rate_hz, 1, ctypes.byref(error))
         if error.value:
             raise ValueError(f"no Opus decoder for {rate_hz} Hz: {_text_of(error.value)}")
-        self._pcm = ctypes.create_string_buffer(rate_hz * MAX_PACKET_MS // 1000 * 2)
+        self._most = rate_hz * MAX_PACKET_MS // 1000  # samples of a packet
+        self._pcm = ctypes.create_string_buffer(2 * self._most)
+        self._pcm_at = ctypes.addressof(self._pcm)
 
     def __del__(self) -> None:
         self.close()
 
     def decode(self, packet: bytes) -> bytes:
         """One packet of any duration up to 120 ms; raises `RemoteProtocolError` for one that is not Opus."""
-        return self._decode(packet, len(self._pcm) // 2, fec=0)
+        return self._decode(packet, self._most, fec=0)
 
     def recover(self, following: bytes, samples: int) -> bytes:
         """Give `samples` of lost audio from the packet after it, by its in-band FEC; concealed if it has none."""
@@ -129,10 +131,10 @@ class OpusDecoder:
 
     def _decode(self, packet: bytes, samples: int, *, fec: int) -> bytes:
         data = packet or None  # None asks for concealment
-        count = int(self._library.opus_decode(self._state, data, len(packet), self._pcm, samples, fec))
+        count = int(self._library.opus_decode(self._state, data, len(packet), self._pcm_at, samples, fec))
         if count < 0:
             raise RemoteProtocolError(f"not an Opus packet: {_text_of(count)} ({len(packet)} bytes)")
-        return self._pcm.raw[: count * 2]
+        return ctypes.string_at(self._pcm_at, 2 * count)
 
 
 class OpusEncoder:
@@ -151,6 +153,7 @@ class OpusEncoder:
         if error.value:
             raise ValueError(f"no Opus encoder for {rate_hz} Hz: {_text_of(error.value)}")
         self._packet = ctypes.create_string_buffer(MAX_PACKET_BYTES)
+        self._packet_at = ctypes.addressof(self._packet)
         for request, value in (
             (_SET_BITRATE, bitrate_bps),
             (_SET_COMPLEXITY, complexity),
@@ -164,10 +167,14 @@ class OpusEncoder:
 
     def encode(self, pcm: bytes) -> bytes:
         """One frame (2.5, 5, 10, 20, 40 or 60 ms) to one packet."""
-        size = int(self._library.opus_encode(self._state, pcm, len(pcm) // 2, self._packet, MAX_PACKET_BYTES))
+        size = int(self._library.opus_encode(self._state, pcm, len(pcm) // 2, self._packet_at, MAX_PACKET_BYTES))
         if size < 0:
             raise ValueError(f"{len(pcm)} bytes are no Opus frame: {_text_of(size)}")
-        return self._packet.raw[:size]
+        return ctypes.string_at(self._packet_at, size)
+
+    def reset(self) -> None:
+        """Forget what was encoded; bit rate, complexity and expected loss stay."""
+        self._library.opus_encoder_ctl(self._state, _RESET_STATE)
 
     def expect_loss(self, percent: int) -> None:
         """How many packets of a hundred the far side loses (RTCP): the strength of the in-band FEC."""

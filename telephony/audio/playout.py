@@ -155,6 +155,11 @@ class Playout:
             target_ms=self._target_ms,
         )
 
+    @property
+    def is_off_target(self) -> bool:
+        """Whether the delay was to be changed at the last `get`: only then does the next one look at `quiet`."""
+        return self._off_target_since is not None
+
     # Packets in
 
     def insert(self, sequence: int, rtp_timestamp: int, payload: bytes, *, now: float, is_noise: bool = False) -> None:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import aiortc
@@ -33,6 +32,10 @@ from aiortc import (
 )
 
 from telephony.errors import LocalProtocolError
+from telephony.rtp.srtp_calls import SrtpCalls
+from telephony.rtp.syscalls import DatagramCalls
+from telephony.webrtc.ice_socket import IceSocket, gather_hosts, usable_candidates
+from telephony.webrtc.peer_handlers import PeerHandlers
 from telephony.webrtc.sdp import MAX_CANDIDATES, SCTP_PORT, Description, Setup, TransportParameters
 from telephony.webrtc.turn import IceServer
 
@@ -40,9 +43,9 @@ CHANNEL_LABEL: Final = "zeng"
 MAX_TEXT_BYTES: Final = 16_384  # of one text from the data channel
 MAX_BUFFERED_BYTES: Final = 262_144  # of texts on their way into the data channel
 _MAX_WAITING_DATAGRAMS: Final = 256  # DTLS records that aioice holds until they are read
-_STUN_TIMEOUT_S: Final = 1  # for a server-reflexive candidate; aioice waits 5 s
 _CLOSE_FLUSH_S: Final = 1.5  # a close waits so long for the last texts to be acknowledged; SCTP resends after 1 s
 _TURN_TIMEOUT_S: Final = 5  # for a relay, where there is no other way
+_BESIDE_TIMEOUT_S: Final = 1  # for a relay, where there is
 _CLOSE_POLL_S: Final = 0.01
 
 _PRIVATE: Final = (
@@ -66,18 +69,6 @@ _PRIVATE: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PeerHandlers:
-    """What a peer calls, in its own event loop; none may block."""
-
-    rtp: Callable[[bytes], None]  # one decrypted packet
-    rtcp: Callable[[bytes], None]
-    channel_open: Callable[[], None]
-    text: Callable[[str], None]  # from the data channel
-    hung_up: Callable[[], None]  # the far side closed the connection
-    lost: Callable[[], None]  # it is not to be reached any more
-
-
 class Peer:
     """One browser's transport. Made, used and closed in one event loop."""
 
@@ -90,6 +81,7 @@ class Peer:
         hosts: Sequence[str],
         allow_loopback: bool,
         relay_only: bool = False,
+        calls: DatagramCalls | None = None,
     ) -> None:
         self._handlers = handlers
         self._offering = offering
@@ -100,6 +92,10 @@ class Peer:
             for server in servers
         ]
         self._hosts, self._allow_loopback, self._relay_only = hosts, allow_loopback, relay_only
+        self._calls = calls  # of Linux, to read and send by; shared by the peers of a loop
+        self._sealing: SrtpCalls | None = None  # from the end of the DTLS handshake on
+        self._opening: SrtpCalls | None = None
+        self._held: IceSocket | None = None  # what `read` reads, in place of the loop
         self._candidates_taken = 0
         self._next: tuple[RTCIceGatherer, Any] | None = None  # of an ICE restart under way
         self._former: list[Any] = []  # ICE connections that came of restarts, the present one last
@@ -170,7 +166,7 @@ class Peer:
     async def add_candidates(self, lines: Sequence[str]) -> None:
         """Take candidates of the far side, those that trickle in later as well (RFC 8838); too many are left out."""
         connection = self._connection if self._next is None else self._next[1]
-        for candidate in _usable(lines):
+        for candidate in usable_candidates(lines):
             if self._candidates_taken < MAX_CANDIDATES and not self._closed:
                 self._candidates_taken += 1
                 await connection.add_remote_candidate(candidate)
@@ -223,13 +219,42 @@ class Peer:
         if given_up is not None:
             await given_up[1].close()
 
+    def read(self, *, now: float) -> None:
+        """Take what has come by the way that media takes: called every 20 ms, it has no wakeup for a packet.
+
+        By a relay packets come through aioice, as all do before the first call of this and after `stop_reading`.
+        """
+        pair = self._connection._nominated.get(1)  # noqa: SLF001 - seam
+        ours = None if pair is None else pair.protocol.transport
+        if ours is not self._held:
+            self._hold(ours if isinstance(ours, IceSocket) else None)
+        held = self._held
+        if held is None:
+            return
+        for data, source, arrived in held.read(now=now):
+            if data and 127 < data[0] < 192:
+                self._on_media(data, arrived)
+            else:
+                held.hand_on(data, source)
+
+    def stop_reading(self) -> None:
+        """Have the event loop read again: no `read` follows."""
+        self._hold(None)
+
+    def _hold(self, held: IceSocket | None) -> None:
+        if self._held is not None:
+            self._held.release()
+        if held is not None:
+            held.hold()
+        self._held = held
+
     def send_rtp(self, packet: bytes) -> bool:
         """Encrypt and send one RTP packet at once; False if there is no way to send it."""
-        return self._send(packet, "protect")
+        return self._send(packet, SrtpCalls.protect)
 
     def send_rtcp(self, packet: bytes) -> bool:
         """Encrypt and send one RTCP packet at once; False if there is no way to send it."""
-        return self._send(packet, "protect_rtcp")
+        return self._send(packet, SrtpCalls.protect_rtcp)
 
     def send_text(self, text: str) -> bool:
         """Send by the data channel; False if it is not open, holds too much already, or the text is too long."""
@@ -247,6 +272,7 @@ class Peer:
         if self._closed:
             return
         self._closed = True
+        self.stop_reading()  # the farewells are answered
         await self._flush_texts()
         await self._sctp.stop()
         await self._dtls.stop()
@@ -273,11 +299,13 @@ class Peer:
         if relay_only:
             connection._transport_policy = TransportPolicy.RELAY  # noqa: SLF001 - seam
 
-        async def chosen(component: int, addresses: list[str], timeout: float = _STUN_TIMEOUT_S) -> list[Candidate]:  # noqa: ASYNC109 - aioice's signature
+        async def chosen(component: int, addresses: list[str]) -> list[Candidate]:
             if relay_only:
                 return await gather(component, [], _TURN_TIMEOUT_S)
             addresses = list(hosts) or [*addresses, *(["127.0.0.1"] if loopback else [])]
-            return await gather(component, addresses, timeout)
+            ours = gather_hosts(connection, addresses, component, self._calls)
+            here, relayed = await asyncio.gather(ours, gather(component, [], _BESIDE_TIMEOUT_S))
+            return [*here, *relayed]
 
         connection.get_component_candidates = chosen
 
@@ -292,7 +320,7 @@ class Peer:
         def data_received(data: bytes, component: int) -> None:
             kind = data[0] if data else 0
             if 127 < kind < 192:
-                self._on_media(data)
+                self._on_media(data, time.monotonic())
             elif 19 < kind < 64 and waiting.qsize() < _MAX_WAITING_DATAGRAMS:
                 dtls(data, component)
 
@@ -300,22 +328,30 @@ class Peer:
         if connection is self._connection:
             self._dtls_received = dtls
 
-    def _on_media(self, data: bytes) -> None:
-        session = self._dtls._rx_srtp  # noqa: SLF001 - seam
-        if session is None or self._closed:
+    def _on_media(self, data: bytes, arrived: float) -> None:
+        opening = self._opening or self._seal()
+        if opening is None or self._closed:
             return
         with contextlib.suppress(pylibsrtp.Error):  # forged, replayed or damaged
             if len(data) > 1 and 192 <= data[1] <= 223:  # RFC 5761, 4
-                self._handlers.rtcp(session.unprotect_rtcp(data))
+                self._handlers.rtcp(opening.unprotect_rtcp(data))
             else:
-                self._handlers.rtp(session.unprotect(data))
+                self._handlers.rtp(opening.unprotect(data), arrived)
 
-    def _send(self, packet: bytes, protect: str) -> bool:
-        session = self._dtls._tx_srtp  # noqa: SLF001 - seam
+    def _seal(self) -> SrtpCalls | None:
+        """Take the two sessions that the DTLS handshake made, if it has."""
+        if self._dtls._tx_srtp is not None and self._dtls._rx_srtp is not None:  # noqa: SLF001 - seam
+            self._sealing = SrtpCalls(self._dtls._tx_srtp)  # noqa: SLF001 - seam
+            self._opening = SrtpCalls(self._dtls._rx_srtp)  # noqa: SLF001 - seam
+        return self._opening
+
+    def _send(self, packet: bytes, protect: Callable[[SrtpCalls, bytes], bytes]) -> bool:
         pair = self._connection._nominated.get(1)  # noqa: SLF001 - seam
-        if session is None or pair is None or self._closed:
+        if self._sealing is None:
+            self._seal()
+        if self._sealing is None or pair is None or self._closed:
             return False
-        pair.protocol.transport.sendto(getattr(session, protect)(packet), pair.remote_addr)
+        pair.protocol.transport.sendto(protect(self._sealing, packet), pair.remote_addr)
         return True
 
     def _is_dtls_client(self, remote_setup: Setup) -> bool:
@@ -357,15 +393,3 @@ class Peer:
             if not waiting or self._dtls.state != "connected":
                 return
             await asyncio.sleep(_CLOSE_POLL_S)
-
-
-def _usable(lines: Sequence[str]) -> list[Candidate]:
-    """UDP candidates with an address. A name (mDNS) is left out: its owner's checks show the address behind it."""
-    candidates: list[Candidate] = []
-    for line in lines:
-        with contextlib.suppress(ValueError):
-            candidate = Candidate.from_sdp(line)
-            ipaddress.ip_address(candidate.host)
-            if candidate.transport.lower() == "udp" and candidate.component == 1 and 0 < candidate.port < 65_536:
-                candidates.append(candidate)
-    return candidates

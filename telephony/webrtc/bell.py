@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 from collections.abc import Callable
 from typing import TypeVar
+
+from telephony.rtp.doorbell import Doorbell
 
 _T = TypeVar("_T")
 
@@ -15,11 +16,14 @@ class Bell:
     """Waiting belongs to the loop that the bell is made in; anyone may ring.
 
     Ringing costs nothing while nobody waits. No ring is lost: who waits looks once more after saying so, and who
-    rings changes things before asking whether anyone waits.
+    rings changes things before asking whether anyone waits. Another thread's ring is heard at the doorbell's, which
+    wakes the loop once for all calls.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, doorbell: Doorbell) -> None:
         self._loop = asyncio.get_running_loop()
+        self._doorbell = doorbell
+        self._noted = False
         self._thread = threading.get_ident()
         self._waiting: set[asyncio.Future[None]] = set()
 
@@ -29,9 +33,9 @@ class Bell:
             return
         if threading.get_ident() == self._thread:
             self._wake()
-        else:
-            with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits any more
-                self._loop.call_soon_threadsafe(self._wake)
+        elif not self._noted:
+            self._noted = True
+            self._doorbell.note(self._answer)
 
     async def until(self, look: Callable[[], _T | None]) -> _T:
         """Wait until `look()` finds something, and return it."""
@@ -46,6 +50,11 @@ class Bell:
             if found is not None:
                 break
         return found
+
+    def _answer(self) -> None:
+        # Cleared first: what happens from here on is noted again.
+        self._noted = False
+        self._wake()
 
     def _wake(self) -> None:
         for rung in self._waiting:

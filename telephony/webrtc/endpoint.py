@@ -15,6 +15,7 @@ from telephony.leg import CallInfo, CallLeg, EndCause, RejectReason
 from telephony.settings import WebRtcSettings
 from telephony.webrtc.leg import Refused, WebRtcLeg, open_leg
 from telephony.webrtc.sdp import parse_description
+from telephony.webrtc.shared_media import SharedMedia
 
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _RETRY_AFTER_S: Final = 5
@@ -29,7 +30,7 @@ class Answer:
 
 
 class WebRtcEndpoint:
-    """Takes calls from pages. Used in the bot's event loop; media runs in `media_loop`, or in the same where None.
+    """Takes calls from pages. Used in the bot's event loop; media runs in `media`'s, or in the same where None.
 
     `on_call` is told of each call, not yet answered, and must not block; the offer waits for its `answer()` or
     `reject()`. Raises `OpusNotFoundError` on a machine without libopus.
@@ -41,13 +42,13 @@ class WebRtcEndpoint:
         on_call: Callable[[CallLeg], None],
         *,
         max_legs: int,
-        media_loop: asyncio.AbstractEventLoop | None = None,
+        media: SharedMedia | None = None,
     ) -> None:
         libopus()
         self._settings = settings
         self._on_call = on_call
         self._max_legs = max_legs
-        self._media_loop = media_loop
+        self._media = media or SharedMedia()
         self._legs: dict[str, WebRtcLeg | None] = {}  # None: being made
         self._watchers: set[asyncio.Task[None]] = set()
         self._open = True
@@ -72,7 +73,7 @@ class WebRtcEndpoint:
         info = CallInfo(uuid.uuid4().hex, "webrtc", caller, "bot", dict(variables))
         self._legs[info.call_id] = None
         try:
-            leg = await open_leg(self._settings, info, offering=False, media_loop=self._media_loop)
+            leg = await open_leg(self._settings, info, offering=False, media=self._media)
         except BaseException:
             del self._legs[info.call_id]
             raise

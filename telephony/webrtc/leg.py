@@ -16,6 +16,7 @@ from telephony.webrtc.bell import Bell
 from telephony.webrtc.inbox import Inbox
 from telephony.webrtc.sdp import Description
 from telephony.webrtc.session import WebRtcSession
+from telephony.webrtc.shared_media import SharedMedia
 from telephony.webrtc.texts import DIGITS, digit_text
 
 _T = TypeVar("_T")
@@ -188,14 +189,11 @@ class WebRtcLeg:
             raise LegEndedError(f"the call is over: {ended.cause.value}{ended.detail and ': '}{ended.detail}")
 
 
-async def open_leg(
-    settings: WebRtcSettings, info: CallInfo, *, offering: bool, media_loop: asyncio.AbstractEventLoop | None
-) -> WebRtcLeg:
-    """Make a leg for the running loop, with its media in `media_loop` (None: in the same)."""
-    bell, inbox, pacer = Bell(), Inbox(), Pacer(lead_ms=settings.lead_ms)
-    loop = media_loop or asyncio.get_running_loop()
+async def open_leg(settings: WebRtcSettings, info: CallInfo, *, offering: bool, media: SharedMedia) -> WebRtcLeg:
+    """Make a leg for the running loop, with its media in that of `media`."""
+    bell, inbox, pacer = Bell(media.doorbell), Inbox(), Pacer[bytes](lead_ms=settings.lead_ms)
 
     async def make() -> WebRtcSession:
-        return WebRtcSession(settings, offering=offering, inbox=inbox, pacer=pacer, notify=bell.ring)
+        return WebRtcSession(settings, offering=offering, inbox=inbox, pacer=pacer, notify=bell.ring, media=media)
 
-    return WebRtcLeg(info, await run_in(loop, make()), loop, inbox, pacer, bell)
+    return WebRtcLeg(info, await run_in(media.loop, make()), media.loop, inbox, pacer, bell)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from telephony.audio.opus import OpusEncoder
+from telephony.audio.opus_memory import PacketMemory, RememberingEncoder
 from telephony.leg import FRAME_MS, OUTPUT_FRAME_BYTES, OUTPUT_RATE_HZ
 from telephony.rtp.packet import build_plain_rtp
 
@@ -18,8 +18,8 @@ _SETTLED_FRAMES: Final = 10
 class OpusSender:
     """Encoder and RTP header of what the bot says; one packet of 20 ms at a time, silence too."""
 
-    def __init__(self, *, ssrc: int, payload_type: int, sequence: int, timestamp: int) -> None:
-        self._encoder = OpusEncoder(OUTPUT_RATE_HZ)
+    def __init__(self, *, ssrc: int, payload_type: int, sequence: int, timestamp: int, memory: PacketMemory) -> None:
+        self._encoder = RememberingEncoder(OUTPUT_RATE_HZ, memory)
         self._ssrc = ssrc
         self._payload_type = payload_type
         self._sequence = sequence
@@ -58,6 +58,8 @@ class OpusSender:
         self._encoder.close()
 
     def _speech(self, pcm: bytes) -> bytes:
+        if self._silent_frames >= _SETTLED_FRAMES:
+            self._encoder.begin()
         self._silent_frames = 0
         return self._encoder.encode(pcm)
 

@@ -1,7 +1,7 @@
 """`WebRtcSession`: transport, playout and pacing of one call, in the media loop.
 
-One timer every 20 ms does both ways: it sends the frame that is due and takes the caller's. Packets are decrypted and
-encrypted where they are read and sent, so a call has no task of its own but those that aiortc keeps for ICE and DTLS.
+A tick of the clock that all calls share does both ways: it reads what has come, sends the frame that is due and takes
+the caller's. A call has no timer and no task of its own but those that aiortc keeps for ICE and DTLS.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from telephony.errors import LegEndedError, RtpParseError
 from telephony.leg import FRAME_MS, AudioReceived, EndCause, LegEnded, LegStats
 from telephony.rtp.packet import parse_rtp
 from telephony.settings import WebRtcSettings
-from telephony.webrtc.aiortc_seam import Peer, PeerHandlers
+from telephony.webrtc.aiortc_seam import Peer
 from telephony.webrtc.inbox import Inbox
+from telephony.webrtc.peer_handlers import PeerHandlers
 from telephony.webrtc.receiver import OpusReceiver
 from telephony.webrtc.reports import Reports
 from telephony.webrtc.sdp import Description, answer_to, new_offer, write_description
 from telephony.webrtc.sender import OpusSender
+from telephony.webrtc.shared_media import SharedMedia
 from telephony.webrtc.texts import event_of
 from telephony.webrtc.turn import ice_servers
 
 _MAX_WAITING_TEXTS: Final = 64  # before the data channel is open
 _REPORT_EVERY_S: Final = 2.5  # on average (RFC 4585, 3.4 allows less than the 5 s of RFC 3550)
-_TIMER_STEP_S: Final = 0.0005  # uvloop rounds to 1 ms: without this a third of the timers come too early
-_MAX_ROUNDS: Final = 10  # of the loop, before a tick that comes after a stall
 _LAST_TEXTS_S: Final = 1.0  # a leg that ends waits so long for a data channel that is not open yet
 _log = logging.getLogger(__name__)
 
@@ -46,9 +46,11 @@ class WebRtcSession:
     """
 
     def __init__(
-        self, settings: WebRtcSettings, *, offering: bool, inbox: Inbox, pacer: Pacer[bytes], notify: Callable[[], None]
-    ) -> None:
+        self, settings: WebRtcSettings, *, offering: bool, inbox: Inbox, pacer: Pacer[bytes],
+        notify: Callable[[], None], media: SharedMedia,
+    ) -> None:  # fmt: skip
         self._settings = settings
+        self._media = media
         self._loop = asyncio.get_running_loop()
         self._inbox = inbox
         self._pacer = pacer
@@ -58,7 +60,7 @@ class WebRtcSession:
         self._reports = Reports(ssrc=self._ssrc)
         self._sender: OpusSender | None = None  # from `connect` on
         self._payload_type = -1
-        self._timer: asyncio.Handle | None = None
+        self._running = False
         self._connecting: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._restarting: asyncio.Task[None] | None = None
@@ -83,12 +85,13 @@ class WebRtcSession:
             hosts=settings.hosts,
             allow_loopback=settings.allow_loopback,
             relay_only=settings.own_relay_only,
+            calls=media.calls,
         )
 
     @property
     def running(self) -> bool:
         """Whether media flows."""
-        return self._timer is not None
+        return self._running
 
     async def offer(self) -> str:
         """Write our offer; the far side's answer goes to `connect`."""
@@ -137,8 +140,9 @@ class WebRtcSession:
                 payload_type=remote.payload_type,
                 sequence=secrets.randbits(15),  # the lower half: SRTP counts wraps (RFC 3711, 3.3.1)
                 timestamp=secrets.randbits(32),
+                memory=self._media.packets,
             )
-            self._connecting = self._loop.create_task(self._connect(remote, self._sender))
+            self._connecting = self._loop.create_task(self._connect(remote))
 
     def tell(self, text: str) -> None:
         """Send a text to the page, as soon as the data channel is open; dropped where too much waits."""
@@ -151,10 +155,10 @@ class WebRtcSession:
         """End the leg and free all it has; only the first call of this counts."""
         if not self._inbox.end(LegEnded(cause, detail)):
             return
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._notify()
+        self._running = False
+        self._media.clock.remove(self)
+        self._peer.stop_reading()
+        self._tell_bot()
         self._closing = self._loop.create_task(self._close())
 
     async def wait_closed(self) -> None:
@@ -183,7 +187,7 @@ class WebRtcSession:
             mos_there=self._reports.mos_there(),
         )
 
-    async def _connect(self, remote: Description, sender: OpusSender) -> None:
+    async def _connect(self, remote: Description) -> None:
         try:
             async with asyncio.timeout(self._settings.connect_timeout_s):
                 await self._peer.connect(remote)
@@ -192,34 +196,37 @@ class WebRtcSession:
         except Exception as error:  # noqa: BLE001 - whatever aiortc makes of an odd peer ends this call, no other
             self.end(EndCause.FAILED, f"no connection: {error}")
         else:
-            self._begin(sender)
+            self._begin()
 
-    def _begin(self, sender: OpusSender) -> None:
+    def _begin(self) -> None:
         if self._inbox.ended is None:
             now = time.monotonic()
             self._heard_at = now
             self._report_at = now + _REPORT_EVERY_S / 2
-            self._pacer.start(now=now)
-            self._timer = self._loop.call_later(0, self._tick, sender)
-            self._notify()
+            self._running = True
+            self._media.clock.add(self)
+            self._tell_bot()
 
-    def _tick(self, sender: OpusSender, rounds: int = 0) -> None:
-        now = time.monotonic()
-        if rounds < min(int((now - self._pacer.timer_at()) * 1000 / FRAME_MS), _MAX_ROUNDS):
-            # After a stall asyncio reads one datagram a round: let it read what came meanwhile, or it counts as lost.
-            self._timer = self._loop.call_soon(self._tick, sender, rounds + 1)
-            return
+    def start(self, *, now: float) -> None:
+        """Begin: the first frame is due now."""
+        self._pacer.start(now=now)
+
+    def tick(self, *, now: float) -> None:
+        """Do what is due."""
+        assert self._sender is not None
         try:
-            self._exchange(sender, now)
+            self._exchange(self._sender, now)
         except Exception as error:  # noqa: BLE001 - a fault in one call's audio ends that call, and says so
             _log.exception("a WebRTC call broke")
             self.end(EndCause.FAILED, f"internal error: {error!r}")
 
     def _exchange(self, sender: OpusSender, now: float) -> None:
-        """Send the frames that are due, take as many from the caller, and set the timer again."""
+        """Read what has come, send the frames that are due, and take as many from the caller."""
+        self._peer.read(now=now)
         due = self._pacer.due(now=now)
-        sender.skip(due.skipped)
-        self._media_time_ms += due.skipped * FRAME_MS
+        if due.skipped:
+            sender.skip(due.skipped)
+            self._media_time_ms += due.skipped * FRAME_MS
         for index in range(due.frames):
             self._peer.send_rtp(sender.packet(self._pacer.take()))
             frame = self._receiver.frame(now=due.at + index * FRAME_MS / 1000)
@@ -227,11 +234,14 @@ class WebRtcSession:
             self._media_time_ms += FRAME_MS
         if now >= self._report_at:
             self._report(sender, now)
-        sleep_s = self._pacer.timer_at() - time.monotonic() + _TIMER_STEP_S
-        self._timer = self._loop.call_later(max(0.0, sleep_s), self._tick, sender)
         self._notify()
         if now - self._heard_at > self._settings.silence_timeout_s:
             self.end(EndCause.MEDIA_TIMEOUT, f"no media for {self._settings.silence_timeout_s:g} s")
+
+    def _tell_bot(self) -> None:
+        """Let the bot's side look now, and not with all that have ticked."""
+        self._notify()
+        self._media.doorbell.ring()
 
     def _report(self, sender: OpusSender, now: float) -> None:
         self._report_at = now + _REPORT_EVERY_S * random.uniform(0.5, 1.5)  # noqa: S311 - RFC 3550, 6.3.1
@@ -244,19 +254,18 @@ class WebRtcSession:
         )
         self._peer.send_rtcp(report)
 
-    def _on_rtp(self, data: bytes) -> None:
-        now = time.monotonic()
+    def _on_rtp(self, data: bytes, arrived: float) -> None:
         try:
             packet = parse_rtp(data)
         except RtpParseError:
             return
         if packet.payload_type != self._payload_type:
             return
-        self._heard_at = now
+        self._heard_at = arrived
         self._received += 1
-        self._reports.count(packet, now=now)
+        self._reports.count(packet, now=arrived)
         self._receiver.insert(
-            ssrc=packet.ssrc, sequence=packet.sequence, timestamp=packet.timestamp, payload=packet.payload, now=now
+            ssrc=packet.ssrc, sequence=packet.sequence, timestamp=packet.timestamp, payload=packet.payload, now=arrived
         )
 
     def _on_rtcp(self, data: bytes) -> None:
@@ -272,7 +281,7 @@ class WebRtcSession:
 
     def _on_text(self, text: str) -> None:
         self._inbox.put_message(event_of(text))
-        self._notify()
+        self._tell_bot()
 
     async def _let_last_texts_out(self) -> None:
         """Media may flow before the data channel is open: what was told until then must not be lost to a quick end."""
@@ -296,4 +305,4 @@ class WebRtcSession:
             if self._sender is not None:
                 self._sender.close()
             self._closed.set()
-            self._notify()
+            self._tell_bot()

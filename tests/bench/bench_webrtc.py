@@ -29,6 +29,7 @@ from telephony.webrtc.leg import WebRtcLeg
 KINDS = ("leg", "leg, bot silent", "stock aiortc")
 SETTINGS = WebRtcSettings(hosts=("127.0.0.1",))
 Answerer = Callable[[str], Awaitable[str]]
+_legs: list[CallLeg] = []  # of the serving side
 
 
 def voice(rate_hz: int) -> list[bytes]:
@@ -61,6 +62,7 @@ def leg_answerer(*, talk: bool) -> Answerer:
                     await leg.play(frame)
 
     def on_call(leg: CallLeg) -> None:
+        _legs.append(leg)
         for work in (listen, speak) if talk else (listen,):
             task = asyncio.create_task(work(leg))
             tasks.add(task)
@@ -125,7 +127,8 @@ async def serve(kind: str) -> None:
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     async for line in reader:
         sdp = json.loads(line)
-        print(json.dumps(time.process_time() if sdp is None else await answer(sdp)), flush=True)
+        figures = [time.process_time(), sum(leg.stats().sent for leg in _legs)]
+        print(json.dumps(figures if sdp is None else await answer(sdp)), flush=True)
 
 
 # --- the calling side -----------------------------------------------------------------------------------------------
@@ -176,12 +179,14 @@ async def measure(kind: str, *, calls: int, seconds: float, uvloop: bool) -> Non
         tasks = [asyncio.create_task(work) for leg in legs for work in (talk(leg, frames), count_frames(leg, heard))]
         await asyncio.sleep(2)
         heard[0] = 0
-        cpu, began = await ask(None), time.monotonic()
+        (cpu, sent), began = await ask(None), time.monotonic()
         await asyncio.sleep(seconds)
-        cpu, took = await ask(None) - cpu, time.monotonic() - began
+        (cpu_after, sent_after), took = await ask(None), time.monotonic() - began
+        cpu, sent = cpu_after - cpu, sent_after - sent
         share = heard[0] / (took * 50 * calls)
         percent = 100 * cpu / took / calls
-        print(f"{kind:16} {calls:3} calls: {percent:5.2f} % of a core a call, {100 * share:3.0f} % heard")
+        frame = f"{1e6 * cpu / sent:5.0f} us a frame" if sent else "-"  # where the machine is busy, not all are sent
+        print(f"{kind:16} {calls:3} calls: {percent:5.2f} % of a core a call, {100 * share:3.0f} % heard, {frame}")
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

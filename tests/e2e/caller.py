@@ -96,6 +96,12 @@ class Caller:
         assert len(self.bot_starts) > count, f"the call ended before the bot spoke: {self.ended}"
         return self.bot_starts[-1]
 
+    async def until_bot_has_begun(self, *, seconds: float = 10.0) -> None:
+        """Wait for the bot's first word, which may have been said already."""
+        async with asyncio.timeout(seconds), self._changed:
+            await self._changed.wait_for(lambda: bool(self.bot_starts) or self.ended is not None)
+        assert self.bot_starts, f"the call ended before the bot spoke: {self.ended}"
+
     async def until_bot_is_silent(self, *, seconds: float = 30.0) -> None:
         """Wait until the bot has spoken and paused for 0.6 s."""
         async with asyncio.timeout(seconds), self._changed:

@@ -84,7 +84,7 @@ async def _calling(service: RunningService) -> AsyncIterator[_Calls]:
     async with open_phones(service.sip) as phones:
         browser = await call_by_page(service.page)
         calls = _Calls(service, await phones.call(), browser)
-        await asyncio.gather(*(caller.until_bot_speaks(seconds=20) for caller in calls.callers))
+        await asyncio.gather(*(caller.until_bot_has_begun(seconds=20) for caller in calls.callers))
         yield calls
         assert all(sum(map(len, caller.heard)) > 16_000 for caller in calls.callers)
         await asyncio.gather(*(caller.hang_up() for caller in calls.callers))

@@ -15,6 +15,7 @@ from telephony.settings import WebRtcSettings
 from telephony.webrtc.caller import place_call
 from telephony.webrtc.endpoint import WebRtcEndpoint
 from telephony.webrtc.leg import WebRtcLeg, open_leg
+from telephony.webrtc.shared_media import SharedMedia
 
 SETTINGS = WebRtcSettings(hosts=("127.0.0.1",))
 PATIENCE_S = 20.0
@@ -123,7 +124,7 @@ class Call:
 async def call(
     *,
     settings: WebRtcSettings = SETTINGS,
-    media_loop: asyncio.AbstractEventLoop | None = None,
+    media: SharedMedia | None = None,
     on_leg: Callable[[CallLeg], None] = lambda _: None,
 ) -> Call:
     """Make a call to a bot that answers at once; `on_leg` sees the bot's leg before it does."""
@@ -135,7 +136,7 @@ async def call(
         legs.append(leg)
         answering.append(asyncio.create_task(leg.answer()))  # type: ignore[arg-type] - a coroutine, by the protocol
 
-    endpoint = WebRtcEndpoint(settings, on_call, max_legs=8, media_loop=media_loop)
+    endpoint = WebRtcEndpoint(settings, on_call, max_legs=8, media=media)
 
     async def send_offer(sdp: str) -> str:
         return (await endpoint.offer(sdp)).sdp
@@ -149,5 +150,5 @@ async def call(
 
 async def an_offer() -> tuple[WebRtcLeg, str]:
     """A caller's leg and its offer, of which nothing more will come."""
-    leg = await open_leg(SETTINGS, CallInfo("0" * 32, "webrtc", "caller", "bot"), offering=True, media_loop=None)
+    leg = await open_leg(SETTINGS, CallInfo("0" * 32, "webrtc", "caller", "bot"), offering=True, media=SharedMedia())
     return leg, await leg.describe()

@@ -3,15 +3,21 @@ from __future__ import annotations
 import asyncio
 import threading
 
+from telephony.rtp.doorbell import Doorbell
 from telephony.webrtc.bell import Bell
 
 
+def a_bell() -> tuple[Bell, Doorbell]:
+    doorbell = Doorbell(asyncio.get_running_loop(), woken=lambda: None)
+    return Bell(doorbell), doorbell
+
+
 async def test_what_is_there_is_found_without_waiting() -> None:
-    assert await Bell().until(lambda: "here") == "here"
+    assert await a_bell()[0].until(lambda: "here") == "here"
 
 
 async def test_a_ring_lets_all_that_wait_look_again() -> None:
-    bell, found = Bell(), list[int]()
+    (bell, _), found = a_bell(), list[int]()
     first = asyncio.create_task(bell.until(lambda: found[0] if found else None))
     second = asyncio.create_task(bell.until(lambda: found[0] if found else None))
     await asyncio.sleep(0)
@@ -21,7 +27,7 @@ async def test_a_ring_lets_all_that_wait_look_again() -> None:
 
 
 async def test_a_ring_for_nothing_goes_on_waiting() -> None:
-    bell, looks = Bell(), list[None]()
+    (bell, _), looks = a_bell(), list[None]()
 
     def look() -> bool | None:
         looks.append(None)
@@ -39,17 +45,19 @@ async def test_a_ring_for_nothing_goes_on_waiting() -> None:
 
 async def test_what_changes_between_the_look_and_the_wait_is_not_missed() -> None:
     answers = iter([None, "just now"])
-    assert await Bell().until(lambda: next(answers)) == "just now"
+    assert await a_bell()[0].until(lambda: next(answers)) == "just now"
 
 
 async def test_another_thread_may_ring() -> None:
-    bell, found = Bell(), list[int]()
+    (bell, doorbell), found = a_bell(), list[int]()
     waiting = asyncio.create_task(bell.until(lambda: found[0] if found else None))
     await asyncio.sleep(0)
 
     def change() -> None:
         found.append(7)
         bell.ring()
+        bell.ring()
+        doorbell.ring()
 
     thread = threading.Thread(target=change)
     thread.start()
@@ -58,7 +66,7 @@ async def test_another_thread_may_ring() -> None:
 
 
 async def test_ringing_when_nobody_waits_does_nothing() -> None:
-    bell = Bell()
+    bell, _ = a_bell()
     bell.ring()
     thread = threading.Thread(target=bell.ring)
     thread.start()
@@ -67,16 +75,21 @@ async def test_ringing_when_nobody_waits_does_nothing() -> None:
 
 
 def test_a_ring_after_the_loop_has_closed_is_unheard() -> None:
-    async def make() -> tuple[Bell, asyncio.Task[None]]:
-        bell = Bell()
+    async def make() -> tuple[Bell, Doorbell, asyncio.Task[None]]:
+        bell, doorbell = a_bell()
         task = asyncio.create_task(bell.until(lambda: None))
         await asyncio.sleep(0)
-        return bell, task
+        return bell, doorbell, task
 
     loop = asyncio.new_event_loop()
-    bell, task = loop.run_until_complete(make())
+    bell, doorbell, task = loop.run_until_complete(make())
     loop.close()
-    thread = threading.Thread(target=bell.ring)
+
+    def ring() -> None:
+        bell.ring()
+        doorbell.ring()
+
+    thread = threading.Thread(target=ring)
     thread.start()
     thread.join()
     assert not task.done()

@@ -18,6 +18,7 @@ import uvloop
 from telephony.errors import AudioFormatError, LocalProtocolError, TransferFailedError
 from telephony.leg import CallLeg, DigitReceived, MessageReceived
 from telephony.webrtc.leg import WebRtcLeg
+from telephony.webrtc.shared_media import SharedMedia
 from tests.fakes.webrtc import Call, call, loudness, pitch, play, tone
 
 
@@ -73,11 +74,11 @@ async def test_with_one_packet_in_twenty_lost_each_costs_one_concealed_frame_and
         peer = leg._session._peer
         handlers, dice = peer._handlers, random.Random(20)
 
-        def rtp(packet: bytes) -> None:
+        def rtp(packet: bytes, arrived: float) -> None:
             if dice.random() < 0.05:
                 dropped.append(len(packet))
             else:
-                handlers.rtp(packet)
+                handlers.rtp(packet, arrived)
 
         peer._handlers = replace(handlers, rtp=rtp)
 
@@ -125,7 +126,7 @@ async def test_a_stall_of_the_media_loop_loses_nothing_that_came_meanwhile(
     new_loop: Callable[[], asyncio.AbstractEventLoop],
 ) -> None:
     with media_thread(new_loop()) as loop:
-        made = await call(media_loop=loop)
+        made = await call(media=SharedMedia(loop))
         sending = asyncio.create_task(play(made.caller, tone(440, 150)))
         await made.at_bot.hear_loud(25)
         before = made.bot.stats()
@@ -141,7 +142,7 @@ async def test_a_stall_of_the_media_loop_loses_nothing_that_came_meanwhile(
 
 async def test_media_may_run_in_another_threads_loop() -> None:
     with media_thread(uvloop.new_event_loop()) as loop:
-        made = await call(media_loop=loop)
+        made = await call(media=SharedMedia(loop))
         sending = asyncio.gather(play(made.caller, tone(440, 50)), play(made.bot, tone(660, 50)))
         at_bot, at_caller = await asyncio.gather(made.at_bot.hear_loud(40), made.at_caller.hear_loud(40))
         made.bot.tell('{"type":"hello"}')

@@ -65,9 +65,8 @@ async def test_a_play_that_waits_when_the_call_ends_raises() -> None:
 async def test_a_caller_that_falls_silent_altogether_ends_the_leg_by_media_timeout() -> None:
     made = await call(settings=HASTY.model_copy(update={"connect_timeout_s": 10.0}))
     await made.at_bot.hear(5)
-    timer = made.caller._session._timer
-    assert timer is not None
-    timer.cancel()
+    session = made.caller._session
+    session._media.clock.remove(session)
     assert await made.at_bot.end() == LegEnded(EndCause.MEDIA_TIMEOUT, "no media for 0.3 s")
     await made.close()
 

@@ -18,13 +18,24 @@ from telephony.errors import LocalProtocolError
 from telephony.leg import CallLeg, DigitReceived, EndCause, LegEnded
 from telephony.settings import WebRtcSettings
 from telephony.webrtc import aiortc_seam
-from telephony.webrtc.aiortc_seam import Peer, PeerHandlers
+from telephony.webrtc.aiortc_seam import Peer
 from telephony.webrtc.endpoint import WebRtcEndpoint
+from telephony.webrtc.ice_socket import usable_candidates
+from telephony.webrtc.peer_handlers import PeerHandlers
 from telephony.webrtc.sdp import answer_to, new_offer
 from tests.fakes.webrtc import Ears, call, pitch, play, tone
 
 HERE = ("127.0.0.1",)
 JUNK = (b"", b"x", bytes(20), b"\x16" * 60, b"\x80" + bytes(40), b"\x80\xc8" + bytes(40), b"\xff" * 1400)
+# STUN whose last attribute is cut short
+CUT_SHORT = tuple(
+    bytes.fromhex(text)
+    for text in (
+        "010400082112a442ccb2d32c011d393b5119fb010028000000030d21",
+        "010100182112a4429259941dc7fbd56d10f0204b000c0000000215fc4060040b159d4084f68e0536520fcafb",
+        "000400102112a4428664c94658ccaccc2a6b9cba002500039f924cdf802a6b8ffa4d8f03",
+    )
+)
 
 
 class Side:
@@ -35,7 +46,8 @@ class Side:
         self.news = asyncio.Event()
         self.peer = Peer(
             PeerHandlers(
-                rtp=self.hear, rtcp=self.hear, channel_open=lambda: self.hear("open"), text=self.hear,
+                rtp=lambda packet, _: self.hear(packet), rtcp=self.hear,
+                channel_open=lambda: self.hear("open"), text=self.hear,
                 hung_up=lambda: self.hear("hung up"), lost=lambda: self.hear("lost"),
             ),
             offering=offering, servers=(), hosts=hosts, allow_loopback=allow_loopback,
@@ -179,19 +191,35 @@ async def test_candidates_that_are_of_no_use_are_left_out() -> None:
         "1 1 udp 2130706431 127.0.0.1 99999 typ host",
         good,
     ]
-    assert [candidate.to_sdp() for candidate in aiortc_seam._usable(lines)] == [good]
+    assert [candidate.to_sdp() for candidate in usable_candidates(lines)] == [good]
 
 
 async def test_junk_from_a_stranger_is_passed_over() -> None:
     made = await call()
     pair = made.bot._session._peer._connection._nominated[1]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
-        for junk in JUNK * 50:
+        for junk in (*JUNK, *CUT_SHORT) * 50:
             stranger.sendto(junk, pair.local_addr)
     heard = asyncio.create_task(made.at_bot.hear_loud(20))
     await play(made.caller, tone(440, 40))
     assert pitch((await heard)[5:]) == pytest.approx(440, abs=3)
     await made.close()
+
+
+async def test_stun_that_is_cut_short_is_passed_over_before_the_connection_too(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    side = Side(offering=False)
+    await side.peer.gather()
+    (protocol,) = side.peer._connection._protocols
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        for junk in CUT_SHORT * 5:
+            stranger.sendto(junk, protocol.transport.get_extra_info("sockname"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not caplog.records
+    assert protocol.transport.read(now=1.0) == []  # the loop has read them all
+    await side.peer.close()
 
 
 async def test_a_flood_before_the_connection_is_bounded() -> None:

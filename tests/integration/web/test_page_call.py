@@ -245,8 +245,7 @@ async def test_a_machine_without_a_microphone_is_told(page: Page) -> None:
 def fall_silent(leg: WebRtcLeg) -> None:
     """As a cable that is pulled: nothing in, nothing out."""
     session = leg._session
-    assert session._timer is not None
-    session._timer.cancel()
+    session._media.clock.remove(session)
     for protocol in session._peer._connection._protocols:
         protocol.datagram_received = lambda data, addr: None
 

@@ -207,6 +207,21 @@ def test_quiet_places_are_used_at_once() -> None:
     assert line.delays[-1] <= 45
 
 
+def test_it_says_that_the_delay_is_to_be_changed_only_until_it_is_right() -> None:
+    line = Line()
+    line.send(range(100))
+    for number in range(100, 107):
+        line.arrive(number, 107 * FRAME_S + 0.030)
+    line.send(range(107, 200))
+
+    line.run(1.9)
+    assert not line.playout.is_off_target
+    line.run(0.4)
+    assert line.playout.is_off_target
+    line.run(0.4, quiet=True)
+    assert not line.playout.is_off_target
+
+
 def test_target_grows_with_jitter_and_keeps_the_loss_small() -> None:
     dice = random.Random(1)
     line = Line()

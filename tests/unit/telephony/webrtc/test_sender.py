@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from telephony.audio.opus import OpusDecoder
+from telephony.audio.opus_memory import PacketMemory
 from telephony.leg import OUTPUT_FRAME_BYTES
 from telephony.rtp.packet import RtpPacket, parse_rtp
 from telephony.webrtc.sender import OpusSender
@@ -10,8 +11,9 @@ from telephony.webrtc.sender import OpusSender
 SPEECH = (6000 * np.sin(2 * np.pi * 300 * np.arange(480) / 24_000)).astype("<i2").tobytes()
 
 
-def sender(*, sequence: int = 10, timestamp: int = 1000) -> OpusSender:
-    return OpusSender(ssrc=7, payload_type=111, sequence=sequence, timestamp=timestamp)
+def sender(*, sequence: int = 10, timestamp: int = 1000, memory: PacketMemory | None = None) -> OpusSender:
+    memory = PacketMemory(packets=1000) if memory is None else memory
+    return OpusSender(ssrc=7, payload_type=111, sequence=sequence, timestamp=timestamp, memory=memory)
 
 
 def packets(made: OpusSender, *frames: bytes | None) -> list[RtpPacket]:
@@ -61,6 +63,17 @@ def test_speech_after_silence_is_coded_anew_and_so_is_the_next_silence() -> None
     speech, first, second = packets(made, SPEECH, None, None)
     assert len(speech.payload) > 40
     assert first.payload != second.payload
+
+
+def test_what_is_said_after_a_silence_is_encoded_once_for_all_calls() -> None:
+    memory = PacketMemory(packets=1000)
+    first, second = sender(memory=memory), sender(memory=memory)
+    said = packets(first, *[None] * 20, SPEECH, SPEECH)
+    packets(second, *[SPEECH] * 5, *[None] * 10)  # it has said something else before
+    kept = len(memory)
+    again = packets(second, *[None] * 10, SPEECH, SPEECH)
+    assert [p.payload for p in again[-2:]] == [p.payload for p in said[-2:]]
+    assert len(memory) == kept
 
 
 def test_what_was_sent_is_counted_as_rtcp_wants_it() -> None:
