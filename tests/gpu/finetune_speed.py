@@ -6,9 +6,9 @@ what makes them fast switched on one after the other. `plain` is the library's f
 
 Clips have the lengths of read sentences (log-normal, 1 to 15 s, mean 4 s) and Azerbaijani's 8 text tokens a second;
 codes and weights are random; sizes are those of CSM-1B, or `--tiny` for a processor. Ours is timed over two epochs
-after one for warmth, of which the better counts; the notebook's way over `--steps` of its 141 steps, gone through twice:
-cuDNN makes a plan for every length of sound that the codec has not met, and the row `lengths met first` pays for those,
-which an epoch does once. What is compared with ours is the second time.
+after one for warmth, of which the better counts; the notebook's way over `--steps` of its 141 steps, gone through
+twice: cuDNN makes a plan for every length of sound that the codec has not met, and the row `lengths met first` pays for
+those, which an epoch does once. What is compared with ours is the second time.
 TORCH_LOGS=recompiles says whether torch compiles anew on the way.
 
     python -m tests.gpu.finetune_speed --report $OUT/speed.md
