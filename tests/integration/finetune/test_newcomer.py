@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -76,4 +77,20 @@ def test_what_the_user_can_mend_is_one_line(tmp_path: Path):
     (tmp_path / "run.yaml").write_text("base: b\nbatch_size: 4\n", encoding="utf-8")
     result = CliRunner().invoke(app, ["train", str(tmp_path / "run.yaml")])
     assert result.exit_code == 1
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(None, "cannot be read"), (b"\xff\xfe", "UTF-8"), (b" \n", "no sentence")]
+)
+def test_a_file_of_sentences_that_cannot_be_said_is_named(
+    content: bytes | None, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("finetune.release.open_run", lambda run, which: SimpleNamespace(prepared=None))
+    if content is not None:
+        (tmp_path / "few.txt").write_bytes(content)
+    result = CliRunner().invoke(app, ["evaluate", str(tmp_path), "--sentences", str(tmp_path / "few.txt")])
+    assert result.exit_code == 1
+    assert result.output.startswith("sentences: ")
+    assert said in result.output
     assert "Traceback" not in result.output
