@@ -97,7 +97,7 @@ def test_what_the_user_can_mend_is_one_line(tmp_path: Path):
 def test_a_file_of_sentences_that_cannot_be_said_is_named(
     content: bytes | None, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("finetune.release.open_run", lambda run, which: SimpleNamespace(prepared=None))
+    monkeypatch.setattr("finetune.release.open_run", lambda *_: SimpleNamespace(prepared=None))
     if content is not None:
         (tmp_path / "few.txt").write_bytes(content)
     result = CliRunner().invoke(app, ["evaluate", str(tmp_path), "--sentences", str(tmp_path / "few.txt")])

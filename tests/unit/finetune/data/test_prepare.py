@@ -302,7 +302,7 @@ def test_what_was_rejected_is_played_though_the_corpus_was_named_from_another_fo
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "corpus/ə #1.wav", speech(3, seed=4))
     Path("corpus/a.jsonl").write_text(json.dumps(_row("ə #1.wav", text="Бу ҝүн һава")), encoding="utf-8")
-    settings = PrepareSettings(corpus="corpus", output="out", codec=str(base.folder), workers=1)
+    settings = PrepareSettings(corpus=Path("corpus"), output=Path("out"), codec=str(base.folder), workers=1)
     with pytest.raises(CorpusError):
         prepare(settings, Console(quiet=True))
     source = re.findall(r'<audio[^>]* src="([^"]+)"', Path("out/report.html").read_text(encoding="utf-8"))
