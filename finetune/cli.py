@@ -15,7 +15,7 @@ from rich.table import Table
 from finetune.config import RunSettings, read_settings
 from finetune.data.reasons import REMEDIES
 from finetune.data.settings import PrepareSettings
-from finetune.errors import FinetuneError
+from finetune.errors import ConfigError, FinetuneError
 from tts_engine.model.errors import ModelError
 
 # Torch takes seconds to import, so commands import what they need: `--help` must be quick.
@@ -80,9 +80,8 @@ def evaluate(
         from finetune.release import open_base, open_run  # noqa: PLC0415 - torch
 
         opened = open_base(run) if base else open_run(run, which)
-        lines = sentences.read_text(encoding="utf-8").splitlines() if sentences else SHEET
         plan = Plan(
-            sentences=tuple(line for line in lines if line.strip()),
+            sentences=_lines(sentences) if sentences else tuple(SHEET),
             voice=min(opened.prepared.voices.values()),
             seeds=seeds,
             limit_s=limit_s,
@@ -131,6 +130,17 @@ def export(
         console.print(f"serve it: {output}")
 
 
+def _lines(path: Path) -> tuple[str, ...]:
+    """Read a sentence a line; raises ConfigError."""
+    try:
+        lines = tuple(line for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read as UTF-8: {error}", field="sentences") from error
+    if not lines:
+        raise ConfigError(f"{path} holds no sentence; write one a line", field="sentences")
+    return lines
+
+
 def main() -> None:
     """Run the commands by themselves; `zeng finetune` mounts `app`."""
     app()
@@ -148,7 +158,7 @@ def _told() -> Generator[None]:
     """Show what the user can mend as one line, without a traceback."""
     try:
         yield
-    except (FinetuneError, ModelError) as error:
+    except (FinetuneError, ModelError, OSError) as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True, highlight=False)
         raise typer.Exit(1) from error
 

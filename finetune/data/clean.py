@@ -47,7 +47,8 @@ def clean(utterance: Utterance, settings: PrepareSettings) -> tuple[Outcome, ...
             for number, part in enumerate(_parts(text, utterance, recording, settings))
         )
     except Rejected as verdict:
-        sound = str(utterance.sound) if isinstance(utterance.sound, Path) else None
+        # absolute: the report lies in another folder than the one the corpus was named from
+        sound = str(utterance.sound.absolute()) if isinstance(utterance.sound, Path) else None
         return (Rejection(utterance.id, verdict.reason, verdict.detail, sound),)
 
 

@@ -51,6 +51,7 @@ class Summary:
 def prepare(settings: PrepareSettings, console: Console) -> Summary:
     """Do all of it; what an earlier run has done and nothing has changed is not done again."""
     _check_networks(settings)
+    codec = resolve(settings.codec)  # before hours of cleaning, not after
     settings.output.mkdir(parents=True, exist_ok=True)
     (settings.output / "prepared.json").unlink(missing_ok=True)
     utterances, rejections = _rows(settings)
@@ -63,7 +64,7 @@ def prepare(settings: PrepareSettings, console: Console) -> Summary:
         rejections += more
         clips = [clip for clip in clips if clip.id in splits]
         voices = _voices(clips)
-        encoder = Encoder(resolve(settings.codec), device=torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+        encoder = Encoder(codec, device=torch.device("cuda" if torch.cuda.is_available() else "cpu"))
         entries, more = _encode_all(clips, splits, voices, encoder, settings, progress)
         rejections += more
     _finish(entries, rejections, settings)

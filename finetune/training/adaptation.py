@@ -14,6 +14,7 @@ from transformers import CsmForConditionalGeneration
 
 from finetune.config import Full, Lora, Method
 from finetune.errors import ConfigError
+from finetune.training.low_rank import keep_pairs_together
 from finetune.training.sharding import parted
 from tts_engine.model.tokenizer import TextTokenizer
 
@@ -82,7 +83,7 @@ def _lora(model: CsmForConditionalGeneration, method: Lora, rows: list[int]) -> 
         modules_to_save=list(HEADS) if method.heads == "trained" else None,
     )
     try:
-        adapted: PeftModel = get_peft_model(model, config)  # type: ignore[assignment] - the mixed kind is not asked for
+        adapted: PeftModel = get_peft_model(model, keep_pairs_together(config))  # type: ignore[assignment] - the mixed kind is not asked for
     except ValueError as error:
         raise ConfigError(str(error), field="method.targets") from error
     for module in adapted.modules():

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
+import sys
+import wave
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +25,7 @@ from tests.unit.finetune.tiny import Base
 from tts_engine.model.sampling import Sampling
 
 PAGE = Path(__file__).parents[3] / "docs/finetune.md"
+HERE = {**os.environ, "PYTHONPATH": str(PAGE.parents[1]), "OMP_NUM_THREADS": "1"}
 TINY = {
     "prepare": ["--set", "workers=1"],
     "train": [
@@ -47,10 +53,16 @@ def test_the_newcomers_path_ends_with_a_folder_that_speaks(base: Base, tmp_path:
     done: list[str] = []
     for line in "".join(blocks("sh")).splitlines():
         program, group, command, *rest = shlex.split(line)
-        assert (program, group) == ("zeng", "finetune")
+        assert (program, group) in {("zeng", "finetune"), ("zeng", "tts")}
+        if group == "tts":
+            Path("zeng.toml").write_text("".join(blocks("toml")), encoding="utf-8")
+            subprocess.run([sys.executable, "-m", "bot.cli", group, command, *rest], env=HERE, check=True)
+            continue
         result = CliRunner().invoke(app, [command, *rest, *TINY.get(command, [])])
         assert result.exit_code == 0, result.output
         done.append(command)
+    with wave.open("salam.wav") as said:
+        assert said.getnframes() >= 1920
     assert done == ["prepare", "train", "evaluate", "evaluate", "compare", "export"]
     for page in ("prepared/report.html", "runs/first/evaluation/evaluation.html", "comparison/comparison.html"):
         assert "<audio" in Path(page).read_text(encoding="utf-8") or "report" in page
@@ -76,4 +88,20 @@ def test_what_the_user_can_mend_is_one_line(tmp_path: Path):
     (tmp_path / "run.yaml").write_text("base: b\nbatch_size: 4\n", encoding="utf-8")
     result = CliRunner().invoke(app, ["train", str(tmp_path / "run.yaml")])
     assert result.exit_code == 1
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(None, "cannot be read"), (b"\xff\xfe", "UTF-8"), (b" \n", "no sentence")]
+)
+def test_a_file_of_sentences_that_cannot_be_said_is_named(
+    content: bytes | None, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("finetune.release.open_run", lambda *_: SimpleNamespace(prepared=None))
+    if content is not None:
+        (tmp_path / "few.txt").write_bytes(content)
+    result = CliRunner().invoke(app, ["evaluate", str(tmp_path), "--sentences", str(tmp_path / "few.txt")])
+    assert result.exit_code == 1
+    assert result.output.startswith("sentences: ")
+    assert said in result.output
     assert "Traceback" not in result.output

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -23,6 +25,7 @@ from finetune.data.settings import PrepareSettings
 from finetune.errors import CorpusError, RecogniserError
 from tests.unit.finetune.data.sounds import noise, recording, speech, write
 from tests.unit.finetune.tiny import CODEBOOKS, Base
+from tts_engine.model.errors import CheckpointError
 
 TEXT = "Bu gün hava çox gözəldir, gəlin gəzək."
 Make = Callable[[Path], dict[str, Any] | str | bytes]
@@ -289,5 +292,25 @@ def test_a_recogniser_that_is_not_there_is_named_before_the_first_clip(tmp_path:
         corpus=tmp_path, output=tmp_path / "out", codec=str(base.folder), filters={"recogniser": "whisper:/nowhere"}
     )
     with pytest.raises(RecogniserError, match="/nowhere"):
+        prepare(settings, Console(quiet=True))
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_was_rejected_is_played_though_the_corpus_was_named_from_another_folder(
+    tmp_path: Path, base: Base, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "corpus/ə #1.wav", speech(3, seed=4))
+    Path("corpus/a.jsonl").write_text(json.dumps(_row("ə #1.wav", text="Бу ҝүн һава")), encoding="utf-8")
+    settings = PrepareSettings(corpus=Path("corpus"), output=Path("out"), codec=str(base.folder), workers=1)
+    with pytest.raises(CorpusError):
+        prepare(settings, Console(quiet=True))
+    source = re.findall(r'<audio[^>]* src="([^"]+)"', Path("out/report.html").read_text(encoding="utf-8"))
+    assert [(Path("out") / unquote(name)).resolve() for name in source] == [tmp_path / "corpus/ə #1.wav"]
+
+
+def test_a_codec_that_is_not_there_is_named_before_the_first_clip(tmp_path: Path):
+    settings = PrepareSettings(corpus=tmp_path, output=tmp_path / "out", codec=str(tmp_path / "nowhere"))
+    with pytest.raises(CheckpointError, match="nowhere"):
         prepare(settings, Console(quiet=True))
     assert not (tmp_path / "out").exists()

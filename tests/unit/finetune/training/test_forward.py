@@ -58,6 +58,7 @@ def test_what_is_shown_coarsely_changes_training_and_not_what_is_measured(base: 
 
 @pytest.mark.timeout(300)  # the compiler takes 15 s of an idle machine
 @pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # the compiler looks at what comes in
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # the compiler does
 def test_compiled_layers_give_the_same_loss_and_gradients_for_batches_of_any_size(base: Base):
     # the compiler's front end, which is what could part from the library; its code for a device is torch's own affair
     found: list[list[tuple[float, float]]] = []
