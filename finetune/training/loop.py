@@ -29,7 +29,6 @@ from tts_engine.model.checkpoint import resolve
 from tts_engine.model.config import CsmConfig
 from tts_engine.model.tokenizer import TextTokenizer
 
-
 LeftSeconds = Callable[[], float]
 
 
@@ -64,7 +63,6 @@ class Run:
     def adaptation(self) -> Adaptation:
         return self.learner.adaptation
 
-
     def place(self, step: int) -> float:
         """Where in the schedule it is after so many steps, the same on every process."""
         if self.left_s is None:
@@ -80,7 +78,10 @@ Tell = Callable[[str], None]
 
 
 def train(
-    settings: RunSettings, tell: Tell, interrupted: Callable[[], bool] = lambda: False, left_s: LeftSeconds | None = None
+    settings: RunSettings,
+    tell: Tell,
+    interrupted: Callable[[], bool] = lambda: False,
+    left_s: LeftSeconds | None = None,
 ) -> Result:
     """Train from the beginning, or go on from the newest checkpoint in the run's folder.
 

@@ -1,4 +1,4 @@
-"""The learning rate as a share of its peak: up in a line, down in a cosine; and how far along a run with a deadline is."""
+"""The learning rate as a share of its peak, up in a line and down in a cosine; where in it a run with a deadline is."""
 
 from __future__ import annotations
 

@@ -1,9 +1,11 @@
-"""Where a training step's time goes, before a run is begun: `python -m tests.gpu.step_time RECIPE --set base=... --set data=...`.
+"""Where a training step's time goes, before a run is begun.
 
 Steps over batches of shapes that were not met before, and over the same batches again: what only the former pay is
-plans, compilation and memory. Then the parts of a step, its kernels and launches, and the same with the layers compiled.
+plans, compilation and memory. Then the parts of a step, its kernels and launches, and the same with layers compiled.
 The last line of the report says whether compiling pays; `--choice` writes it as an option for `finetune.demo learn`.
 What is compiled is kept in TORCHINDUCTOR_CACHE_DIR for the run that follows.
+
+    python -m tests.gpu.step_time RECIPE --set base=... --set data=... --set output=none
 """
 
 from __future__ import annotations
@@ -108,7 +110,8 @@ def compare(name: str, made: Stand, learner: Learner, *, epoch: int, count: int)
     again = steps_ms(made, learner, epoch=epoch, count=count)
     tell(
         f"{name}: a step of new shapes {fmean(new):.1f} ms (median {median(new):.1f}, longest {max(new):.1f}, "
-        f"{taken / count:.1f} pieces of memory taken), the same again {fmean(again):.1f} ms (median {median(again):.1f})"
+        f"{taken / count:.1f} pieces of memory taken), the same again {fmean(again):.1f} ms "
+        f"(median {median(again):.1f})"
     )
     return fmean(new)
 
