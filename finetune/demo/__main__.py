@@ -229,16 +229,16 @@ def learn(
     recipe: Annotated[Path, typer.Argument(help="A run's YAML.")],
     until: Annotated[float, typer.Option(help="Wall-clock time to be done by, in seconds of the epoch.")],
     overrides: Annotated[list[str] | None, typer.Option("--set", help="Override, as section.name=value.")] = None,
-    trial_steps: int = 60,
     end_s: Annotated[float, typer.Option(help="What the last check and writing may take.")] = 10.0,
 ) -> None:
-    """Do a run of `zeng finetune train` in as many steps as there is time for."""
+    """Do a run of `zeng finetune train` in as many steps as there is time for, at most those of its schedule."""
     from finetune.config import RunSettings, read_settings  # noqa: PLC0415
-    from finetune.demo.deadline import train_until  # noqa: PLC0415
+    from finetune.training.loop import train  # noqa: PLC0415
 
     settings = read_settings(RunSettings, recipe, overrides or [])
-    result = train_until(settings, lambda: until - time.time(), _tell, trial_steps=trial_steps, end_s=end_s)
-    _tell(f"{settings.output}: {result.reason} after {result.steps} steps")
+    result = train(settings, _tell, left_s=lambda: until - end_s - time.time())
+    late = time.time() - until
+    _tell(f"{settings.output}: {result.reason} after {result.steps} steps, {-late:.1f} s before its time")
 
 
 @app.command()

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from finetune.export import write_merged
 from finetune.release import check_served
-from tts_engine.model.checkpoint import Checkpoint
+from tts_engine.model.checkpoint import AUDIO_TABLES, Checkpoint
 
 _USAGE, _SUM = "cluster_usage", "embed_sum"
 
@@ -49,7 +49,8 @@ def pack(voice: Path, folder: Path, *, adapter: Path | None, measured: list[dict
     tensors = load_file(path)
     save_file({name: _half(name, tensor, tensors) for name, tensor in tensors.items()}, path, {"format": "pt"})
     check_served(folder)
-    parameters = sum(w.numel() for n, w in tensors.items() if not n.startswith("codec_model.")) / 1e6
+    own = (w for n, w in tensors.items() if not n.startswith("codec_model.") and n != AUDIO_TABLES[1])  # a table twice
+    parameters = sum(w.numel() for w in own) / 1e6
     head = yaml.safe_dump({"language": ["az"], "pipeline_tag": "text-to-speech", "license": "apache-2.0"})
     rows = [f"| {' | '.join(map(str, row.values()))} |" for row in measured]
     table = "\n".join([_row(measured[0]), "|" + "---|" * len(measured[0]), *rows]) if measured else "Nothing yet."

@@ -44,24 +44,23 @@ class Batch:
 
 def collate(samples: Sequence[Sample], depth: Sequence[Mask]) -> Batch:
     """Pad dynamically: a batch is as long as its longest sample, whatever the corpus has."""
-    rows, width = len(samples), max(len(sample) for sample in samples)
-    tokens = np.zeros((rows, width), np.int64)
-    places, codes, target, end, chosen = ([] for _ in range(5))
-    for row, (sample, mask) in enumerate(zip(samples, depth, strict=True)):
-        frames = sample.tokens == AUDIO
-        tokens[row, : len(sample)] = np.where(frames, 0, sample.tokens)
-        places.append(np.flatnonzero(frames) + row * width)
-        codes.append(sample.codes[frames])
-        target.append(sample.target[frames])
-        end.append(sample.end[sample.target])
-        chosen.append(mask[sample.target])
-    wanted, where = np.concatenate(target), np.concatenate(places)
+    lengths = np.array([len(sample) for sample in samples])
+    rows, width = len(samples), int(lengths.max())
+    # all samples as one row, and where each of its positions is in the batch
+    flat = np.concatenate([sample.tokens for sample in samples])
+    codes = np.concatenate([sample.codes for sample in samples])
+    target = np.concatenate([sample.target for sample in samples])
+    end = np.concatenate([sample.end for sample in samples])
+    place = np.arange(len(flat)) + np.repeat(np.arange(rows) * width - (np.cumsum(lengths) - lengths), lengths)
+    frames = flat == AUDIO
+    tokens = np.zeros(rows * width, np.int64)
+    tokens[place[~frames]] = flat[~frames]
     return Batch(
-        tokens=torch.from_numpy(tokens),
-        codes=torch.from_numpy(np.concatenate(codes).astype(np.int64)),
-        places=torch.from_numpy(where),
-        target=torch.from_numpy(where[wanted]),
-        predicted=torch.from_numpy(np.flatnonzero(wanted)),
-        end=torch.from_numpy(np.concatenate(end)),
-        depth=torch.from_numpy(np.flatnonzero(np.concatenate(chosen))),
+        tokens=torch.from_numpy(tokens.reshape(rows, width)),
+        codes=torch.from_numpy(codes[frames].astype(np.int64)),
+        places=torch.from_numpy(place[frames]),
+        target=torch.from_numpy(place[target]),
+        predicted=torch.from_numpy(np.flatnonzero(target[frames])),
+        end=torch.from_numpy(end[target]),
+        depth=torch.from_numpy(np.flatnonzero(np.concatenate(depth)[target])),
     )

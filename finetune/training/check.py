@@ -50,7 +50,7 @@ def held_out(
     Processes that hold parts of the layers all take every batch.
     """
     settings = BatchSettings(positions_per_step=1, positions_per_batch=positions, context_share=0.0)
-    training = model.training
+    training, device = model.training, devices.device.type
     model.eval()
     sums: Tensor | None = None
     counts = Counts(0, 0, 0)
@@ -62,7 +62,8 @@ def held_out(
                 continue
             samples = [corpus.sample(items[sample.item]) for sample in batch]
             tensors = collate(samples, [sample.target for sample in samples]).to(devices.device)
-            with torch.autocast(devices.device.type, torch.bfloat16, enabled=bf16):
+            # compiled layers would be compiled anew without gradients, which takes longer than all that is measured
+            with torch.compiler.set_stance("force_eager"), torch.autocast(device, torch.bfloat16, enabled=bf16):
                 parts = loss_parts(model, tensors, LossSettings(depth_share=1.0))
             own = torch.cat((parts.codebooks, parts.ends[None])).double()
             sums = own if sums is None else sums + own

@@ -14,7 +14,7 @@ from finetune.training.batch import Batch, collate
 from finetune.training.corpus import Item, TrainingCorpus
 from finetune.training.loss import Counts
 from finetune.training.plan import Planned, steps
-from finetune.training.sample import Sample, depth_mask, without_ends
+from finetune.training.sample import Sample, depth_masks, without_ends
 
 T = TypeVar("T")
 
@@ -68,9 +68,8 @@ class Feed:
 
     def _batch(self, planned: Sequence[Planned], epoch: int) -> Batch:
         samples = [self._sample(one) for one in planned]
-        draws = [np.random.default_rng([self.seed, epoch, one.item]) for one in planned]
-        share = self.loss.depth_share
-        batch = collate(samples, [depth_mask(s, share=share, rng=rng) for s, rng in zip(samples, draws, strict=True)])
+        rng = np.random.default_rng([self.seed, epoch, planned[0].item])
+        batch = collate(samples, depth_masks(samples, share=self.loss.depth_share, rng=rng))
         return batch.pinned() if self.pinned else batch
 
     def _sample(self, planned: Planned) -> Sample:

@@ -20,6 +20,7 @@ from finetune.training.devices import Devices
 from finetune.training.feed import Feed, ahead
 from finetune.training.model import load_csm_for_training
 from finetune.training.record import Record
+from finetune.training.schedule import Deadline
 from finetune.training.servable import Servable, write_servable
 from finetune.training.sharding import gathered
 from finetune.training.step import Learner, make_learner, optimiser_step
@@ -27,6 +28,8 @@ from finetune.voice import prompt_builder
 from tts_engine.model.checkpoint import resolve
 from tts_engine.model.config import CsmConfig
 from tts_engine.model.tokenizer import TextTokenizer
+
+LeftSeconds = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class Run:
     held_out: Sequence[Item]
     learner: Learner
     record: Record | None
+    deadline: Deadline
+    left_s: LeftSeconds | None
 
     @property
     def devices(self) -> Devices:
@@ -58,13 +63,31 @@ class Run:
     def adaptation(self) -> Adaptation:
         return self.learner.adaptation
 
+    def place(self, step: int) -> float:
+        """Where in the schedule it is after so many steps, the same on every process."""
+        if self.left_s is None:
+            return step
+        place = self.deadline.place(step, left_s=self.left_s())
+        if self.devices.count == 1:
+            return place
+        first = torch.tensor(place if self.devices.first else 0.0, device=self.devices.device)
+        return float(self.devices.sum(first))
+
 
 Tell = Callable[[str], None]
 
 
-def train(settings: RunSettings, tell: Tell, interrupted: Callable[[], bool] = lambda: False) -> Result:
-    """Train from the beginning, or go on from the newest checkpoint in the run's folder."""
-    run, progress = _begin(settings, tell)
+def train(
+    settings: RunSettings,
+    tell: Tell,
+    interrupted: Callable[[], bool] = lambda: False,
+    left_s: LeftSeconds | None = None,
+) -> Result:
+    """Train from the beginning, or go on from the newest checkpoint in the run's folder.
+
+    `left_s` says how much time is left for steps, if there is a deadline: the schedule is stretched to it.
+    """
+    run, progress = _begin(settings, tell, left_s)
     try:
         result = _steps(run, progress, tell, interrupted)
     finally:
@@ -85,7 +108,7 @@ def train(settings: RunSettings, tell: Tell, interrupted: Callable[[], bool] = l
     return result
 
 
-def _begin(settings: RunSettings, tell: Tell) -> tuple[Run, Progress]:
+def _begin(settings: RunSettings, tell: Tell, left_s: LeftSeconds | None) -> tuple[Run, Progress]:
     devices = Devices(sharded=settings.sharding == "layers")
     _claim(settings, devices)
     base = resolve(settings.base)
@@ -111,7 +134,8 @@ def _begin(settings: RunSettings, tell: Tell) -> tuple[Run, Progress]:
     record = None
     if devices.first:
         record = Record(settings.output, step=progress.step, tensorboard=settings.tensorboard)
-    return Run(settings, base, corpus, feed, validation, learner, record), progress
+    deadline = Deadline(steps=settings.schedule.steps)
+    return Run(settings, base, corpus, feed, validation, learner, record, deadline, left_s), progress
 
 
 def _claim(settings: RunSettings, devices: Devices) -> None:
@@ -129,16 +153,20 @@ def _claim(settings: RunSettings, devices: Devices) -> None:
 
 def _steps(run: Run, progress: Progress, tell: Tell, interrupted: Callable[[], bool]) -> Result:
     settings, best = run.settings, progress.best
-    if progress.step >= settings.schedule.steps or progress.stale >= settings.checks.patience:
+    steps, place = settings.schedule.steps, run.place(progress.step)
+    if progress.step >= steps or progress.stale >= settings.checks.patience:
         return _result(run, progress)
     started = time.perf_counter()
     for ready in ahead(run.feed.steps(epoch=progress.epoch, place=progress.step_in_epoch)):
-        values = optimiser_step(run.learner, ready, step=progress.step, codebooks=run.corpus.prepared.num_codebooks)
+        codebooks = run.corpus.prepared.num_codebooks
+        values = optimiser_step(run.learner, ready, step=progress.step, codebooks=codebooks, place=place)
         progress = replace(progress, step=progress.step + 1, epoch=ready.epoch, step_in_epoch=ready.place + 1)
-        last = progress.step == settings.schedule.steps
+        place = run.place(progress.step)
+        last = place >= steps
         if run.record is not None:
             run.record.add("step", progress.step, {**values, "seconds": round(time.perf_counter() - started, 4)})
-            tell(f"step {progress.step}/{settings.schedule.steps} loss {values['loss']:.4f}")
+            of = f"/{steps}" if run.left_s is None else f" ({min(place / steps, 1.0):.1%})"
+            tell(f"step {progress.step}{of} loss {values['loss']:.4f}")
         if last or progress.step % settings.checks.every_steps == 0:
             progress = _check(run, progress, tell)
             best = progress.best
@@ -147,7 +175,9 @@ def _steps(run: Run, progress: Progress, tell: Tell, interrupted: Callable[[], b
             _save(run, progress)
         if stop:
             return Result("interrupted", progress.step, best)
-        if last or stale:
+        if last:
+            return Result("finished", progress.step, best)
+        if stale:
             break
         started = time.perf_counter()
     return _result(run, progress)

@@ -52,6 +52,11 @@ def laid(builder: PromptBuilder, turn: TrainingTurn) -> Part:
 
 def joined(parts: Sequence[Part], targets: Sequence[bool]) -> Sample:
     """Join laid turns; the loss is on those that are targets."""
+    if len(parts) == 1:  # as most are
+        (tokens, codes), (wanted,) = parts[0], targets
+        end = np.zeros(len(tokens), np.bool_)
+        end[-1] = tokens[-1] == AUDIO
+        return Sample(tokens, codes, (tokens == AUDIO) & wanted, end)
     tokens = np.concatenate([tokens for tokens, _ in parts])
     target = np.concatenate([(t == AUDIO) & wanted for (t, _), wanted in zip(parts, targets, strict=True)])
     end = np.zeros(len(tokens), np.bool_)
@@ -65,19 +70,29 @@ def without_ends(sample: Sample) -> Sample:
     return replace(sample, target=sample.target & ~sample.end)
 
 
-def depth_mask(sample: Sample, *, share: float, rng: np.random.Generator) -> Mask:
-    """[P] bool: the target frames whose codebooks from 1 on are trained: a share of them, and every end frame.
+def depth_masks(samples: Sequence[Sample], *, share: float, rng: np.random.Generator) -> list[Mask]:
+    """[P] bool each: the target frames whose codebooks from 1 on are trained: a share of them, and every end frame.
 
-    How many there are depends on the sample and the share alone, never on the draw (`depth_count`).
+    How many there are depends on the sample and the share alone, never on the draw (`depth_count`). All samples of a
+    batch are drawn for at once: a generator for each would take longer than all the rest of making the batch.
     """
-    sound = np.flatnonzero(sample.target & ~sample.end)
-    chosen = sample.target & sample.end
-    chosen[rng.choice(sound, _drawn(len(sound), share), replace=False)] = True
-    return chosen
+    target = np.concatenate([sample.target for sample in samples])
+    end = np.concatenate([sample.end for sample in samples])
+    ends = np.cumsum([len(sample) for sample in samples])
+    sound = np.flatnonzero(target & ~end)
+    owner = np.searchsorted(ends, sound, side="right")
+    frames = np.bincount(owner, minlength=len(samples))
+    # the first few of each sample's frames in a random order
+    order = np.argsort(owner + rng.random(len(sound)))
+    place = np.arange(len(sound)) - np.repeat(np.cumsum(frames) - frames, frames)
+    wanted = np.array([_drawn(int(count), share) for count in frames], np.int64)
+    chosen = target & end
+    chosen[sound[order[place < np.repeat(wanted, frames)]]] = True
+    return np.split(chosen, ends[:-1])
 
 
 def depth_count(*, sound: int, ends: int, share: float) -> int:
-    """How many frames `depth_mask` marks in a sample of so many target frames of sound and ends."""
+    """How many frames `depth_masks` marks in a sample of so many target frames of sound and ends."""
     return ends + _drawn(sound, share)
 
 

@@ -38,6 +38,9 @@ class Learner:
 def make_learner(settings: RunSettings, devices: Devices, adaptation: Adaptation) -> Learner:
     """Make the optimiser, and prepare the model on its device as the settings say."""
     csm, nll = unwrap(adaptation.model), head_nll
+    # cuDNN's attention builds a plan for each shape of batch that it meets, 0.13 s on an H200, and nearly every batch
+    # has a shape of its own; the other kernels need no plan. For the process, since going back recomputes layers
+    torch.backends.cuda.enable_cudnn_sdp(enabled=False)
     if settings.gradient_checkpointing:
         csm.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     if settings.compile:
@@ -50,8 +53,13 @@ def make_learner(settings: RunSettings, devices: Devices, adaptation: Adaptation
     return Learner(settings, devices, adaptation, optimisation, nll)
 
 
-def optimiser_step(learner: Learner, ready: Ready, *, step: int, codebooks: int) -> dict[str, float]:
-    """Learn from one step's batches; returns its numbers, the same on every process. Raises TrainingError."""
+def optimiser_step(
+    learner: Learner, ready: Ready, *, step: int, codebooks: int, place: float | None = None
+) -> dict[str, float]:
+    """Learn from one step's batches; returns its numbers, the same on every process. Raises TrainingError.
+
+    `place` is where in the schedule it is, if that is not its number.
+    """
     settings, devices = learner.settings, learner.devices
     # dropout is a function of the step, so that a run that goes on draws what it would have drawn
     torch.manual_seed(settings.seed * 1_000_003 + step * 1_009 + devices.rank)
@@ -64,7 +72,7 @@ def optimiser_step(learner: Learner, ready: Ready, *, step: int, codebooks: int)
         _backward(learner, ready.idle, ready.counts, weight=0.0)
     devices.sum_gradients(parameters)
     norm = devices.clip(parameters, settings.schedule.clip_norm)
-    factor = rate(step, settings.schedule)
+    factor = rate(step if place is None else place, settings.schedule)
     for group in learner.optimiser.param_groups:
         group["lr"] = group["peak"] * factor
     # the one place where the host waits for the device

@@ -3,12 +3,13 @@
 #
 #   sh tests/gpu/demo_voice.sh              all of it
 #   sh tests/gpu/demo_voice.sh data         sentences, recordings, codes: mostly the processor's work
+#   sh tests/gpu/demo_voice.sh clock        in what a step's time goes, and whether compiling pays: 40 s, or 90 with it
 #   sh tests/gpu/demo_voice.sh base         Turkish and English from random weights, or on from the newest base
 #   sh tests/gpu/demo_voice.sh voice        Azerbaijani by LoRA, and gate 2 on both
 #
 # What is in $WORK is not made again, so one call goes on where the last one on this machine ended. $INPUT holds what the
-# first run left (codec/, judge.safetensors) and, to go on with a base of another machine, base/ (`finetune.demo whole`).
-# Results go to $OUT in at most 8 files under 16 MB.
+# first run left (codec/, judge.safetensors). $RESULT names the unpacked results of another machine, whose base is gone on
+# with. Results go to $OUT in at most 8 files under 16 MB.
 set -eu
 began=$(date +%s)
 end=$((began + ${BUDGET_S:-540}))
@@ -16,10 +17,10 @@ work=${WORK:-/tmp/demo-voice}
 input=${INPUT:-finetune/demo/weights}
 python=${PYTHON:-python3}
 recipes=finetune/recipes
-stages=${*:-data base voice}
-export PYTHONUNBUFFERED=1 OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-if [ -d .whl ] && [ -z "${NO_WHEELS:-}" ]; then
-    site=${SITE:-/tmp/demo-site}
+stages=${*:-data clock base voice}
+export PYTHONUNBUFFERED=1 OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} TORCHINDUCTOR_CACHE_DIR=$work/inductor
+site=${SITE:-/tmp/demo-site}
+if [ -z "${NO_WHEELS:-}" ] && { [ -d .whl ] || [ -d "$site" ]; }; then
     [ -d "$site" ] || $python -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --target "$site" .whl/*.whl
     export PYTHONPATH="$site${PYTHONPATH:+:$PYTHONPATH}"
 fi
@@ -35,7 +36,15 @@ newest() { # the newest run of a name that has come to a check
     ls -d "$work/runs/$1"-*/best 2>/dev/null | sort -V | tail -n 1
 }
 next() { # a folder for another run of a name
-    echo "$work/runs/$1-$(($(ls -d "$work/runs/$1"-[0-9]* 2>/dev/null | grep -vc trial) + 1))"
+    echo "$work/runs/$1-$(($(ls -d "$work/runs/$1"-[0-9]* 2>/dev/null | wc -l) + 1))"
+}
+beginning() { # the base to go on with
+    if [ -n "${RESULT:-}" ] && [ ! -d "$work/begin" ]; then
+        demo whole "$work/begin" --result "$RESULT" --codec "$input/codec"
+    fi
+    last=$(newest base)
+    [ ! -d "$work/begin" ] || last=${last:-$work/begin}
+    echo "${last:-$work/base}"
 }
 hears() { # name of the voice, its folder, language, and options
     name=$1 voice=$2 language=$3
@@ -50,9 +59,11 @@ packed() { # whatever there is, in few and small files
     mkdir "$work/result"
     cp "$work"/table.jsonl "$work"/gate2.json "$OUT" 2>/dev/null || true
     cp -r "$work/logs" "$work/result"
-    cp "$work"/base/tokenizer*.json "$work"/base/config.json "$work/result" 2>/dev/null || true
     base=$(newest base) az=$(newest az)
-    [ -z "$base" ] || demo weights "$base" "$work/result/base.safetensors" || true
+    if [ -n "$base" ]; then
+        cp "$base"/tokenizer*.json "$base"/config.json "$work/result"
+        demo weights "$base" "$work/result/base.safetensors" || true
+    fi
     [ -z "$az" ] || cp -r "$az" "$work/result/adapter"
     for run in "$work"/runs/*-[0-9]*; do
         [ ! -e "$run/metrics.jsonl" ] || cp "$run/metrics.jsonl" "$work/result/$(basename "$run").jsonl"
@@ -66,9 +77,7 @@ packed() { # whatever there is, in few and small files
 data() {
     [ -e "$work/sentences.jsonl" ] || logged corpus demo corpus "$work" ${CORPUS:---az 2400 --tr 24000 --en 5000 --held-out 250}
     since corpus
-    begin=
-    [ ! -d "$input/base" ] || begin="--begin $input/base"
-    [ -e "$work/base/config.json" ] || logged tokens demo base "$work" --codec "$input/codec" $begin ${BASE:-}
+    [ -e "$work/base/config.json" ] || logged tokens demo base "$work" --codec "$input/codec" ${BASE:-}
     { # beside the base's codes: the way of a user's recordings
         [ -e "$work/recordings/manifest.jsonl" ] || demo recordings "$work" --minutes "${MINUTES:-60}" --speakers 0,1
         [ -e "$work/az/prepared.json" ] || $python -m finetune prepare "$recipes/prepare.yaml" \
@@ -82,17 +91,26 @@ data() {
     tail -n 5 "$work/logs/prepare.log"
 }
 
+clock() {
+    timeout "${CLOCK_S:-120}" $python -m tests.gpu.step_time "$recipes/demo_base.yaml" --set base="$(beginning)" \
+        --set data="$work/base-data" --set output="$work/none" --choice "$work/choice" ${CLOCK:-} \
+        2>&1 | tee "$work/logs/clock.log" || true # no run fails for want of it
+    since clock
+}
+
 base() {
-    last=$(newest base)
+    from=$(beginning)
     run=$(next base)
-    logged "$(basename "$run")" demo learn "$recipes/demo_base.yaml" --until $((end - ${AFTER_S:-170})) \
-        --set base="${last:-$work/base}" --set data="$work/base-data" --set output="$run" ${BASE_TRAIN:-}
-    grep -E 'takes|check' "$work/logs/$(basename "$run").log"
+    touch "$work/choice"
+    logged "$(basename "$run")" demo learn "$recipes/demo_base.yaml" --until $((end - ${AFTER_S:-150})) --end-s 15 \
+        --set base="$from" --set data="$work/base-data" --set output="$run" $(cat "$work/choice") ${BASE_TRAIN:-}
+    grep check "$work/logs/$(basename "$run").log"
+    tail -n 1 "$work/logs/$(basename "$run").log"
     since base
 }
 
 voice() {
-    base=$(newest base)
+    base=$(beginning)
     rm -rf "$work/table.jsonl" "$work/gate2.json" "$work/samples" "$work/logs/listen.log" # of an earlier base
     hears base "$base" az --samples 2 &
     base_az=$!
@@ -101,7 +119,7 @@ voice() {
     run=$(next az)
     logged "$(basename "$run")" demo learn "$recipes/demo_voice.yaml" --until $((end - ${LISTEN_S:-70})) \
         --set base="$base" --set data="$work/az" --set output="$run" ${AZ_TRAIN:-}
-    grep -E 'takes|check' "$work/logs/$(basename "$run").log"
+    grep check "$work/logs/$(basename "$run").log"
     since adapted
     wait $base_az $base_tr || true
     waiting=
@@ -116,7 +134,7 @@ voice() {
 trap packed EXIT
 for stage in $stages; do
     case $stage in
-    data | base | voice) $stage ;;
+    data | clock | base | voice) $stage ;;
     *) echo "no stage $stage" >&2; exit 2 ;;
     esac
 done

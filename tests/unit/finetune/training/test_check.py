@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import torch
+
 from finetune.data.clip import Clip
 from finetune.data.manifest import Entry
-from finetune.training.check import with_texts_swapped
-from finetune.training.corpus import Item
+from finetune.training.check import held_out, with_texts_swapped
+from finetune.training.corpus import Item, TrainingCorpus
+from finetune.training.devices import Devices
+from tests.unit.finetune.prepared import write_prepared_folder
+from tests.unit.finetune.tiny import CODEBOOKS, Base
 
 
 def item(number: int, text: str) -> Item:
@@ -27,3 +35,15 @@ def test_each_item_keeps_its_sound_and_gets_the_text_of_another_of_like_length()
 def test_it_is_planned_by_the_longer_of_the_two() -> None:
     items = [item(1, "bir"), item(9, "beş")]
     assert [one.positions for one in with_texts_swapped(items)] == [93, 93]
+
+
+def test_a_check_compiles_nothing(base: Base, tmp_path: Path) -> None:
+    corpus = TrainingCorpus(write_prepared_folder(tmp_path), base.builder, num_codebooks=CODEBOOKS)
+    model, items = base.model(), corpus.items("validation")
+    plain = held_out(model, corpus, items, Devices(), positions=200, bf16=False)
+    asked: list[Any] = []
+    for layer in model.backbone_model.layers:
+        layer.compile(backend=lambda graph, _: (asked.append(graph), graph.forward)[1])
+    assert held_out(model, corpus, items, Devices(), positions=200, bf16=False) == plain
+    assert not asked
+    torch._dynamo.reset()

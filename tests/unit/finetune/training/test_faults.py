@@ -18,7 +18,7 @@ from finetune.training.adaptation import adapt
 from finetune.training.batch import collate
 from finetune.training.loss import count, loss_parts, total
 from finetune.training.model import load_csm_for_training
-from finetune.training.sample import Sample, TrainingTurn, build_sample, depth_mask, without_ends
+from finetune.training.sample import Sample, TrainingTurn, build_sample, depth_masks, without_ends
 from finetune.training.schedule import rate
 from finetune.training.servable import write_servable
 from finetune.voice import Voice, prompt_builder
@@ -144,7 +144,7 @@ def test_the_codec_gives_the_last_frame_of_a_batch_other_codes_unless_it_is_fill
 def test_codebook_zero_as_an_ignored_index_would_leave_out_the_end(base: Base):
     # a fork trains with CrossEntropyLoss(ignore_index=0): the end is zero in every codebook
     sample = base.sample(turn(6))
-    batch = collate([sample], [depth_mask(sample, share=1.0, rng=np.random.default_rng(0))])
+    batch = collate([sample], depth_masks([sample], share=1.0, rng=np.random.default_rng(0)))
     codes = batch.codes[batch.predicted]
     logits = torch.randn(len(codes), 67)
     ignoring = torch.nn.functional.cross_entropy(logits, codes[:, 0], ignore_index=0, reduction="none")

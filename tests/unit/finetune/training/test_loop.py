@@ -146,3 +146,31 @@ def test_a_run_that_diverges_ends_with_advice(base: Base, data: Path, tmp_path: 
 def test_bfloat16_and_gradient_checkpointing_run_too(base: Base, data: Path, tmp_path: Path):
     run = settings(base, data, tmp_path, precision="bf16", gradient_checkpointing=True, schedule={"steps": 2})
     assert train(run, quiet).steps == 2
+
+
+def test_a_run_with_a_deadline_stretches_its_schedule_to_it(base: Base, data: Path, tmp_path: Path):
+    left = iter([100.0, *(100.0 - step for step in range(30)), *(4.0 * step for step in range(10, -1, -1))])
+    run = settings(base, data, tmp_path, schedule={"steps": 1000})
+    result = train(run, quiet, left_s=lambda: next(left))
+    assert (result.reason, result.steps) == ("finished", 41)
+    rates = [row["rate"] for row in record(tmp_path)]
+    assert rates.index(max(rates)) in range(20, 30)
+    assert rates[-1] < 0.2
+    assert (tmp_path / "best").exists()
+
+
+def test_a_run_without_time_takes_one_step_and_is_whole(base: Base, data: Path, tmp_path: Path):
+    result = train(settings(base, data, tmp_path), quiet, left_s=lambda: -7.0)
+    assert (result.reason, result.steps) == ("finished", 1)
+    assert (tmp_path / "best").exists()
+
+
+def test_a_run_with_more_time_than_steps_takes_its_steps(base: Base, data: Path, tmp_path: Path):
+    result = train(settings(base, data, tmp_path), quiet, left_s=lambda: 1e6)
+    assert (result.reason, result.steps) == ("finished", 6)
+
+
+def test_training_attends_by_kernels_that_need_no_plan_for_each_shape(base: Base, data: Path, tmp_path: Path):
+    torch.backends.cuda.enable_cudnn_sdp(True)
+    train(settings(base, data, tmp_path, schedule={"steps": 1}), quiet)
+    assert not torch.backends.cuda.cudnn_sdp_enabled()

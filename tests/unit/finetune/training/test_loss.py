@@ -11,7 +11,7 @@ from finetune.config import Lora, LossSettings
 from finetune.training.adaptation import adapt
 from finetune.training.batch import Batch, collate
 from finetune.training.loss import LossParts, count, loss_parts, total
-from finetune.training.sample import Sample, TrainingTurn, depth_count, depth_mask
+from finetune.training.sample import Sample, TrainingTurn, depth_count, depth_masks
 from tests.unit.finetune.tiny import TEXTS, Base, turn
 from tts_engine.model.prompt import AUDIO
 
@@ -21,7 +21,7 @@ LORA = Lora(type="lora", rank=4, alpha=8)
 
 def batch(*samples: Sample, share: float = 1.0, seed: int = 0) -> Batch:
     rng = np.random.default_rng(seed)
-    return collate(samples, [depth_mask(sample, share=share, rng=rng) for sample in samples])
+    return collate(samples, depth_masks(samples, share=share, rng=rng))
 
 
 def means(parts: LossParts, b: Batch) -> tuple[float, float]:
@@ -103,7 +103,7 @@ def test_the_depth_loss_is_a_mean_over_codebooks_where_the_trainers_count_makes_
 def test_the_end_frame_is_always_in_the_depth_loss(base: Base, share: float):
     sample = base.sample(turn(16, target=False), turn(20))
     for seed in range(40):
-        chosen = depth_mask(sample, share=share, rng=np.random.default_rng(seed))
+        (chosen,) = depth_masks([sample], share=share, rng=np.random.default_rng(seed))
         assert chosen[-1]
         assert chosen.sum() == depth_count(sound=20, ends=1, share=share)
         assert not (chosen & ~sample.target).any()
@@ -144,7 +144,7 @@ def test_padding_changes_no_loss(base: Base):
 
 def test_eight_batches_of_one_give_the_gradient_of_one_batch_of_eight(base: Base):
     samples = [base.sample(turn(3 + 4 * n, seed=n)) for n in range(8)]
-    masks = [depth_mask(sample, share=0.3, rng=np.random.default_rng(n)) for n, sample in enumerate(samples)]
+    masks = depth_masks(samples, share=0.3, rng=np.random.default_rng(0))
     whole = collate(samples, masks)
     counts = count(whole)
     gradients: list[dict[str, Tensor]] = []

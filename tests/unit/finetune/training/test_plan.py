@@ -4,12 +4,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune.config import BatchSettings, ScheduleSettings
+from finetune.config import BatchSettings
 from finetune.data.clip import Clip
 from finetune.data.manifest import Entry
 from finetune.training.corpus import Item
 from finetune.training.plan import steps
-from finetune.training.schedule import rate
 
 
 def items(lengths: list[int], voices: int = 1) -> list[Item]:
@@ -58,13 +57,3 @@ def test_batches_of_like_length_waste_little():
     batches = [batch for step in steps(items(lengths), settings, seed=0, epoch=0) for batch in step]
     filled = sum(len(batch) * max(s.positions for s in batch) for batch in batches)
     assert sum(lengths) / filled > 0.9
-
-
-def test_the_rate_goes_up_in_a_line_and_down_to_its_last_share():
-    settings = ScheduleSettings(steps=100, warmup_share=0.1, final_share=0.1)
-    values = [rate(step, settings) for step in range(100)]
-    assert values[0] == 1 / 11
-    assert max(values) == 1.0
-    assert values.index(1.0) == 10
-    assert values[-1] < 0.101
-    assert values[10:] == sorted(values[10:], reverse=True)
