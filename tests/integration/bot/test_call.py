@@ -640,7 +640,8 @@ async def test_silence_after_the_answer_is_judged_by_the_clock(stage: SetStage) 
     services = replace(s.services, answerer=AnswererPolicy(initial_silence_ms=50))
     running = s.begin(services)
 
-    await s.until(lambda: s.flow.signs == [Answerer.HUMAN])
+    await s.until(lambda: bool(s.flow.signs))
+    assert s.flow.signs == [Answerer.HUMAN]
     s.leg.end()
     await running
 
@@ -703,7 +704,8 @@ class RestartingSpeech(ToneSpeech):
 
 async def test_a_voice_that_comes_back_is_heard_again_in_the_same_call(stage: SetStage) -> None:
     s = stage(*(Say(f"Cümlə {number}") for number in range(5)))
-    running = s.begin(replace(s.services, speech=RestartingSpeech()))
+    speech = RestartingSpeech()
+    running = s.begin(replace(s.services, speech=speech))
     for sentence in range(1, 5):
         await s.until(lambda said=sentence: s.flow.log.count("said") == said)
         s.leg.press("1")
@@ -711,6 +713,7 @@ async def test_a_voice_that_comes_back_is_heard_again_in_the_same_call(stage: Se
     await s.until(lambda: any(s.leg.sent))
     s.leg.end()
     await running
+    assert len(speech.requests) == 5
 
 
 async def test_a_bot_that_hangs_up_lets_a_phones_buffer_run_dry_and_no_more(stage: SetStage) -> None:

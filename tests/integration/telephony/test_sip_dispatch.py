@@ -219,8 +219,9 @@ async def test_every_worker_is_told_of_a_connection_that_is_lost() -> None:
 
 async def test_a_worker_learns_that_the_edge_is_gone() -> None:
     async with edge() as ours:
-        await ours.dispatcher.close()
+        assert not any(worker.edge_lost for worker in ours.workers)
 
+        await ours.dispatcher.close()
         await eventually(lambda: all(worker.edge_lost for worker in ours.workers))
 
 
@@ -245,6 +246,8 @@ async def test_what_comes_before_anybody_listens_is_dropped() -> None:
     carrier = WorkerCarrier(theirs, on_edge_lost=lambda: None)
     ours.send(pack(MessageFrame(b"early", Flow("udp", "127.0.0.1", 5060))))
     await asyncio.sleep(0.02)
+    with pytest.raises(BlockingIOError):  # it was taken from the socket
+        theirs.recv(100, socket.MSG_DONTWAIT)
     await carrier.close()
     ours.close()
 

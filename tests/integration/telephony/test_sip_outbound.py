@@ -108,5 +108,9 @@ async def test_a_far_end_that_does_not_listen_ends_the_call(carriage: Carriage) 
 async def test_a_name_is_resolved() -> None:
     async with house() as ours:
         leg = await ours.endpoints[0].place_call(f"sip:far@localhost:{free_port()};transport=tcp")
-        await leg.hang_up()
+        with pytest.raises(LegEndedError):
+            await leg.answer()
+
+        # It came as far as a socket: to an address, where nobody listens.
+        assert await leg.receive() == LegEnded(EndCause.FAILED, "no answer to INVITE: transport")
         await ours.settled()

@@ -145,7 +145,8 @@ async def test_a_peer_that_does_not_read_is_cut_off() -> None:
         for _ in range(1000):
             echo.sockets.transmit(b"x" * 60_000, flow)
 
-        await eventually(lambda: flow in echo.lost)
+        await eventually(lambda: echo.lost)
+        assert echo.lost == [flow]
 
 
 async def test_messages_to_one_address_share_the_connection_that_we_open() -> None:
@@ -188,8 +189,12 @@ async def test_a_connection_that_cannot_be_opened_or_is_gone_is_lost() -> None:
 
 
 async def test_closing_gives_up_connections_that_are_being_opened() -> None:
+    before = asyncio.all_tasks()
     async with echoing() as (echo, port):
         echo.sockets.transmit(OPTIONS, Flow("tcp", "127.0.0.1", port))
+        assert asyncio.all_tasks() > before
+
+    assert asyncio.all_tasks() == before
 
 
 async def test_nothing_is_heard_before_anybody_listens_nor_sent_after_the_end() -> None:

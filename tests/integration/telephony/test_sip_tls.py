@@ -65,6 +65,8 @@ async def test_a_call_over_ipv6_is_placed_held_and_hung_up(carriage: Carriage, t
         await converse(caller, callee.uri(transport))
         await callee.settled()
 
+        assert callee.ends() == [LegEnded(EndCause.CALLER_HUNG_UP, "Q.850;cause=16")]
+
 
 async def test_a_name_is_resolved_and_its_certificate_must_bear_it(certificates: Certificates, tmp_path: Path) -> None:
     stranger = issue(tmp_path / "other", "elsewhere.example")

@@ -57,8 +57,10 @@ async def test_a_play_that_waits_when_the_call_ends_raises() -> None:
     waiting = asyncio.create_task(made.bot.drain())
     playing = asyncio.create_task(play(made.bot, tone(440, 1000)))
     await made.at_caller.hear_loud(1)
+    assert not playing.done()
     await made.caller.hang_up()
     await asyncio.wait_for(asyncio.gather(waiting, playing), 10)
+    assert made.bot.played_ms < 20_000
     await made.close()
 
 

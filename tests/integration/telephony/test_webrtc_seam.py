@@ -145,6 +145,7 @@ async def test_a_channel_of_another_name_is_closed() -> None:
     closed = asyncio.Event()
     channel.on("close", closed.set)
     await asyncio.wait_for(closed.wait(), 10)
+    assert channel.readyState == "closed"
     await asyncio.gather(offerer.peer.close(), answerer.peer.close())
 
 

@@ -114,5 +114,8 @@ def test_what_a_stranger_writes_is_kept_within_bounds() -> None:
 @given(st.lists(st.one_of(st.binary(max_size=50), st.text(max_size=200), st.just(json.dumps(START))), max_size=10))
 def test_no_message_makes_it_raise(messages: list[bytes | str]) -> None:
     ours = TwilioDialect()
-    for message in messages:
-        ours.receive(message)
+    events = [event for message in messages for event in ours.receive(message)]
+
+    sounds = [at for at, event in enumerate(events) if isinstance(event, Sound)]
+    starts = [at for at, event in enumerate(events) if isinstance(event, Started)]
+    assert not sounds or starts[0] < sounds[0]
