@@ -18,6 +18,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from bot.flows import demo_service
+from tests.waiting import HUNG_S
 
 ROOT = Path(__file__).parents[2]
 _START_TIMEOUT_S = 240.0  # the model files are fetched at the first start of a machine
@@ -55,7 +56,7 @@ class RunningService:
         async with httpx.AsyncClient() as client:
             return (await client.get(f"http://{place}/v1/bookings")).json()
 
-    async def idle(self, *, seconds: float = 15.0) -> None:
+    async def idle(self, *, seconds: float = HUNG_S) -> None:
         """Wait until no call is left in any worker."""
         async with asyncio.timeout(seconds):
             while any(v for k, v in (await self.samples()).items() if k.startswith("zeng_calls_active")):

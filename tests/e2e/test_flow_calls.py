@@ -25,8 +25,9 @@ from tests.e2e.footprint import conversations
 from tests.e2e.service import RunningService, running_service
 from tests.fakes.llm_server import Answer, LlmServer
 from tests.fakes.llm_server import app as llm_app
+from tests.waiting import HUNG_S
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 _FIN = "Beş, a, be, ce, bir, iki, üç."
 
 
@@ -122,7 +123,7 @@ async def _edited(service: RunningService, flow: Path) -> None:
     assert await ready() == {"status": "ready"}
     for text, is_refused in ((good.replace("start: menu", "start: menyu"), True), (good + "\n# mended\n", False)):
         flow.write_text(text, encoding="utf-8")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HUNG_S):
             while ("flow_refused" in await ready()) is not is_refused:
                 await asyncio.sleep(0.1)
         if is_refused:

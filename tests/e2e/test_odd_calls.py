@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.raw_sip import GOOD_SDP, RawCall
 from tests.e2e.service import RunningService
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("nothing_left")]
+pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
 @pytest.fixture

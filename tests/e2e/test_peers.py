@@ -14,8 +14,9 @@ from tests.e2e.chromium import chromium
 from tests.e2e.conftest import CLIPS
 from tests.e2e.service import RunningService
 from tests.e2e.sound import read_wav, stretches, write_wav
+from tests.waiting import HUNG_S
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("nothing_left")]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("nothing_left")]
 SCENARIOS = Path(__file__).parent / "scenarios"
 
 
@@ -78,7 +79,7 @@ async def test_chromium_hears_the_greeting_and_books_by_the_keypad(service: Runn
         await page.wait_for("document.querySelector('#transcript').textContent.includes('Salam')", timeout_s=10)
         await asyncio.sleep(8)
         await page.press("1")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HUNG_S):
             while await service.entered("ask_day") == before:
                 await asyncio.sleep(0.2)
         await page.wait_for("document.querySelector('#transcript').textContent.includes('hansı günə')", timeout_s=10)

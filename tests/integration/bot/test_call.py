@@ -15,6 +15,7 @@ import pytest_asyncio
 from pipecat.frames.frames import TranscriptionFrame
 from pipecat.services.settings import STTSettings
 from pipecat.services.stt_service import SegmentedSTTService
+from pipecat.services.tts_service import TTSService
 from prometheus_client import CollectorRegistry
 
 from bot.answerer import AnswererPolicy
@@ -40,6 +41,7 @@ from bot.settings import TurnSettings
 from telephony.errors import LegEndedError, TransferFailedError
 from telephony.leg import EndCause, LegEnded, Tone, ToneHeard
 from tests.fakes.leg import FakeLeg
+from tests.waiting import HUNG_S
 from tts_engine.errors import SpeechUnavailableError
 from tts_engine.protocol import ConversationTurn, SpeechRequest
 
@@ -203,8 +205,8 @@ class Stage:
     def told(self, kind: str) -> list[Mapping[str, object]]:
         return [m for m in map(json.loads, self.leg.told) if m["type"] == kind]
 
-    async def until(self, condition, seconds: float = 5.0) -> None:
-        async with asyncio.timeout(seconds):
+    async def until(self, condition) -> None:
+        async with asyncio.timeout(HUNG_S):
             while not condition():
                 await asyncio.sleep(0.005)
 
@@ -276,7 +278,7 @@ async def test_a_sentence_that_suffices_is_answered_and_the_flow_hangs_up_after_
     await s.until(lambda: "said" in s.flow.log)
 
     s.leg.speak(voice(600) + silence(400))
-    ended = await asyncio.wait_for(running, 5)
+    ended = await asyncio.wait_for(running, HUNG_S)
 
     assert ended.cause is EndCause.BOT_HUNG_UP
     assert s.flow.heard_texts == ["yetər"]
@@ -340,12 +342,16 @@ class Judge:
 async def test_a_pause_that_sounds_finished_is_answered_without_more_patience(stage: SetStage) -> None:
     s = stage(Say("Buyurun."), texts=("hava necədir",))
     judge = Judge()
-    services = replace(s.services, pause_judge=judge, turns=TurnSettings(end_of_turn_ms=5000))
+    services = replace(
+        s.services,
+        pause_judge=judge,
+        turns=TurnSettings(end_of_turn_ms=5000).model_copy(update={"end_of_turn_ms": 60_000}),
+    )
     running = s.begin(services)
     await s.until(lambda: "said" in s.flow.log)
 
     s.leg.speak(voice(800) + silence(300))
-    await s.until(lambda: s.flow.heard_texts == ["hava necədir"], seconds=3)
+    await s.until(lambda: s.flow.heard_texts == ["hava necədir"])
 
     assert judge.heard[0] >= 800 * 32
     s.leg.end()
@@ -420,7 +426,7 @@ class DisclosingFlow(ScriptedFlow):
 
 async def play_out(s: Stage, *, until: Callable[[], bool]) -> None:
     """Let the leg play at ten times its pace."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(HUNG_S):
         while not until():
             await s.leg.advance(100)
             await asyncio.sleep(0.01)
@@ -567,7 +573,7 @@ async def test_clauses_go_to_the_flow_at_once_and_an_older_question_is_cancelled
 
 async def test_a_caller_is_handed_over_once_it_has_heard_so(stage: SetStage) -> None:
     s = stage(Say("Sizi operatora qoşuram"), Transfer("sip:200@pbx.example"))
-    ended = await asyncio.wait_for(s.begin(), 5)
+    ended = await asyncio.wait_for(s.begin(), HUNG_S)
 
     ((target, played_ms),) = s.leg.transferred
     assert (target, ended.cause) == ("sip:200@pbx.example", EndCause.TRANSFERRED)
@@ -577,7 +583,7 @@ async def test_a_caller_is_handed_over_once_it_has_heard_so(stage: SetStage) -> 
 async def test_a_transfer_that_fails_goes_back_to_the_flow_and_the_caller_is_told(stage: SetStage) -> None:
     s = stage(Transfer("sip:200@pbx.example"), Say("Operator məşğuldur"), HangUp())
     s.leg.transfer_fails = TransferFailedError("486 Busy Here", status=486)
-    ended = await asyncio.wait_for(s.begin(), 5)
+    ended = await asyncio.wait_for(s.begin(), HUNG_S)
 
     assert "transfer failed" in s.flow.log
     assert [r.text for r in s.speech.requests] == ["Operator məşğuldur"]
@@ -679,13 +685,14 @@ class AbsentSpeech(ToneSpeech):
         yield b""
 
 
-async def test_a_voice_that_is_away_does_not_hold_up_the_call(stage: SetStage) -> None:
+async def test_a_voice_that_is_away_does_not_hold_up_the_call(stage: SetStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TTSService.__init__.__kwdefaults__, "stop_frame_timeout_s", 600.0)  # what Pipecat would wait
     s = stage(Say("Salam"), Say("Bir"), HangUp())
     running = s.begin(replace(s.services, speech=AbsentSpeech()))
 
-    await s.until(lambda: "said" in s.flow.log, seconds=2.5)  # Pipecat alone would wait 3 s
+    await s.until(lambda: "said" in s.flow.log)
     s.leg.press("1")
-    ended = await asyncio.wait_for(running, 5)
+    ended = await asyncio.wait_for(running, HUNG_S)
 
     assert (ended.cause, s.flow.log[:2]) == (EndCause.BOT_HUNG_UP, ["said", "key 1"])
     assert not any(s.leg.sent)
@@ -718,7 +725,7 @@ async def test_a_voice_that_comes_back_is_heard_again_in_the_same_call(stage: Se
 
 async def test_a_bot_that_hangs_up_lets_a_phones_buffer_run_dry_and_no_more(stage: SetStage) -> None:
     s = stage(Say("Sağ olun"), HangUp())
-    await asyncio.wait_for(s.begin(), 5)
+    await asyncio.wait_for(s.begin(), HUNG_S)
 
     sound = len(s.leg.sent.rstrip(b"\0")) / 48_000
     assert len(s.leg.sent) / 48_000 - sound == pytest.approx(0.3, abs=0.09)  # the last chunk of 80 ms is padded

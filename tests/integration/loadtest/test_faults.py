@@ -12,7 +12,7 @@ from bot.loadtest.results import StageRecord
 from tests.integration.loadtest.conftest import run_stage
 from tests.integration.loadtest.faulty_bot import ANSWER_S, faulty_bot
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 
 SAY = {"user": "Salam"}
 CUT_IN = {"user": "Salam", "into_ms": 1000}

@@ -16,7 +16,7 @@ from bot.loadtest.lines import open_line
 from bot.loadtest.plan import Network
 from telephony.leg import LegEnded
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.integration
 
 CLEAR = Network()
 BOUND_MS = 25.0  # of a latency's median, beside the floor: a frame and a window

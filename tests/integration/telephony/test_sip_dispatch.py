@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 
@@ -24,6 +24,7 @@ from telephony.sip.toll_gate import TollGate
 from telephony.sip.toll_guard import TollGuard, TollLimits
 from telephony.sip.worker_carrier import WorkerCarrier
 from tests.unit.telephony.sip.messages import OFFER, request_bytes
+from tests.waiting import HUNG_S, eventually
 
 
 class FakeWorker:
@@ -64,7 +65,7 @@ class Edge:
         self.peer.sendto(data.replace(b";branch", b";rport;branch"), ("127.0.0.1", self.port))
 
     async def answer(self) -> Message:
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(HUNG_S):
             return parse_message(await asyncio.get_running_loop().sock_recv(self.peer, 65_536))
 
     async def status(self) -> int:
@@ -97,12 +98,6 @@ async def edge(
     await dispatcher.close()
     await dispatcher.close()
     ours.peer.close()
-
-
-async def eventually(truth: Callable[[], object]) -> None:
-    async with asyncio.timeout(5.0):
-        while not truth():
-            await asyncio.sleep(0.005)
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_SEQPACKET, socket.SOCK_DGRAM])

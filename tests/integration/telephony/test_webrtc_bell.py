@@ -4,6 +4,7 @@ import asyncio
 import threading
 
 from telephony.webrtc.bell import Bell
+from tests.waiting import HUNG_S
 
 
 async def test_what_is_there_is_found_without_waiting() -> None:
@@ -53,7 +54,7 @@ async def test_another_thread_may_ring() -> None:
 
     thread = threading.Thread(target=change)
     thread.start()
-    assert await asyncio.wait_for(waiting, 5) == 7
+    assert await asyncio.wait_for(waiting, HUNG_S) == 7
     thread.join()
 
 
