@@ -12,6 +12,9 @@ HUNG_S = 30.0
 """After so long what a test waits for counts as hung. Nothing is measured by it: it is ten times what a loaded machine
 takes, and less than 64 * T1 of SIP (RFC 3261), whose timeouts would end what hangs and hide it."""
 
+START_S = 120.0
+"""The same for a process that starts: its imports alone take a loaded machine half a minute."""
+
 _TICK_S = 0.005
 
 

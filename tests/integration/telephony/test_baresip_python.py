@@ -19,7 +19,7 @@ from telephony.settings import RtpSettings, SipSettings, SipTlsSettings
 from telephony.sip.endpoint import serve_sip
 from tests.fakes.certificates import issue
 from tests.integration.telephony.test_baresip_media import HERE_HZ, THERE_HZ, pitch, tone
-from tests.waiting import HUNG_S
+from tests.waiting import HUNG_S, START_S
 
 ROOT = Path(__file__).parents[3]
 
@@ -74,7 +74,7 @@ async def test_a_call_over_tls_with_srtp_is_heard_held_and_dialled_into(tmp_path
             *(f"sip:bot@127.0.0.1:{sockets.tls_port};transport=tls", str(files.authority)),
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, cwd=ROOT,
         )  # fmt: skip
-        output, errors = await asyncio.wait_for(process.communicate(), 45)
+        output, errors = await asyncio.wait_for(process.communicate(), START_S)
         assert process.returncode == 0, errors.decode()[-2000:]
         async with asyncio.timeout(HUNG_S):
             await asyncio.gather(*bot.tasks)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.waiting import HUNG_S
+from tests.waiting import HUNG_S, START_S
 from tts_engine.client import SpeechClient
 from tts_engine.errors import SpeechUnavailableError
 from tts_engine.protocol import SpeechRequest
@@ -29,7 +29,7 @@ async def run(*arguments: str) -> tuple[int, str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    output, _ = await asyncio.wait_for(process.communicate(), HUNG_S)
+    output, _ = await asyncio.wait_for(process.communicate(), START_S)
     assert process.returncode is not None
     return process.returncode, output.decode()
 
@@ -48,7 +48,7 @@ async def served(*arguments: str):
         stderr=asyncio.subprocess.DEVNULL,
     )
     assert process.stdout is not None
-    line = (await asyncio.wait_for(process.stdout.readline(), HUNG_S)).decode()
+    line = (await asyncio.wait_for(process.stdout.readline(), START_S)).decode()
     found = re.fullmatch(r"speech server ready at (http://127\.0\.0\.1:\d+)\n", line)
     assert found is not None
     try:
