@@ -18,8 +18,9 @@ GOOD_SDP = (
 class RawCall:
     """Its requests carry one Call-ID; what the service sends is kept in order."""
 
-    def __init__(self, service: tuple[str, int]) -> None:
-        self._service = service
+    def __init__(self, uri: str) -> None:
+        host, port = uri.split("@")[1].split(":")
+        self._service = (host, int(port))
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._socket.bind(("127.0.0.1", 0))
