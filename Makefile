@@ -8,18 +8,26 @@ RUN := $(BIN)/python -m
 BENCH_LIMIT_S ?= 300
 AGAIN = $(RUN) pytest --last-failed --last-failed-no-failures none tests/integration tests/e2e
 
-.PHONY: demo test check lint format types imports unit vllm-env integration e2e bench load lock clean docker-lint
+# Minutes of arithmetic that keep no time: `make test` runs them beside the unit tests.
+APART = tests/integration/finetune $(wildcard tests/integration/tts_engine/test_vllm_*.py) \
+  tests/integration/tts_engine/test_depth_kernels.py tests/integration/tts_engine/test_model_torch.py
+
+.PHONY: demo test covered apart check lint format types imports unit vllm-env integration e2e bench load lock clean docker-lint
 
 demo: $(VENV)/.demo ## Set up what is missing and serve the bot on this machine
 	$(BIN)/zeng demo
 
-test: $(VENV)/.test check ## Set up what is missing and pass the tests
-	@PYTHON=$(BIN)/python tests/vllm_env.sh >/dev/null 2>&1 & # beside the unit tests: 2.4 GB the first time
+test: $(VENV)/.test ## Set up what is missing and pass the tests
 	sh tests/system_packages.sh
+	$(MAKE) --no-print-directory --jobs 2 covered apart
+	$(RUN) pytest tests/integration tests/e2e $(APART:%=--ignore=%) || $(AGAIN)
+
+covered: $(VENV)/.test ## The unit tests, and whether they go through every branch of the cores
 	$(RUN) pytest tests/unit --cov --cov-report=
 	$(RUN) tests.core_coverage
-	$(MAKE) vllm-env
-	$(RUN) pytest tests/integration tests/e2e || $(AGAIN)
+
+apart: check vllm-env ## What computes and measures no time, beside the unit tests on the second core
+	$(RUN) pytest $(APART)
 
 check: lint types imports ## Style, types and the direction of imports
 
