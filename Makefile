@@ -85,7 +85,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: $(VENV)/bin/python pyproject.toml requirements.lock
-	@echo "Installing the bot (about 600 MB, a few minutes the first time) ..."
+	@echo "Installing the bot (1.2 GB on disk, a few minutes the first time) ..."
 	$(PIP) --editable '.[bot,tts,espeak]'
 	touch $@
 
