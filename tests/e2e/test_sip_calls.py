@@ -142,19 +142,20 @@ async def test_ten_callers_at_once_by_telephone_and_browser_are_each_answered(
     service: RunningService, phones: Phones
 ) -> None:
     callers = await asyncio.gather(*(phones.call() for _ in range(7)), *(call_by_page(service.page) for _ in range(3)))
-    await asyncio.gather(*(caller.until_bot_is_silent(seconds=90) for caller in callers))
-    before = await service.entered("tell_address")
+    try:
+        await asyncio.gather(*(caller.until_bot_is_silent(seconds=90) for caller in callers))
+        before = await service.entered("tell_address")
 
-    for caller in callers:
-        await caller.leg.send_digits("3")
-    await asyncio.gather(*(caller.until_bot_is_silent(seconds=60) for caller in callers))
-    await asyncio.sleep(2)
+        await asyncio.gather(*(caller.leg.send_digits("3") for caller in callers))
+        async with asyncio.timeout(HUNG_S):
+            while await service.entered("tell_address") < before + 10:
+                await asyncio.sleep(0.2)
 
-    assert await service.entered("tell_address") == before + 10
-    for caller in callers:
-        assert len(caller.heard) * 0.02 > 10
-        assert caller.leg.stats().lost == 0
-    await asyncio.gather(*(caller.hang_up() for caller in callers))
+        for caller in callers:
+            assert len(caller.heard) * 0.02 > 10
+            assert caller.leg.stats().lost == 0
+    finally:  # the next test finds no call of this one
+        await asyncio.gather(*(caller.hang_up() for caller in callers))
     await service.idle()
 
 
