@@ -494,6 +494,19 @@ async def test_no_task_outlives_the_call(stage: SetStage) -> None:
     assert asyncio.all_tasks() <= before | {asyncio.current_task()}
 
 
+async def test_a_call_that_is_cut_leaves_nothing_that_would_hold_the_worker_up(stage: SetStage) -> None:
+    before = asyncio.all_tasks()
+    s = stage(Say("Salam"), paced=True)
+    running = s.begin()
+    await s.until(lambda: bool(s.told("bot.speaking")))
+
+    running.cancel()
+    await asyncio.wait((running,))
+
+    assert asyncio.all_tasks() <= before | {asyncio.current_task()}
+    assert s.leg.hung_up
+
+
 class SegmentService(SegmentedSTTService):
     """A Pipecat service of the segmented kind: one text for each stretch between two pauses."""
 
