@@ -36,6 +36,7 @@ from telephony.errors import LegEndedError, TelephonyError
 from telephony.leg import CallLeg, EndCause, LegEnded, LegEvent, Tone, ToneHeard
 
 _log = structlog.get_logger("zeng.call")
+_CUT_S = 4.0  # less than `Calls.wait` gives a call that it cuts
 
 
 class SpeechClient(Speaker, SpeechMemory, Protocol):
@@ -191,6 +192,8 @@ class Call:
         finally:
             gone.cancel()
             running.cancel()
+            # Pipecat's tasks, cancelled once more as the loop closes, would wait for one another for good.
+            await asyncio.wait((running,), timeout=_CUT_S)
 
     async def _last_word(self) -> LegEnded:
         """Read how a call ended that was never answered."""

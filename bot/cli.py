@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+from importlib.metadata import version
 
 import typer
 
@@ -26,8 +28,12 @@ _COMMANDS = {
 def main() -> None:
     """Run the subcommand named first."""
     arguments = sys.argv[1:]
+    os.environ.setdefault("LOGURU_LEVEL", "WARNING")  # Pipecat greets as it is imported, here and in our children
     if not arguments or arguments[0] in {"--help", "-h", "help"}:
         print(_usage())  # noqa: T201  # a command's output
+        return
+    if arguments[0] == "--version":
+        print(f"zeng {version('zeng')}")  # noqa: T201
         return
     name, *rest = arguments
     if name not in _COMMANDS:
@@ -45,7 +51,7 @@ def main() -> None:
 def _usage() -> str:
     width = max(map(len, _COMMANDS))
     lines = [f"  {name:<{width}}  {what}" for name, (_, _, what) in _COMMANDS.items()]
-    return "usage: zeng COMMAND [--help]\n\n" + "\n".join(lines)
+    return "usage: zeng COMMAND [--help], or zeng --version\n\n" + "\n".join(lines)
 
 
 if __name__ == "__main__":

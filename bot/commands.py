@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.errors import LlmError
+from bot.flow_choice import flow_path
 from bot.flows.actions import AskLlm, LlmAnswered
 from bot.flows.loader import load_flow
 from bot.flows.problems import FlowFileError
@@ -23,7 +24,6 @@ from bot.models.settings import ModelSettings
 from bot.recognition.cli import make_cli as make_stt_cli
 from bot.recognition.settings import RecogniserServerSettings
 from bot.settings import load_settings
-from bot.worker_parts import flow_path
 
 
 def _recogniser_settings() -> tuple[RecogniserServerSettings, ModelSettings]:

@@ -20,10 +20,12 @@ _POLL_S = 0.3
 
 Target = Annotated[str, typer.Argument(help="a SIP URI, or a number that a trunk is to call")]
 FlowName = Annotated[str, typer.Option(help="a flow that ships, or one beside the service's own; else that one")]
-Trunk = Annotated[str, typer.Option(help="a [[sip.trunks]] name; else the URI's own host, or the first that is up")]
+Trunk = Annotated[
+    str, typer.Option(help="name of a trunk in the settings; else the URI's own host, or the first that is up")
+]
 Caller = Annotated[str, typer.Option(help="user part of From")]
 Variable = Annotated[list[str] | None, typer.Option(help="NAME=VALUE for the flow; may be given again")]
-Url = Annotated[str, typer.Option(help="the service; else as [web] host and port say")]
+Url = Annotated[str, typer.Option(help="the service; else as host and port of the settings' web section say")]
 Config = Annotated[Path | None, typer.Option(help="TOML file; see docs/configuration.md")]
 
 

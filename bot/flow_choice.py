@@ -17,6 +17,12 @@ VARIABLE = "flow"
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
+def flow_path(name: str) -> Path:
+    """Find a flow: the name of one that ships, or a file."""
+    shipped = LIBRARY / f"{name}.flow.yaml"
+    return shipped if shipped.is_file() else Path(name)
+
+
 class FlowChoice:
     """Flows by name: those that ship, and those beside the file of the settings."""
 

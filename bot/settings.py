@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -159,5 +160,10 @@ def load_settings(config: Path | None, overrides: dict[str, Any] | None = None) 
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{config} is not TOML: {error}") from error
     except ValidationError as error:
-        lines = [f"[{'.'.join(map(str, e['loc']))}] {e['msg']}" for e in error.errors()]
-        raise SettingsError("settings: " + "; ".join(lines)) from error
+        raise SettingsError("settings: " + "; ".join(map(_line, error.errors()))) from error
+
+
+def _line(error: ErrorDetails) -> str:
+    unknown = error["type"] == "extra_forbidden"
+    what = "there is no such setting; docs/configuration.md has all names" if unknown else error["msg"]
+    return f"[{'.'.join(map(str, error['loc']))}] {what}"

@@ -22,13 +22,14 @@ from bot.call_records import CallRecords
 from bot.calls import Calls
 from bot.errors import BotError, ServiceStartError
 from bot.events import Who
+from bot.flow_choice import flow_path
 from bot.flows.live import LiveFlow
 from bot.log import set_up_logging
 from bot.metrics import CallMetrics, FlowCollector, LoopLateness, TaskCollector
 from bot.placed_calls import PlacedCalls, WorkerDial
 from bot.settings import Settings, load_settings
 from bot.worker_api import WorkerParts, WorkerRenewal, WorkerStatus, worker_api
-from bot.worker_parts import call_services, flow_path
+from bot.worker_parts import call_services
 from telephony.errors import CapacityError
 from telephony.leg import CallLeg, LegEnded
 from telephony.rtp.factory import RtpMediaFactory

@@ -7,7 +7,6 @@ import contextlib
 import os
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -16,7 +15,7 @@ from bot.answerer import AnswererPolicy
 from bot.call import CallFlow, CallServices
 from bot.context.redis_store import RedisConversationStore, connect
 from bot.errors import SettingsError
-from bot.flow_choice import VARIABLE, FlowChoice
+from bot.flow_choice import VARIABLE, FlowChoice, flow_path
 from bot.flow_ports import FlowServices
 from bot.flow_services import WorldServices
 from bot.flows.actions import Answerer, CallTool, ToolAnswered
@@ -24,7 +23,6 @@ from bot.flows.engine import FlowEngine
 from bot.flows.flow import Flow
 from bot.flows.hearing import candidates
 from bot.flows.live import LiveFlow
-from bot.flows.loader import LIBRARY
 from bot.flows.tools import ToolClient
 from bot.llm.client import LanguageModel
 from bot.llm.client import open_client as open_llm_client
@@ -45,12 +43,6 @@ from tts_engine.errors import SpeechError
 _BAKU = ZoneInfo("Asia/Baku")
 _LOOK_S = 0.5  # between looks at the flow file
 _log = structlog.get_logger("zeng.worker")
-
-
-def flow_path(name: str) -> Path:
-    """Find a flow: the name of one that ships, or a file."""
-    shipped = LIBRARY / f"{name}.flow.yaml"
-    return shipped if shipped.is_file() else Path(name)
 
 
 async def call_services(

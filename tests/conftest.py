@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ settings.register_profile("ci", derandomize=True, deadline=None, max_examples=60
 settings.load_profile("ci")
 
 _FOLDERS = ("unit", "integration", "e2e", "gpu")
+_TEARDOWN_S = 60.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,3 +28,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _no_socket_in_unit_tests(request: pytest.FixtureRequest) -> None:
     if request.node.get_closest_marker("unit") is not None:
         request.getfixturevalue("socket_disabled")
+
+
+def _teardown_hangs(*_: object) -> None:
+    pytest.fail(f"what the failed test left behind has not ended in {_TEARDOWN_S:.0f} s", pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """Time a failed test's teardown too: pytest-timeout stops its clock at the failure, and a hang would last."""
+    if signal.getitimer(signal.ITIMER_REAL)[0]:  # its clock runs
+        return (yield)
+    before = signal.signal(signal.SIGALRM, _teardown_hangs)
+    signal.setitimer(signal.ITIMER_REAL, _TEARDOWN_S)
+    try:
+        return (yield)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -40,6 +40,7 @@ class ChildSpec:
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     start_timeout_s: float = 120.0
     inherit: Callable[[], Inheritance] = Inheritance  # anew at every start
+    said: Callable[[], str] = lambda: "see its messages"  # where it ends at start
 
 
 class Children:
@@ -57,7 +58,7 @@ class Children:
         deadline = asyncio.get_running_loop().time() + spec.start_timeout_s
         while not await spec.ready():
             if process.returncode is not None:
-                raise ServiceStartError(f"{spec.name} ended at start with code {process.returncode}; see its messages")
+                raise ServiceStartError(f"{spec.name} ended at start with code {process.returncode}; {spec.said()}")
             if asyncio.get_running_loop().time() > deadline:
                 raise ServiceStartError(f"{spec.name} did not serve within {spec.start_timeout_s:.0f} s")
             await asyncio.sleep(0.05)

@@ -45,8 +45,11 @@ def redis_child(directory: Path) -> tuple[ChildSpec, str]:
         str(directory),
         "--loglevel",
         "warning",
+        "--logfile",  # it greets and advises at every start, at whatever level
+        str(log := directory / "redis.log"),
     )
-    return ChildSpec("redis", (*argv, *memory), lambda: _answers(url), start_timeout_s=10.0), url
+    said = lambda: log.read_text("utf-8", "replace")[-500:] if log.exists() else "it wrote nothing"  # noqa: E731
+    return ChildSpec("redis", (*argv, *memory), lambda: _answers(url), start_timeout_s=30.0, said=said), url
 
 
 async def _answers(url: str) -> bool:

@@ -154,7 +154,8 @@ def _as_dict(problem: Problem) -> dict[str, object]:
 
 def _summary(problems: list[Problem]) -> str:
     errors = sum(problem.severity is Severity.ERROR for problem in problems)
-    return f"{errors} errors, {len(problems) - errors} warnings"
+    warnings = len(problems) - errors
+    return f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
 
 
 def _loaded(path: Path) -> Flow:

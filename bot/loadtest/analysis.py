@@ -142,7 +142,7 @@ def abrupt_gaps(heard: Samples, at: Levels) -> tuple[Gap, ...]:
         length_s = (end - last) * WINDOW_S
         if loud[last + 1] or not _GAP_S <= length_s <= _LONGEST_GAP_S:
             continue
-        around = heard[(last - 1) * _WINDOW : (end + 3) * _WINDOW]
+        around = heard[max(0, last - 1) * _WINDOW : (end + 3) * _WINDOW]
         sounding = np.flatnonzero(np.abs(around.astype(np.int32)) > _SOUNDING)
         pause = int(np.argmax(np.diff(sounding)))
         before, beyond = sounding[pause] + 1, sounding[pause + 1]

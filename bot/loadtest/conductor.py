@@ -32,7 +32,7 @@ from bot.loadtest.shapes import Stage, named
 from bot.loadtest.summary import StageFacts, stage_record
 from bot.loadtest.validity import faults
 
-_START_S = 30.0
+_START_S = 120.0  # a process imports SciPy and aiortc first, which takes a loaded machine half a minute
 _SETTLE_S = 3.0
 _STRAGGLE_S = 60.0
 

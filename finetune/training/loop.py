@@ -110,11 +110,11 @@ def train(
 
 def _begin(settings: RunSettings, tell: Tell, left_s: LeftSeconds | None) -> tuple[Run, Progress]:
     devices = Devices(sharded=settings.sharding == "layers")
-    _claim(settings, devices)
     base = resolve(settings.base)
-    torch.manual_seed(settings.seed)
     config = CsmConfig.read(base)
     corpus = TrainingCorpus(settings.data, prompt_builder(base, config), num_codebooks=config.num_codebooks)
+    _claim(settings, devices)  # now that its names are right: a claimed folder holds the run to them
+    torch.manual_seed(settings.seed)
     model = load_csm_for_training(base, dtype=torch.bfloat16 if settings.precision == "bf16" else torch.float32)
     which = settings.method.text_rows if settings.method.type == "lora" else "none"
     rows = text_rows(TextTokenizer.read(base), corpus.texts("train"), which)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.integration.telephony.sip_house import free_port
+from tests.waiting import HUNG_S
 
 _MODULES = "/usr/lib/baresip/modules"
 _CONFIG = """\
@@ -76,7 +77,7 @@ class Baresip:
         self.writer.write(f"{len(message)}:".encode() + message + b",")
         await self.writer.drain()
 
-    async def until(self, kind: str, *, seconds: float = 10.0) -> dict[str, object]:
+    async def until(self, kind: str, *, seconds: float = HUNG_S) -> dict[str, object]:
         """Wait for an event such as CALL_ESTABLISHED or CALL_CLOSED."""
         async with asyncio.timeout(seconds):
             while True:
@@ -147,7 +148,7 @@ async def baresip(
             await phone.command("hangup")
             await phone.command("quit")
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), 3.0)
+            await asyncio.wait_for(process.wait(), 10.0)
         writer.close()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
@@ -162,7 +163,7 @@ async def _connect(
     port: int, process: asyncio.subprocess.Process, log: Path
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Reach its control socket, however long a busy machine takes to start it."""
-    async with asyncio.timeout(20.0):
+    async with asyncio.timeout(HUNG_S):
         while True:
             assert process.returncode is None, log.read_text("utf-8", "replace")[-2000:]
             try:

@@ -17,6 +17,7 @@ from telephony.leg import FRAME_MS, INPUT_RATE_HZ, OUTPUT_FRAME_BYTES, OUTPUT_RA
 from telephony.settings import WebRtcSettings
 from telephony.webrtc.caller import place_call
 from tests.e2e.sound import read_wav
+from tests.waiting import HUNG_S
 
 _LOUD_RMS = 300.0  # of int16: well over comfort noise and G.711's idle steps
 _FRAME_S = FRAME_MS / 1000
@@ -32,7 +33,7 @@ def clip_24k(path: Path) -> bytes:
 
 async def call_by_page(page: str) -> Caller:
     """Call as a browser does that has the page at this address; returns once media flows."""
-    async with httpx.AsyncClient(timeout=30) as client:
+    async with httpx.AsyncClient(timeout=HUNG_S, trust_env=False, verify=False) as client:
 
         async def send_offer(sdp: str) -> str:
             answer = await client.post(f"{page}/api/offer", json={"sdp": sdp, "type": "offer"})
@@ -88,7 +89,7 @@ class Caller:
     def bot_speaking(self) -> bool:
         return self._bot_speaking
 
-    async def until_bot_speaks(self, *, seconds: float = 10.0) -> float:
+    async def until_bot_speaks(self, *, seconds: float = HUNG_S) -> float:
         """Wait for the bot's next word; returns when it was heard."""
         count = len(self.bot_starts)
         async with asyncio.timeout(seconds), self._changed:
@@ -96,20 +97,20 @@ class Caller:
         assert len(self.bot_starts) > count, f"the call ended before the bot spoke: {self.ended}"
         return self.bot_starts[-1]
 
-    async def until_bot_has_begun(self, *, seconds: float = 10.0) -> None:
+    async def until_bot_has_begun(self, *, seconds: float = HUNG_S) -> None:
         """Wait for the bot's first word, which may have been said already."""
         async with asyncio.timeout(seconds), self._changed:
             await self._changed.wait_for(lambda: bool(self.bot_starts) or self.ended is not None)
         assert self.bot_starts, f"the call ended before the bot spoke: {self.ended}"
 
-    async def until_bot_is_silent(self, *, seconds: float = 30.0) -> None:
+    async def until_bot_is_silent(self, *, seconds: float = HUNG_S) -> None:
         """Wait until the bot has spoken and paused for 0.6 s."""
         async with asyncio.timeout(seconds), self._changed:
             await self._changed.wait_for(
                 lambda: (bool(self.bot_starts) and not self._bot_speaking) or self.ended is not None
             )
 
-    async def until_ended(self, *, seconds: float = 30.0) -> LegEnded:
+    async def until_ended(self, *, seconds: float = HUNG_S) -> LegEnded:
         async with asyncio.timeout(seconds), self._changed:
             await self._changed.wait_for(lambda: self.ended is not None)
         assert self.ended is not None
@@ -137,7 +138,7 @@ class Caller:
     async def hang_up(self) -> None:
         await self.leg.hang_up()
         with suppress(asyncio.CancelledError):
-            await asyncio.wait_for(self._reader, 5.0)
+            await asyncio.wait_for(self._reader, HUNG_S)
 
     def record(self, path: Path) -> None:
         """Write what was heard."""

@@ -23,6 +23,8 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from tests.waiting import HUNG_S
+
 _ANSWER_S = 30.0
 _CLOSE_S = 10.0
 _FLAGS = (
@@ -137,7 +139,7 @@ class Page:
             raise CdpError(details.get("exception", {}).get("description") or details["text"])
         return result["result"].get("value")
 
-    async def wait_for(self, expression: str, *, timeout_s: float = 15.0) -> Any:
+    async def wait_for(self, expression: str, *, timeout_s: float = HUNG_S) -> Any:
         """Value of an expression once it is true; raises `CdpError` if it does not become so."""
         return await self.evaluate(f"""new Promise((resolve, reject) => {{
             const source = {json.dumps(expression)}, until = performance.now() + {timeout_s * 1000};

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tests.waiting import HUNG_S
+
 SECRET = "only the server and the bot know it"
 RELAY_PORTS = range(45_000, 45_201)
 
@@ -30,7 +32,7 @@ async def coturn(folder: Path) -> AsyncIterator[int]:
         stdout=log, stderr=log,
     )  # fmt: skip
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HUNG_S):
             while f":{port:04X}" not in Path("/proc/net/udp").read_text("ascii"):
                 assert process.returncode is None, (folder / "turn.log").read_text()[-2000:]
                 await asyncio.sleep(0.05)

@@ -10,6 +10,7 @@ import redis.asyncio as redis
 
 from bot.context.redis_store import KEY_PREFIX, RedisConversationStore
 from tests.e2e.service import RunningService
+from tests.waiting import HUNG_S
 
 _TASKS = "zeng_tasks|coroutine="
 # Connections to the speech server and to Redis are pooled, so that the next call finds them open.
@@ -66,7 +67,7 @@ async def conversations(service: RunningService) -> str:
     return "\n".join(lines)
 
 
-async def until_as_before(service: RunningService, before: Footprint, *, seconds: float = 15.0) -> None:
+async def until_as_before(service: RunningService, before: Footprint, *, seconds: float = HUNG_S) -> None:
     """Wait until nothing is left of the calls since `before`."""
     now = await footprint(service)
     for _ in range(round(seconds / 0.25)):

@@ -7,6 +7,8 @@ import re
 import secrets
 import socket
 
+from tests.waiting import HUNG_S
+
 GOOD_SDP = (
     "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
     "m=audio 39998 RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\n"
@@ -16,8 +18,9 @@ GOOD_SDP = (
 class RawCall:
     """Its requests carry one Call-ID; what the service sends is kept in order."""
 
-    def __init__(self, service: tuple[str, int]) -> None:
-        self._service = service
+    def __init__(self, uri: str) -> None:
+        host, port = uri.split("@")[1].split(":")
+        self._service = (host, int(port))
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._socket.bind(("127.0.0.1", 0))
@@ -46,7 +49,7 @@ class RawCall:
         ]
         self._socket.sendto(("\r\n".join(lines) + "\r\n\r\n" + sdp).encode(), self._service)
 
-    async def receive(self, *, seconds: float = 10.0) -> str:
+    async def receive(self, *, seconds: float = HUNG_S) -> str:
         """Take the next message of the service; notes the tag that makes a dialog."""
         async with asyncio.timeout(seconds):
             message = (await asyncio.get_running_loop().sock_recv(self._socket, 65_535)).decode()
@@ -54,7 +57,7 @@ class RawCall:
             self._to_tag = f";tag={tag[1]}"
         return message
 
-    async def final(self, method: str, *, seconds: float = 10.0) -> int:
+    async def final(self, method: str, *, seconds: float = HUNG_S) -> int:
         """Status of the final response to a method."""
         while True:
             message = await self.receive(seconds=seconds)

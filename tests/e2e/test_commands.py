@@ -7,10 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.timeout(120)
 
 
 def zeng(*arguments: str, typed: str = "", **environment: str) -> subprocess.CompletedProcess[str]:

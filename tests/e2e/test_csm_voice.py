@@ -12,7 +12,7 @@ from tests.e2e.conftest import open_phones
 from tests.e2e.service import running_service
 from tests.fakes.tiny_csm import write_tiny_csm
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 
 async def test_a_caller_hears_the_checkpoint_that_was_configured(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from tests.e2e.caller import Caller, clip_24k
 from tests.e2e.conftest import CLIPS
 from tests.e2e.service import ROOT, RunningService
 from tests.integration.telephony.sip_house import house
+from tests.waiting import HUNG_S
 
 
 async def zeng_dial(service: RunningService, *arguments: str) -> tuple[int, str]:
@@ -29,7 +30,7 @@ async def zeng_dial(service: RunningService, *arguments: str) -> tuple[int, str]
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
-    async with asyncio.timeout(30.0):
+    async with asyncio.timeout(HUNG_S):
         output, _ = await process.communicate()
     return process.returncode or 0, output.decode()
 
@@ -91,7 +92,7 @@ async def callee(script: Callable[[Caller], Awaitable[None]]) -> AsyncIterator[s
     )
     try:
         yield f"sip:phone@127.0.0.1:{sockets.address[1]}"
-        async with asyncio.timeout(20.0):
+        async with asyncio.timeout(HUNG_S):
             await asyncio.gather(*calls)
         assert calls
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -10,13 +9,12 @@ import pytest
 from tests.e2e.raw_sip import GOOD_SDP, RawCall
 from tests.e2e.service import RunningService
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("nothing_left")]
+pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
 @pytest.fixture
 def call(service: RunningService) -> Iterator[RawCall]:
-    host, port = service.sip.split("@")[1].split(":")
-    made = RawCall((host, int(port)))
+    made = RawCall(service.sip)
     yield made
     made.close()
 
@@ -48,16 +46,3 @@ async def test_a_caller_who_gives_up_at_once_is_let_go(call: RawCall) -> None:
     if status == 200:  # the answer was faster than the change of mind (RFC 3261 section 9.1)
         call.send("BYE", cseq=2, new_transaction=True)
         assert await call.final("BYE") == 200
-
-
-async def test_a_caller_whose_ack_never_comes_is_hung_up(call: RawCall) -> None:
-    call.send("INVITE", sdp=GOOD_SDP)
-    assert await call.final("INVITE") == 200
-
-    repeated = 0
-    async with asyncio.timeout(45):  # 64 * T1 (RFC 3261 section 13.3.1.4)
-        while not (message := await call.receive(seconds=40)).startswith("BYE "):
-            repeated += message.startswith("SIP/2.0 200")
-
-    assert repeated >= 5
-    call.answer_ok(message)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.e2e.conftest import open_phones
 from tests.e2e.service import running_service
+from tests.waiting import HUNG_S
 
 
 async def test_a_service_that_is_asked_to_end_lets_its_call_end_first(tmp_path: Path) -> None:
@@ -25,7 +26,7 @@ async def test_a_service_that_is_asked_to_end_lets_its_call_end_first(tmp_path: 
             assert len(caller.heard) - heard >= 15  # of 25 frames: the call goes on
 
             await caller.hang_up()
-            async with asyncio.timeout(15.0):
+            async with asyncio.timeout(HUNG_S):
                 while service.process.poll() is None:
                     await asyncio.sleep(0.1)
         assert service.process.returncode == 0

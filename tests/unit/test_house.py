@@ -12,6 +12,9 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("bot", "telephony", "tts_engine", "finetune")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 _MAX_LINES, _MEDIAN_LINES, _MAX_PUBLIC_METHODS = 400, 150, 16
+TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
+_FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
+_ASSERTING = {"raises", "warns", "fail"}  # of pytest
 _BANNED_NAMES = {"utils", "util", "common", "helpers", "helper", "manager", "misc"}
 
 
@@ -49,3 +52,24 @@ def test_a_module_says_what_it_is_for_and_its_classes_do_one_thing(path: Path) -
             and not any(isinstance(mark, ast.Name) and mark.id == "property" for mark in node.decorator_list)
         ]
         assert len(public) <= _MAX_PUBLIC_METHODS, f"{class_.name} has {len(public)} public methods"
+
+
+def _may_fail(test: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether it asserts, asks pytest to, or calls a function that says by its name that it does."""
+
+    def asserts(node: ast.AST) -> bool:
+        if not isinstance(node, ast.Call):
+            return isinstance(node, ast.Assert)
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        return name in _ASSERTING or name.startswith(("assert_", "expect_", "check"))
+
+    return any(map(asserts, ast.walk(test)))
+
+
+def test_every_test_asserts_something() -> None:
+    assert not {
+        f"{_name(path)}::{node.name}"
+        for path in TESTS
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, _FUNCTION) and node.name.startswith("test_") and not _may_fail(node)
+    }

@@ -12,6 +12,7 @@ from bot.errors import ServiceStartError
 from telephony.settings import RtpSettings, SipSettings, SipTlsSettings, SipTrunkSettings
 from tests.fakes.certificates import issue
 from tests.integration.telephony.sip_house import far_end
+from tests.waiting import HUNG_S
 
 
 async def opened(settings: SipSettings) -> EdgeSip:
@@ -35,7 +36,7 @@ async def test_the_edge_registers_tells_which_trunks_are_up_and_leaves_before_it
         edge = await opened(SipSettings(port=0, trunks=(trunk,)))
         assert (edge.trunks_up, edge.route("pbx")) == ({"pbx": False}, None)
         edge.register()
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(HUNG_S):
             while not edge.trunks_up["pbx"]:
                 await asyncio.sleep(0.01)
         assert edge.route("pbx") is not None

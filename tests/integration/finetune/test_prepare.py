@@ -34,7 +34,6 @@ def test_silero_and_energy_find_the_same_sentences(corpus: Path):
         assert network[-1][1] == pytest.approx(level[-1][1], abs=0.3 * RATE_HZ)
 
 
-@pytest.mark.timeout(120)
 def test_two_processes_prepare_what_one_does(corpus: Path, tmp_path: Path, base: Base):
     made = []
     for workers in (1, 2):

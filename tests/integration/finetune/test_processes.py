@@ -50,7 +50,7 @@ def record(run: RunSettings) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_a_process_killed_in_the_middle_goes_on_with_the_same_losses(base: Base, tmp_path: Path):
     write_prepared_folder(tmp_path / "data")
     whole, killed = settings(base, tmp_path, "whole"), settings(base, tmp_path, "killed")
@@ -91,7 +91,7 @@ def assert_alike(one: RunSettings, other: RunSettings) -> None:
             assert right["gradient_norm"] == pytest.approx(left["gradient_norm"], rel=1e-3)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_two_processes_do_what_one_does(base: Base, tmp_path: Path):
     write_prepared_folder(tmp_path / "data")
     alone, together = settings(base, tmp_path, "alone"), settings(base, tmp_path, "together")
@@ -100,7 +100,7 @@ def test_two_processes_do_what_one_does(base: Base, tmp_path: Path):
     assert_alike(alone, together)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_two_processes_with_half_of_every_layer_do_what_one_does_and_one_goes_on(base: Base, tmp_path: Path):
     write_prepared_folder(tmp_path / "data")
     change: dict[str, Any] = {"method": {"type": "full", "learning_rate": 1e-3}, "gradient_checkpointing": True}

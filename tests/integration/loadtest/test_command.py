@@ -11,7 +11,7 @@ import pytest
 from bot.loadtest.results import Report
 from tests.integration.loadtest.faulty_bot import faulty_bot
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 
 _PLAN = """
 version: 1

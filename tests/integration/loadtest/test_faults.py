@@ -12,7 +12,7 @@ from bot.loadtest.results import StageRecord
 from tests.integration.loadtest.conftest import run_stage
 from tests.integration.loadtest.faulty_bot import ANSWER_S, faulty_bot
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 
 SAY = {"user": "Salam"}
 CUT_IN = {"user": "Salam", "into_ms": 1000}
@@ -31,37 +31,53 @@ def names(stage: StageRecord) -> list[str]:
     return [finding.name for finding in stage.findings]
 
 
-async def wrong_verdicts(folder: Path) -> list[str]:
-    """Call a well bot and three faulty ones; what the report says wrongly of them."""
+async def call_each(folder: Path) -> dict[str, StageRecord]:
+    """Call a well bot and three faulty ones, all at once."""
+    folder.mkdir()
     async with faulty_bot(port_min=28_000) as uri:
-        well, stalls, drops, deaf = await asyncio.gather(
-            run_stage(plan(uri("well"), [CUT_IN, SAY], calls=1, hold_s=8, port=28_200), folder / "well"),
-            run_stage(plan(uri("stalls"), [SAY], calls=2, hold_s=8, port=28_300), folder / "stalls"),
-            run_stage(plan(uri("drops"), [SAY], calls=1, hold_s=8, port=28_400), folder / "drops"),
-            run_stage(plan(uri("deaf"), [CUT_IN, SAY], calls=1, hold_s=8, port=28_500), folder / "deaf"),
-        )
-    latency = well.summaries["latency_ms"]
-    verdicts = {
-        # A busy machine adds stalls of its own: the rhythm is held to on the virtual clock, in the unit tests.
-        "stalls": {"periodic_stalls", "stalls"} & set(names(stalls)),
-        "drops": "frames_dropped" in names(drops),
-        "deaf": "barge_in_ignored" in names(deaf),
-        "well": not {"periodic_stalls", "frames_dropped", "barge_in_ignored", "ports_leaked"} & set(names(well)),
-        # The bot's own answer time, its playout of the caller and the caller's of it: 20 to 60 ms each, 20 ms a packet.
-        "latency": 1000 * ANSWER_S + 40 <= latency.p50.value <= 1000 * ANSWER_S + 200,
-        "failed": well.figures["failed_call_share"] == 0.0,
-        "missed": well.figures["missed_turn_share"] == 0.0,
-    }
-    return [name for name, right in verdicts.items() if not right]
+        plans = {
+            "well": plan(uri("well"), [CUT_IN, SAY], calls=1, hold_s=8, port=28_200),
+            "stalls": plan(uri("stalls"), [SAY], calls=2, hold_s=8, port=28_300),
+            "drops": plan(uri("drops"), [SAY], calls=1, hold_s=8, port=28_400),
+            "deaf": plan(uri("deaf"), [CUT_IN, SAY], calls=1, hold_s=8, port=28_500),
+        }
+        stages = await asyncio.gather(*(run_stage(each, folder / name) for name, each in plans.items()))
+    return dict(zip(plans, stages, strict=True))
+
+
+def check_well(stage: StageRecord) -> None:
+    assert not {"periodic_stalls", "frames_dropped", "barge_in_ignored", "ports_leaked"} & set(names(stage))
+    # The bot's own answer time, its playout of the caller and the caller's of it: 20 to 60 ms each, 20 ms a packet.
+    assert 1000 * ANSWER_S + 40 <= stage.summaries["latency_ms"].p50.value <= 1000 * ANSWER_S + 200
+    assert stage.figures["failed_call_share"] == 0.0
+    assert stage.figures["missed_turn_share"] == 0.0
+
+
+def check_stalls(stage: StageRecord) -> None:
+    # The rhythm itself is held to on the virtual clock, in the unit tests.
+    assert {"periodic_stalls", "stalls"} & set(names(stage))
+
+
+def check_drops(stage: StageRecord) -> None:
+    assert "frames_dropped" in names(stage)
+
+
+def check_deaf(stage: StageRecord) -> None:
+    assert "barge_in_ignored" in names(stage)
 
 
 async def test_each_fault_is_named_and_the_well_bot_is_not_accused(tmp_path: Path) -> None:
-    found: list[list[str]] = []
-    while not found or (found[-1] and len(found) < 3):  # a machine that stalls by itself gets another chance
-        folder = tmp_path / str(len(found))
-        folder.mkdir()
-        found.append(await wrong_verdicts(folder))
-    assert not found[-1], found
+    unproven = {"well": check_well, "stalls": check_stalls, "drops": check_drops, "deaf": check_deaf}
+    doubts: set[str] = set()
+    for attempt in range(3):
+        for name, stage in (await call_each(tmp_path / str(attempt))).items():
+            if stage.invalid:  # the report itself says that this machine kept no time, and claims nothing
+                doubts.update(stage.invalid)
+            elif check := unproven.pop(name, None):
+                check(stage)
+        if not unproven:
+            return
+    pytest.skip(f"this machine is too busy to tell of {', '.join(unproven)}: {'; '.join(sorted(doubts))}")
 
 
 async def test_a_port_leaked_a_call_is_named(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from bot.loadtest.conductor import Conductor
 from bot.loadtest.plan import Plan
 from tests.integration.loadtest.faulty_bot import faulty_bot
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 
 
 async def test_a_process_without_callers_and_one_with_several_make_one_report(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from tests.e2e.chromium import chromium, executable
 from tests.fakes.talking_bot import speech
 from tests.unit.bot.loadtest.records import call, report, stage
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.integration
 
 # Channels, seconds and the loudest sample of each channel, as the browser decodes a player's sound.
 _DECODE = """(async () => {

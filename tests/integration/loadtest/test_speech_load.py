@@ -13,7 +13,7 @@ from bot.loadtest.references import load_references
 from bot.loadtest.sources import fixed_prompts, render_sources
 from bot.loadtest.speech_load import SpeechLoad, run_speech_load
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(30)]
+pytestmark = pytest.mark.integration
 
 FIRST_S, PAUSE_S = 0.1, 0.25
 CHUNK = bytes(4800)  # 0.1 s

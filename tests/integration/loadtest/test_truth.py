@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import numpy as np
 import pytest
@@ -15,22 +14,13 @@ from bot.loadtest.impairment import GilbertElliott, NetworkModel
 from bot.loadtest.lines import open_line
 from bot.loadtest.plan import Network
 from telephony.leg import LegEnded
+from tests.waiting import machine_watched
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.integration
 
 CLEAR = Network()
 BOUND_MS = 25.0  # of a latency's median, beside the floor: a frame and a window
 LEAST_MS, MOST_MS = 40.0, 100.0  # of the floor itself: a packet and the playout of 20 to 60 ms
-
-
-async def how_late(stop: asyncio.Event) -> list[float]:
-    """How late this loop's timers come, in ms: a busy machine adds as much to what is measured."""
-    late: list[float] = []
-    while not stop.is_set():
-        due = time.monotonic() + 0.01
-        await asyncio.sleep(0.01)
-        late.append(1000 * (time.monotonic() - due))
-    return late
 
 
 async def floor(delay_s: float, port: int, network: Network = CLEAR) -> float:
@@ -42,14 +32,12 @@ async def floor(delay_s: float, port: int, network: Network = CLEAR) -> float:
 
 
 async def test_latencies_are_the_echos_delay_above_the_floor_and_the_network_delays_both_ways() -> None:
-    stop = asyncio.Event()
-    watching = asyncio.create_task(how_late(stop))
-    none, short, long, between = await asyncio.gather(
-        floor(0.0, 27_000), floor(0.1, 27_010), floor(0.35, 27_020), floor(0.0, 27_040, Network(delay_ms=60))
-    )
+    with machine_watched() as held_up:
+        none, short, long, between = await asyncio.gather(
+            floor(0.0, 27_000), floor(0.1, 27_010), floor(0.35, 27_020), floor(0.0, 27_040, Network(delay_ms=60))
+        )
 
-    stop.set()
-    bound_ms = BOUND_MS + 2 * float(np.percentile(await watching, 95))
+    bound_ms = BOUND_MS + held_up.worst_ms
     assert LEAST_MS <= none <= MOST_MS + bound_ms
     assert short - none == pytest.approx(100, abs=bound_ms)
     assert long - none == pytest.approx(350, abs=bound_ms)
@@ -64,8 +52,9 @@ async def test_loss_and_jitter_are_the_echos_own() -> None:
     ):
         leg = (await line.call()).leg
         hearing = asyncio.create_task(_hear(leg))
-        await asyncio.sleep(4)
-        stats = leg.stats()
+        with machine_watched() as held_up:
+            await asyncio.sleep(4)
+            stats = leg.stats()
         truth = echo.impairment.lost / (echo.impairment.lost + echo.impairment.passed)
         await leg.hang_up()
         await hearing
@@ -73,7 +62,7 @@ async def test_loss_and_jitter_are_the_echos_own() -> None:
     assert truth == pytest.approx(0.05, abs=0.04)
     assert stats.lost / (stats.lost + stats.received) == pytest.approx(truth, abs=0.01)
     # RFC 3550's estimate of transit differences: of uniform jitter a third of its width on average.
-    assert stats.jitter_ms == pytest.approx(10, abs=4)
+    assert 6 <= stats.jitter_ms <= 14 + held_up.worst_ms  # a packet that the machine holds up has jittered
 
 
 async def _hear(leg: object) -> None:

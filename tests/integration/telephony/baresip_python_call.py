@@ -20,6 +20,7 @@ from baresip.errors import AudioNotActive, AudioRestarted, BaresipError
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from tests.integration.telephony.test_baresip_media import THERE_HZ, pitch, tone
+from tests.waiting import START_S
 
 _LISTEN_S = 1.0  # of sound, by its samples
 _STEP_S = 0.02
@@ -96,4 +97,4 @@ async def main(target: str, authority: str) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(asyncio.wait_for(main(*sys.argv[1:]), 30))))
+    print(json.dumps(asyncio.run(asyncio.wait_for(main(*sys.argv[1:]), START_S))))

@@ -18,6 +18,7 @@ from telephony.leg import AudioReceived, CallLeg, LegEnded, LegStats
 from telephony.rtp.factory import RtpMediaFactory
 from telephony.settings import RtpSettings, SipSettings
 from telephony.sip.endpoint import serve_sip
+from tests.waiting import HUNG_S
 
 ROOT = Path(__file__).parents[3]
 Kind: TypeAlias = Literal["none", "sip", "rtp"]
@@ -50,9 +51,9 @@ async def call_under_flood(kind: Kind, *, per_s: int, seconds: float, source: st
     try:
         port = int(await bot.stdout.readline())
         caller, frames, worst_gap_s, flood = await _call(port, kind, per_s, seconds, source)
-        stats = LegStats(**json.loads(await asyncio.wait_for(bot.stdout.readline(), 10.0)))
+        stats = LegStats(**json.loads(await asyncio.wait_for(bot.stdout.readline(), HUNG_S)))
         bot.stdin.close()
-        await asyncio.wait_for(bot.wait(), 10.0)
+        await asyncio.wait_for(bot.wait(), HUNG_S)
     finally:
         if bot.returncode is None:
             bot.kill()

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tests.fakes.certificates import Certificates
 from tests.integration.telephony.sip_house import free_port, listens
+from tests.waiting import HUNG_S
 
 DOCKER = Path(__file__).parents[3] / "docker" / "kamailio"
 _SITE = """\
@@ -61,7 +62,7 @@ class KamailioEdge:
             asking.bind(str(own))
             request = {"jsonrpc": "2.0", "method": method, "params": list(params), "id": 1}
             await loop.sock_sendto(asking, json.dumps(request).encode(), str(self.folder / "rpc"))
-            async with asyncio.timeout(5.0):
+            async with asyncio.timeout(HUNG_S):
                 reply = json.loads(await loop.sock_recv(asking, 65_535))
         own.unlink()
         return reply["result"]
@@ -76,7 +77,7 @@ class KamailioEdge:
             for target in record["SET"]["TARGETS"]
         }
 
-    async def until_bots(self, *flags: str, seconds: float = 10.0) -> None:
+    async def until_bots(self, *flags: str, seconds: float = HUNG_S) -> None:
         """Wait until the bots have these flags, in any order."""
         async with asyncio.timeout(seconds):
             while sorted((await self.bots()).values()) != sorted(flags):
@@ -133,7 +134,7 @@ async def kamailio_edge(
 
 
 async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10.0):
+    async with asyncio.timeout(HUNG_S):
         while not condition():
             await asyncio.sleep(0.05)
 
@@ -151,7 +152,7 @@ async def _process(command: Sequence[str], log: Path) -> AsyncIterator[None]:
             if process.returncode is None:
                 process.terminate()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(process.wait(), 5.0)
+                    await asyncio.wait_for(process.wait(), HUNG_S)
             if process.returncode is None:
                 process.kill()
                 await process.wait()

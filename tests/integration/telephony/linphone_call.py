@@ -70,9 +70,9 @@ async def main(folder: Path) -> dict[str, object]:
         phone.stdin.write(b"terminate\n")
         await phone.stdin.drain()
         try:
-            await asyncio.wait_for(talk.over.wait(), 5)
+            await asyncio.wait_for(talk.over.wait(), 20)
             phone.stdin.write(b"quit\n")
-            await asyncio.wait_for(phone.wait(), 5)
+            await asyncio.wait_for(phone.wait(), 10)
         except TimeoutError:
             phone.kill()
             await phone.wait()

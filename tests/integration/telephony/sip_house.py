@@ -26,6 +26,7 @@ from telephony.sip.tls import tls_contexts
 from telephony.sip.user_agent import UserAgent, UserAgentConfig
 from telephony.sip.worker_carrier import WorkerCarrier
 from tests.fakes.media import FakeMediaFactory
+from tests.waiting import HUNG_S
 
 SCENARIOS = Path(__file__).parents[2] / "data" / "sipp"
 WORKERS = 2
@@ -87,7 +88,7 @@ class House:
     def ports_in_use(self) -> int:
         return sum(media.in_use for media in self.media)
 
-    async def settled(self, *, within_s: float = 10.0) -> None:
+    async def settled(self, *, within_s: float = HUNG_S) -> None:
         """Wait until every call is over and forgotten."""
         async with asyncio.timeout(within_s):
             while self._tasks or any(endpoint.call_count for endpoint in self.endpoints) or self.ports_in_use:
@@ -192,7 +193,7 @@ def free_port() -> int:
                 return port
 
 
-async def sipp(*arguments: str, folder: Path, seconds: int = 9) -> str:
+async def sipp(*arguments: str, folder: Path, seconds: int = round(HUNG_S)) -> str:
     """Run SIPp to its end; returns "" when every call was good, else what it complained about."""
     errors = folder / "errors.log"
     process = await asyncio.create_subprocess_exec(
@@ -247,7 +248,7 @@ async def far_end(
         sipp("-sf", str(SCENARIOS / f"{scenario}.xml"), "-t", mode, "-p", str(port), "-m", "1", folder=folder)
     )
     try:
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(HUNG_S):
             while not listens(port, transport):
                 await asyncio.sleep(0.02)
         yield port, task

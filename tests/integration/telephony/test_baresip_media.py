@@ -20,6 +20,7 @@ from telephony.settings import RtpSettings, SipSettings
 from telephony.sip.endpoint import SipEndpoint, serve_sip
 from tests.e2e.baresip import baresip
 from tests.e2e.sound import read_wav, write_wav
+from tests.waiting import HUNG_S
 
 HERE_HZ, THERE_HZ = 440, 1_000
 TALK_S = 2.0
@@ -47,7 +48,7 @@ class Talk:
 
     async def until_heard(self) -> None:
         """Wait until the far end has been heard for long enough, however long the machine takes over it."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HUNG_S):
             await self._heard_enough.wait()
 
     async def run(self, leg: CallLeg) -> None:
@@ -120,7 +121,7 @@ async def test_baresip_calls(tmp_path: Path, codec: str, rate: int, enc: str, po
             await phone.command("dial", f"sip:bot@127.0.0.1:{port}")
             await phone.until("CALL_ESTABLISHED")
             await talk.until_heard()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HUNG_S):
             await talk.over.wait()
 
     check(talk, phone.heard())

@@ -19,6 +19,7 @@ from telephony.settings import RtpSettings, SipSettings, SipTlsSettings
 from telephony.sip.endpoint import serve_sip
 from tests.fakes.certificates import issue
 from tests.integration.telephony.test_baresip_media import HERE_HZ, THERE_HZ, pitch, tone
+from tests.waiting import HUNG_S, START_S
 
 ROOT = Path(__file__).parents[3]
 
@@ -73,17 +74,18 @@ async def test_a_call_over_tls_with_srtp_is_heard_held_and_dialled_into(tmp_path
             *(f"sip:bot@127.0.0.1:{sockets.tls_port};transport=tls", str(files.authority)),
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, cwd=ROOT,
         )  # fmt: skip
-        output, errors = await asyncio.wait_for(process.communicate(), 45)
+        output, errors = await asyncio.wait_for(process.communicate(), START_S)
         assert process.returncode == 0, errors.decode()[-2000:]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HUNG_S):
             await asyncio.gather(*bot.tasks)
     finally:
         await endpoint.close(within_s=0.5)
         await sockets.close()
         await media.stop()
 
-    assert list(json.loads(output).values()) == pytest.approx([HERE_HZ, HERE_HZ], abs=5)
-    assert pitch(np.frombuffer(b"".join(bot.heard[:100]), "<i2"), 16_000) == pytest.approx(THERE_HZ, abs=5)
+    # A frame that a busy machine has late is made up, which bends the short stretch's pitch by some Hz.
+    assert list(json.loads(output).values()) == pytest.approx([HERE_HZ, HERE_HZ], abs=20)
+    assert pitch(np.frombuffer(b"".join(bot.heard[:100]), "<i2"), 16_000) == pytest.approx(THERE_HZ, abs=20)
     assert (bot.stats.codec, bot.stats.encrypted, bot.stats.lost) == ("PCMA", True, 0)
     assert [event for event in bot.events if isinstance(event, HoldChanged)] == [HoldChanged(True), HoldChanged(False)]
     assert "".join(event.digit for event in bot.events if isinstance(event, DigitReceived)) == "42#"

@@ -35,6 +35,7 @@ from tests.e2e.sound import read_wav
 from tests.fakes.certificates import issue
 from tests.integration.telephony.kamailio_edge import DOCKER, kamailio_edge
 from tests.integration.telephony.sip_house import call, free_port
+from tests.waiting import HUNG_S
 
 _TONE_HZ = 600
 
@@ -118,12 +119,12 @@ async def test_a_phone_with_srtp_is_heard_and_hears_while_the_bot_speaks_plain_r
         phone_folder = tmp_path / "phone"
         phone_folder.mkdir()
         async with baresip(phone_folder, wav=wav, account=account) as phone:
-            async with asyncio.timeout(10.0):
+            async with asyncio.timeout(HUNG_S):
                 while "200 OK" not in (phone_folder / "baresip.log").read_text():  # it may register before we listen
                     await asyncio.sleep(0.05)
             await phone.command("dial", f"sip:bot@127.0.0.1:{edge.sip}")
             await phone.until("CALL_ESTABLISHED")
-            async with asyncio.timeout(10.0):
+            async with asyncio.timeout(HUNG_S):
                 while len(bot.heard) < 16_000 * 2 * 2:  # two seconds
                     await asyncio.sleep(0.1)
             await phone.command("hangup")
@@ -228,7 +229,7 @@ async def test_a_browsers_sip_over_websocket_reaches_the_bot_with_its_media_decr
         assert "UDP/TLS/RTP/SAVPF" in answer
         await page.setRemoteDescription(aiortc.RTCSessionDescription(answer, "answer"))
         track = await tracks.get()
-        async with asyncio.timeout(20.0):
+        async with asyncio.timeout(HUNG_S):
             frames = [await track.recv() for _ in range(100)]
             while len(bot.heard) < 16_000 * 2 * 2:
                 await asyncio.sleep(0.1)
@@ -292,7 +293,7 @@ class WebSocketPhone:
         return ok.body.decode()
 
     async def receive(self) -> str:
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(HUNG_S):
             message = await self._socket.recv()
         return message if isinstance(message, str) else message.decode()
 

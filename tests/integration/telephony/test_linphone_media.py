@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import START_S
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -19,7 +21,7 @@ async def test_linphone_calls_with_opus_over_srtp(tmp_path: Path) -> None:
         *("unshare", "--net", sys.executable, str(Path(__file__).with_name("linphone_call.py")), str(tmp_path)),
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, cwd=ROOT,
     )  # fmt: skip
-    output, errors = await asyncio.wait_for(process.communicate(), 40)
+    output, errors = await asyncio.wait_for(process.communicate(), START_S)
     assert process.returncode == 0, errors.decode()[-2000:]
 
     found = json.loads(output)

@@ -409,6 +409,8 @@ async def test_ipv6_works_where_there_is_a_loopback() -> None:
     for _ in range(10):
         await left.play(LOUD)
 
-    await next_loud(right)
+    heard = await next_loud(right)
 
+    assert left.local_host == right.local_host == "::1"
+    assert np.abs(samples_of(heard.pcm)).max() == pytest.approx(8_000, rel=0.1)
     await ours.stop()

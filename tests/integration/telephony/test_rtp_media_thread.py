@@ -13,6 +13,7 @@ import pytest
 
 from telephony.rtp.doorbell import Doorbell
 from telephony.rtp.media_thread import MediaThread
+from tests.waiting import HUNG_S
 
 
 @dataclass(eq=False)
@@ -48,14 +49,14 @@ def thread() -> Iterator[MediaThread]:
 
 
 def add(thread: MediaThread, ticker: Ticker) -> None:
-    thread.call(lambda: thread.add(ticker)).result(timeout=5)
+    thread.call(lambda: thread.add(ticker)).result(timeout=HUNG_S)
 
 
 def test_what_is_added_ticks_every_20_ms(thread: MediaThread) -> None:
     ticker = Ticker(enough=26)
     add(thread, ticker)
 
-    assert ticker.done.wait(timeout=10)
+    assert ticker.done.wait(timeout=HUNG_S)
     # On average: single ticks come late on a busy machine, but never early and without drift.
     assert all(at >= ticker.started_at + 0.02 * n - 0.002 for n, at in enumerate(ticker.ticks[:5]))
     assert ticker.ticks[25] - ticker.ticks[0] < 25 * 0.02 + 0.3
@@ -85,26 +86,26 @@ def test_what_is_removed_ticks_no_more(thread: MediaThread) -> None:
     gone, stays = Ticker(enough=1), Ticker(enough=1)
     add(thread, gone)
     add(thread, stays)
-    assert gone.done.wait(timeout=5)
-    thread.call(lambda: thread.remove(gone)).result(timeout=5)
-    thread.call(lambda: thread.remove(gone)).result(timeout=5)
+    assert gone.done.wait(timeout=HUNG_S)
+    thread.call(lambda: thread.remove(gone)).result(timeout=HUNG_S)
+    thread.call(lambda: thread.remove(gone)).result(timeout=HUNG_S)
     ticked = len(gone.ticks)
     stays.enough = len(stays.ticks) + 5
     stays.done.clear()
 
-    assert stays.done.wait(timeout=5)
+    assert stays.done.wait(timeout=HUNG_S)
     assert len(gone.ticks) == ticked
 
 
 def test_thread_rests_without_calls_and_begins_again(thread: MediaThread) -> None:
     first, second = Ticker(enough=2), Ticker(enough=2)
     add(thread, first)
-    assert first.done.wait(timeout=5)
-    thread.call(lambda: thread.remove(first)).result(timeout=5)
+    assert first.done.wait(timeout=HUNG_S)
+    thread.call(lambda: thread.remove(first)).result(timeout=HUNG_S)
 
     add(thread, second)
 
-    assert second.done.wait(timeout=5)
+    assert second.done.wait(timeout=HUNG_S)
 
 
 def test_fault_of_one_call_is_logged_once_and_silences_no_other(
@@ -114,8 +115,8 @@ def test_fault_of_one_call_is_logged_once_and_silences_no_other(
         faulty, sound = Ticker(enough=5, fails=True), Ticker(enough=5)
         add(thread, faulty)
         add(thread, sound)
-        assert faulty.done.wait(timeout=5)
-        assert sound.done.wait(timeout=5)
+        assert faulty.done.wait(timeout=HUNG_S)
+        assert sound.done.wait(timeout=HUNG_S)
 
     assert [record.message for record in caplog.records] == ["a media stream fails to tick; the call goes on"]
 
@@ -124,16 +125,16 @@ def test_after_a_stall_each_call_ticks_once_not_once_for_each_missed_round(threa
     slow, other = Ticker(enough=3, dawdles_s=0.3), Ticker(enough=3)
     add(thread, other)
     add(thread, slow)
-    assert slow.done.wait(timeout=5)
+    assert slow.done.wait(timeout=HUNG_S)
 
     after = [at for at in slow.ticks[1:] if at < slow.ticks[0] + 0.3 + 0.02]
     assert len(after) <= 3
 
 
 def test_result_and_error_come_back(thread: MediaThread) -> None:
-    assert thread.call(lambda: threading.current_thread().name).result(timeout=5) == "rtp-media"
+    assert thread.call(lambda: threading.current_thread().name).result(timeout=HUNG_S) == "rtp-media"
     with pytest.raises(ZeroDivisionError):
-        thread.call(lambda: 1 // 0).result(timeout=5)
+        thread.call(lambda: 1 // 0).result(timeout=HUNG_S)
 
 
 def test_call_that_is_cancelled_before_its_turn_does_not_run(thread: MediaThread) -> None:
@@ -142,7 +143,7 @@ def test_call_that_is_cancelled_before_its_turn_does_not_run(thread: MediaThread
     call = thread.call(ran.set)
     assert call.cancel()
     gate.set()
-    thread.call(lambda: None).result(timeout=5)
+    thread.call(lambda: None).result(timeout=HUNG_S)
 
     assert not ran.is_set()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 
@@ -24,6 +24,7 @@ from telephony.sip.toll_gate import TollGate
 from telephony.sip.toll_guard import TollGuard, TollLimits
 from telephony.sip.worker_carrier import WorkerCarrier
 from tests.unit.telephony.sip.messages import OFFER, request_bytes
+from tests.waiting import HUNG_S, eventually
 
 
 class FakeWorker:
@@ -64,7 +65,7 @@ class Edge:
         self.peer.sendto(data.replace(b";branch", b";rport;branch"), ("127.0.0.1", self.port))
 
     async def answer(self) -> Message:
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(HUNG_S):
             return parse_message(await asyncio.get_running_loop().sock_recv(self.peer, 65_536))
 
     async def status(self) -> int:
@@ -97,12 +98,6 @@ async def edge(
     await dispatcher.close()
     await dispatcher.close()
     ours.peer.close()
-
-
-async def eventually(truth: Callable[[], object]) -> None:
-    async with asyncio.timeout(5.0):
-        while not truth():
-            await asyncio.sleep(0.005)
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_SEQPACKET, socket.SOCK_DGRAM])
@@ -219,8 +214,9 @@ async def test_every_worker_is_told_of_a_connection_that_is_lost() -> None:
 
 async def test_a_worker_learns_that_the_edge_is_gone() -> None:
     async with edge() as ours:
-        await ours.dispatcher.close()
+        assert not any(worker.edge_lost for worker in ours.workers)
 
+        await ours.dispatcher.close()
         await eventually(lambda: all(worker.edge_lost for worker in ours.workers))
 
 
@@ -245,6 +241,8 @@ async def test_what_comes_before_anybody_listens_is_dropped() -> None:
     carrier = WorkerCarrier(theirs, on_edge_lost=lambda: None)
     ours.send(pack(MessageFrame(b"early", Flow("udp", "127.0.0.1", 5060))))
     await asyncio.sleep(0.02)
+    with pytest.raises(BlockingIOError):  # it was taken from the socket
+        theirs.recv(100, socket.MSG_DONTWAIT)
     await carrier.close()
     ours.close()
 

@@ -9,6 +9,7 @@ import pytest
 
 from telephony.leg import CallLeg, EndCause, LegEnded
 from tests.integration.telephony.sip_house import Carriage, House, answer, answer_and_hang_up, call, house
+from tests.waiting import HUNG_S
 
 everywhere = pytest.mark.parametrize(
     ("carriage", "transport"),
@@ -65,7 +66,7 @@ async def test_a_caller_is_handed_to_the_far_end_of_a_second_call(carriage: Carr
     async with house(answer, accept_replaces=True) as operator, house(hand_over, carriage=carriage) as ours:
         keys = {"target": operator.port, "bot": ours.port}
         assert await call(ours.port, "uac_attended", folder=tmp_path, keys=keys) == ""
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(HUNG_S):
             await ours.settled()
             await operator.settled()
 

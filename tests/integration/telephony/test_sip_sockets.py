@@ -20,6 +20,7 @@ from telephony.sip.sockets import SipSockets
 from telephony.sip.source_gate import GateLimits, Kept, SourceGate
 from telephony.sip.tcp import TcpLimits
 from tests.unit.telephony.sip.messages import request, request_bytes, response_bytes
+from tests.waiting import HUNG_S, eventually
 
 OPTIONS = request_bytes("OPTIONS", transport="TCP")
 
@@ -57,12 +58,6 @@ async def connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyn
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     yield reader, writer
     writer.close()
-
-
-async def eventually(truth: Callable[[], object]) -> None:
-    async with asyncio.timeout(5.0):
-        while not truth():
-            await asyncio.sleep(0.005)
 
 
 async def test_a_datagram_is_answered_where_it_came_from() -> None:
@@ -194,7 +189,8 @@ async def test_a_peer_that_does_not_read_is_cut_off() -> None:
         for _ in range(1000):
             echo.sockets.transmit(b"x" * 60_000, flow)
 
-        await eventually(lambda: flow in echo.lost)
+        await eventually(lambda: echo.lost)
+        assert echo.lost == [flow]
 
 
 async def test_messages_to_one_address_share_the_connection_that_we_open() -> None:
@@ -237,8 +233,12 @@ async def test_a_connection_that_cannot_be_opened_or_is_gone_is_lost() -> None:
 
 
 async def test_closing_gives_up_connections_that_are_being_opened() -> None:
+    before = asyncio.all_tasks()
     async with echoing() as (echo, port):
         echo.sockets.transmit(OPTIONS, Flow("tcp", "127.0.0.1", port))
+        assert asyncio.all_tasks() > before
+
+    assert asyncio.all_tasks() == before
 
 
 async def test_nothing_is_heard_before_anybody_listens_nor_sent_after_the_end() -> None:
@@ -307,7 +307,7 @@ async def test_a_source_that_is_not_named_gets_no_answer_over_udp(caplog: pytest
             for _ in range(50):
                 await loop.sock_sendto(stranger, OPTIONS, ("127.0.0.1", port))
             await loop.sock_sendto(friend, OPTIONS, ("127.0.0.1", port))
-            async with asyncio.timeout(5.0):
+            async with asyncio.timeout(HUNG_S):
                 assert await loop.sock_recv(friend, 2048) == OPTIONS
             with pytest.raises(BlockingIOError):
                 stranger.recv(2048)
@@ -323,13 +323,13 @@ async def test_a_source_that_is_not_named_has_its_connection_cut_and_takes_no_pl
     gate = SourceGate(GateLimits(("127.0.0.1",)))
     async with echoing(TcpLimits(connections=1), gate=gate) as (echo, port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0))
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(HUNG_S):
             with contextlib.suppress(ConnectionError):
                 assert await reader.read(1) == b""
         writer.close()
         async with connected(port) as (friend, sending):
             sending.write(OPTIONS)
-            async with asyncio.timeout(5.0):
+            async with asyncio.timeout(HUNG_S):
                 assert await friend.readexactly(len(OPTIONS)) == OPTIONS
 
     assert len(echo.received) == 1

@@ -18,6 +18,7 @@ from telephony.sip.endpoint import SipEndpoint, serve_sip
 from telephony.sip.tls import tls_contexts
 from tests.fakes.certificates import Certificates, issue
 from tests.integration.telephony.sip_house import Carriage, House, house
+from tests.waiting import HUNG_S
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +65,8 @@ async def test_a_call_over_ipv6_is_placed_held_and_hung_up(carriage: Carriage, t
     async with house(carriage=carriage, host="::1") as callee, house(host="::1") as caller:
         await converse(caller, callee.uri(transport))
         await callee.settled()
+
+        assert callee.ends() == [LegEnded(EndCause.CALLER_HUNG_UP, "Q.850;cause=16")]
 
 
 async def test_a_name_is_resolved_and_its_certificate_must_bear_it(certificates: Certificates, tmp_path: Path) -> None:
@@ -130,7 +133,7 @@ async def test_sound_crosses_ipv6() -> None:
             endpoints.append(endpoint)
         leg = await endpoints[0].place_call(f"sip:bot@[::1]:{sockets.address[1]}")
         await leg.answer()
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(HUNG_S):
             with contextlib.suppress(LegEndedError):
                 while True:
                     await leg.play(bytes([0x40, 0x20]) * (OUTPUT_FRAME_BYTES // 2))

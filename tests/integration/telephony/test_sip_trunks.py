@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from telephony.sip.trunk_events import TrunkRoute
 from tests.integration.telephony.name_server import name_server
 from tests.integration.telephony.sip_house import far_end, free_port, house
 from tests.unit.telephony.sip.messages import OFFER, request_bytes, response_bytes
+from tests.waiting import HUNG_S, eventually
 
 
 @asynccontextmanager
@@ -47,12 +48,6 @@ async def registering(
     yield endpoint
     await endpoint.close()
     await dispatcher.close()
-
-
-async def eventually(truth: Callable[[], object]) -> None:
-    async with asyncio.timeout(8.0):
-        while not truth():
-            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
@@ -124,7 +119,7 @@ async def test_a_registrar_calls_over_the_connection_that_we_opened_and_pings_ar
     server = await asyncio.start_server(registrar, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     trunk = SipTrunkSettings(name="pbx", servers=(f"127.0.0.1:{port};transport=tcp",), keep_alive_s=0.05)
-    async with registering(trunk) as trunks, asyncio.timeout(8.0):
+    async with registering(trunk) as trunks, asyncio.timeout(HUNG_S):
         assert await pings.get() == b"\r\n\r\n"
         assert await statuses.get() == 503  # the edge itself, with no worker behind it
         await eventually(lambda: not trunks.up["pbx"])  # its connection is gone

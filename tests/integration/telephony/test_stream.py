@@ -34,6 +34,7 @@ from telephony.leg import (
 from telephony.settings import StreamSettings
 from telephony.stream.endpoint import StreamEndpoint
 from tests.integration.telephony.sip_house import free_port
+from tests.waiting import HUNG_S
 
 _ENOUGH_BYTES = 12_000_000
 """More than the kernel keeps between two ends of which one does not read."""
@@ -69,7 +70,7 @@ class Bot:
                 await leg.play(_SAID)
 
     async def ended(self) -> LegEnded:
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(HUNG_S):
             while not self.tasks:
                 await asyncio.sleep(0.01)
             await asyncio.gather(*self.tasks)
@@ -134,7 +135,7 @@ async def speak(writer: asyncio.StreamWriter) -> None:
 
 async def heard(reader: asyncio.StreamReader, frames: int) -> bytes:
     pcm = b""
-    async with asyncio.timeout(10.0):
+    async with asyncio.timeout(HUNG_S):
         for _ in range(frames):
             kind, length = struct.unpack("!BH", await reader.readexactly(3))
             assert (kind, length) == (0x10, 320)
@@ -182,11 +183,11 @@ async def test_the_bot_hangs_up_and_asterisk_is_told() -> None:
 async def test_a_call_that_is_not_taken_is_closed() -> None:
     bot = Bot(answers=False)
     async with serving(bot) as settings, audiosocket(settings.audiosocket_port) as (reader, _, _):
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(HUNG_S):
             while not bot.legs:
                 await asyncio.sleep(0.01)
         await bot.legs[0].reject(RejectReason.AT_CAPACITY, retry_after_s=5)
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(HUNG_S):
             assert await reader.read() == b"\0\0\0"
 
     ended = await bot.legs[0].receive()
@@ -197,7 +198,7 @@ async def test_a_call_that_is_not_taken_is_closed() -> None:
 async def test_a_flush_drops_what_waits_and_played_time_is_exact() -> None:
     bot = Bot(answers=False)
     async with serving(bot) as settings, audiosocket(settings.audiosocket_port) as (reader, _, _):
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(HUNG_S):
             while not bot.legs:
                 await asyncio.sleep(0.01)
         leg = bot.legs[0]
@@ -231,13 +232,13 @@ async def test_a_silent_stream_ends_the_call() -> None:
 async def test_a_bot_that_takes_nothing_is_told_what_it_missed_and_holds_a_second() -> None:
     bot = Bot(answers=False)
     async with serving(bot) as settings, audiosocket(settings.audiosocket_port) as (_, writer, _):
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(HUNG_S):
             while not bot.legs:
                 await asyncio.sleep(0.01)
         leg = bot.legs[0]
         await leg.answer()
         writer.write(frame(0x10, _TONE) * 20)  # twenty seconds at once; four are kept
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(HUNG_S):
             while leg.stats().received <= 50:  # frames of a second, and one more
                 await asyncio.sleep(0.01)
         assert isinstance(await leg.receive(), FramesDropped)
@@ -252,7 +253,7 @@ async def test_what_is_no_audiosocket_is_closed(data: bytes) -> None:
         writer.write(data)
         if data.startswith(b"GET"):  # a frame of 17,748 bytes that never ends
             writer.write_eof()
-        async with asyncio.timeout(8.0):
+        async with asyncio.timeout(HUNG_S):
             with contextlib.suppress(ConnectionError):
                 assert await reader.read() == b""
         writer.close()
@@ -265,7 +266,7 @@ async def test_a_stranger_is_cut_off() -> None:
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", settings.audiosocket_port, local_addr=("127.0.0.3", 0)
         )
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(HUNG_S):
             with contextlib.suppress(ConnectionError):
                 assert await reader.read() == b""
         writer.close()
@@ -290,13 +291,13 @@ async def test_a_provider_calls_in_twilios_format_and_both_sides_are_heard() -> 
             await asyncio.sleep(0.01)
         await page.send('{"event": "dtmf", "dtmf": {"digit": "4"}}')
         said = b""
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(HUNG_S):
             while len(said) < 8000:
                 message = json.loads(await page.recv())
                 assert (message["event"], message["streamSid"]) == ("media", "MZ1")
                 said += MU_LAW.decode(base64.b64decode(message["media"]["payload"])).astype("<i2").tobytes()
         bot.legs[0].flush()
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(HUNG_S):
             while json.loads(await page.recv()) != {"event": "clear", "streamSid": "MZ1"}:
                 pass
         await page.send('{"event": "stop"}')
@@ -321,18 +322,18 @@ async def test_asterisk_calls_over_its_websocket_channel() -> None:
         await channel.send(json.dumps({"event": "MEDIA_START", "connection_id": "c", "format": "slin"}))
         assert json.loads(await channel.recv()) == {"command": "ANSWER"}
         said = b""
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(HUNG_S):
             while len(said) < 8000:
                 await channel.send(_TONE[len(said) : len(said) + 320])
                 message = await channel.recv()
                 assert isinstance(message, bytes)
                 said += message
         await channel.send('{"event": "DTMF_END", "digit": "#", "duration_ms": 90}')
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(HUNG_S):
             while not bot.keys:
                 await asyncio.sleep(0.01)
         await bot.legs[0].hang_up()
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(HUNG_S):
             while (await channel.recv()) != '{"command": "HANGUP"}':
                 pass
         ended = await bot.ended()
@@ -395,7 +396,7 @@ async def test_a_provider_that_does_not_read_ends_the_call() -> None:
         websockets.connect(f"ws://127.0.0.1:{settings.websocket_port}/twilio/{TOKEN}", close_timeout=0.5) as page,
     ):
         await page.send(json.dumps({"event": "start", "streamSid": "MZ1", "start": {}}))
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(HUNG_S):
             while not bot.legs:
                 await asyncio.sleep(0.01)
         leg = bot.legs[0]
@@ -406,7 +407,7 @@ async def test_a_provider_that_does_not_read_ends_the_call() -> None:
 
 
 async def anext_end(leg: CallLeg) -> LegEvent:
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(HUNG_S):
         while not isinstance(event := await leg.receive(), LegEnded):
             pass
     return event
@@ -419,7 +420,7 @@ async def test_a_handler_that_breaks_closes_the_connection() -> None:
     settings = StreamSettings(audiosocket_port=free_port())
     endpoint = StreamEndpoint(settings, on_call=broken)
     await endpoint.open()
-    async with audiosocket(settings.audiosocket_port) as (reader, _, _), asyncio.timeout(5.0):
+    async with audiosocket(settings.audiosocket_port) as (reader, _, _), asyncio.timeout(HUNG_S):
         assert await reader.read() == b""
     await endpoint.close()
 

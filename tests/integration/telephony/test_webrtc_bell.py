@@ -5,6 +5,7 @@ import threading
 
 from telephony.rtp.doorbell import Doorbell
 from telephony.webrtc.bell import Bell
+from tests.waiting import HUNG_S
 
 
 def a_bell() -> tuple[Bell, Doorbell]:
@@ -61,7 +62,7 @@ async def test_another_thread_may_ring() -> None:
 
     thread = threading.Thread(target=change)
     thread.start()
-    assert await asyncio.wait_for(waiting, 5) == 7
+    assert await asyncio.wait_for(waiting, HUNG_S) == 7
     thread.join()
 
 

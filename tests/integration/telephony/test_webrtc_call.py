@@ -20,6 +20,7 @@ from telephony.leg import CallLeg, DigitReceived, MessageReceived
 from telephony.webrtc.leg import WebRtcLeg
 from telephony.webrtc.shared_media import SharedMedia
 from tests.fakes.webrtc import Call, call, loudness, pitch, play, tone
+from tests.waiting import machine_watched
 
 
 @pytest.fixture
@@ -52,14 +53,15 @@ async def test_frames_come_in_one_unbroken_time(connected: Call) -> None:
 
 
 async def test_the_sound_is_heard_within_a_quarter_of_a_second(connected: Call) -> None:
-    """Some 60 ms on an idle machine; the bound leaves room for a busy one."""
+    """Some 60 ms on an idle machine."""
     await connected.at_bot.hear(25)
     before = len(connected.at_bot.frames)
-    sending = asyncio.create_task(play(connected.caller, tone(440, 25)))
-    await connected.at_bot.hear_loud(5)
+    with machine_watched() as held_up:
+        sending = asyncio.create_task(play(connected.caller, tone(440, 25)))
+        await connected.at_bot.hear_loud(5)
     first_loud = next(n for n in range(before, before + 100) if loudness([connected.at_bot.frames[n]]) > 1000)
     await sending
-    assert (first_loud - before) * 20 <= 250
+    assert (first_loud - before) * 20 <= 250 + held_up.sum_ms
 
 
 def silent(frames: list[bytes]) -> int:
@@ -83,17 +85,18 @@ async def test_with_one_packet_in_twenty_lost_each_costs_one_concealed_frame_and
         peer._handlers = replace(handlers, rtp=rtp)
 
     lost_some, whole = await call(on_leg=lossy), await call()
-    sending = [asyncio.create_task(play(made.caller, tone(440, 300))) for made in (lost_some, whole)]
-    heard, heard_whole = await asyncio.gather(lost_some.at_bot.hear_loud(250), whole.at_bot.hear_loud(250))
-    await asyncio.gather(*sending)
+    with machine_watched() as held_up:
+        sending = [asyncio.create_task(play(made.caller, tone(440, 300))) for made in (lost_some, whole)]
+        heard, heard_whole = await asyncio.gather(lost_some.at_bot.hear_loud(250), whole.at_bot.hear_loud(250))
+        await asyncio.gather(*sending)
     stats, clean = lost_some.bot.stats(), whole.bot.stats()
     await asyncio.gather(lost_some.close(), whole.close())
     assert len(dropped) >= 8
     assert stats.lost == pytest.approx(len(dropped), abs=2)
-    # What the machine itself delays is made up too, in both calls alike.
-    assert stats.concealed_ms <= 20 * len(dropped) + clean.concealed_ms + 60
-    assert silent(heard) <= silent(heard_whole) + 4
-    assert stats.playout_delay_ms <= clean.playout_delay_ms + 60
+    # What the machine itself delays is made up too, in both calls, and not always alike.
+    assert stats.concealed_ms <= 20 * len(dropped) + clean.concealed_ms + 60 + held_up.sum_ms
+    assert silent(heard) <= silent(heard_whole) + 4 + held_up.sum_ms / 20
+    assert stats.playout_delay_ms <= clean.playout_delay_ms + 60 + held_up.worst_ms
 
 
 async def test_packets_that_are_no_rtp_or_of_another_codec_are_passed_over(connected: Call) -> None:
@@ -129,15 +132,16 @@ async def test_a_stall_of_the_media_loop_loses_nothing_that_came_meanwhile(
         made = await call(media=SharedMedia(loop))
         sending = asyncio.create_task(play(made.caller, tone(440, 150)))
         await made.at_bot.hear_loud(25)
-        before = made.bot.stats()
-        loop.call_soon_threadsafe(time.sleep, 0.09)
-        await made.at_bot.hear(25)
-        after = made.bot.stats()
+        with machine_watched() as held_up:
+            before = made.bot.stats()
+            loop.call_soon_threadsafe(time.sleep, 0.09)
+            await made.at_bot.hear(25)
+            after = made.bot.stats()
         await sending
         await made.close()
     # Where what came is not read first, 40 to 80 ms are concealed and as much delay is added (measured).
-    assert after.concealed_ms - before.concealed_ms <= 20
-    assert after.playout_delay_ms - before.playout_delay_ms <= 30
+    assert after.concealed_ms - before.concealed_ms <= 20 + held_up.sum_ms
+    assert after.playout_delay_ms - before.playout_delay_ms <= 30 + held_up.worst_ms
 
 
 async def test_media_may_run_in_another_threads_loop() -> None:
@@ -208,16 +212,11 @@ async def test_the_pace_of_two_seconds_does_not_drift(connected: Call) -> None:
     await play(connected.bot, tone(440, 10))
     await connected.bot.drain()
 
-    async def drift_ms() -> float:
+    with machine_watched() as held_up:
         began, sent = loop.time(), connected.bot.stats().sent
         await connected.at_caller.hear(100)
         took_ms, packets = 1000 * (loop.time() - began), connected.bot.stats().sent - sent
-        return abs(packets * 20 - took_ms)
-
-    drifts = [await drift_ms()]
-    while min(drifts) > 60 and len(drifts) < 5:  # a machine that holds the process up for longer is no drift
-        drifts.append(await drift_ms())
-    assert min(drifts) <= 60
+    assert abs(packets * 20 - took_ms) <= 60 + held_up.worst_ms
 
 
 # --- texts and key presses ------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from telephony.webrtc.endpoint import WebRtcEndpoint
 from telephony.webrtc.leg import WebRtcLeg
 from telephony.webrtc.session import WebRtcSession
 from tests.fakes.webrtc import SETTINGS, Ears, an_offer, call, play, tone
+from tests.waiting import HUNG_S
 
 HASTY = SETTINGS.model_copy(update={"connect_timeout_s": 0.3, "silence_timeout_s": 0.3})
 
@@ -57,8 +58,10 @@ async def test_a_play_that_waits_when_the_call_ends_raises() -> None:
     waiting = asyncio.create_task(made.bot.drain())
     playing = asyncio.create_task(play(made.bot, tone(440, 1000)))
     await made.at_caller.hear_loud(1)
+    assert not playing.done()
     await made.caller.hang_up()
-    await asyncio.wait_for(asyncio.gather(waiting, playing), 10)
+    await asyncio.wait_for(asyncio.gather(waiting, playing), HUNG_S)
+    assert made.bot.played_ms < 20_000
     await made.close()
 
 

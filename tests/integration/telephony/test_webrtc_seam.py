@@ -24,6 +24,7 @@ from telephony.webrtc.ice_socket import usable_candidates
 from telephony.webrtc.peer_handlers import PeerHandlers
 from telephony.webrtc.sdp import answer_to, new_offer
 from tests.fakes.webrtc import Ears, call, pitch, play, tone
+from tests.waiting import HUNG_S
 
 HERE = ("127.0.0.1",)
 JUNK = (b"", b"x", bytes(20), b"\x16" * 60, b"\x80" + bytes(40), b"\x80\xc8" + bytes(40), b"\xff" * 1400)
@@ -58,7 +59,7 @@ class Side:
         self.news.set()
 
     async def until(self, what: bytes | str) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HUNG_S):
             while what not in self.heard:
                 self.news.clear()
                 await self.news.wait()
@@ -156,7 +157,8 @@ async def test_a_channel_of_another_name_is_closed() -> None:
     channel = aiortc.RTCDataChannel(offerer.peer._sctp, aiortc.RTCDataChannelParameters(label="other"))
     closed = asyncio.Event()
     channel.on("close", closed.set)
-    await asyncio.wait_for(closed.wait(), 10)
+    await asyncio.wait_for(closed.wait(), HUNG_S)
+    assert channel.readyState == "closed"
     await asyncio.gather(offerer.peer.close(), answerer.peer.close())
 
 
@@ -292,7 +294,7 @@ async def test_stock_aiortc_can_call_talk_listen_press_keys_and_hang_up() -> Non
     assert pitch(heard[10:]) == pytest.approx(660, abs=2)
     await ears.until(lambda: ears.others)
     assert ears.others == [DigitReceived("3", 100)]
-    assert await asyncio.wait_for(told.get(), 10) == "salam"
+    assert await asyncio.wait_for(told.get(), HUNG_S) == "salam"
     track = await tracks.get()
     frames = [await track.recv() for _ in range(50)]
     mono = [frame.to_ndarray()[0][::6].astype("<i2").tobytes() for frame in frames[25:]]  # 48 kHz stereo to 16 kHz
@@ -314,7 +316,7 @@ async def test_candidates_may_come_after_the_offer() -> None:
     assert not connecting.done()
 
     await offerer.peer.add_candidates(["nonsense", *answer.transport.candidates])
-    await asyncio.wait_for(connecting, 10)
+    await asyncio.wait_for(connecting, HUNG_S)
 
     assert offerer.peer.send_rtp(rtp(1))
     await answerer.until(rtp(1))
@@ -353,7 +355,7 @@ async def test_a_restart_that_is_overtaken_or_never_answered_leaves_the_call_alo
 
     await answerer.peer.gather_again()
     with pytest.raises(ConnectionError):
-        await asyncio.wait_for(waiting, 10)
+        await asyncio.wait_for(waiting, HUNG_S)
 
     offerer.peer.send_rtp(rtp(3))
     await answerer.until(rtp(3))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import HUNG_S, START_S
 from tts_engine.client import SpeechClient
 from tts_engine.errors import SpeechUnavailableError
 from tts_engine.protocol import SpeechRequest
@@ -28,7 +29,7 @@ async def run(*arguments: str) -> tuple[int, str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    output, _ = await asyncio.wait_for(process.communicate(), 30)
+    output, _ = await asyncio.wait_for(process.communicate(), START_S)
     assert process.returncode is not None
     return process.returncode, output.decode()
 
@@ -47,7 +48,7 @@ async def served(*arguments: str):
         stderr=asyncio.subprocess.DEVNULL,
     )
     assert process.stdout is not None
-    line = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
+    line = (await asyncio.wait_for(process.stdout.readline(), START_S)).decode()
     found = re.fullmatch(r"speech server ready at (http://127\.0\.0\.1:\d+)\n", line)
     assert found is not None
     try:
@@ -113,7 +114,7 @@ async def test_sigterm_lets_the_voice_finish_and_admits_nobody() -> None:
                 heard += len(pcm)
 
         assert heard == pytest.approx(whole, rel=0.02)
-        assert await asyncio.wait_for(process.wait(), 10) == 0
+        assert await asyncio.wait_for(process.wait(), HUNG_S) == 0
 
 
 async def test_settings_come_from_the_file_and_the_environment(tmp_path: Path, monkeypatch) -> None:

@@ -10,6 +10,7 @@ from websockets.asyncio.server import serve
 
 from tests.fakes.speech import FRAME_BYTES, FakeBackend, tone
 from tests.fakes.speech_server import speech_server
+from tests.waiting import HUNG_S
 from tts_engine.client import SpeechClient, SpeechTimeouts
 from tts_engine.engine.engine import EngineLimits
 from tts_engine.errors import (
@@ -83,7 +84,7 @@ async def test_cancelling_the_task_stops_the_voice() -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.wait_for(server.engine.drained(), 10)
+        await asyncio.wait_for(server.engine.drained(), HUNG_S)
 
         assert len(backend.aborted) == 1
         backend.hold_at = None
@@ -156,7 +157,7 @@ async def test_a_voice_that_says_nothing_in_time_is_given_up() -> None:
     async with speech_server(backend) as server, SpeechClient(server.url, timeouts=timeouts) as client:
         with pytest.raises(SpeechEngineError, match="in time"):
             await spoken(client)
-        await asyncio.wait_for(server.engine.drained(), 10)
+        await asyncio.wait_for(server.engine.drained(), HUNG_S)
 
         assert len(backend.aborted) == 1
 

@@ -9,6 +9,7 @@ import pytest
 from tests.fakes.redis_server import KINDS, RunningRedis, redis_server
 from tests.fakes.speech import FakeBackend
 from tests.fakes.speech_server import speech_server
+from tests.waiting import HUNG_S
 from tts_engine.backend.port import SpokenTurn
 from tts_engine.client import SpeechClient
 from tts_engine.engine.redis_store import RedisConversationStore, connect
@@ -79,7 +80,7 @@ async def test_a_redis_that_does_not_answer_costs_context_and_a_tenth_of_a_secon
     store = store_of(redis, timeout_s=0.1)
     async with speech_server(backend, store=store) as server, SpeechClient(server.url) as client:
         redis.stop_answering()
-        async with asyncio.timeout(2):  # on a busy machine
+        async with asyncio.timeout(HUNG_S):  # without a limit of its own it would wait for good
             spoken = [
                 pcm async for pcm in client.speak(SpeechRequest(text="Salam", conversation=ConversationContext(id="c")))
             ]

@@ -18,6 +18,7 @@ import pytest
 
 from tests.fakes.speech import FakeBackend, tone
 from tests.fakes.speech_server import RunningServer, speech_server
+from tests.waiting import HUNG_S
 from tts_engine.engine.engine import EngineLimits
 from tts_engine.errors import SpeechUnavailableError
 from tts_engine.routes_stream import StreamLimits
@@ -210,7 +211,7 @@ async def test_a_client_that_goes_away_stops_the_voice() -> None:
             await anext(response.aiter_bytes())
             await backend.held.wait()
 
-        await asyncio.wait_for(server.engine.drained(), 10)
+        await asyncio.wait_for(server.engine.drained(), HUNG_S)
 
         assert len(backend.aborted) == 1
 
@@ -225,7 +226,7 @@ async def test_a_client_that_takes_nothing_is_cut_and_slows_nobody() -> None:
         assert (await reader.readline()).startswith(b"HTTP/1.1 200")
 
         assert (await create(http)).content == said("Salam")
-        await asyncio.wait_for(server.engine.drained(), 5)
+        await asyncio.wait_for(server.engine.drained(), HUNG_S)
 
         assert server.count("slow_clients_total") == 1
         assert len(backend.aborted) == 1

@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.fakes.speech import FRAME_BYTES, FakeBackend, tone
 from tests.fakes.speech_server import speech_server
+from tests.waiting import HUNG_S
 from tts_engine.engine.engine import EngineLimits
 from tts_engine.routes_stream import StreamLimits
 
@@ -46,7 +47,7 @@ async def answers(socket: ClientConnection) -> tuple[list[dict], bytes]:
     told: list[dict] = []
     audio = b""
     while not told or told[-1]["type"] != "session.done":
-        message = await asyncio.wait_for(socket.recv(), 5)
+        message = await asyncio.wait_for(socket.recv(), HUNG_S)
         if isinstance(message, bytes):
             audio += message
         else:
@@ -76,7 +77,7 @@ async def test_a_vllm_omni_client_speaks_unchanged() -> None:
         assert told[2] == {"type": "session.done", "utterance_index": 0, "total_sentences": 1}
         assert audio == said("Salam.")
         await send(socket, {"type": "session.close"})
-        await asyncio.wait_for(socket.wait_closed(), 5)
+        await asyncio.wait_for(socket.wait_closed(), HUNG_S)
         assert socket.close_code == 1000
 
 
@@ -148,7 +149,7 @@ async def test_no_free_place_is_an_error_and_closes_with_try_again_later() -> No
             await say(socket, "Bəli")
             error = json.loads(await socket.recv())
             assert (error["code"], error["retry_after_s"]) == ("at_capacity", 1.0)
-            await asyncio.wait_for(socket.wait_closed(), 5)
+            await asyncio.wait_for(socket.wait_closed(), HUNG_S)
             assert socket.close_code == 1013
         backend.go_on.set()
         assert (await answers(busy))[1] == said("Salam")
@@ -158,7 +159,7 @@ async def test_a_connection_too_many_is_turned_away() -> None:
     limits = StreamLimits(max_connections=1)
     async with connected(stream_limits=limits) as (server, _), socket_to(server) as socket:
         assert json.loads(await socket.recv())["code"] == "at_capacity"
-        await asyncio.wait_for(socket.wait_closed(), 5)
+        await asyncio.wait_for(socket.wait_closed(), HUNG_S)
 
         assert socket.close_code == 1013
         assert server.count("connections") == 1
@@ -173,7 +174,7 @@ async def test_an_idle_connection_is_closed_but_not_one_that_speaks() -> None:
         backend.go_on.set()
 
         assert (await answers(socket))[1] == said("Salam")
-        await asyncio.wait_for(socket.wait_closed(), 5)
+        await asyncio.wait_for(socket.wait_closed(), HUNG_S)
         assert (socket.close_code, socket.close_reason) == (1000, "idle")
 
 
@@ -184,7 +185,7 @@ async def test_a_client_that_breaks_off_stops_the_voice() -> None:
         await backend.held.wait()
 
         socket.transport.abort()
-        await asyncio.wait_for(server.engine.drained(), 5)
+        await asyncio.wait_for(server.engine.drained(), HUNG_S)
 
         assert len(backend.aborted) == 1
 
@@ -199,7 +200,7 @@ async def test_a_client_that_takes_nothing_is_cut_and_slows_nobody() -> None:
 
         await say(socket, "Salam")
         assert (await answers(socket))[1] == said("Salam")
-        await asyncio.wait_for(server.engine.drained(), 5)
+        await asyncio.wait_for(server.engine.drained(), HUNG_S)
 
         assert server.count("slow_clients_total") == 1
         assert len(backend.aborted) == 1

@@ -253,7 +253,7 @@ def fall_silent(leg: WebRtcLeg) -> None:
 async def test_a_connection_that_breaks_is_told_as_weak(page: Page, server: PageServer) -> None:
     leg, ears = await call(page, server)
     fall_silent(leg)
-    await page.wait_for("document.body.classList.contains('unstable')", timeout_s=25)
+    await page.wait_for("document.body.classList.contains('unstable')")
     assert await page.text("#status") == "Bağlantı zəifdir, bərpa olunur…"
     await leg.hang_up()
     await ears.end()

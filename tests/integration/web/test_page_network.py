@@ -15,6 +15,7 @@ from tests.e2e.chromium import Page, chromium
 from tests.e2e.coturn import RELAY_PORTS, SECRET, coturn
 from tests.fakes.page_server import PageServer, page_server
 from tests.fakes.webrtc import Ears, loudness, play, tone
+from tests.waiting import HUNG_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -79,7 +80,7 @@ async def test_the_call_moves_to_another_way_without_a_word_lost(tmp_path: Path,
         talking = asyncio.create_task(play(ears.leg, tone(660, 500)))
 
         await page.evaluate("window.dispatchEvent(new Event('online'))")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HUNG_S):
             while peer._connection._nominated[1].protocol is before[1]:
                 await asyncio.sleep(0.05)
 

@@ -35,6 +35,14 @@ def test_a_wrong_or_unknown_name_is_named(tmp_path: Path, text: str, named: str)
         load_settings(file)
 
 
+def test_a_name_that_is_unknown_is_said_to_be(tmp_path: Path) -> None:
+    file = tmp_path / "zeng.toml"
+    file.write_text("[web]\nprot = 1\n")
+
+    with pytest.raises(SettingsError, match=r"there is no such setting; docs/configuration\.md has all"):
+        load_settings(file)
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"none\.toml"):
         load_settings(tmp_path / "none.toml")

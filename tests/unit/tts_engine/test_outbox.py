@@ -49,8 +49,9 @@ async def test_text_takes_no_room() -> None:
 
     outbox.put(SendText("a" * 1000))
 
-    await outbox.room()
-    await outbox.sent_all()
+    await asyncio.wait_for(outbox.room(), 5)
+    await asyncio.wait_for(outbox.sent_all(), 5)
+    assert outbox.audio_bytes == 0
 
 
 async def test_dropping_audio_leaves_text_and_makes_room() -> None:

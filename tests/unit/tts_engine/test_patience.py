@@ -7,12 +7,33 @@ import pytest
 from tts_engine.patience import Patience
 
 
-async def test_waits_that_end_in_time_may_be_many_and_long_together():
+class Clock:
+    """The loop's, which stands still but for `pass_s`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._now = 1000.0
+        monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: self._now)
+
+    async def pass_s(self, seconds: float) -> None:
+        self._now += seconds
+        for _ in range(5):  # let what is due run, and who waits for it
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+async def test_waits_that_end_in_time_may_be_many_and_long_together(clock: Clock):
+    ended = 0
     async with Patience() as patience:
         for _ in range(5):
             patience.begin(0.05)
-            await asyncio.sleep(0.02)
+            await clock.pass_s(0.04)
             patience.end()
+            ended += 1
+    assert ended == 5
 
 
 async def wait_forever(*limits_s: float) -> None:
@@ -35,13 +56,16 @@ async def test_a_shorter_wait_after_a_longer_one_ends_by_its_own_limit():
             await wait_forever(60.0, 0.01)
 
 
-async def test_between_two_waits_nothing_is_bounded():
+async def test_between_two_waits_nothing_is_bounded(clock: Clock):
     async with Patience() as patience:
         patience.begin(0.01)
         patience.end()
-        await asyncio.sleep(0.05)
+        await clock.pass_s(60)
         patience.begin(0.2)
-        await asyncio.sleep(0)
+        await clock.pass_s(0.1)
+        patience.end()
+        ended = True
+    assert ended
 
 
 async def test_what_goes_wrong_inside_comes_out_as_it_is():

@@ -150,6 +150,14 @@ def test_the_pause_of_a_synthesiser_that_fades_within_10_ms_is_none() -> None:
     assert abrupt_gaps(heard, levels(heard)) == ()
 
 
+def test_a_gap_right_after_the_first_window_is_found_too() -> None:
+    sound = speech(1.0, seed=5)[4000:]
+    heard = np.concatenate([sound[: RATE_HZ // 100], silence(0.1), sound[RATE_HZ // 100 :]])
+
+    (gap,) = abrupt_gaps(heard, levels(heard))
+    assert gap.at_s < 0.05
+
+
 def test_short_holes_long_pauses_and_fading_words_are_no_gaps() -> None:
     voice = speech(4.0, seed=5)
     short = np.concatenate([voice[: 2 * RATE_HZ], silence(0.04), voice[2 * RATE_HZ :]])

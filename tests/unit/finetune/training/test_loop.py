@@ -15,6 +15,7 @@ from finetune.training.checkpoint import checkpoints, read_progress
 from finetune.training.loop import Result, train
 from tests.unit.finetune.prepared import write_prepared_folder
 from tests.unit.finetune.tiny import Base
+from tts_engine.errors import CheckpointError
 from tts_engine.model.checkpoint import Checkpoint
 
 
@@ -130,6 +131,12 @@ def test_full_training_writes_a_whole_checkpoint(base: Base, data: Path, tmp_pat
 def test_an_interrupted_run_saves_and_says_so(base: Base, data: Path, tmp_path: Path):
     assert train(settings(base, data, tmp_path), quiet, lambda: True).reason == "interrupted"
     assert [path.name for path in checkpoints(tmp_path / "checkpoints")] == ["step_000001"]
+
+
+def test_a_run_whose_base_is_not_there_leaves_its_folder_to_the_next(base: Base, data: Path, tmp_path: Path):
+    with pytest.raises(CheckpointError, match="nowhere"):
+        train(settings(base, data, tmp_path / "run", base=str(tmp_path / "nowhere")), quiet)
+    assert train(settings(base, data, tmp_path / "run", schedule={"steps": 1}), quiet).steps == 1
 
 
 def test_the_folder_of_another_run_is_refused(base: Base, data: Path, whole: Path):

@@ -160,6 +160,10 @@ def test_closing_twice_is_closing_once() -> None:
     for codec in (encoder, decoder):
         codec.close()
         codec.close()
+    with pytest.raises(AttributeError):  # it has nothing to encode with, and does not touch what was freed
+        encoder.encode(bytes(FRAME * 2))
+    with pytest.raises(AttributeError):
+        decoder.decode(b"\xf8")
 
 
 @pytest.mark.parametrize(

@@ -54,8 +54,8 @@ def test_a_line_of_no_use_is_told_why_and_never_by_its_key(line: str, reason: st
 
 
 @given(st.text(max_size=200))
-def test_any_text_is_survived(line: str) -> None:
-    parse_crypto(line)
+def test_any_text_is_read_or_told_why_not(line: str) -> None:
+    assert parse_crypto(line)
 
 
 def test_the_first_usable_line_is_taken() -> None:

@@ -89,5 +89,8 @@ def test_sound_before_the_start_and_formats_that_we_have_not_are_refused() -> No
 @given(st.lists(st.one_of(st.binary(max_size=400), st.text(max_size=200), st.just(start("ulaw"))), max_size=10))
 def test_no_message_makes_it_raise(messages: list[bytes | str]) -> None:
     ours = AsteriskDialect()
-    for message in messages:
-        ours.receive(message)
+    events = [event for message in messages for event in ours.receive(message)]
+
+    sounds = [at for at, event in enumerate(events) if isinstance(event, Sound)]
+    starts = [at for at, event in enumerate(events) if isinstance(event, Started)]
+    assert not sounds or starts[0] < sounds[0]

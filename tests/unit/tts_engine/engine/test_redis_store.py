@@ -140,6 +140,14 @@ async def test_a_redis_that_is_away_is_said_to_be(store, server, ask) -> None:
         await ask(store)
 
 
-async def test_a_redis_that_is_there_answers(store) -> None:
+async def test_a_redis_that_is_there_is_asked_and_answers(store, redis, monkeypatch) -> None:
+    asked: list[bool] = []
+
+    async def ping() -> bool:
+        asked.append(True)
+        return True
+
+    monkeypatch.setattr(redis, "ping", ping)
     await store.ping()
+    assert asked == [True]
     await store.close()
