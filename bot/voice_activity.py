@@ -45,6 +45,10 @@ class VoiceActivity:
         """Whether speech has started and not yet stopped."""
         return self._speaking
 
+    def end(self) -> None:
+        """Take the voice for stopped, without an event: somebody else knows. The next one has to start anew."""
+        self._speaking = False
+
     def feed(self, probability: float, *, at_ms: int, window_ms: int) -> VoiceEvent | None:
         """Score one window that begins at media time `at_ms`."""
         end_ms = at_ms + window_ms

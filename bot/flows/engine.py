@@ -147,6 +147,10 @@ class FlowEngine:
         """Tell whether `text` is a whole answer here, by the rules alone; nothing changes (docs/adr/0004)."""
         return sufficiency.suffices(self._run, text.strip())
 
+    def is_whole(self, text: str) -> bool:
+        """Tell whether `text` suffices and nothing in it says that more will follow; nothing changes."""
+        return sufficiency.is_whole(self._run, text.strip())
+
     def pressed(self, digit: str, *, now: float) -> None:
         """Take a key of the caller's keypad; A to D, and whatever else is no key, are ignored."""
         run = self._run

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
 from bot.flows.hearing import said_exactly, said_nearly
 from bot.flows.run import Phase, Run
 from bot.flows.states import CollectState, MenuState
 from bot.flows.values import value_from_speech
+from bot.language.fold import plain
 from bot.language.inverse.answers import parse_yes_no
 
 # A number, date or time may go on after a pause ("on" ... "dörd otuz"), a free text always; these do not.
 _CLOSED = frozenset({"phone_az", "fin", "enum", "boolean"})
+_WORD = re.compile(r"[^\W_]+")
+_LEAST_WORDS = 2  # a single one is how many sentences begin
+# Words that something follows: and, or, but, that, for, with, because, if, from … (folded).
+_LEADING = frozenset(
+    {"ve", "ya", "veya", "amma", "ancaq", "lakin", "ki", "ucun", "ile", "cunki", "eger", "yeni", "hem"}
+    | {"de", "da", "bir", "men", "mene", "meni", "menim", "bu", "o", "saat", "sonra", "yox", "xeyr", "beli", "he"}
+)
+_GOES_ON = (",", ";", ":", "-", "–", "…", "...")
 
 
 def suffices(run: Run, text: str) -> bool:
@@ -29,3 +40,18 @@ def suffices(run: Run, text: str) -> bool:
             return slot.type in _CLOSED and value_from_speech(slot, text, today=run.today) is not None
         case _:
             return False
+
+
+def is_whole(run: Run, text: str) -> bool:
+    """Tell whether `text` suffices and names its choice in words of its own, with nothing that asks for more.
+
+    Yes and no are often followed by what they mean, and the last digits of a number by one more: they only suffice.
+    """
+    words = _WORD.findall(plain(text))
+    if len(words) < _LEAST_WORDS or words[-1] in _LEADING or text.rstrip().endswith(_GOES_ON):
+        return False
+    if not run.phase.awaits_caller or run.phase is Phase.CONFIRMING:
+        return False
+    state = run.state
+    named = said_exactly(run.flow, state, text) is not None
+    return named or (isinstance(state, MenuState) and said_nearly(run.flow, state, text) is not None)

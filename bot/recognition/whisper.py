@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from bot.errors import SettingsError
 from bot.recognition.audio import LONGEST_S
+from bot.recognition.copying import copies, first_saying, likely_tokens
 from bot.recognition.settings import RecogniserServerSettings
 from bot.recognition.vocabulary import AZERBAIJANI_LETTERS, cut, first_timestamp, token_id, vocabulary_size
 from bot.recognition.wav import RATE_HZ
@@ -84,6 +85,7 @@ class Whisper:
         files, kept = self._choose(folder, settings)
         self._original = kept
         self._new = {token: place for place, token in enumerate(kept)}
+        self._ends = frozenset(self._new[token] for token in _sentence_ends(self._tokenizer) if token in self._new)
         self._settings = settings
         self._model = ctranslate2.models.Whisper(
             str(folder),
@@ -120,7 +122,7 @@ class Whisper:
         encoded = self._model.encode(ctranslate2.StorageView.from_array(self._window(request.samples)))
         encoded_at = perf_counter()
         reading = self._read(encoded, request, request.prompt.strip(), audio_s, stopped)
-        if request.prompt.strip() and self._support(encoded, request, reading) < _SUPPORT_MIN:
+        if copies(reading.text, request.prompt) and self._support(encoded, request, reading) < _SUPPORT_MIN:
             reading = self._read(encoded, request, "", audio_s, stopped)
         return Heard(
             text=reading.text,
@@ -143,25 +145,41 @@ class Whisper:
         if stopped():
             raise Stopped
         before = self._before(request.language, prompt)
-        limit = min(len(before) + _TOKENS_AT_LEAST + math.ceil(_TOKENS_PER_S * audio_s), _DECODER_TOKENS)
-        result = self._model.generate(
+        most = min(_TOKENS_AT_LEAST + math.ceil(_TOKENS_PER_S * audio_s), _DECODER_TOKENS - len(before))
+        # without a prompt it does not loop
+        likely = min(likely_tokens(audio_s), most) if prompt else most
+        result = self._generate(encoded, before, request, likely)
+        found: list[int] = list(result.sequences_ids[0])
+        log_prob = result.scores[0] * len(found)
+        if len(found) >= likely < most and first_saying(found, self._ends) is None:
+            if stopped():
+                raise Stopped
+            rest = self._generate(encoded, [*before, *found], request, most - len(found))
+            found += rest.sequences_ids[0]
+            log_prob += rest.scores[0] * len(rest.sequences_ids[0])
+        avg_logprob = log_prob / (len(found) + 1)
+        tokens = tuple(self._original[token] for token in found[: first_saying(found, self._ends)])
+        return _Reading(
+            text=self._text(tokens, audio_s),
+            tokens=tokens,
+            avg_logprob=avg_logprob,
+            no_speech_prob=result.no_speech_prob,
+        )
+
+    def _generate(
+        self, encoded: object, before: list[int], request: Request, most: int
+    ) -> ctranslate2.models.WhisperGenerationResult:
+        return self._model.generate(
             encoded,
             [before],
             beam_size=1 if request.temperature else self._settings.beam_size,
             sampling_topk=0 if request.temperature else 1,
             sampling_temperature=request.temperature or 1.0,
-            max_length=limit,
+            max_length=len(before) + most,
             return_scores=True,
             return_no_speech_prob=True,
             suppress_tokens=[-1],
         )[0]
-        tokens = tuple(self._original[token] for token in result.sequences_ids[0])
-        return _Reading(
-            text=self._text(tokens, audio_s),
-            tokens=tokens,
-            avg_logprob=result.scores[0] * len(tokens) / (len(tokens) + 1),
-            no_speech_prob=result.no_speech_prob,
-        )
 
     def _support(self, encoded: object, request: Request, reading: _Reading) -> float:
         """Mean log probability of a text without the prompt that suggested it: what the sound alone says of it.
@@ -211,3 +229,8 @@ class Whisper:
 
 def _start(language: str) -> list[str]:
     return ["<|startoftranscript|>", f"<|{language}|>", "<|transcribe|>"]
+
+
+def _sentence_ends(tokenizer: tokenizers.Tokenizer) -> list[int]:
+    """Ids of the tokens that end in a full stop, a question mark or an exclamation mark."""
+    return [place for token, place in tokenizer.get_vocab().items() if token.endswith((".", "?", "!"))]

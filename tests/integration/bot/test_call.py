@@ -76,7 +76,10 @@ class ScriptedFlow:
         self._next()
 
     def suffices(self, text: str) -> bool:
-        return text == "yetər"
+        return text in ("yetər", "tam cavab")
+
+    def is_whole(self, text: str) -> bool:
+        return text == "tam cavab"
 
     def pressed(self, digit: str, *, now: float) -> None:
         self.log.append(f"key {digit}")
