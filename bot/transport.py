@@ -105,6 +105,7 @@ class CallInput(BaseInputTransport):
         self._run: list[bytes] = []
         self._windows = 0
         self._frames = 0
+        self._lingers = False  # the model hears the voice of a turn that has ended, without a sound
 
     async def start(self, frame: StartFrame) -> None:
         """Begin to read the leg."""
@@ -127,6 +128,7 @@ class CallInput(BaseInputTransport):
         await super().process_frame(frame, direction)
         if isinstance(frame, UserStoppedSpeakingFrame) and self._activity.speaking and not self._always_stream:
             self._activity.end()
+            self._lingers = self._trail is not None
             self._run.clear()
             self._preroll.clear()
 
@@ -168,18 +170,25 @@ class CallInput(BaseInputTransport):
         for probability in await self._detector.feed(event.pcm, speaking=self._activity.speaking):
             at_ms = self._windows * WINDOW_MS
             self._windows += 1
-            voice = self._activity.feed(probability, at_ms=at_ms, window_ms=WINDOW_MS)
+            self._lingers = self._lingers and probability >= self._activity.release
+            heard = 0.0 if self._lingers else probability
+            voice = self._activity.feed(heard, at_ms=at_ms, window_ms=WINDOW_MS)
             if voice is not None:
                 await self._tell_voice(voice, heard_ms=at_ms + WINDOW_MS)
         if self._trail is not None and self._activity.speaking:
             await self._follow(self._trail, event.pcm)
+        elif self._trail is not None and self._lingers:
+            self._lingers = self._fed(self._trail, event.pcm) is None
         if len(self._run) >= _RUN_FRAMES:
             await self._push_run()
 
     async def _follow(self, trail: SoundTrail, pcm: bytes) -> None:
-        event = trail.feed(_level_db(pcm), noise_db=self._detector.noise_db, end_ms=self._frames * FRAME_MS)
+        event = self._fed(trail, pcm)
         if event is not None:
             await self._tell_sound(event, ended_at_ms=trail.ended_at_ms)
+
+    def _fed(self, trail: SoundTrail, pcm: bytes) -> TrailEvent | None:
+        return trail.feed(_level_db(pcm), noise_db=self._detector.noise_db, end_ms=self._frames * FRAME_MS)
 
     async def _tell_sound(self, event: TrailEvent, *, ended_at_ms: int) -> None:
         self._on_sound(event, asyncio.get_running_loop().time() - (self._frames * FRAME_MS - ended_at_ms) / 1000)

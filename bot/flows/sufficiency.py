@@ -48,10 +48,14 @@ def is_whole(run: Run, text: str) -> bool:
     Yes and no are often followed by what they mean, and the last digits of a number by one more: they only suffice.
     """
     words = _WORD.findall(plain(text))
-    if len(words) < _LEAST_WORDS or words[-1] in _LEADING or text.rstrip().endswith(_GOES_ON):
+    if len(words) < _LEAST_WORDS or words[-1] in _LEADING or text.endswith(_GOES_ON):
         return False
     if not run.phase.awaits_caller or run.phase is Phase.CONFIRMING:
         return False
-    state = run.state
-    named = said_exactly(run.flow, state, text) is not None
-    return named or (isinstance(state, MenuState) and said_nearly(run.flow, state, text) is not None)
+    match run.state:
+        case MenuState() as state:
+            return said_exactly(run.flow, state, text) is not None or said_nearly(run.flow, state, text) is not None
+        case CollectState() as state:
+            return said_exactly(run.flow, state, text) is not None
+        case _:  # who talks freely may go on with anything
+            return False

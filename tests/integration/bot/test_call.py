@@ -283,6 +283,33 @@ async def test_the_recogniser_hears_a_little_of_what_came_before_the_voice_and_n
     await running
 
 
+class LingeringModel:
+    """Hears a voice for half a second after its sound."""
+
+    def __init__(self) -> None:
+        self._left = 0
+
+    async def score(self, window, state):
+        self._left = 16 if float(np.abs(window[0, 64:]).mean()) > 0.01 else max(0, self._left - 1)
+        return (LOUD if self._left else 0.01), state
+
+
+async def test_a_whole_answer_is_answered_though_the_speech_model_still_hears_a_voice() -> None:
+    s = stage(Say("Buyurun."), Say("Saat doqquzdan."), Say("Nə?"), texts=("tam cavab", "yetər"))
+    running = asyncio.create_task(Call(s.leg, replace(s.services, voice_model=LingeringModel())).run())
+    await s.until(lambda: "said" in s.flow.log)
+
+    s.leg.speak(silence(640) + voice(640) + silence(100))
+    await s.until(lambda: len(s.speech.requests) == 2)  # no pause of the model's came
+    assert s.flow.heard_texts == ["tam cavab"]
+
+    s.leg.speak(silence(640) + voice(640) + silence(400))  # and the next turn is one of its own
+    await s.until(lambda: s.flow.heard_texts == ["tam cavab", "yetər"])
+    assert s.recogniser.asked[1] / 32 == pytest.approx(200 + 640 + 60, abs=60)
+    s.leg.end()
+    await running
+
+
 class KeenModel:
     """Voice where there is any sound."""
 

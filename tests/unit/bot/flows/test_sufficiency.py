@@ -100,3 +100,43 @@ def test_asking_changes_nothing() -> None:
 
     assert call.engine.state == "menu"
     assert call.engine.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (at_the_menu, "iş saatları"),
+        (at_the_menu, "iş saatlari."),  # nearly
+        (at_the_menu, "mənə canlı insan lazımdır"),
+        (asked_for_the_phone, "canlı insan"),
+    ],
+)
+def test_a_choice_in_its_own_words_is_whole(call: Callable[[], Rehearsal], text: str) -> None:
+    assert call().engine.is_whole(text)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (at_the_menu, "operator"),  # a word alone begins many sentences
+        (at_the_menu, "iş saatları və"),
+        (at_the_menu, "iş saatları,"),
+        (at_the_menu, "iş saatları yox"),
+        (at_the_menu, "yox, sağ olun"),
+        (at_the_menu, "hava necədir"),
+        (asked_for_the_phone, "sıfır əlli yüz iyirmi üç qırx beş altmış yeddi"),  # "yeddi" may not be the last
+        (asked_whether_the_phone_is_right, "bəli düzdür"),
+        (asked_whether_the_phone_is_right, "canlı insan"),
+        (talking_with_the_model, "canlı insan"),
+    ],
+)
+def test_what_more_may_follow_is_not_whole(call: Callable[[], Rehearsal], text: str) -> None:
+    assert not call().engine.is_whole(text)
+
+
+def test_nothing_is_whole_once_the_call_has_ended() -> None:
+    call = at_the_menu()
+    for _ in range(4):
+        call.wait()
+
+    assert not call.engine.is_whole("iş saatları")
