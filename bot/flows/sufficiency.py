@@ -14,6 +14,8 @@ from bot.language.inverse.answers import parse_yes_no
 # A number, date or time may go on after a pause ("on" ... "dörd otuz"), a free text always; these do not.
 _CLOSED = frozenset({"phone_az", "fin", "enum", "boolean"})
 _WORD = re.compile(r"[^\W_]+")
+_SPOKEN = re.compile(r"[^\W\d_]+")
+_PHONE_WORDS = 9  # with fewer there is a reading that fits too soon: "sıfır əlli iki yüz on iki" as 0 50 2 100 10 2
 _LEAST_WORDS = 2  # a single one is how many sentences begin
 # Words that something follows: and, or, but, that, for, with, because, if, from … (folded).
 _LEADING = frozenset(
@@ -37,6 +39,8 @@ def suffices(run: Run, text: str) -> bool:
             return parse_yes_no(text) is not None
         case CollectState():
             slot = run.flow.slots[state.collect]
+            if slot.type == "phone_az" and len(_SPOKEN.findall(text)) in range(1, _PHONE_WORDS):
+                return False
             return slot.type in _CLOSED and value_from_speech(slot, text, today=run.today) is not None
         case _:
             return False

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import Protocol
 
 import ctranslate2
 import numpy as np
@@ -71,6 +72,17 @@ class _Reading:
     tokens: tuple[int, ...]
     avg_logprob: float
     no_speech_prob: float
+
+
+class _Generated(Protocol):
+    """One result of CTranslate2, which has no types."""
+
+    @property
+    def sequences_ids(self) -> list[list[int]]: ...
+    @property
+    def scores(self) -> list[float]: ...
+    @property
+    def no_speech_prob(self) -> float: ...
 
 
 class Stopped(Exception):  # noqa: N818 - not an error: the caller of `transcribe` asked for it
@@ -146,12 +158,11 @@ class Whisper:
             raise Stopped
         before = self._before(request.language, prompt)
         most = min(_TOKENS_AT_LEAST + math.ceil(_TOKENS_PER_S * audio_s), _DECODER_TOKENS // 2)
-        # without a prompt it does not loop
-        likely = min(likely_tokens(audio_s), most) if prompt else most
+        likely = min(likely_tokens(audio_s), most) if prompt else most // 2
         result = self._generate(encoded, before, request, likely)
         found: list[int] = list(result.sequences_ids[0])
         log_prob = result.scores[0] * len(found)
-        if len(found) >= likely < most and first_saying(found, self._ends) is None:
+        if prompt and len(found) >= likely < most and first_saying(found, self._ends) is None:
             if stopped():
                 raise Stopped
             rest = self._generate(encoded, [*before, *found], request, most - len(found))
@@ -166,9 +177,7 @@ class Whisper:
             no_speech_prob=result.no_speech_prob,
         )
 
-    def _generate(
-        self, encoded: object, before: list[int], request: Request, most: int
-    ) -> ctranslate2.models.WhisperGenerationResult:
+    def _generate(self, encoded: object, before: list[int], request: Request, most: int) -> _Generated:
         return self._model.generate(
             encoded,
             [before],

@@ -61,6 +61,8 @@ def asked_whether_the_phone_is_right() -> Rehearsal:
         (at_the_menu, "iş saatlari"),  # nearly
         (at_the_menu, "yox"),
         (asked_for_the_phone, "sıfır əlli yüz iyirmi üç qırx beş altmış yeddi"),
+        (asked_for_the_phone, "sıfır əlli iki yüz on iki otuz dörd əlli altı"),
+        (asked_for_the_phone, "sıfır beş sıfır iki bir iki üç dörd beş altı"),
         (asked_for_the_phone, "canlı insan"),
         (asked_whether_the_phone_is_right, "bəli"),
     ],
@@ -75,6 +77,7 @@ def test_a_whole_answer_suffices(call: Callable[[], Rehearsal], text: str) -> No
         (at_the_menu, ""),
         (at_the_menu, "hava necədir"),
         (asked_for_the_phone, "sıfır əlli yüz iyirmi"),
+        (asked_for_the_phone, "sıfır əlli iki yüz on iki"),  # ten digits, if each word were one: 0 50 2 100 10 2
         (asked_for_the_day, "sabah"),  # may go on: "sabah yox, o biri gün"
         (asked_whether_the_phone_is_right, "mənim nömrəm"),
         (talking_with_the_model, "bir sualım var"),
