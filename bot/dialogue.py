@@ -50,6 +50,7 @@ from bot.flows.actions import (
     Transfer,
     Understand,
 )
+from bot.flows.sufficiency import Sufficiency
 from bot.flows.templates import MASK
 from bot.latency import TurnClock
 from bot.playout import PlayoutLedger
@@ -206,9 +207,8 @@ class Dialogue(FrameProcessor):
     def _recognised(self, text: str) -> None:
         if self._texts_add_up:
             text = self._turn_text = f"{self._turn_text} {text}".strip()
-        self._turns.recognised(
-            text, sufficient=self._flow.suffices(text), whole=self._flow.is_whole(text), now=self._now()
-        )
+        found = self._flow.suffices(text)
+        self._turns.recognised(text, sufficient=bool(found), whole=found is Sufficiency.WHOLE, now=self._now())
         self._wake.set()
 
     def _pressed(self, digit: str) -> None:

@@ -7,14 +7,14 @@ a complete answer is not made to wait, and a hesitation is not cut off. Where a 
 "finished" is as good as a text that suffices, and "unfinished" gives the caller `unfinished_turn_ms`.
 
 The sound ends before the voice does: the speech model hears one for 80 to 140 ms more and needs a pause after that. A
-text that suffices need not wait for the model; any other does.
+whole answer need not wait for the model; any other text does.
 
 | state | voice started | sound faded | sound returned | voice stopped | text | judgement | timer | bot stopped |
 |---|---|---|---|---|---|---|---|---|
 | LISTENING | CALLER, or MUTED under speech that may not be interrupted | – | – | – | – | – | – | – |
 | MUTED | – | – | – | LISTENING | – | – | – | CALLER |
 | CALLER | – | FADED | – | PAUSED | kept | – | – | – |
-| FADED | – | – | CALLER | PAUSED | ends the turn once it suffices and is quiet long enough | – | the same | – |
+| FADED | – | – | CALLER | PAUSED | ends the turn once it is whole and quiet long enough | – | the same | – |
 | PAUSED | CALLER | – | – | – | ends the turn once its pause is long enough | the same | the same | – |
 """
 
@@ -40,7 +40,7 @@ class TurnState(Enum):
 class TurnPolicy:
     """How patient the bot is."""
 
-    whole_pause_ms: int = 144  # silence that ends a turn whose text is a whole answer
+    whole_pause_ms: int = 200  # silence that ends a turn whose text is a whole answer
     min_pause_ms: int = 224  # silence that ends a turn whose text suffices or that was judged finished
     end_of_turn_ms: int = 800  # silence that ends any other
     unfinished_turn_ms: int = 1600  # the same for one that was judged unfinished
@@ -173,7 +173,7 @@ class TurnMachine:
 
     def timer_at(self) -> float | None:
         """When `handle_timer` is due."""
-        if self._state is TurnState.PAUSED or (self._state is TurnState.FADED and self._sufficed):
+        if self._state is TurnState.PAUSED or (self._state is TurnState.FADED and self._whole):
             return self._ended_at + self._patience_ms() / 1000
         return None
 

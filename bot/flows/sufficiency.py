@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import IntEnum
 
 from bot.flows.hearing import said_exactly, said_nearly
 from bot.flows.run import Phase, Run
@@ -25,7 +26,22 @@ _LEADING = frozenset(
 _GOES_ON = (",", ";", ":", "-", "–", "…", "...")
 
 
-def suffices(run: Run, text: str) -> bool:
+class Sufficiency(IntEnum):
+    """What more a text leaves to be said."""
+
+    OPEN = 0  # the rules find no answer in it, or one that often goes on
+    ENOUGH = 1  # an answer
+    WHOLE = 2  # one in words of its own, with nothing that asks for more
+
+
+def suffices(run: Run, text: str) -> Sufficiency:
+    """Judge `text` by the rules alone."""
+    if not _answers(run, text):
+        return Sufficiency.OPEN
+    return Sufficiency.WHOLE if _is_whole(run, text) else Sufficiency.ENOUGH
+
+
+def _answers(run: Run, text: str) -> bool:
     """Tell whether `text` names a choice, fills a slot or answers a confirmation, by the rules alone."""
     if not run.phase.awaits_caller or not text:
         return False
@@ -46,15 +62,15 @@ def suffices(run: Run, text: str) -> bool:
             return False
 
 
-def is_whole(run: Run, text: str) -> bool:
-    """Tell whether `text` suffices and names its choice in words of its own, with nothing that asks for more.
+def _is_whole(run: Run, text: str) -> bool:
+    """Tell whether `text` names its choice in words of its own, with nothing that asks for more.
 
     Yes and no are often followed by what they mean, and the last digits of a number by one more: they only suffice.
     """
     words = _WORD.findall(plain(text))
     if len(words) < _LEAST_WORDS or words[-1] in _LEADING or text.endswith(_GOES_ON):
         return False
-    if not run.phase.awaits_caller or run.phase is Phase.CONFIRMING:
+    if run.phase is Phase.CONFIRMING:
         return False
     match run.state:
         case MenuState() as state:

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from bot.flows.loader import load_flow
 from bot.flows.rehearsal import Rehearsal
+from bot.flows.sufficiency import Sufficiency
 from bot.models.cache import ModelCache
 from bot.models.registry import WHISPER_BASE
 from bot.models.settings import ModelSettings
@@ -76,7 +77,8 @@ class Bench:
         self.read(np.zeros(16_000, np.float32))
 
     def judge(self, text: str) -> Judgement:
-        return Judgement(self._engine.suffices(text), self._engine.is_whole(text))
+        found = self._engine.suffices(text)
+        return Judgement(bool(found), found is Sufficiency.WHOLE)
 
     def read(self, samples: _Samples) -> Reading:
         key = samples.tobytes()

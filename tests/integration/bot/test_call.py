@@ -32,6 +32,7 @@ from bot.flows.actions import (
     Understand,
     Understood,
 )
+from bot.flows.sufficiency import Sufficiency
 from bot.metrics import CallMetrics
 from bot.services.prompt_cache import PromptCache
 from bot.settings import TurnSettings
@@ -75,11 +76,8 @@ class ScriptedFlow:
         self.heard_texts.append(text)
         self._next()
 
-    def suffices(self, text: str) -> bool:
-        return text in ("yetər", "tam cavab")
-
-    def is_whole(self, text: str) -> bool:
-        return text == "tam cavab"
+    def suffices(self, text: str) -> Sufficiency:
+        return {"yetər": Sufficiency.ENOUGH, "tam cavab": Sufficiency.WHOLE}.get(text, Sufficiency.OPEN)
 
     def pressed(self, digit: str, *, now: float) -> None:
         self.log.append(f"key {digit}")

@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bot.flows.rehearsal import Rehearsal
+from bot.flows.sufficiency import Sufficiency
 from bot.settings import TurnSettings
 from bot.speech_batch import SpeechBatch
 from bot.speech_detector import SileroSession
@@ -78,7 +79,8 @@ async def turns_of(
         return Reading(texts[-1] if texts else "", TOOK_MS)
 
     def judge(text: str) -> Judgement:
-        return Judgement(call.engine.suffices(text), call.engine.is_whole(text))
+        found = call.engine.suffices(text)
+        return Judgement(bool(found), found is Sufficiency.WHOLE)
 
     ear = Ear(signal, recognise=recognise, judge=judge, batch=BATCH, settings=settings)
     return await ear.hear(), sound_end_ms(signal)

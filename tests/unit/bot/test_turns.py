@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from bot.turns import (
     CallerPaused,
     CallerResumed,
@@ -241,33 +243,26 @@ def test_a_whole_answer_ends_its_turn_a_moment_after_its_sound_though_a_voice_is
     machine.recognised("iş saatlarınız necədir", sufficient=True, whole=True, now=2.1)
 
     assert drain(machine) == []
-    assert machine.timer_at() == 2.144
-    machine.handle_timer(now=2.144)
+    assert machine.timer_at() == 2.2
+    machine.handle_timer(now=2.2)
     assert drain(machine) == [TurnEnded("iş saatlarınız necədir", 1.0, 2.0, 2.1, sufficed=True, interrupted_bot=False)]
     machine.voice_stopped(ended_at=2.0)  # the speech model has heard its pause by now
     assert drain(machine) == []
     assert machine.state is TurnState.LISTENING
 
 
-def test_a_text_that_only_suffices_waits_longer_after_its_sound() -> None:
+@pytest.mark.parametrize(("sufficient", "until"), [(True, 2.224), (False, 2.7)])
+def test_any_other_text_waits_for_the_voice_to_stop(sufficient: bool, until: float) -> None:
     machine = faded()
 
-    machine.recognised("bəli", sufficient=True, now=2.1)
-
-    assert machine.timer_at() == 2.224
-
-
-def test_a_text_that_does_not_suffice_waits_for_the_voice_to_stop() -> None:
-    machine = faded()
-
-    machine.recognised("sabah", sufficient=False, now=2.1)
+    machine.recognised("sabah", sufficient=sufficient, now=2.1)
     assert machine.timer_at() is None
     machine.handle_timer(now=4.0)
     assert drain(machine) == []
 
     machine.voice_stopped(ended_at=2.0)
     assert drain(machine) == [CallerPaused()]
-    assert machine.timer_at() == 2.7
+    assert machine.timer_at() == until
 
 
 def test_a_sound_that_returns_takes_the_text_back() -> None:

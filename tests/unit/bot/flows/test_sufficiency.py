@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from bot.flows.rehearsal import Rehearsal
+from bot.flows.sufficiency import Sufficiency
 from tests.fakes.flows import rehearse
 
 _FLOW = """\
@@ -115,7 +116,7 @@ def test_asking_changes_nothing() -> None:
     ],
 )
 def test_a_choice_in_its_own_words_is_whole(call: Callable[[], Rehearsal], text: str) -> None:
-    assert call().engine.is_whole(text)
+    assert call().engine.suffices(text) is Sufficiency.WHOLE
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_a_choice_in_its_own_words_is_whole(call: Callable[[], Rehearsal], text:
     ],
 )
 def test_what_more_may_follow_is_not_whole(call: Callable[[], Rehearsal], text: str) -> None:
-    assert not call().engine.is_whole(text)
+    assert call().engine.suffices(text) is not Sufficiency.WHOLE
 
 
 def test_nothing_is_whole_once_the_call_has_ended() -> None:
@@ -142,4 +143,4 @@ def test_nothing_is_whole_once_the_call_has_ended() -> None:
     for _ in range(4):
         call.wait()
 
-    assert not call.engine.is_whole("iş saatları")
+    assert call.engine.suffices("iş saatları") is Sufficiency.OPEN
