@@ -228,6 +228,7 @@ class Call:
             ),
             trail=SoundTrail(fade_ms=turns.fade_ms) if turns.fade_ms else None,
             on_voice=dialogue.voice,
+            on_sound=dialogue.sound,
             on_event=self._leg_event,
             always_stream=self._services.other_recogniser is not None,
         )
@@ -272,6 +273,7 @@ class Call:
 
 def _policy(settings: TurnSettings) -> TurnPolicy:
     return TurnPolicy(
+        whole_pause_ms=settings.whole_pause_ms,
         min_pause_ms=settings.min_pause_ms,
         end_of_turn_ms=settings.end_of_turn_ms,
         unfinished_turn_ms=settings.unfinished_turn_ms,

@@ -50,10 +50,12 @@ from bot.flows.actions import (
     Transfer,
     Understand,
 )
+from bot.flows.sufficiency import Sufficiency
 from bot.flows.templates import MASK
 from bot.latency import TurnClock
 from bot.playout import PlayoutLedger
 from bot.protection import Protection
+from bot.sound_trail import SoundFaded, TrailEvent
 from bot.turns import (
     CallerPaused,
     CallerResumed,
@@ -160,6 +162,15 @@ class Dialogue(FrameProcessor):
             self._answerer.voice(event, at)
         self._wake.set()
 
+    def sound(self, event: TrailEvent, at: float) -> None:
+        """The sound of the caller's voice ended at `at` on the loop's clock, or did not after all."""
+        if isinstance(event, SoundFaded):
+            self._turns.sound_faded(ended_at=at)
+            self._recognition_began_at = self._now()
+        else:
+            self._turns.sound_returned()
+        self._wake.set()
+
     def tone(self, tone: Tone) -> None:
         """A tone of a machine was heard."""
         now = self._now()
@@ -196,7 +207,8 @@ class Dialogue(FrameProcessor):
     def _recognised(self, text: str) -> None:
         if self._texts_add_up:
             text = self._turn_text = f"{self._turn_text} {text}".strip()
-        self._turns.recognised(text, sufficient=self._flow.suffices(text), now=self._now())
+        found = self._flow.suffices(text)
+        self._turns.recognised(text, sufficient=bool(found), whole=found is Sufficiency.WHOLE, now=self._now())
         self._wake.set()
 
     def _pressed(self, digit: str) -> None:

@@ -26,6 +26,7 @@ from pipecat.frames.frames import (
     StartFrame,
     TTSAudioRawFrame,
     TTSStoppedFrame,
+    UserStoppedSpeakingFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
@@ -36,7 +37,7 @@ from pipecat.transports.base_transport import TransportParams
 from bot.frames import SoundFadedFrame, SoundReturnedFrame
 from bot.player import Player
 from bot.playout import PlayoutLedger
-from bot.sound_trail import SoundFaded, SoundReturned, SoundTrail
+from bot.sound_trail import SoundFaded, SoundReturned, SoundTrail, TrailEvent
 from bot.speech_detector import WINDOW_MS, SpeechDetector, level_db
 from bot.voice_activity import VoiceActivity, VoiceEvent, VoiceStarted, VoiceStopped
 from telephony.errors import LegEndedError
@@ -80,10 +81,11 @@ class CallInput(BaseInputTransport):
         activity: VoiceActivity,
         trail: SoundTrail | None,
         on_voice: Callable[[VoiceEvent, float], None],
+        on_sound: Callable[[TrailEvent, float], None],
         on_event: Callable[[LegEvent], None],
         always_stream: bool = False,
     ) -> None:
-        """`on_voice` hears of the voice first, with its time on the loop's clock.
+        """`on_voice` hears of the voice first, with its time on the loop's clock; `on_sound` of its sound.
 
         `trail` lets the recogniser begin when the sound falls, before the pause is one; None: it does not.
 
@@ -95,6 +97,7 @@ class CallInput(BaseInputTransport):
         self._activity = activity
         self._trail = None if always_stream else trail
         self._on_voice = on_voice
+        self._on_sound = on_sound
         self._on_event = on_event
         self._always_stream = always_stream
         self._reader: asyncio.Task[None] | None = None
@@ -102,6 +105,7 @@ class CallInput(BaseInputTransport):
         self._run: list[bytes] = []
         self._windows = 0
         self._frames = 0
+        self._lingers = False  # the model hears the voice of a turn that has ended, without a sound
 
     async def start(self, frame: StartFrame) -> None:
         """Begin to read the leg."""
@@ -118,6 +122,15 @@ class CallInput(BaseInputTransport):
         """Stop reading."""
         await super().cancel(frame)
         await self._stop_reader()
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """A turn that ended while the speech model still heard its voice has ended for this one too."""
+        await super().process_frame(frame, direction)
+        if isinstance(frame, UserStoppedSpeakingFrame) and self._activity.speaking and not self._always_stream:
+            self._activity.end()
+            self._lingers = self._trail is not None
+            self._run.clear()
+            self._preroll.clear()
 
     async def cleanup(self) -> None:
         """Stop reading, however the pipeline ended."""
@@ -157,23 +170,34 @@ class CallInput(BaseInputTransport):
         for probability in await self._detector.feed(event.pcm, speaking=self._activity.speaking):
             at_ms = self._windows * WINDOW_MS
             self._windows += 1
-            voice = self._activity.feed(probability, at_ms=at_ms, window_ms=WINDOW_MS)
+            self._lingers = self._lingers and probability >= self._activity.release
+            heard = 0.0 if self._lingers else probability
+            voice = self._activity.feed(heard, at_ms=at_ms, window_ms=WINDOW_MS)
             if voice is not None:
                 await self._tell_voice(voice, heard_ms=at_ms + WINDOW_MS)
         if self._trail is not None and self._activity.speaking:
             await self._follow(self._trail, event.pcm)
+        elif self._trail is not None and self._lingers:
+            self._lingers = self._fed(self._trail, event.pcm) is None
         if len(self._run) >= _RUN_FRAMES:
             await self._push_run()
 
     async def _follow(self, trail: SoundTrail, pcm: bytes) -> None:
-        match trail.feed(_level_db(pcm), noise_db=self._detector.noise_db, end_ms=self._frames * FRAME_MS):
+        event = self._fed(trail, pcm)
+        if event is not None:
+            await self._tell_sound(event, ended_at_ms=trail.ended_at_ms)
+
+    def _fed(self, trail: SoundTrail, pcm: bytes) -> TrailEvent | None:
+        return trail.feed(_level_db(pcm), noise_db=self._detector.noise_db, end_ms=self._frames * FRAME_MS)
+
+    async def _tell_sound(self, event: TrailEvent, *, ended_at_ms: int) -> None:
+        self._on_sound(event, asyncio.get_running_loop().time() - (self._frames * FRAME_MS - ended_at_ms) / 1000)
+        match event:
             case SoundFaded():
                 await self._push_run()
                 await self.push_frame(SoundFadedFrame())
             case SoundReturned():
                 await self.push_frame(SoundReturnedFrame())
-            case None:
-                pass
 
     async def _tell_voice(self, voice: VoiceEvent, *, heard_ms: int) -> None:
         now = asyncio.get_running_loop().time()
@@ -200,7 +224,8 @@ class CallInput(BaseInputTransport):
             return voice_ended_at_ms
         if voice_ended_at_ms - self._trail.ended_at_ms <= _VOICE_TAIL_MS:
             return min(voice_ended_at_ms, self._trail.ended_at_ms)
-        await self.push_frame(SoundReturnedFrame())  # the end was spoken too softly for the trail
+        # the end was spoken too softly for the trail
+        await self._tell_sound(SoundReturned(), ended_at_ms=voice_ended_at_ms)
         return voice_ended_at_ms
 
     async def _push_run(self) -> None:

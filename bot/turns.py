@@ -1,17 +1,21 @@
 """`TurnMachine`: who may speak now. Sans-I/O; `now` is the bot's monotonic clock, in seconds.
 
 A pause of the caller starts recognition, early, since that takes longer than most pauses within speech; the turn
-ends when the recognised text *suffices* for the state of the flow (a choice was named, a slot is full) and the pause
-has lasted `min_pause_ms`, or when it has lasted `end_of_turn_ms`. So a complete answer is not made to wait, and a
-hesitation is not cut off. Where a model judges the sound of the pause, "finished" is as good as a text that
-suffices, and "unfinished" gives the caller `unfinished_turn_ms`.
+ends when the recognised text is a *whole* answer to the flow (a choice in its own words) and it has been quiet for
+`whole_pause_ms`, when it *suffices* (yes, a full slot) and that was `min_pause_ms`, or else after `end_of_turn_ms`. So
+a complete answer is not made to wait, and a hesitation is not cut off. Where a model judges the sound of the pause,
+"finished" is as good as a text that suffices, and "unfinished" gives the caller `unfinished_turn_ms`.
 
-| state | voice started | voice stopped | text | judgement | timer | bot stopped |
-|---|---|---|---|---|---|---|
-| LISTENING | CALLER, or MUTED under speech that may not be interrupted | – | – | – | – | – |
-| MUTED | – | LISTENING | – | – | – | CALLER |
-| CALLER | – | PAUSED | kept | – | – | – |
-| PAUSED | CALLER | – | ends the turn once its pause is long enough | the same | the same | – |
+The sound ends before the voice does: the speech model hears one for 80 to 140 ms more and needs a pause after that. A
+whole answer need not wait for the model; any other text does.
+
+| state | voice started | sound faded | sound returned | voice stopped | text | judgement | timer | bot stopped |
+|---|---|---|---|---|---|---|---|---|
+| LISTENING | CALLER, or MUTED under speech that may not be interrupted | – | – | – | – | – | – | – |
+| MUTED | – | – | – | LISTENING | – | – | – | CALLER |
+| CALLER | – | FADED | – | PAUSED | kept | – | – | – |
+| FADED | – | – | CALLER | PAUSED | ends the turn once it is whole and quiet long enough | – | the same | – |
+| PAUSED | CALLER | – | – | – | ends the turn once its pause is long enough | the same | the same | – |
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ class TurnState(Enum):
     LISTENING = auto()
     MUTED = auto()  # the caller talks into speech that may not be interrupted
     CALLER = auto()
+    FADED = auto()  # no sound for a moment, though the speech model still hears a voice
     PAUSED = auto()  # the caller was silent for a moment; recognition runs
 
 
@@ -35,6 +40,7 @@ class TurnState(Enum):
 class TurnPolicy:
     """How patient the bot is."""
 
+    whole_pause_ms: int = 200  # silence that ends a turn whose text is a whole answer
     min_pause_ms: int = 224  # silence that ends a turn whose text suffices or that was judged finished
     end_of_turn_ms: int = 800  # silence that ends any other
     unfinished_turn_ms: int = 1600  # the same for one that was judged unfinished
@@ -90,6 +96,7 @@ class TurnMachine:
         self._text: str | None = None
         self._recognised_at: float | None = None
         self._sufficed = False
+        self._whole = False
         self._finished: bool | None = None  # as judged; None: not judged
         self._interrupted = False
 
@@ -131,18 +138,31 @@ class TurnMachine:
         """The detector has heard nothing since `ended_at`."""
         if self._state is TurnState.MUTED:
             self._state = TurnState.LISTENING
-        elif self._state is TurnState.CALLER:
+        elif self._state in (TurnState.CALLER, TurnState.FADED):
             self._state = TurnState.PAUSED
             self._ended_at = ended_at
             self._events.append(CallerPaused())
 
-    def recognised(self, text: str, *, sufficient: bool, now: float) -> None:
-        """The text of the turn so far; it replaces what was recognised before."""
+    def sound_faded(self, *, ended_at: float) -> None:
+        """There has been no sound since `ended_at`; the voice has not stopped yet."""
+        if self._state is TurnState.CALLER:
+            self._state = TurnState.FADED
+            self._ended_at = ended_at
+
+    def sound_returned(self) -> None:
+        """There is sound again before the voice has stopped."""
+        if self._state is TurnState.FADED:
+            self._state = TurnState.CALLER
+            self._forget_pause()
+
+    def recognised(self, text: str, *, sufficient: bool, whole: bool = False, now: float) -> None:
+        """The text of the turn so far; it replaces what was recognised before. What is `whole` is `sufficient`."""
         if self._state in (TurnState.LISTENING, TurnState.MUTED):
             return  # too late: the turn has ended
         self._text = text
         self._recognised_at = now
-        self._sufficed = sufficient and self._state is TurnState.PAUSED  # what was said since may change it
+        quiet = self._state is not TurnState.CALLER  # else what was said since may change it
+        self._sufficed, self._whole = sufficient and quiet, whole and quiet
         self.handle_timer(now=now)
 
     def judged(self, *, finished: bool, now: float) -> None:
@@ -153,9 +173,9 @@ class TurnMachine:
 
     def timer_at(self) -> float | None:
         """When `handle_timer` is due."""
-        if self._state is not TurnState.PAUSED:
-            return None
-        return self._ended_at + self._patience_ms() / 1000
+        if self._state is TurnState.PAUSED or (self._state is TurnState.FADED and self._whole):
+            return self._ended_at + self._patience_ms() / 1000
+        return None
 
     def handle_timer(self, *, now: float) -> None:
         """Let time pass."""
@@ -170,13 +190,15 @@ class TurnMachine:
     def _patience_ms(self) -> int:
         if self._text is None:
             return self._policy.recognition_timeout_ms
+        if self._whole:
+            return self._policy.whole_pause_ms
         if self._sufficed or self._finished:
             return self._policy.min_pause_ms
         return self._policy.end_of_turn_ms if self._finished is None else self._policy.unfinished_turn_ms
 
     def _forget_pause(self) -> None:
         self._text = self._recognised_at = self._finished = None
-        self._sufficed = False
+        self._sufficed = self._whole = False
 
     def _begin(self, began_at: float) -> None:
         self._state = TurnState.CALLER

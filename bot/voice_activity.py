@@ -32,7 +32,7 @@ class VoiceActivity:
 
     def __init__(self, *, threshold: float, release: float, start_ms: int, stop_ms: int) -> None:
         self._threshold = threshold
-        self._release = release  # lower than the threshold, so that a soft vowel does not end speech
+        self.release = release  # lower than the threshold, so that a soft vowel does not end speech
         self._start_ms = start_ms
         self._stop_ms = stop_ms
         self._speaking = False
@@ -45,10 +45,14 @@ class VoiceActivity:
         """Whether speech has started and not yet stopped."""
         return self._speaking
 
+    def end(self) -> None:
+        """Take the voice for stopped, without an event: somebody else knows. The next one has to start anew."""
+        self._speaking = False
+
     def feed(self, probability: float, *, at_ms: int, window_ms: int) -> VoiceEvent | None:
         """Score one window that begins at media time `at_ms`."""
         end_ms = at_ms + window_ms
-        if probability >= (self._release if self._speaking else self._threshold):
+        if probability >= (self.release if self._speaking else self._threshold):
             return self._voiced(at_ms, end_ms)
         return self._unvoiced(end_ms)
 

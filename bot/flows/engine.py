@@ -40,6 +40,7 @@ from bot.flows.states import (
     State,
     TransferState,
 )
+from bot.flows.sufficiency import Sufficiency
 
 _MOST_STATES = 50  # entered without hearing the caller: a ring of silent states
 _MOST_SILENCES = 12  # in a row, whatever the ladders say: nobody is there
@@ -143,8 +144,8 @@ class FlowEngine:
             self._go(turns.take_words(run, text, now=now), now)
         self._await_caller(now)
 
-    def suffices(self, text: str) -> bool:
-        """Tell whether `text` is a whole answer here, by the rules alone; nothing changes (docs/adr/0004)."""
+    def suffices(self, text: str) -> Sufficiency:
+        """Tell how far `text` is a whole answer here, by the rules alone; nothing changes (docs/adr/0004)."""
         return sufficiency.suffices(self._run, text.strip())
 
     def pressed(self, digit: str, *, now: float) -> None:

@@ -23,7 +23,7 @@ class RecogniserSettings(_Section):
     connections: int = Field(default=16, ge=1)
     pipecat: str = ""  # "module:Class" of any Pipecat speech service, instead of `url`; see docs/recognition.md
     pipecat_arguments: dict[str, str] = Field(default_factory=dict[str, str])  # for its constructor, e.g. api_key
-    hint_chars: int = Field(default=240, ge=0, le=900)  # how much of a state's phrases is sent as the prompt
+    hint_chars: int = Field(default=120, ge=0, le=900)  # how much of a state's phrases is sent as the prompt
 
 
 class RecogniserServerSettings(_Section):
@@ -39,8 +39,8 @@ class RecogniserServerSettings(_Section):
     threads: int = Field(default=1, ge=1)  # of one recognition
     workers: int = Field(default=1, ge=1)  # recognitions side by side
     beam_size: int = Field(default=1, ge=1, le=10)  # 1 is greedy: a third faster with hints, as many intents
-    window_min_s: float = Field(default=5.0, ge=3.0, le=30.0)  # the encoder sees at least this much
-    window_margin_s: float = Field(default=2.0, ge=0.5, le=30.0)  # and this much silence after the speech
+    window_min_s: float = Field(default=4.0, ge=3.0, le=30.0)  # the encoder sees at least this much
+    window_margin_s: float = Field(default=1.5, ge=0.5, le=30.0)  # and this much silence after the speech
     queue_limit: int = Field(default=16, ge=1)  # recognitions waiting or running; more: 503
     upload_limit_bytes: int = Field(default=4_000_000, ge=100_000)
     drain_timeout_s: int = Field(default=10, ge=0)

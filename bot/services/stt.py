@@ -3,7 +3,7 @@
 Pipecat's segmented services send each stretch between two pauses on its own. Here the audio of a
 turn is kept until the turn ends, so a text covers all that was said since the turn began, and a
 caller who goes on cancels the request that the pause had started. While nobody else needs the recogniser, a request
-starts as soon as the sound falls, and its text waits for the pause.
+starts as soon as the sound falls; its text is told at once, for it may be all that the flow wants.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class TurnRecogniser(STTService):
         self._turn = bytearray()
         self._request: asyncio.Task[None] | None = None
         self._ahead = False  # the request under way was made before the pause
-        self._early: TranscriptionFrame | None = None  # its text
+        self._told = False  # its text was told already
 
     def can_generate_metrics(self) -> bool:
         """Pipecat may time this service."""
@@ -122,9 +122,8 @@ class TurnRecogniser(STTService):
         if self.is_muted:
             await self._cancel_request()
             self._turn.clear()
-        elif self._early is not None:
-            early, self._early = self._early, None
-            await self.push_frame(early)
+        elif self._told:
+            self._told = False
         elif self._ahead:
             self._ahead = False  # its text is that of the pause
         else:
@@ -134,7 +133,7 @@ class TurnRecogniser(STTService):
 
     async def _cancel_request(self) -> None:
         request, self._request = self._request, None
-        self._ahead, self._early = False, None
+        self._ahead = self._told = False
         if request is not None:
             await self.cancel_task(request)
 
@@ -150,8 +149,7 @@ class TurnRecogniser(STTService):
         ahead, self._ahead = self._ahead, False
         if text is None and ahead:
             return  # the pause asks again
-        frame = TranscriptionFrame(text or "", "", datetime.now(UTC).isoformat(), Language.AZ, finalized=True)
-        if ahead:
-            self._early = frame
-        else:
-            await self.push_frame(frame)
+        self._told = ahead
+        await self.push_frame(
+            TranscriptionFrame(text or "", "", datetime.now(UTC).isoformat(), Language.AZ, finalized=True)
+        )

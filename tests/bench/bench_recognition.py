@@ -51,6 +51,7 @@ class Row:
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
     hints: bool = False
     clean: bool = False
+    hint_chars: int = RecogniserSettings().hint_chars
 
 
 _OPEN = {"whole_vocabulary": True}
@@ -72,6 +73,15 @@ ROWS = (
     Row("… with hints", {"beam_size": 5}, hints=True),
     Row("… with hints, greedy: **the default**", hints=True),
     Row("… with hints, 8 s", {"window_min_s": 8}, hints=True),
+    Row("… with hints, 4 s or speech + 1.5 s", {"window_min_s": 4, "window_margin_s": 1.5}, hints=True),
+    Row("… with hints of 120 characters", hints=True, hint_chars=120),
+    Row(
+        "… with hints of 120 characters, 4 s or speech + 1.5 s",
+        {"window_min_s": 4, "window_margin_s": 1.5},
+        hints=True,
+        hint_chars=120,
+    ),
+    Row("… with hints of 80 characters", hints=True, hint_chars=80),
     Row("… with hints, clean 16 kHz", hints=True, clean=True),
 )
 
@@ -136,7 +146,7 @@ class Bench:
         return right
 
     def _recognise(self, model: Whisper, row: Row, clip: Clip) -> Outcome:
-        prompt = self._prompt(clip) if row.hints else ""
+        prompt = self._prompt(clip, row.hint_chars) if row.hints else ""
         samples = clip.clean if row.clean else clip.phone
         cpu, wall = time.process_time(), time.perf_counter()
         heard = model.transcribe(Request(samples, "az", prompt))
@@ -150,10 +160,10 @@ class Bench:
         )
         return Outcome(clip, heard, judged.text, cpu, wall)
 
-    def _prompt(self, clip: Clip) -> str:
+    def _prompt(self, clip: Clip, limit_chars: int) -> str:
         candidates = self._candidates.get(clip.flow, self._candidates["clinic"])
         hints = tuple(phrase for candidate in candidates for phrase in candidate.phrases)
-        return prompt_of(hints, limit_chars=RecogniserSettings().hint_chars)
+        return prompt_of(hints, limit_chars=limit_chars)
 
 
 def _clip(speech: Path, entry: dict[str, str]) -> Clip:

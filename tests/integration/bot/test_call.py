@@ -35,6 +35,7 @@ from bot.flows.actions import (
     Understand,
     Understood,
 )
+from bot.flows.sufficiency import Sufficiency
 from bot.metrics import CallMetrics
 from bot.services.prompt_cache import PromptCache
 from bot.settings import TurnSettings
@@ -79,8 +80,8 @@ class ScriptedFlow:
         self.heard_texts.append(text)
         self._next()
 
-    def suffices(self, text: str) -> bool:
-        return text == "yetər"
+    def suffices(self, text: str) -> Sufficiency:
+        return {"yetər": Sufficiency.ENOUGH, "tam cavab": Sufficiency.WHOLE}.get(text, Sufficiency.OPEN)
 
     def pressed(self, digit: str, *, now: float) -> None:
         self.log.append(f"key {digit}")
@@ -302,6 +303,33 @@ async def test_the_recogniser_hears_a_little_of_what_came_before_the_voice_and_n
 
     before_voice_after = 200 + 640 + 60  # recognition begins when the sound falls
     assert s.recogniser.asked[0] / 32 == pytest.approx(before_voice_after, abs=40)
+    s.leg.end()
+    await running
+
+
+class LingeringModel:
+    """Hears a voice for half a second after its sound."""
+
+    def __init__(self) -> None:
+        self._left = 0
+
+    async def score(self, window, state):
+        self._left = 16 if float(np.abs(window[0, 64:]).mean()) > 0.01 else max(0, self._left - 1)
+        return (LOUD if self._left else 0.01), state
+
+
+async def test_a_whole_answer_is_answered_though_the_speech_model_still_hears_a_voice() -> None:
+    s = stage(Say("Buyurun."), Say("Saat doqquzdan."), Say("Nə?"), texts=("tam cavab", "yetər"))
+    running = asyncio.create_task(Call(s.leg, replace(s.services, voice_model=LingeringModel())).run())
+    await s.until(lambda: "said" in s.flow.log)
+
+    s.leg.speak(silence(640) + voice(640) + silence(100))
+    await s.until(lambda: len(s.speech.requests) == 2)  # no pause of the model's came
+    assert s.flow.heard_texts == ["tam cavab"]
+
+    s.leg.speak(silence(640) + voice(640) + silence(400))  # and the next turn is one of its own
+    await s.until(lambda: s.flow.heard_texts == ["tam cavab", "yetər"])
+    assert s.recogniser.asked[1] / 32 == pytest.approx(200 + 640 + 60, abs=60)
     s.leg.end()
     await running
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from bot.turns import (
     CallerPaused,
     CallerResumed,
@@ -225,3 +227,72 @@ def test_a_fast_recogniser_does_not_cut_into_a_short_pause() -> None:
     assert machine.timer_at() == 2.224
     machine.handle_timer(now=2.224)
     assert drain(machine) == [TurnEnded("iş saatları", 1.0, 2.0, 2.15, sufficed=True, interrupted_bot=False)]
+
+
+def faded(at: float = 2.0) -> TurnMachine:
+    machine = TurnMachine(POLICY)
+    machine.voice_started(began_at=1.0)
+    machine.sound_faded(ended_at=at)
+    assert drain(machine) == [CallerStarted()]
+    return machine
+
+
+def test_a_whole_answer_ends_its_turn_a_moment_after_its_sound_though_a_voice_is_still_heard() -> None:
+    machine = faded()
+
+    machine.recognised("iş saatlarınız necədir", sufficient=True, whole=True, now=2.1)
+
+    assert drain(machine) == []
+    assert machine.timer_at() == 2.2
+    machine.handle_timer(now=2.2)
+    assert drain(machine) == [TurnEnded("iş saatlarınız necədir", 1.0, 2.0, 2.1, sufficed=True, interrupted_bot=False)]
+    machine.voice_stopped(ended_at=2.0)  # the speech model has heard its pause by now
+    assert drain(machine) == []
+    assert machine.state is TurnState.LISTENING
+
+
+@pytest.mark.parametrize(("sufficient", "until"), [(True, 2.224), (False, 2.7)])
+def test_any_other_text_waits_for_the_voice_to_stop(sufficient: bool, until: float) -> None:
+    machine = faded()
+
+    machine.recognised("sabah", sufficient=sufficient, now=2.1)
+    assert machine.timer_at() is None
+    machine.handle_timer(now=4.0)
+    assert drain(machine) == []
+
+    machine.voice_stopped(ended_at=2.0)
+    assert drain(machine) == [CallerPaused()]
+    assert machine.timer_at() == until
+
+
+def test_a_sound_that_returns_takes_the_text_back() -> None:
+    machine = faded()
+    machine.recognised("iş saatları necədir", sufficient=True, whole=True, now=2.1)
+
+    machine.sound_returned()
+    machine.handle_timer(now=3.0)
+
+    assert drain(machine) == []
+    assert machine.state is TurnState.CALLER
+    machine.voice_stopped(ended_at=4.0)
+    assert machine.timer_at() == 8.0  # there is no text yet
+
+
+def test_the_sound_means_nothing_while_nobody_has_the_floor_or_the_voice_has_stopped() -> None:
+    machine = TurnMachine(POLICY)
+    machine.sound_faded(ended_at=1.0)
+    machine.sound_returned()
+    assert machine.state is TurnState.LISTENING
+
+    machine = paused()
+    machine.sound_faded(ended_at=2.1)
+    machine.sound_returned()
+    assert machine.state is TurnState.PAUSED
+
+
+def test_a_whole_answer_that_comes_after_the_voice_has_stopped_waits_no_longer() -> None:
+    machine = paused()
+
+    machine.recognised("iş saatları necədir", sufficient=True, whole=True, now=2.2)
+
+    assert [type(e) for e in drain(machine)] == [TurnEnded]

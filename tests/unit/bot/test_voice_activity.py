@@ -38,3 +38,16 @@ def test_speaking_is_told() -> None:
     assert not activity.speaking
     activity.feed(0.9, at_ms=0, window_ms=WINDOW)
     assert activity.speaking
+
+
+def test_a_voice_that_somebody_else_ended_has_to_start_anew() -> None:
+    activity = VoiceActivity(threshold=0.5, release=0.35, start_ms=96, stop_ms=192)
+    for window in range(4):
+        activity.feed(0.9, at_ms=window * WINDOW, window_ms=WINDOW)
+
+    activity.end()
+
+    assert not activity.speaking
+    assert activity.feed(0.9, at_ms=4 * WINDOW, window_ms=WINDOW) is None
+    assert activity.feed(0.9, at_ms=5 * WINDOW, window_ms=WINDOW) is None
+    assert activity.feed(0.9, at_ms=6 * WINDOW, window_ms=WINDOW) == VoiceStarted(4 * WINDOW)
