@@ -6,9 +6,11 @@ Ways, each over a static cache for both decoders; `generate` of transformers 5 l
 is made where torch.compile finds it at an address that stays:
 
 - compiled: `generate`'s own compilation, mode `default`. Its own mode, `reduce-overhead`, gives a CUDA graph for the
-  addresses of one cache, and `generate` makes the depth decoder a new one for every frame.
-- CUDA graphs: mode `reduce-overhead`, over caches that are kept and emptied, told where a step begins. More than
-  `generate` offers, and the best that its model code can do.
+  addresses of one cache, and `generate` makes the depth decoder a new one for every frame. CSM's depth decoder asks
+  its cache for a position to count from (`torch.arange(past_seen_tokens, ...)`), which a static cache has on the GPU:
+  it waits for the GPU there, and torch.compile gives the decoder up.
+- CUDA graphs: mode `reduce-overhead`, over caches that are kept and emptied, told where a step begins, the depth
+  decoder's position counted on the host. More than `generate` offers, and the best that its model code can do.
 
 All rows are processes that load and compile at the same time, and are then timed one after another with nothing else
 running. One that is not warm in time, or fails, says so in its row and costs nobody else anything. A row warms up at
@@ -41,53 +43,63 @@ WARM_SHARE = 0.6
 """Of the whole limit: all rows are warm by then, or left out. The rest is for timing."""
 
 
-def compiled(csm: Any, *, graphs: bool) -> None:
+def compiled(csm: Any, backend: str, *, graphs: bool) -> None:
     """Have `generate` compile each decoder's step of one position."""
     import torch  # noqa: PLC0415
     from transformers import CompileConfig  # noqa: PLC0415
 
     for decoder in (csm, csm.depth_decoder):
-        config = CompileConfig(mode="reduce-overhead" if graphs and torch.cuda.is_available() else "default")
+        config = CompileConfig(
+            mode="reduce-overhead" if graphs and torch.cuda.is_available() else "default", backend=backend
+        )
         config._compile_all_devices = True  # noqa: SLF001 - else only a GPU's step is compiled
         decoder.generation_config.cache_implementation = "static"
         decoder.generation_config.compile_config = config
-        if graphs:
-            _keep_cache(decoder)
-            _mark_steps(decoder)
+    if graphs:
+        _keep_cache(csm, prefill=None)
+        _keep_cache(csm.depth_decoder, prefill=2)  # the backbone's state and codebook 0
 
 
-def _keep_cache(decoder: Any) -> None:
+def _keep_cache(decoder: Any, *, prefill: int | None) -> None:
+    """Use one cache for all calls; with `prefill`, count its positions here, from so many on."""
+    import torch  # noqa: PLC0415
+
     made: list[Any] = []
-    make = decoder._prepare_static_cache  # noqa: SLF001 - there is no other way to it
+    # there is no other way to these
+    make, fill, get = decoder._prepare_static_cache, decoder._prefill, decoder.get_compiled_call  # noqa: SLF001
 
     def prepare(*arguments: object, **named: object) -> Any:
         if made:
             made[0].reset()
         else:
             made.append(make(*arguments, **named))
+            if prefill is not None:
+                made[0].get_seq_length = lambda layer_idx=0: made[0].position  # noqa: ARG005 - its signature
+        made[0].position = 0
         return made[0]
 
-    decoder._prepare_static_cache = prepare  # noqa: SLF001 - as above
-
-
-def _mark_steps(decoder: Any) -> None:
-    import torch  # noqa: PLC0415
-
-    get = decoder.get_compiled_call
+    def fill_counted(*arguments: object, **named: object) -> Any:
+        outputs = fill(*arguments, **named)
+        made[0].position = prefill
+        return outputs
 
     def get_marked(config: Any) -> Any:
         step = get(config)
 
         def marked(*arguments: object, **named: object) -> Any:
             torch.compiler.cudagraph_mark_step_begin()
-            return step(*arguments, **named)
+            outputs = step(*arguments, **named)
+            if prefill is not None:
+                made[0].position += 1
+            return outputs
 
         return marked
 
+    decoder._prepare_static_cache, decoder._prefill = prepare, fill_counted  # noqa: SLF001 - as above
     decoder.get_compiled_call = get_marked
 
 
-def row(model: Path, name: str, batch: int, frames: int, place: Path) -> str:
+def row(model: Path, name: str, batch: int, frames: int, place: Path, backend: str) -> str:
     """Warm up, wait for `place/go`, time; its line of the table."""
     import torch  # noqa: PLC0415 - in the row's own process
     from transformers import CsmForConditionalGeneration  # noqa: PLC0415
@@ -97,7 +109,7 @@ def row(model: Path, name: str, batch: int, frames: int, place: Path) -> str:
     torch.manual_seed(0)
     csm = CsmForConditionalGeneration.from_pretrained(model, dtype=torch.bfloat16).to(device).eval()
     if name != "as it comes":
-        compiled(csm, graphs=name == "CUDA graphs")
+        compiled(csm, backend, graphs=name == "CUDA graphs")
     ids = torch.randint(5, 200, (batch, PROMPT), device=device)
     arguments = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "output_audio": False, "do_sample": True}
 
@@ -123,7 +135,9 @@ def row(model: Path, name: str, batch: int, frames: int, place: Path) -> str:
         min((call(frames // 2) for _ in range(3)), key=lambda pair: pair[0]),
     )
     frame_ms = (long_s - short_s) / max(many - few, 1) * 1000
-    return f"| Hugging Face, {name} | {batch} | {frame_ms:.1f} | {frame_ms / 80:.2f} | {first_s:.1f} | {2 + len(warm)} |"
+    return (
+        f"| Hugging Face, {name} | {batch} | {frame_ms:.1f} | {frame_ms / 80:.2f} | {first_s:.1f} | {2 + len(warm)} |"
+    )
 
 
 @dataclass(slots=True)
@@ -165,14 +179,14 @@ class Row:
         return f"failed with {self.process.returncode}: {last[:200].replace('|', '/')}"
 
 
-def begin(model: Path, frames: int, number: int, place: Path) -> Row:
+def begin(model: Path, frames: int, backend: str, number: int, place: Path) -> Row:
     name, batch = ROWS[number]
     place.mkdir()
     argv = [sys.executable, "-m", "tests.gpu.hugging_face", str(model), "--row", str(number), "--place", str(place)]
     threads = max((os.cpu_count() or 1) // len(ROWS), 1)
     with place.joinpath("stdout").open("wb") as out, place.joinpath("stderr").open("wb") as err:
         process = subprocess.Popen(
-            [*argv, "--frames", str(frames)],
+            [*argv, "--frames", str(frames), "--backend", backend],
             stdout=out,
             stderr=err,
             env=os.environ | {"TORCHINDUCTOR_COMPILE_THREADS": str(threads)},
@@ -180,14 +194,14 @@ def begin(model: Path, frames: int, number: int, place: Path) -> Row:
     return Row(name, batch, place, process)
 
 
-def measure(model: Path, frames: int, limit_s: float, only: list[int], say: TextIO) -> list[str]:
+def measure(model: Path, frames: int, backend: str, limit_s: float, only: list[int], say: TextIO) -> list[str]:
     """Lines of the table."""
     began = time.monotonic()
     ends, warm_by = began + limit_s, began + WARM_SHARE * limit_s
     lines = ["| way | at once | frame ms | of real time | first call s | calls |", "|---|--:|--:|--:|--:|--:|"]
     print("\n".join(lines), file=say, flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        rows = [begin(model, frames, number, Path(folder, str(number))) for number in only]
+        rows = [begin(model, frames, backend, number, Path(folder, str(number))) for number in only]
         try:
             while time.monotonic() < warm_by and any(
                 each.process.poll() is None and not each.is_warm() for each in rows
@@ -214,15 +228,16 @@ def main() -> None:
     parser.add_argument("--limit-s", type=float, default=200.0, help="all rows together")
     parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--rows", type=int, nargs="+", default=list(range(len(ROWS))), help="numbers of rows, from 0")
+    parser.add_argument("--backend", default="inductor", help="of torch.compile; aot_eager to try the rows anywhere")
     parser.add_argument("--report", type=Path)
     parser.add_argument("--row", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--place", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.row is not None:
         name, batch = ROWS[options.row]
-        print(row(options.model, name, batch, options.frames, options.place), flush=True)
+        print(row(options.model, name, batch, options.frames, options.place, options.backend), flush=True)
         return
-    lines = measure(options.model, options.frames, options.limit_s, options.rows, sys.stdout)
+    lines = measure(options.model, options.frames, options.backend, options.limit_s, options.rows, sys.stdout)
     if options.report:
         options.report.parent.mkdir(parents=True, exist_ok=True)
         options.report.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -22,6 +22,7 @@ from vllm.sampling_params import RequestOutputKind
 from tts_engine.backend.vllm_plugin.ids import STOP_ID, FrameIds, prompt_ids
 from tts_engine.backend.vllm_plugin.inlet import Inlet
 from tts_engine.backend.vllm_plugin.runner_v2 import check_hooks
+from tts_engine.backend.vllm_plugin.scheduler import check_scheduler
 from tts_engine.backend.vllm_plugin.wire import ENDED, SPOKE, Keys, RowFormat, Rows
 from tts_engine.model.config import CsmConfig
 from tts_engine.model.prompt import AUDIO, Prompt
@@ -163,6 +164,7 @@ def main() -> None:
     count = len(arrays.files) // 2
     prompts = [Prompt(arrays[f"tokens/{n}"], arrays[f"codes/{n}"]) for n in range(count)]
     check_hooks()
+    check_scheduler()
     results: dict[str, np.ndarray] = {"hooks": np.array(True)}
     for scenario in json.loads(Path(scenarios_path).read_text()):
         begun = time.monotonic()
