@@ -1,4 +1,4 @@
-"""How long a frame takes in Hugging Face's own `generate`: compiled as it can be, and as it comes, alone and 16 at once.
+"""How long a frame takes in Hugging Face's `generate`: compiled as it can be, and as it comes, alone and 16 at once.
 
     python -m tests.gpu.hugging_face /dev/shm/csm-1b --limit-s 200 [--report $OUT/hugging_face.md]
 
@@ -52,7 +52,7 @@ def compiled(csm: Any, backend: str, *, graphs: bool) -> None:
         config = CompileConfig(
             mode="reduce-overhead" if graphs and torch.cuda.is_available() else "default", backend=backend
         )
-        config._compile_all_devices = True  # noqa: SLF001 - else only a GPU's step is compiled
+        config._compile_all_devices = True
         decoder.generation_config.cache_implementation = "static"
         decoder.generation_config.compile_config = config
     if graphs:
@@ -66,7 +66,7 @@ def _keep_cache(decoder: Any, *, prefill: int | None) -> None:
 
     made: list[Any] = []
     # there is no other way to these
-    make, fill, get = decoder._prepare_static_cache, decoder._prefill, decoder.get_compiled_call  # noqa: SLF001
+    make, fill, get = decoder._prepare_static_cache, decoder._prefill, decoder.get_compiled_call
 
     def prepare(*arguments: object, **named: object) -> Any:
         if made:
@@ -74,7 +74,7 @@ def _keep_cache(decoder: Any, *, prefill: int | None) -> None:
         else:
             made.append(make(*arguments, **named))
             if prefill is not None:
-                made[0].get_seq_length = lambda layer_idx=0: made[0].position  # noqa: ARG005 - its signature
+                made[0].get_seq_length = lambda layer_idx=0: made[0].position
         made[0].position = 0
         return made[0]
 
@@ -95,7 +95,7 @@ def _keep_cache(decoder: Any, *, prefill: int | None) -> None:
 
         return marked
 
-    decoder._prepare_static_cache, decoder._prefill = prepare, fill_counted  # noqa: SLF001 - as above
+    decoder._prepare_static_cache, decoder._prefill = prepare, fill_counted
     decoder.get_compiled_call = get_marked
 
 

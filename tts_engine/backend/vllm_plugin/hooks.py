@@ -1,7 +1,7 @@
-"""What of vLLM this plugin leans on, told by its names; a version in which it is otherwise is refused with all that differs.
+"""What of vLLM this plugin leans on, by its names; a version in which it is otherwise is refused with all that differs.
 
-Knows nothing of vLLM: classes and functions come from those that do. Names are what can be told at start-up for nothing;
-what stands behind them is compared by hand when a version is added (docs/voice.md).
+Knows nothing of vLLM: classes and functions come from those that do. Names can be told at start-up for nothing; what
+stands behind them is compared by hand when a version is added (docs/voice.md).
 """
 
 from __future__ import annotations
