@@ -107,7 +107,7 @@ def row(model: Path, name: str, batch: int, frames: int, place: Path, backend: s
     cuda = torch.cuda.is_available()
     device = "cuda" if cuda else "cpu"
     torch.manual_seed(0)
-    csm = CsmForConditionalGeneration.from_pretrained(model, dtype=torch.bfloat16).to(device).eval()
+    csm: Any = CsmForConditionalGeneration.from_pretrained(model, dtype=torch.bfloat16).to(device).eval()
     if name != "as it comes":
         compiled(csm, backend, graphs=name == "CUDA graphs")
     ids = torch.randint(5, 200, (batch, PROMPT), device=device)

@@ -380,7 +380,7 @@ if __name__ == "__main__":
     parser.add_argument("--backend", default="vllm")
     parser.add_argument("--step-ms", type=float, help="without a model or a GPU: steps of so long")
     parser.add_argument("--budget-s", type=float, default=500.0)
-    parser.add_argument("--hugging-face", action="store_true", help="tests.gpu.hugging_face afterwards: 300 s at most")
+    parser.add_argument("--hugging-face", action="store_true", help="tests.gpu.hugging_face afterwards: 200 s at most")
     parser.add_argument("--context", action="store_true", help="time turns that quote earlier sound, too")
     parser.add_argument("--codec-device", default="cpu", help="where the encoder of callers' sound runs")
     parser.add_argument("--as-client", choices=("load", "poisson"), help=argparse.SUPPRESS)

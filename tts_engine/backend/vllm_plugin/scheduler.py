@@ -71,12 +71,8 @@ _OF_OLD_REQUESTS = {
 _MOVED = {
     *("num_computed_tokens", "num_in_flight_tokens", "num_output_placeholders"),  # `SteadyRequests` moves these
     *("is_prefill_chunk", "status", "stop_reason", "resumable"),  # these do not change
-    *(
-        "last_sched_seq",
-        "next_decode_eligible_step",
-        "spec_token_ids",
-        "_spec_token_placeholders",
-    ),  # of others' business
+    # not ours: of connectors, pipelines and speculation
+    *("last_sched_seq", "next_decode_eligible_step", "spec_token_ids", "_spec_token_placeholders"),
     *("finished_req_ids", "reset_preempted_req_ids"),  # the scheduler's own
     *("has_structured_output_requests", "pending_structured_output_tokens"),
 }
