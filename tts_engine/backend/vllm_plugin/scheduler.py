@@ -71,6 +71,7 @@ _OF_OLD_REQUESTS = {
 _MOVED = {
     *("num_computed_tokens", "num_in_flight_tokens", "num_output_placeholders"),  # `SteadyRequests` moves these
     *("is_prefill_chunk", "status", "stop_reason", "resumable"),  # these do not change
+    "async_tokens_to_discard",  # 0.26: of who was preempted, and is never steady again
     # not ours: of connectors, pipelines and speculation
     *("last_sched_seq", "next_decode_eligible_step", "spec_token_ids", "_spec_token_placeholders"),
     *("finished_req_ids", "reset_preempted_req_ids"),  # the scheduler's own
