@@ -44,6 +44,16 @@ class AudioEncoder(Protocol):
         ...
 
 
+def check_format(audio_format: AudioFormat) -> None:
+    """Raise `SpeechRequestError` if this server cannot encode it."""
+    if audio_format not in ("pcm", "wav"):
+        try:
+            import av  # noqa: F401, PLC0415  # 35 MB of FFmpeg, which a server of PCM does without
+        except ImportError as error:
+            message = f"response_format: {audio_format} needs PyAV on the server (pip install av); ask for wav or pcm"
+            raise SpeechRequestError(message, field="response_format") from error
+
+
 def encoder_of(audio_format: AudioFormat, sample_rate_hz: int, *, pcm_bytes: int | None = None) -> AudioEncoder:
     """Make an encoder; `pcm_bytes` is the whole length, where it is known. Raises `SpeechRequestError`."""
     match audio_format:
@@ -97,11 +107,9 @@ class _Compressed:
     """What FFmpeg encodes, through PyAV."""
 
     def __init__(self, audio_format: AudioFormat, sample_rate_hz: int) -> None:
-        try:
-            import av  # noqa: PLC0415  # 35 MB of FFmpeg, which a server of PCM does without
-        except ImportError as error:
-            message = f"response_format: {audio_format} needs PyAV on the server (pip install av); ask for wav or pcm"
-            raise SpeechRequestError(message, field="response_format") from error
+        check_format(audio_format)
+        import av  # noqa: PLC0415  # as above
+
         container, codec, options = _CODECS[audio_format]
         self._rate_hz = sample_rate_hz
         self._new_frame = av.AudioFrame.from_ndarray
