@@ -42,6 +42,7 @@ class CsmSettings(_Section):
     depth_small_batch: int = Field(default=0, ge=0, le=32)  # vllm: streams at which small-batch kernels end; 0: unused
     depth_float8: bool = False  # vllm: the depth decoder's MLP in 8 bits; codes change (docs/benchmarks.md)
     gpu_memory: float = Field(default=0.85, gt=0, lt=1)  # vllm: the part of the GPU's that it may take
+    hung_after_s: float = Field(default=30.0, ge=2)  # vllm: an engine that owes a step for so long is started anew
     temperature: float = Field(default=0.9, ge=0, le=2)
     depth_temperature: float = Field(default=0.9, ge=0, le=2)
     top_k: int = Field(default=50, ge=1, le=2048)

@@ -37,10 +37,14 @@ class VllmProcess:
         *,
         take: Callable[[Keys, Rows], None],
         lost: Callable[[], None],
+        hung: Callable[[], bool],
     ) -> None:
-        """`arguments` of vLLM's `AsyncEngineArgs`, given the socket that the plugin sends to."""
+        """`arguments` of vLLM's `AsyncEngineArgs`, given the socket that the plugin sends to.
+
+        `hung` is asked twice a second, on the loop's thread, whether the process is to be given up.
+        """
         self.failure = "the engine is not started"
-        self._arguments, self._take, self._lost = arguments, take, lost
+        self._arguments, self._take, self._lost, self._hung = arguments, take, lost, hung
         self._closing = False
         self._place = tempfile.TemporaryDirectory(prefix="zeng-csm-")
         self._loop = asyncio.new_event_loop()
@@ -117,6 +121,9 @@ class VllmProcess:
         while start == self._starts and self._last_lost != start:
             await asyncio.sleep(_WATCH_S)
             self.look()
+            if self._hung():
+                log.error("vllm_hung", start=start)
+                self._gone(start)
 
     async def _end(self) -> None:
         tasks = list(self._tasks)
