@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from tts_engine.backend.vllm_plugin.inlet import Inlet
+from tts_engine.backend.vllm_plugin.runners import admit_any_id
 from tts_engine.backend.vllm_plugin.wire import Keys, Rows
 
 START_TIMEOUT_S = 900.0  # loading, compiling and capturing on a cold machine
@@ -115,6 +116,7 @@ class VllmProcess:
         path = Path(self._place.name) / f"frames-{self._starts}.sock"
         self._inlet = Inlet(path, self._take, partial(self._gone, self._starts))
         self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**self._arguments(path)))
+        admit_any_id(self._llm)
         self.spawn(self._watch(self._starts))
 
     async def _watch(self, start: int) -> None:
