@@ -24,7 +24,7 @@ def runner_arguments() -> dict[str, Any]:
     return {}
 
 
-def admit_any_id(engine: Any) -> None:
+def admit_any_id(engine: Any) -> None:  # noqa: ANN401 - vLLM's, of either kind
     """Have vLLM's front end take ids above the vocabulary, as ours of text and frames are.
 
     Up to 0.32 it does so without a tokenizer; 0.33 refuses them. None is ever looked up in a table of vLLM's.
