@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from importlib import import_module
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -48,7 +49,7 @@ def check_format(audio_format: AudioFormat) -> None:
     """Raise `SpeechRequestError` if this server cannot encode it."""
     if audio_format not in ("pcm", "wav"):
         try:
-            import av  # noqa: F401, PLC0415  # 35 MB of FFmpeg, which a server of PCM does without
+            import_module("av")  # 35 MB of FFmpeg, which a server of PCM does without
         except ImportError as error:
             message = f"response_format: {audio_format} needs PyAV on the server (pip install av); ask for wav or pcm"
             raise SpeechRequestError(message, field="response_format") from error
