@@ -125,7 +125,7 @@ class VllmProcess:
             self.look()
             if self._hung():
                 log.error("vllm_hung", start=start)
-                self._gone(start)
+                self._gone(start, "answers nobody")
 
     async def _end(self) -> None:
         tasks = list(self._tasks)
@@ -166,12 +166,12 @@ class VllmProcess:
 
     # on the inlet's thread, or the loop's
 
-    def _gone(self, start: int) -> None:
+    def _gone(self, start: int, why: str = "has gone away") -> None:
         with self._lock:
             self._last_lost = start
             if self.failure:  # it is closed, or not ready yet: who starts it sees to it
                 return
-            self.failure = "vLLM's process has gone away and is started anew"
+            self.failure = f"vLLM's process {why} and is started anew"
         log.error("vllm_lost", start=start)
         self._lost()
         self._loop.call_soon_threadsafe(lambda: self.spawn(self._begin_anew()))
