@@ -75,6 +75,7 @@ def _vllm(csm: CsmSettings) -> Backend:
         codec_dtype=csm.codec_dtype or "",
         adapter=csm.adapter,
         depth_alone=csm.depth_alone,
+        hung_after_s=csm.hung_after_s,
     )
     return import_module("tts_engine.backend.vllm_csm").vllm_csm(
         csm.model, engine_settings, voices=csm.voices, encoder_device=csm.device, sampling=_sampling(csm)

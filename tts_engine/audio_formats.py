@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from importlib import import_module
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -42,6 +43,16 @@ class AudioEncoder(Protocol):
     def flush(self) -> bytes:
         """Give what is left; call it once, at the end."""
         ...
+
+
+def check_format(audio_format: AudioFormat) -> None:
+    """Raise `SpeechRequestError` if this server cannot encode it."""
+    if audio_format not in ("pcm", "wav"):
+        try:
+            import_module("av")  # 35 MB of FFmpeg, which a server of PCM does without
+        except ImportError as error:
+            message = f"response_format: {audio_format} needs PyAV on the server (pip install av); ask for wav or pcm"
+            raise SpeechRequestError(message, field="response_format") from error
 
 
 def encoder_of(audio_format: AudioFormat, sample_rate_hz: int, *, pcm_bytes: int | None = None) -> AudioEncoder:
@@ -97,11 +108,9 @@ class _Compressed:
     """What FFmpeg encodes, through PyAV."""
 
     def __init__(self, audio_format: AudioFormat, sample_rate_hz: int) -> None:
-        try:
-            import av  # noqa: PLC0415  # 35 MB of FFmpeg, which a server of PCM does without
-        except ImportError as error:
-            message = f"response_format: {audio_format} needs PyAV on the server (pip install av); ask for wav or pcm"
-            raise SpeechRequestError(message, field="response_format") from error
+        check_format(audio_format)
+        import av  # noqa: PLC0415  # as above
+
         container, codec, options = _CODECS[audio_format]
         self._rate_hz = sample_rate_hz
         self._new_frame = av.AudioFrame.from_ndarray

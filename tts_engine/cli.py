@@ -26,7 +26,7 @@ from tts_engine.settings import TtsSettings, load_tts_settings
 app = typer.Typer(help="The speech server, and speech from the shell.", no_args_is_help=True, add_completion=False)
 console = Console(stderr=True)
 
-_Config = Annotated[Path | None, typer.Option("--config", help="TOML file with a [tts] section.")]
+_Config = Annotated[Path | None, typer.Option("--config", help="TOML file with a \\[tts] section.")]
 _Backend = Annotated[str | None, typer.Option(help="espeak, torch or vllm.")]
 
 

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from tts_engine.audio_formats import MEDIA_TYPES, AudioEncoder, encoder_of
+from tts_engine.audio_formats import MEDIA_TYPES, AudioEncoder, check_format, encoder_of
 from tts_engine.engine.engine import SpeechEngine
 from tts_engine.engine.utterance import Utterance
 from tts_engine.error_codes import body_of
@@ -35,6 +35,7 @@ def speech_routes(engine: SpeechEngine, metrics: SpeechMetrics, *, stall_timeout
     @router.post("/v1/audio/speech")
     async def create_speech(request: Request) -> Response:
         asked = parse_body(CreateSpeech, await read_body(request))
+        check_format(asked.response_format)  # what cannot be encoded is not spoken first
         return SpeechResponse(engine, metrics, asked, asked.request(), stall_timeout_s=stall_timeout_s)
 
     return router

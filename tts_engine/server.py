@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from tts_engine.engine.engine import SpeechEngine
+from tts_engine.error_codes import body_of
 from tts_engine.errors import SpeechError, SpeechRequestError
 from tts_engine.http_body import error_response
 from tts_engine.metrics import SpeechMetrics
@@ -26,6 +28,7 @@ def create_server(engine: SpeechEngine, metrics: SpeechMetrics, limits: StreamLi
     server.include_router(health_routes(engine, metrics))
     server.add_exception_handler(SpeechError, _on_speech_error)
     server.add_exception_handler(RequestValidationError, _on_wrong_path)
+    server.add_exception_handler(HTTPException, _on_no_route)
     return server
 
 
@@ -39,3 +42,9 @@ async def _on_wrong_path(_: Request, error: Exception) -> JSONResponse:
     fault = error.errors()[0]
     field = str(fault["loc"][-1])
     return error_response(SpeechRequestError(f"{field}: {fault['msg']}", field=field))
+
+
+async def _on_no_route(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    told = SpeechRequestError(f"{request.method} {request.url.path}: {error.detail}")
+    return JSONResponse(body_of(told).model_dump(), error.status_code, error.headers)

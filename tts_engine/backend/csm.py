@@ -128,13 +128,15 @@ class CsmBackend:
             raise SpeechUnavailableError(f"the speech engine is down: {self._engine.failure}")
         inbox = self._inboxes[job.key] = _Inbox()
         event: EngineEvent | None = None
+        submitted = False  # a job that was not taken is not aborted: the engine's queue has no room for that
         try:
             self._engine.submit(job)
+            submitted = True
             while not isinstance(event := await inbox.get(), Finished | Failed):
                 yield event
         finally:
             del self._inboxes[job.key]
-            if event is None or isinstance(event, Spoke | Recalled) or inbox.full:
+            if submitted and (event is None or isinstance(event, Spoke | Recalled) or inbox.full):
                 self._engine.abort(job.key)
         if isinstance(event, Failed):
             raise SpeechEngineError(event.message)

@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from tts_engine.backend.chunking import Chunking
 from tts_engine.backend.csm_engine import EngineEvent, Failed, Finished, Job, Recalled, Sink, Spoke
+from tts_engine.backend.silence import Silence, Verdict
 from tts_engine.backend.vllm_plugin.ids import STOP_ID, FrameIds, prompt_ids
 from tts_engine.backend.vllm_plugin.runners import runner_arguments
 from tts_engine.backend.vllm_plugin.wire import ENDED, LOST, SPOKE, Keys, RowFormat, Rows, row_bytes
@@ -41,6 +43,7 @@ class VllmSettings:
     codec_dtype: str = ""  # of the codec; empty: float16 on a GPU, if it is as good there, else float32
     adapter: Path | None = None
     depth_alone: bool = True  # kernels of their own for a single stream
+    hung_after_s: float = 30.0  # without a step while somebody waits for one; then it is started anew
     more: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
@@ -75,7 +78,8 @@ class VllmEngine:
         self._ahead = itertools.count(-(1 << 40), -1)  # keys of prompts that are only read; negative: nobody's
         self._lock = threading.Lock()
         self._streams: dict[int, _Stream] = {}
-        self._process = VllmProcess(self._arguments, take=self._take, lost=self._fail_all)
+        self._silence = Silence(hung_after_s=settings.hung_after_s)
+        self._process = VllmProcess(self._arguments, take=self._take, lost=self._fail_all, hung=self._hung)
         self._sink: Sink = lambda _: None
 
     @property
@@ -100,6 +104,7 @@ class VllmEngine:
             if len(self._streams) >= self._settings.streams:
                 raise SpeechCapacityError(f"all {self._settings.streams} streams are taken")
             self._streams[job.key] = _Stream(job.max_frames, Chunking(frame_s=self._frame_s))
+        self._silence.asked(now=time.monotonic())
         self._process.call_soon(self._begin_stream, job)
 
     def abort(self, key: int) -> None:
@@ -185,6 +190,13 @@ class VllmEngine:
         if stream is not None and stream.task is not None:
             stream.task.cancel()  # vLLM aborts a request whose generator is left
 
+    def _hung(self) -> bool:
+        verdict = self._silence.look(now=time.monotonic())
+        if verdict is Verdict.PROBE:
+            nothing = np.zeros((1, self._config.num_codebooks), np.int16)
+            self._read(Job(next(self._ahead), Prompt(np.ones(1, np.int32), nothing), Sampling(), 1))
+        return verdict is Verdict.HUNG
+
     # on the inlet's thread
 
     def _take(self, keys: Keys, rows: Rows) -> None:
@@ -204,6 +216,7 @@ class VllmEngine:
                 if end is not None:
                     events.append(end)
                     self._forget(key)
+        self._silence.heard(owes=bool(self._streams), now=now)
         if events:
             self._sink(events)
 
@@ -215,6 +228,7 @@ class VllmEngine:
         return None
 
     def _fail_all(self) -> None:
+        self._silence.forget()
         with self._lock:
             keys = list(self._streams)
             self._streams.clear()

@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from tts_engine.backend.vllm_plugin.inlet import Inlet
+from tts_engine.backend.vllm_plugin.runners import admit_any_id
 from tts_engine.backend.vllm_plugin.wire import Keys, Rows
 
 START_TIMEOUT_S = 900.0  # loading, compiling and capturing on a cold machine
@@ -37,10 +38,14 @@ class VllmProcess:
         *,
         take: Callable[[Keys, Rows], None],
         lost: Callable[[], None],
+        hung: Callable[[], bool],
     ) -> None:
-        """`arguments` of vLLM's `AsyncEngineArgs`, given the socket that the plugin sends to."""
+        """`arguments` of vLLM's `AsyncEngineArgs`, given the socket that the plugin sends to.
+
+        `hung` is asked twice a second, on the loop's thread, whether the process is to be given up.
+        """
         self.failure = "the engine is not started"
-        self._arguments, self._take, self._lost = arguments, take, lost
+        self._arguments, self._take, self._lost, self._hung = arguments, take, lost, hung
         self._closing = False
         self._place = tempfile.TemporaryDirectory(prefix="zeng-csm-")
         self._loop = asyncio.new_event_loop()
@@ -111,12 +116,16 @@ class VllmProcess:
         path = Path(self._place.name) / f"frames-{self._starts}.sock"
         self._inlet = Inlet(path, self._take, partial(self._gone, self._starts))
         self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**self._arguments(path)))
+        admit_any_id(self._llm)
         self.spawn(self._watch(self._starts))
 
     async def _watch(self, start: int) -> None:
         while start == self._starts and self._last_lost != start:
             await asyncio.sleep(_WATCH_S)
             self.look()
+            if self._hung():
+                log.error("vllm_hung", start=start)
+                self._gone(start, "answers nobody")
 
     async def _end(self) -> None:
         tasks = list(self._tasks)
@@ -157,12 +166,12 @@ class VllmProcess:
 
     # on the inlet's thread, or the loop's
 
-    def _gone(self, start: int) -> None:
+    def _gone(self, start: int, why: str = "has gone away") -> None:
         with self._lock:
             self._last_lost = start
             if self.failure:  # it is closed, or not ready yet: who starts it sees to it
                 return
-            self.failure = "vLLM's process has gone away and is started anew"
+            self.failure = f"vLLM's process {why} and is started anew"
         log.error("vllm_lost", start=start)
         self._lost()
         self._loop.call_soon_threadsafe(lambda: self.spawn(self._begin_anew()))

@@ -15,7 +15,7 @@ from tts_engine.engine.history import HistoryLimits
 from tts_engine.engine.recollection import Recollection
 from tts_engine.engine.store import ConversationStore, StoreUnavailableError
 from tts_engine.engine.utterance import Utterance, UtteranceLimits
-from tts_engine.errors import SpeechCapacityError, SpeechError, SpeechUnavailableError
+from tts_engine.errors import SpeechCapacityError, SpeechError, SpeechRequestError, SpeechUnavailableError
 from tts_engine.metrics import SpeechMetrics
 from tts_engine.protocol import SpeechRequest
 from tts_engine.voices import check_model, check_speed, choose_language, choose_voice
@@ -134,6 +134,11 @@ class SpeechEngine:
         try:
             yield utterance
             outcome = "spoken" if utterance.complete else outcome
+        except (SpeechRequestError, SpeechCapacityError) as error:  # the backend's own word, later than ours
+            outcome = ""
+            utterance.remembered = False
+            self._metrics.rejected.labels(type(error).__name__).inc()
+            raise
         except SpeechError as error:
             outcome = "failed"
             utterance.remembered = False
@@ -141,7 +146,8 @@ class SpeechEngine:
             raise
         finally:
             await utterance.close()
-            self._count(utterance, outcome)
+            if outcome:
+                self._count(utterance, outcome)
             if conversation is not None:
                 self.conversations.end(conversation.id, utterance)
 

@@ -33,6 +33,18 @@ async def test_readiness_follows_the_backend_and_the_drain_and_liveness_does_not
         assert (await http.get("/livez")).status_code == 200
 
 
+async def test_a_path_or_method_that_is_not_served_is_refused_as_everything_is() -> None:
+    async with (
+        speech_server(FakeBackend()) as server,
+        httpx.AsyncClient(base_url=server.url, trust_env=False) as http,
+    ):
+        for method, path, status in (("GET", "/v1/audio/speech", 405), ("POST", "/v1/audio/speach", 404)):
+            refused = await http.request(method, path)
+            assert refused.status_code == status
+            assert refused.json()["error"]["code"] == "invalid_request"
+            assert path in refused.json()["error"]["message"]
+
+
 async def test_metrics_count_what_was_spoken() -> None:
     async with (
         speech_server(FakeBackend()) as server,

@@ -7,6 +7,7 @@ import base64
 import io
 import json
 import socket
+import sys
 import wave
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
@@ -240,3 +241,14 @@ async def slow_connection(server: RunningServer) -> tuple[asyncio.StreamReader, 
     address = urlsplit(server.url)
     sock.connect((address.hostname, address.port))
     return await asyncio.open_connection(sock=sock, limit=4096)
+
+
+async def test_a_format_that_the_server_cannot_encode_is_refused_before_anything_is_spoken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    async with serving(backend := FakeBackend()) as (_, http):
+        refused = await create(http, response_format="opus")
+
+    assert (refused.status_code, refused.json()["error"]["param"]) == (422, "response_format")
+    assert backend.asked == []

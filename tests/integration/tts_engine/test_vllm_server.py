@@ -54,6 +54,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "ZENG_TTS__CSM__DTYPE": "float32",
         "ZENG_TTS__CSM__STREAMS": "3",
         "ZENG_TTS__CSM__POSITIONS": "512",
+        "ZENG_TTS__CSM__HUNG_AFTER_S": "120",  # this machine may be busy
         "ZENG_TTS__STALL_TIMEOUT_S": "2",
         "ZENG_TTS__SEND_BUFFER_BYTES": "16384",
         "ZENG_TTS__FIRST_AUDIO_TIMEOUT_S": "60",

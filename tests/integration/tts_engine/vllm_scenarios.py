@@ -22,6 +22,8 @@ from vllm.sampling_params import RequestOutputKind
 from tts_engine.backend.vllm_plugin.ids import STOP_ID, FrameIds, prompt_ids
 from tts_engine.backend.vllm_plugin.inlet import Inlet
 from tts_engine.backend.vllm_plugin.runner_v2 import check_hooks
+from tts_engine.backend.vllm_plugin.runners import admit_any_id
+from tts_engine.backend.vllm_plugin.scheduler import check_scheduler
 from tts_engine.backend.vllm_plugin.wire import ENDED, SPOKE, Keys, RowFormat, Rows
 from tts_engine.model.config import CsmConfig
 from tts_engine.model.prompt import AUDIO, Prompt
@@ -102,6 +104,7 @@ def run(folder: str, prompts: list[Prompt], scenario: dict[str, Any], results: d
         inlet = Inlet(Path(place) / "frames.sock", listener.take, lambda: None)
         llm = make_engine(folder, Path(place) / "frames.sock", scenario["engine"])
         engine = llm.llm_engine
+        admit_any_id(engine)
         steady = count_steady(engine.engine_core.engine_core.scheduler)
         for step in scenario["rounds"]:
             for job in step["jobs"]:
@@ -163,6 +166,7 @@ def main() -> None:
     count = len(arrays.files) // 2
     prompts = [Prompt(arrays[f"tokens/{n}"], arrays[f"codes/{n}"]) for n in range(count)]
     check_hooks()
+    check_scheduler()
     results: dict[str, np.ndarray] = {"hooks": np.array(True)}
     for scenario in json.loads(Path(scenarios_path).read_text()):
         begun = time.monotonic()

@@ -9,7 +9,6 @@ frames.
 
 from __future__ import annotations
 
-import inspect
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -26,12 +25,13 @@ from vllm.v1.worker.gpu.sample.sampler import Sampler
 from vllm.v1.worker.gpu.states import RequestState
 
 from tts_engine.backend.vllm_plugin.frame_graphs import FrameGraphs
+from tts_engine.backend.vllm_plugin.hooks import check, otherwise_called
 
 if TYPE_CHECKING:  # the model names its state class, so it imports this module
     from tts_engine.backend.vllm_plugin.csm_model import CsmForVllm
 
 KNOWN_VERSIONS = ("0.26.", "0.28.")
-_EXPECTED = {
+_SIGNATURES = {
     get_num_sampled_and_rejected: ("num_sampled", "seq_lens", "cu_num_logits", "idx_mapping", "prefill_len"),
     DefaultModelState.__init__: ("self", "vllm_config", "model", "encoder_cache", "device"),
     DefaultModelState.add_request: ("self", "req_index", "new_req_data"),
@@ -43,12 +43,9 @@ _EXPECTED = {
 
 def check_hooks() -> None:
     """Raise RuntimeError if this vLLM is not one that this file was written for."""
-    if not vllm.__version__.startswith(KNOWN_VERSIONS):
-        raise RuntimeError(f"vLLM {vllm.__version__} is not one that CSM was tried with: {', '.join(KNOWN_VERSIONS)}x")
-    for function, names in _EXPECTED.items():
-        found = tuple(inspect.signature(function).parameters)
-        if found != names:
-            raise RuntimeError(f"vLLM's {function.__qualname__} takes {found}; CSM's runner was written for {names}")
+    tried = vllm.__version__.startswith(KNOWN_VERSIONS)
+    faults = [] if tried else [f"its second runner was tried with {', '.join(KNOWN_VERSIONS)}x only"]
+    check(vllm.__version__, faults + otherwise_called(_SIGNATURES))
 
 
 def check_config(vllm_config: VllmConfig) -> None:

@@ -1,4 +1,4 @@
-"""Which of vLLM's runners carries CSM on this machine."""
+"""Which of vLLM's runners carries CSM on this machine, and what its front end is to let through."""
 
 from __future__ import annotations
 
@@ -22,3 +22,17 @@ def runner_arguments() -> dict[str, Any]:
         return dict(_ON_A_PROCESSOR)
     os.environ["VLLM_USE_V2_MODEL_RUNNER"] = "1"  # else vLLM may fall back with a mere warning
     return {}
+
+
+def admit_any_id(engine: Any) -> None:  # noqa: ANN401 - vLLM's, of either kind
+    """Have vLLM's front end take ids above the vocabulary, as ours of text and frames are.
+
+    Up to 0.32 it does so without a tokenizer; 0.33 refuses them. None is ever looked up in a table of vLLM's.
+    """
+    renderer: Any = getattr(engine.input_processor, "renderer", None)
+    if hasattr(renderer, "validate_token_ids"):
+        renderer.validate_token_ids = _accept
+
+
+def _accept(*_: object, **__: object) -> None:
+    """In place of a check."""

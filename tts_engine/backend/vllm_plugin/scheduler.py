@@ -7,18 +7,31 @@ Frames leave by the outlet; the front end hears of beginnings and ends only.
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import time
 from collections.abc import Iterable
 
+import vllm
+from vllm.v1.core.block_pool import BlockPool
+from vllm.v1.core.kv_cache_manager import KVCacheManager
 from vllm.v1.core.sched.async_scheduler import AsyncScheduler
 from vllm.v1.core.sched.interface import PauseState
-from vllm.v1.core.sched.output import SchedulerOutput
-from vllm.v1.engine import EngineCoreOutputs
+from vllm.v1.core.sched.output import CachedRequestData, SchedulerOutput
+from vllm.v1.core.sched.scheduler import Scheduler
+from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs
 from vllm.v1.kv_cache_interface import FullAttentionSpec
 from vllm.v1.outputs import ModelRunnerOutput
 from vllm.v1.request import Request
 
+from tts_engine.backend.vllm_plugin.hooks import (
+    attributes,
+    attributes_set,
+    check,
+    missing,
+    otherwise_called,
+    unknown,
+)
 from tts_engine.backend.vllm_plugin.ids import STOP_ID
 from tts_engine.backend.vllm_plugin.lead import Leads
 from tts_engine.backend.vllm_plugin.steady import SteadyRequests
@@ -32,9 +45,64 @@ _BLOCKS_AHEAD = 3
 _SELDOM = 200
 """Walks of Python's collector over the young before one over all: 28 ms at 2,048 requests, once a minute or so."""
 
+_SIGNATURES = {
+    AsyncScheduler.update_from_output: ("self", "scheduler_output", "model_runner_output"),
+    AsyncScheduler._preempt_request: ("self", "request"),  # noqa: SLF001 - overridden below
+    KVCacheManager.get_block_ids: ("self", "request_id"),
+    KVCacheManager.cache_blocks: ("self", "request", "num_computed_tokens"),
+    BlockPool.get_num_free_blocks: ("self",),
+    Request.update_block_hashes: ("self",),
+    Request.is_finished: ("self",),
+}
+_OF_A_REQUEST = (
+    *("request_id", "num_prompt_tokens", "num_computed_tokens", "num_in_flight_tokens", "num_output_placeholders"),
+    *("num_preemptions", "max_tokens", "is_prefill_chunk", "_all_token_ids", "_output_token_ids"),
+)
+_OF_A_SCHEDULER = (
+    *("running", "waiting", "requests", "finished_req_ids", "kv_cache_manager", "kv_cache_config", "connector"),
+    *("max_num_running_reqs", "max_num_scheduled_tokens", "max_model_len", "block_size", "hash_block_size"),
+    *("num_lookahead_tokens", "prev_step_scheduled_req_ids", "use_v2_model_runner", "_pause_state", "vllm_config"),
+)
+_OF_A_STEP = ("scheduled_cached_reqs", "num_scheduled_tokens", "total_num_scheduled_tokens")
+_OF_OLD_REQUESTS = {
+    *("req_ids", "new_block_ids", "num_computed_tokens", "num_output_tokens"),  # `SteadyRequests.schedule` fills these
+    *("resumed_req_ids", "new_token_ids", "all_token_ids"),  # these are not of requests that go on
+}
+_MOVED = {
+    *("num_computed_tokens", "num_in_flight_tokens", "num_output_placeholders"),  # `SteadyRequests` moves these
+    *("is_prefill_chunk", "status", "stop_reason", "resumable"),  # these do not change
+    "async_tokens_to_discard",  # 0.26: of who was preempted, and is never steady again
+    # not ours: of connectors, pipelines and speculation
+    *("last_sched_seq", "next_decode_eligible_step", "spec_token_ids", "_spec_token_placeholders"),
+    *("finished_req_ids", "reset_preempted_req_ids"),  # the scheduler's own
+    *("has_structured_output_requests", "pending_structured_output_tokens"),
+}
+"""What vLLM sets when a step is scheduled and when a request's id has come, in the versions that were compared."""
+
+
+def check_scheduler() -> None:
+    """Raise RuntimeError if this vLLM's scheduler is not one that this file and `steady` were written for."""
+    moved = attributes_set(AsyncScheduler, "_update_after_schedule", "_update_request_with_output")
+    cached = [each.name for each in dataclasses.fields(CachedRequestData)]
+    check(
+        vllm.__version__,
+        [
+            *otherwise_called(_SIGNATURES, more=True),
+            *missing("Scheduler", attributes(Scheduler), _OF_A_SCHEDULER),
+            *missing("Request", attributes(Request), _OF_A_REQUEST),
+            *missing("SchedulerOutput", [each.name for each in dataclasses.fields(SchedulerOutput)], _OF_A_STEP),
+            *missing("CachedRequestData", cached, _OF_OLD_REQUESTS),
+            *unknown("CachedRequestData", cached, _OF_OLD_REQUESTS),
+            *unknown("what a scheduled request is changed in", moved, _MOVED),
+            *missing("EngineCoreOutput", dir(EngineCoreOutput), ("finish_reason", "prefill_stats", "events")),
+            *missing("EngineCoreOutputs", dir(EngineCoreOutputs), ("finished_requests", "scheduler_stats", "outputs")),
+        ],
+    )
+
 
 class LeadAwareScheduler(AsyncScheduler):
     def __init__(self, *args: object, **kwargs: object) -> None:
+        check_scheduler()
         super().__init__(*args, **kwargs)
         gc.set_threshold(*gc.get_threshold()[:2], _SELDOM)
         self._leads = Leads(frame_s=self.vllm_config.additional_config["csm"]["frame_s"])

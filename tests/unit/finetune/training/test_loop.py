@@ -15,8 +15,8 @@ from finetune.training.checkpoint import checkpoints, read_progress
 from finetune.training.loop import Result, train
 from tests.unit.finetune.prepared import write_prepared_folder
 from tests.unit.finetune.tiny import Base
-from tts_engine.model.errors import CheckpointError
 from tts_engine.model.checkpoint import Checkpoint
+from tts_engine.model.errors import CheckpointError
 
 
 class Killed(BaseException):

@@ -161,11 +161,12 @@ async def test_a_failure_of_the_engine_is_told(tiny: TinyCsm):
 
 
 async def test_no_free_place_is_told(tiny: TinyCsm):
-    backend = await backend_of(tiny, FakeEngine(capacity=0))
+    backend = await backend_of(tiny, engine := FakeEngine(capacity=0))
     stream = backend.generate(REQUEST)
     await anext(stream)
     with pytest.raises(SpeechCapacityError):
         await anext(stream)
+    assert engine.aborted == []  # it never had the job
 
 
 async def test_an_engine_that_is_down_is_told(tiny: TinyCsm):

@@ -13,6 +13,7 @@ from tts_engine.engine.memory_store import MemoryConversationStore
 from tts_engine.errors import (
     SpeechCapacityError,
     SpeechEngineError,
+    SpeechError,
     SpeechRequestError,
     SpeechUnavailableError,
 )
@@ -129,6 +130,18 @@ async def test_a_failure_frees_the_place_and_is_not_remembered() -> None:
     backend.fail_at = None
     await say(engine, SpeechRequest(text="Bəli", conversation=ConversationContext(id="c")))
     assert backend.asked[-1].context == ()
+
+
+@pytest.mark.parametrize("fault", [SpeechCapacityError("all taken"), SpeechRequestError("too long", field="input")])
+async def test_what_the_backend_itself_refuses_is_a_refusal_and_no_failure(fault: SpeechError) -> None:
+    engine = engine_of(FakeBackend(fail_at=0, fault=fault))
+
+    with pytest.raises(type(fault)):
+        await say(engine, SpeechRequest(text="Salam"))
+
+    assert metric(engine, "zeng_tts_rejected_total", reason=type(fault).__name__) == 1
+    assert metric(engine, "zeng_tts_utterances_total", outcome="failed") == 0
+    assert metric(engine, "zeng_tts_streams_active") == 0
 
 
 async def test_a_backend_that_is_down_refuses_and_says_why() -> None:

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from tts_engine.backend.vllm_plugin.runners import admit_any_id
+
+
+class Renderer:
+    """As of 0.33."""
+
+    def validate_token_ids(self, token_ids: list[int], *, parameter: str | None = None) -> None:
+        raise ValueError(f"Token id {max(token_ids)} is out of vocabulary")
+
+
+def test_ids_of_frames_pass_a_front_end_that_knows_the_vocabulary():
+    engine = SimpleNamespace(input_processor=SimpleNamespace(renderer=Renderer()))
+    with pytest.raises(ValueError, match="vocabulary"):
+        engine.input_processor.renderer.validate_token_ids([1 << 20])
+
+    admit_any_id(engine)
+
+    engine.input_processor.renderer.validate_token_ids([1 << 20], parameter="prompt")
+
+
+def test_a_front_end_that_does_not_look_is_left_as_it_is():
+    admit_any_id(SimpleNamespace(input_processor=SimpleNamespace()))
+    admit_any_id(SimpleNamespace(input_processor=SimpleNamespace(renderer=SimpleNamespace())))
