@@ -135,7 +135,7 @@ def test_an_interrupted_run_saves_and_says_so(base: Base, data: Path, tmp_path: 
 
 def test_a_run_whose_base_is_not_there_leaves_its_folder_to_the_next(base: Base, data: Path, tmp_path: Path):
     with pytest.raises(CheckpointError, match="nowhere"):
-        train(settings(base, data, tmp_path / "run", base=str(tmp_path / "nowhere")), quiet)
+        train(settings(base, data, tmp_path / "run").model_copy(update={"base": str(tmp_path / "nowhere")}), quiet)
     assert train(settings(base, data, tmp_path / "run", schedule={"steps": 1}), quiet).steps == 1
 
 

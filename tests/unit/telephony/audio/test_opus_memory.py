@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -118,3 +119,5 @@ def test_a_closed_encoder_is_freed_once() -> None:
     made = encoder()
     made.close()
     made.close()
+    with pytest.raises(ValueError, match="closed|argument"):
+        made.encode(bytes(640))

@@ -25,5 +25,10 @@ def test_ids_of_frames_pass_a_front_end_that_knows_the_vocabulary():
 
 
 def test_a_front_end_that_does_not_look_is_left_as_it_is():
-    admit_any_id(SimpleNamespace(input_processor=SimpleNamespace()))
-    admit_any_id(SimpleNamespace(input_processor=SimpleNamespace(renderer=SimpleNamespace())))
+    bare, rendering = SimpleNamespace(), SimpleNamespace(renderer=SimpleNamespace())
+
+    admit_any_id(SimpleNamespace(input_processor=bare))
+    admit_any_id(SimpleNamespace(input_processor=rendering))
+
+    assert vars(bare) == {}
+    assert vars(rendering.renderer) == {}
