@@ -119,5 +119,5 @@ def test_a_closed_encoder_is_freed_once() -> None:
     made = encoder()
     made.close()
     made.close()
-    with pytest.raises(ValueError, match="closed|argument"):
+    with pytest.raises(AttributeError):
         made.encode(bytes(640))
