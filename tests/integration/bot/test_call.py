@@ -318,9 +318,9 @@ class LingeringModel:
         return (LOUD if self._left else 0.01), state
 
 
-async def test_a_whole_answer_is_answered_though_the_speech_model_still_hears_a_voice() -> None:
+async def test_a_whole_answer_is_answered_though_the_speech_model_still_hears_a_voice(stage: SetStage) -> None:
     s = stage(Say("Buyurun."), Say("Saat doqquzdan."), Say("Nə?"), texts=("tam cavab", "yetər"))
-    running = asyncio.create_task(Call(s.leg, replace(s.services, voice_model=LingeringModel())).run())
+    running = s.begin(replace(s.services, voice_model=LingeringModel()))
     await s.until(lambda: "said" in s.flow.log)
 
     s.leg.speak(silence(640) + voice(640) + silence(100))
