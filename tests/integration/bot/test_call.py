@@ -319,7 +319,7 @@ class LingeringModel:
 
 
 async def test_a_whole_answer_is_answered_though_the_speech_model_still_hears_a_voice(stage: SetStage) -> None:
-    s = stage(Say("Buyurun."), Say("Saat doqquzdan."), Say("Nə?"), texts=("tam cavab", "yetər"))
+    s = stage(Say("Buyurun."), Say("Saat doqquzdan."), Say("Nə?"), texts=("tam cavab", "tam cavab"))
     running = s.begin(replace(s.services, voice_model=LingeringModel()))
     await s.until(lambda: "said" in s.flow.log)
 
@@ -328,7 +328,7 @@ async def test_a_whole_answer_is_answered_though_the_speech_model_still_hears_a_
     assert s.flow.heard_texts == ["tam cavab"]
 
     s.leg.speak(silence(640) + voice(640) + silence(400))  # and the next turn is one of its own
-    await s.until(lambda: s.flow.heard_texts == ["tam cavab", "yetər"])
+    await s.until(lambda: s.flow.heard_texts == ["tam cavab", "tam cavab"])
     assert s.recogniser.asked[1] / 32 == pytest.approx(200 + 640 + 60, abs=60)
     s.leg.end()
     await running
