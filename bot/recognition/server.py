@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from bot.recognition import whisper
 from bot.recognition.audio import AudioError, samples_of
 from bot.recognition.form import RefusedError, TranscriptionFields, Upload, read_upload
-from bot.recognition.guards import Judged, judge
+from bot.recognition.guards import Judged
 from bot.recognition.jobs import Done, LineFullError, RecognitionLine
 from bot.recognition.metrics import RecogniserMetrics
 from bot.recognition.settings import RecogniserServerSettings
@@ -123,13 +123,7 @@ class TranscriptionServer:
 
     def _answer(self, fields: TranscriptionFields, asked: whisper.Request, done: Done) -> Response:
         heard = done.heard
-        judged = judge(
-            heard.text,
-            audio_s=heard.audio_s,
-            avg_logprob=heard.avg_logprob,
-            no_speech_prob=heard.no_speech_prob,
-            compression_ratio=heard.compression_ratio,
-        )
+        judged = heard.judged()
         self._metrics.count("ok")
         self._metrics.recognised(done)
         if judged.doubt:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from bot.errors import SettingsError
 from bot.recognition.audio import LONGEST_S
 from bot.recognition.copying import copies, first_saying, likely_tokens
+from bot.recognition.guards import Judged, judge
 from bot.recognition.settings import RecogniserServerSettings
 from bot.recognition.vocabulary import AZERBAIJANI_LETTERS, cut, first_timestamp, token_id, vocabulary_size
 from bot.recognition.wav import RATE_HZ
@@ -58,6 +59,16 @@ class Heard:
     no_speech_prob: float
     encode_s: float
     decode_s: float
+
+    def judged(self) -> Judged:
+        """What the guards leave of it."""
+        return judge(
+            self.text,
+            audio_s=self.audio_s,
+            avg_logprob=self.avg_logprob,
+            no_speech_prob=self.no_speech_prob,
+            compression_ratio=self.compression_ratio,
+        )
 
     @property
     def compression_ratio(self) -> float:

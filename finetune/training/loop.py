@@ -152,7 +152,7 @@ def _claim(settings: RunSettings, devices: Devices) -> None:
 
 
 def _steps(run: Run, progress: Progress, tell: Tell, interrupted: Callable[[], bool]) -> Result:
-    settings, best = run.settings, progress.best
+    settings = run.settings
     steps, place = settings.schedule.steps, run.place(progress.step)
     if progress.step >= steps or progress.stale >= settings.checks.patience:
         return _result(run, progress)
@@ -169,14 +169,13 @@ def _steps(run: Run, progress: Progress, tell: Tell, interrupted: Callable[[], b
             tell(f"step {progress.step}{of} loss {values['loss']:.4f}")
         if last or progress.step % settings.checks.every_steps == 0:
             progress = _check(run, progress, tell)
-            best = progress.best
         stop, stale = interrupted(), progress.stale >= settings.checks.patience
         if last or stop or stale or progress.step % settings.checkpoints.every_steps == 0:
             _save(run, progress)
         if stop:
-            return Result("interrupted", progress.step, best)
+            return Result("interrupted", progress.step, progress.best)
         if last:
-            return Result("finished", progress.step, best)
+            return Result("finished", progress.step, progress.best)
         if stale:
             break
         started = time.perf_counter()

@@ -16,20 +16,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bot.flows.sufficiency import Sufficiency
 from bot.recognition.audio import samples_of
 from bot.speech_batch import SpeechBatch
 from bot.speech_detector import SileroSession
 from tests.bench.channel import telephone
-from tests.fakes.ear import Ear, Judgement, Reading, sound_end_ms
+from tests.fakes.ear import Ear, Reading, sound_end_ms
 
 SPEECH = Path(__file__).parents[1] / "data" / "speech"
 FIRST = ("beli", "xeyr", "operator", "is-saatlari", "qebula-yazilmaq")
 SECOND = ("operator", "hava")
 GAPS_MS = (100, 150, 200, 250, 300, 400)
 GRADES = {
-    "open": Judgement(suffices=False, whole=False),
-    "suffices": Judgement(suffices=True, whole=False),
-    "whole": Judgement(suffices=True, whole=True),
+    "open": Sufficiency.OPEN,
+    "suffices": Sufficiency.ENOUGH,
+    "whole": Sufficiency.WHOLE,
 }
 TOOK_MS = 130
 
@@ -51,7 +52,7 @@ def main() -> None:
         print(f"| {grade} | {name} | {' | '.join(map(str, counts))} |", flush=True)
 
 
-def _is_false(signal: NDArray[np.float32], judged: Judgement, batch: SpeechBatch, *, by_sound: bool) -> bool:
+def _is_false(signal: NDArray[np.float32], judged: Sufficiency, batch: SpeechBatch, *, by_sound: bool) -> bool:
     ear = Ear(
         signal,
         recognise=lambda _began, _ended: Reading("text", TOOK_MS),

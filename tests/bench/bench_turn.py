@@ -33,14 +33,13 @@ from bot.models.registry import WHISPER_BASE
 from bot.models.settings import ModelSettings
 from bot.recognition.audio import samples_of
 from bot.recognition.client import prompt_of
-from bot.recognition.guards import judge
 from bot.recognition.settings import RecogniserServerSettings, RecogniserSettings
 from bot.recognition.whisper import Heard, Request, Whisper
 from bot.settings import TurnSettings
 from bot.speech_batch import SpeechBatch
 from bot.speech_detector import SileroSession
 from tests.bench.channel import telephone
-from tests.fakes.ear import Ear, EarTurn, Judgement, Reading, sound_end_ms
+from tests.fakes.ear import Ear, EarTurn, Reading, sound_end_ms
 
 ROOT = Path(__file__).parents[2]
 SPEECH = ROOT / "tests" / "data" / "speech"
@@ -48,6 +47,7 @@ GAPS_MS = (100, 150, 200, 250, 300, 400)
 HALVES = ("qebula-yazilmaq", "is-saatlari", "operator", "dogrudur", "lazim-deyil", "cersenbe", "sabah-onda", "telefon")
 PAIRS = (("beli", "qebula-yazilmaq"), ("salam", "operator"), ("operator", "is-saatlari"), ("xeyr", "is-saatlari"))
 _Samples = NDArray[np.float32]
+GRADES = {Sufficiency.OPEN: "open", Sufficiency.ENOUGH: "suffices", Sufficiency.WHOLE: "whole"}
 
 
 @dataclass
@@ -76,9 +76,8 @@ class Bench:
         self._prompt = prompt_of(self._engine.hints, limit_chars=RecogniserSettings().hint_chars)
         self.read(np.zeros(16_000, np.float32))
 
-    def judge(self, text: str) -> Judgement:
-        found = self._engine.suffices(text)
-        return Judgement(bool(found), found is Sufficiency.WHOLE)
+    def judge(self, text: str) -> Sufficiency:
+        return self._engine.suffices(text)
 
     def read(self, samples: _Samples) -> Reading:
         key = samples.tobytes()
@@ -87,13 +86,7 @@ class Bench:
             heard, took_s = self._timed(asked)
             for _ in range(self.repeats - 1):
                 took_s = min(took_s, self._timed(asked)[1])
-            judged = judge(
-                heard.text,
-                audio_s=heard.audio_s,
-                avg_logprob=heard.avg_logprob,
-                no_speech_prob=heard.no_speech_prob,
-                compression_ratio=heard.compression_ratio,
-            )
+            judged = heard.judged()
             self._read[key] = Reading(judged.text, 1000 * took_s)
         return self._read[key]
 
@@ -139,8 +132,7 @@ def main() -> None:
             policy.waited_ms.append(turns[-1].ended_ms - sound_end_ms(signal))
         waited = " | ".join(f"{policy.waited_ms[-1]:.0f}" for policy in policies)
         last = rows[1][-1]
-        whole = bench.judge(last.text)
-        grade = "whole" if whole.whole else "suffices" if whole.suffices else "open"
+        grade = GRADES[bench.judge(last.text)]
         print(f"| {name} | {waited} | {last.text} ({grade}) |", flush=True)
     print("\n| turn ends by | p50 ms | p95 | recognitions a turn |\n|---|--:|--:|--:|")
     for policy in policies:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bot.flows.sufficiency import Sufficiency
 from bot.settings import TurnSettings
 from bot.sound_trail import SoundFaded, SoundReturned, SoundTrail
 from bot.speech_batch import SpeechBatch
@@ -31,14 +32,6 @@ class Reading:
 
     text: str
     took_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """What the flow says of a text."""
-
-    suffices: bool
-    whole: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +58,7 @@ class Ear:
         signal: NDArray[np.float32],
         *,
         recognise: Callable[[int, int], Reading],
-        judge: Callable[[str], Judgement],
+        judge: Callable[[str], Sufficiency],
         batch: SpeechBatch | None = None,
         settings: TurnSettings | None = None,
         ends_by_sound: bool = True,
@@ -169,10 +162,11 @@ class Ear:
         waits = request is not None and request.ahead and not self._ends_by_sound  # for the pause
         if request is not None and request.done_ms <= now_ms and not waits:
             self._timer(request.done_ms)
-            judged = self._judge(request.text)
+            found = self._judge(request.text)
             self._request, self._told = None, request.ahead
             at_ms = max(request.done_ms, now_ms - FRAME_MS)
-            self._machine.recognised(request.text, sufficient=judged.suffices, whole=judged.whole, now=at_ms / 1000)
+            whole = found is Sufficiency.WHOLE
+            self._machine.recognised(request.text, sufficient=bool(found), whole=whole, now=at_ms / 1000)
             self._settle(at_ms)
         self._timer(now_ms)
 

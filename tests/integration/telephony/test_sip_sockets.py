@@ -161,18 +161,11 @@ async def test_a_message_that_comes_byte_by_byte_gets_no_more_time_for_each() ->
     assert sent < len(OPTIONS)
 
 
-async def test_one_host_does_not_get_all_connections() -> None:
-    async with echoing(TcpLimits(connections_of_a_host=1)) as (_, port), connected(port) as (reader, writer):
-        writer.write(OPTIONS)
-        await reader.readexactly(len(OPTIONS))
-
-        async with connected(port) as (second, _):
-            with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
-                await second.readexactly(1)
-
-
-async def test_there_is_a_limit_to_connections() -> None:
-    async with echoing(TcpLimits(connections=1)) as (_, port), connected(port) as (reader, writer):
+@pytest.mark.parametrize(
+    "limits", [TcpLimits(connections=1), TcpLimits(connections_of_a_host=1)], ids=["all", "a host"]
+)
+async def test_there_is_a_limit_to_connections_of_all_and_of_one_host(limits: TcpLimits) -> None:
+    async with echoing(limits) as (_, port), connected(port) as (reader, writer):
         writer.write(OPTIONS)
         await reader.readexactly(len(OPTIONS))
 

@@ -14,29 +14,15 @@ import pytest
 from numpy.typing import NDArray
 
 from bot.flows.rehearsal import Rehearsal
-from bot.flows.sufficiency import Sufficiency
 from bot.settings import TurnSettings
 from bot.speech_batch import SpeechBatch
 from bot.speech_detector import SileroSession
-from tests.fakes.ear import LEAD_MS, Ear, EarTurn, Judgement, Reading, sound_end_ms
-from tests.fakes.flows import rehearse
+from tests.fakes.ear import LEAD_MS, Ear, EarTurn, Reading, sound_end_ms
+from tests.fakes.menu import asked_for_the_day, asked_for_the_phone, at_the_menu
 
 SPEECH = Path(__file__).parents[2] / "data" / "speech"
 BATCH = SpeechBatch(SileroSession())
 TOOK_MS = 130
-
-_FLOW = """\
-slots:
-  phone: {ask: "Nömrəniz?", type: phone_az, confirm: "{{ phone | phone }}. Düzdür?", retry: "Yenidən deyin."}
-  day: {ask: "Hansı günə?", type: date, within_days: 60}
-start: menu
-states:
-  menu:
-    say: Buyurun.
-    menu: [{intent: book, dtmf: "1", then: phone}, {intent: hours, dtmf: "2", then: day}]
-  phone: {collect: phone, then: end}
-  day: {collect: day, then: end}
-"""
 
 
 def clip(name: str) -> NDArray[np.float32]:
@@ -48,22 +34,6 @@ def clip(name: str) -> NDArray[np.float32]:
 
 def pause(ms: int) -> NDArray[np.float32]:
     return np.zeros(16 * ms, np.float32)
-
-
-def at_the_menu() -> Rehearsal:
-    return rehearse(_FLOW)
-
-
-def asked_for_the_phone() -> Rehearsal:
-    call = rehearse(_FLOW)
-    call.press("1")
-    return call
-
-
-def asked_for_the_day() -> Rehearsal:
-    call = rehearse(_FLOW)
-    call.press("2")
-    return call
 
 
 async def turns_of(
@@ -78,11 +48,7 @@ async def turns_of(
         texts = [text for (_, text), end in zip(said, ends, strict=True) if began_ms + LEAD_MS < end <= heard_ms + 150]
         return Reading(texts[-1] if texts else "", TOOK_MS)
 
-    def judge(text: str) -> Judgement:
-        found = call.engine.suffices(text)
-        return Judgement(bool(found), found is Sufficiency.WHOLE)
-
-    ear = Ear(signal, recognise=recognise, judge=judge, batch=BATCH, settings=settings)
+    ear = Ear(signal, recognise=recognise, judge=call.engine.suffices, batch=BATCH, settings=settings)
     return await ear.hear(), sound_end_ms(signal)
 
 

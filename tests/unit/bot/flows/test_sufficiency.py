@@ -7,41 +7,13 @@ import pytest
 from bot.flows.rehearsal import Rehearsal
 from bot.flows.sufficiency import Sufficiency
 from tests.fakes.flows import rehearse
-
-_FLOW = """\
-slots:
-  phone: {ask: "Nömrəniz?", type: phone_az, confirm: "{{ phone | phone }}. Düzdür?", retry: "Yenidən deyin."}
-  day: {ask: "Hansı günə?", type: date, within_days: 60}
-start: menu
-states:
-  menu:
-    say: Buyurun.
-    menu: [{intent: book, dtmf: "1", then: phone}, {intent: hours, dtmf: "2", then: day}]
-  phone: {collect: phone, then: end}
-  day: {collect: day, then: end}
-"""
+from tests.fakes.menu import asked_for_the_day, asked_for_the_phone, at_the_menu
 
 _CHAT = """\
 start: chat
 states:
   chat: {say: Soruşun., llm: {task: Answer questions., max_turns: 2}, then: end, on_fail: end}
 """
-
-
-def at_the_menu() -> Rehearsal:
-    return rehearse(_FLOW)
-
-
-def asked_for_the_phone() -> Rehearsal:
-    call = rehearse(_FLOW)
-    call.press("1")
-    return call
-
-
-def asked_for_the_day() -> Rehearsal:
-    call = rehearse(_FLOW)
-    call.press("2")
-    return call
 
 
 def talking_with_the_model() -> Rehearsal:

@@ -194,12 +194,18 @@ def test_delay_returns_to_the_target_after_a_spike(quiet: bool) -> None:
     assert line.playout.stats().merged_ms >= 60
 
 
-def test_quiet_places_are_used_at_once() -> None:
+def stalled_once() -> Line:
+    """200 packets, of which seven come together and late."""
     line = Line()
     line.send(range(100))
     for number in range(100, 107):
         line.arrive(number, 107 * FRAME_S + 0.030)
     line.send(range(107, 200))
+    return line
+
+
+def test_quiet_places_are_used_at_once() -> None:
+    line = stalled_once()
 
     line.run(2.3)
     line.run(0.4, quiet=True)
@@ -208,11 +214,7 @@ def test_quiet_places_are_used_at_once() -> None:
 
 
 def test_it_says_that_the_delay_is_to_be_changed_only_until_it_is_right() -> None:
-    line = Line()
-    line.send(range(100))
-    for number in range(100, 107):
-        line.arrive(number, 107 * FRAME_S + 0.030)
-    line.send(range(107, 200))
+    line = stalled_once()
 
     line.run(1.9)
     assert not line.playout.is_off_target
