@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum, auto
@@ -17,8 +18,10 @@ from telephony.sip.transactions import ServerKey
 from telephony.sip.uri import SipUri
 
 Extra = tuple[tuple[str, str], ...]
+Notice = tuple[Extra, bytes]
 
 _LIFE_S = 180
+_WAITING_MAX = 8
 _HEADER = re.compile(r"([^=&]+)=([^&]*)")
 
 
@@ -62,11 +65,18 @@ class Referral:
             self.extra += (("Replaces", replaces), ("Require", OPTION_TAG))
         self._silent = (refer.headers.first("Refer-Sub") or "").strip().lower() == "false"
         self._machine = StateMachine(TABLE, State.ASKED)
+        # the last are the news, and the very last says that it is over
+        self._waiting: deque[Notice] = deque(maxlen=_WAITING_MAX)
 
     @property
     def state(self) -> State:
         """The current state."""
         return self._machine.state
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is over, and all has been told."""
+        return self.state is State.ENDED and not self._waiting
 
     @property
     def consent(self) -> Extra:
@@ -77,10 +87,10 @@ class Referral:
         """Accept or decline; False when that was decided before."""
         return self._machine.step(Cause.ACCEPT if accepted else Cause.DECLINE)
 
-    def notify(self, status: int) -> tuple[Extra, bytes] | None:
-        """Write the NOTIFY for a status of the target, a final one being the last; None where none is to be sent."""
+    def note(self, status: int) -> None:
+        """Write the NOTIFY for a status of the target, a final one being the last; it waits for `next_notice`."""
         if not self._machine.step(Cause.PROGRESS if status < 200 else Cause.FINAL) or self._silent:
-            return None
+            return
         state = f"active;expires={_LIFE_S}" if status < 200 else "terminated;reason=noresource"
         headers = (
             # Section 2.4.6: which REFER, since a dialog may see several.
@@ -88,7 +98,15 @@ class Referral:
             ("Subscription-State", state),
             ("Content-Type", "message/sipfrag;version=2.0"),
         )
-        return headers, f"SIP/2.0 {status} {REASON_PHRASES.get(status, 'Unknown')}\r\n".encode()
+        self._waiting.append((headers, f"SIP/2.0 {status} {REASON_PHRASES.get(status, 'Unknown')}\r\n".encode()))
+
+    def next_notice(self) -> Notice | None:
+        """Give what to tell next, in headers and body."""
+        return self._waiting.popleft() if self._waiting else None
+
+    def unheard(self) -> None:
+        """Tell no more: whoever asked does not listen."""
+        self._waiting.clear()
 
 
 def _read_refer_to(refer: Request) -> tuple[SipUri, str]:

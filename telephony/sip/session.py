@@ -20,7 +20,6 @@ from telephony.sip.message import Request, Response
 from telephony.sip.negotiation import Negotiation
 from telephony.sip.reason import q850_of
 from telephony.sip.referral import Referral
-from telephony.sip.referral import State as Asking
 from telephony.sip.session_offers import SessionOffers
 from telephony.sip.session_states import TABLE, Cause, State
 from telephony.sip.session_timer import SessionTimer
@@ -129,7 +128,7 @@ class Session:
         if heeds is None or not heeds(flow):
             # Whom a bot talks to is not for its caller to choose.
             self._context.respond(key, request, 603, now=now)
-        elif self._transfer is not None or (self._referral is not None and self._referral.state is not Asking.ENDED):
+        elif self._transfer is not None or (self._referral is not None and not self._referral.settled):
             self._context.respond(key, request, 491, now=now)
         else:
             self._referral = Referral(key, request)
@@ -223,7 +222,11 @@ class Session:
         if not self._bye_waits:
             self._client.send("BYE", self._bye_headers, now=now)
 
-    def _notified(self, now: float) -> None:
+    def _notified(self, now: float, *, heard: bool) -> None:
+        if self._referral is not None and not heard:
+            self._referral.unheard()
+        if self.state is not State.CLOSED:
+            self._send_notice(now)
         if self._bye_waits and self.state is State.CLOSING:
             self._send_bye(now)
 
@@ -267,9 +270,16 @@ class Session:
 
     def notify(self, status: int, *, now: float) -> None:
         """Tell whoever sent the REFER what its target has answered; a final status is the last."""
-        told = None if self._referral is None else self._referral.notify(status)
-        if told is not None and self.state in _OPEN:
-            headers, body = told
+        if self._referral is not None and self.state in _OPEN:
+            self._referral.note(status)
+            self._send_notice(now)
+
+    def _send_notice(self, now: float) -> None:
+        """Send the NOTIFY that waits, once the one before is answered: a later one may overtake it on its way."""
+        if self._referral is None or self._client.waits_for("NOTIFY"):
+            return
+        if (notice := self._referral.next_notice()) is not None:
+            headers, body = notice
             self._client.send(
                 "NOTIFY", (*headers, *self._context.dialog_headers(self.dialog.next_flow())), body, now=now
             )
@@ -308,7 +318,7 @@ class Session:
                 self._transfer.answered(response)
                 self._settle_transfer(now)
             case "NOTIFY":
-                self._notified(now)
+                self._notified(now, heard=response.status < 300)
             case _:
                 pass  # the transfer was decided by one of theirs before
 
@@ -328,7 +338,7 @@ class Session:
                     self._transfer.unanswered()
                     self._settle_transfer(now)
             case "NOTIFY":
-                self._notified(now)  # whoever asked does not listen any more
+                self._notified(now, heard=False)
             case method:
                 self.offers.unanswered(method, now=now)
 

@@ -49,25 +49,54 @@ def test_what_names_nobody_or_says_more_than_it_may_is_refused(refer_to: str) ->
         refer(refer_to)
 
 
-def test_its_progress_is_told_until_a_final_status() -> None:
+def test_its_progress_is_told_in_its_order_until_a_final_status() -> None:
     referral = refer("<sip:a@b>")
-    assert (referral.notify(180), referral.decide(accepted=True), referral.decide(accepted=True)) == (None, True, False)
-    told = referral.notify(180)
+    referral.note(180)
+    assert (referral.next_notice(), referral.decide(accepted=True), referral.decide(accepted=True)) == (
+        None, True, False,
+    )  # fmt: skip
+    referral.note(180)
+    referral.note(999)
+    assert (referral.state, referral.settled) == (State.ENDED, False)
+    told = referral.next_notice()
     assert told is not None
     headers, body = told
 
     assert headers[:2] == (("Event", "refer;id=7"), ("Subscription-State", "active;expires=180"))
     assert body == b"SIP/2.0 180 Ringing\r\n"
-    last = referral.notify(999)
-    assert last == (
+    assert referral.next_notice() == (
         (headers[0], ("Subscription-State", "terminated;reason=noresource"), headers[2]),
         b"SIP/2.0 999 Unknown\r\n",
     )
-    assert (referral.state, referral.notify(200)) == (State.ENDED, None)
+    referral.note(200)
+    assert (referral.next_notice(), referral.settled) == (None, True)
+
+
+def test_of_a_target_that_rings_and_rings_the_last_is_told() -> None:
+    referral = refer("<sip:a@b>")
+    referral.decide(accepted=True)
+    for _ in range(1000):
+        referral.note(180)
+    referral.note(486)
+    told = [notice[1] for notice in iter(referral.next_notice, None)]
+
+    assert (len(told), told[-1]) == (8, b"SIP/2.0 486 Busy Here\r\n")
+
+
+def test_who_does_not_listen_is_told_no_more() -> None:
+    referral = refer("<sip:a@b>")
+    referral.decide(accepted=True)
+    referral.note(200)
+    referral.unheard()
+
+    assert (referral.next_notice(), referral.settled) == (None, True)
 
 
 def test_whoever_wants_to_be_told_nothing_is_told_nothing_but_that() -> None:
     referral = refer("<sip:a@b>", "Refer-Sub: FALSE\r\n")
     referral.decide(accepted=True)
+    referral.note(200)
 
-    assert (referral.consent, referral.notify(200), refer("<sip:a@b>").consent) == ((("Refer-Sub", "false"),), None, ())
+    assert (referral.consent, referral.next_notice(), refer("<sip:a@b>").consent) == (
+        (("Refer-Sub", "false"),), None, (),
+    )  # fmt: skip

@@ -47,6 +47,10 @@ def ring(pbx: Agent, handle: str, now: float) -> None:
     """Nobody is there."""
 
 
+def answers_notify(data: bytes) -> bool:
+    return re.search(rb"^SIP/2.0 .*^CSeq: \d+ NOTIFY", data, re.MULTILINE | re.DOTALL) is not None
+
+
 class Referred:
     """A call between a PBX (left) and the bot (right), which the PBX wants to go on with a target."""
 
@@ -102,6 +106,11 @@ class Referred:
     def methods(self, agent: Agent) -> list[str]:
         return [request.method for request in self.requests(agent)]
 
+    def told(self) -> list[bytes]:
+        """What NOTIFYs have said, each once."""
+        notified = [request for request in self.requests(self.bot) if request.method == "NOTIFY"]
+        return list(dict.fromkeys(request.body.removeprefix(b"SIP/2.0 ").strip() for request in notified))
+
     def ended(self) -> bool:
         """Let everything come to its end, and see that nothing is left."""
         self.pair.play(until=300.0)
@@ -133,14 +142,8 @@ def test_the_bots_call_goes_on_with_the_target_once_that_has_answered(by_us: boo
 
 @pytest.mark.parametrize("answers", [True, False])
 def test_the_old_far_end_is_not_left_before_it_has_answered_the_last_notify(answers: bool) -> None:
-    def answers_notify(agent: Agent, data: bytes) -> bool:
-        return (
-            agent is call.pbx
-            and re.search(rb"^SIP/2.0 .*^CSeq: \d+ NOTIFY", data, re.MULTILINE | re.DOTALL) is not None
-        )
-
     call = Referred()
-    call.pair.lose = answers_notify
+    call.pair.lose = lambda agent, data: agent is call.pbx and answers_notify(data) and call.told()[-1] == b"200 OK"
     call.refer()
     assert "BYE" not in call.methods(call.bot)
 
@@ -148,6 +151,30 @@ def test_the_old_far_end_is_not_left_before_it_has_answered_the_last_notify(answ
         call.pair.lose = lambda agent, data: False
     call.pair.play(until=40.0)
     assert "BYE" not in call.methods(call.bot)  # it has hung up by itself meanwhile
+    call.bot.core.hang_up(call.handle, now=call.pair.now)
+    assert call.ended()
+
+
+@pytest.mark.parametrize("status", [200, 481])
+def test_a_notify_waits_for_the_answer_to_the_one_before(status: int) -> None:
+    held: list[bytes] = []
+
+    def holds_answers(agent: Agent, data: bytes) -> bool:
+        held.extend([data] if agent is call.pbx and answers_notify(data) else [])
+        return data in held
+
+    call = Referred()
+    call.pair.lose = holds_answers
+    call.refer()
+    assert call.told() == [b"100 Trying"]
+
+    call.pair.lose = lambda agent, data: False
+    answer = held[0].replace(b"SIP/2.0 200 OK", f"SIP/2.0 {status} Answered".encode())
+    call.bot.core.receive(answer, PEER, now=call.pair.now)
+    call.pair.play(until=5.0)
+    assert (call.told()[-1] == b"200 OK") is (status == 200)
+    # Whoever does not listen is left all the same.
+    assert "BYE" in call.methods(call.pbx if status == 200 else call.bot)
     call.bot.core.hang_up(call.handle, now=call.pair.now)
     assert call.ended()
 
