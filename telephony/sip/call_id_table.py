@@ -68,11 +68,14 @@ class CallIdTable:
                 return entry.binding
         return None
 
-    def forget_worker(self, worker: int) -> None:
-        """Forget all that a worker had: it is gone, and its calls with it."""
+    def forget_worker(self, worker: int) -> list[str]:
+        """Forget all that a worker had: it is gone, and its calls with it; gives their Call-IDs."""
+        forgotten: list[str] = []
         for entries in (self._kept, self._lingering):
             for call_id in [name for name, entry in entries.items() if entry.binding.worker == worker]:
                 del entries[call_id]
+                forgotten.append(call_id)
+        return forgotten
 
     def expire(self, *, now: float) -> None:
         """Forget what has been silent for too long."""

@@ -8,6 +8,7 @@ Call-ID. Numbers are big-endian.
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -47,7 +48,21 @@ class ReleaseFrame:
     sip_call_id: str
 
 
-CarrierFrame: TypeAlias = MessageFrame | FlowLostFrame | KeepFrame | ReleaseFrame
+@dataclass(frozen=True, slots=True)
+class EndFrame:
+    """From the edge: the call is to be ended, since the money that it may cost is used up."""
+
+    sip_call_id: str
+
+
+CarrierFrame: TypeAlias = MessageFrame | FlowLostFrame | KeepFrame | ReleaseFrame | EndFrame
+
+
+_NOTES: Mapping[type[KeepFrame | ReleaseFrame | EndFrame], bytes] = {
+    KeepFrame: b"K",
+    ReleaseFrame: b"R",
+    EndFrame: b"E",
+}
 
 
 def pack(frame: CarrierFrame) -> bytes:
@@ -57,10 +72,8 @@ def pack(frame: CarrierFrame) -> bytes:
             return b"M" + _pack_flow(flow) + data
         case FlowLostFrame(flow):
             return b"L" + _pack_flow(flow)
-        case KeepFrame(call_id):
-            return b"K" + call_id.encode("utf-8", "surrogateescape")
-        case _:
-            return b"R" + frame.sip_call_id.encode("utf-8", "surrogateescape")
+        case KeepFrame() | ReleaseFrame() | EndFrame():
+            return _NOTES[type(frame)] + frame.sip_call_id.encode("utf-8", "surrogateescape")
 
 
 def _pack_flow(flow: Flow) -> bytes:
@@ -72,11 +85,10 @@ def _pack_flow(flow: Flow) -> bytes:
 def unpack(datagram: bytes) -> CarrierFrame:
     """Read a frame; raises `LocalProtocolError`: both ends are ours."""
     kind, content = datagram[:1], datagram[1:]
+    for note, letter in _NOTES.items():
+        if kind == letter:
+            return note(content.decode("utf-8", "surrogateescape"))
     match kind:
-        case b"K":
-            return KeepFrame(content.decode("utf-8", "surrogateescape"))
-        case b"R":
-            return ReleaseFrame(content.decode("utf-8", "surrogateescape"))
         case b"M" | b"L" if len(content) >= _FLOW.size:
             flow, data = _unpack_flow(content)
             return MessageFrame(data, flow) if kind == b"M" else FlowLostFrame(flow)

@@ -12,6 +12,7 @@ from telephony.errors import SipParseError
 from telephony.sip.call_id_table import CallIdTable
 from telephony.sip.call_routing import Drop, Forward, PickWorker, Refuse, route
 from telephony.sip.carrier_frame import (
+    EndFrame,
     FlowLostFrame,
     KeepFrame,
     MessageFrame,
@@ -64,6 +65,7 @@ class SipDispatcher:
         self._retry_after_s = retry_after_s
         self._loop = asyncio.get_running_loop()
         self._workers: dict[int, DatagramChannel] = {}
+        self._ends: dict[str, asyncio.TimerHandle] = {}  # of calls that may cost no more by then
         self._refusal_log = RateLimit(period_s=1.0)
         self._trunks: TrunkEndpoint | None = None
         self.refused_messages = 0
@@ -87,7 +89,8 @@ class SipDispatcher:
         channel = self._workers.pop(worker, None)
         if channel is not None:
             channel.close()
-        self._table.forget_worker(worker)
+        for sip_call_id in self._table.forget_worker(worker):
+            self._settle(sip_call_id)
 
     def _lose(self, worker: int) -> None:
         self.remove_worker(worker)
@@ -128,8 +131,8 @@ class SipDispatcher:
         return False
 
     def _hand_on(self, message: Message, data: bytes, flow: Flow) -> None:
-        if self._toll is not None:
-            self._toll.receive(message, now=self._loop.time())
+        if self._toll is not None and (at := self._toll.receive(message, now=self._loop.time())) is not None:
+            self._ends[message.call_id] = self._loop.call_at(at, self._end, message.call_id)
         match route(message, self._table, self._pick_worker, now=self._loop.time()):
             case Forward(worker) if worker in self._workers:
                 self._workers[worker].send(pack(MessageFrame(data, flow)))
@@ -172,10 +175,22 @@ class SipDispatcher:
                 self._table.keep(sip_call_id, worker, now=self._loop.time())
             case ReleaseFrame(sip_call_id):
                 self._table.release(sip_call_id, now=self._loop.time())
-                if self._toll is not None:
-                    self._toll.released(sip_call_id, now=self._loop.time())
-            case FlowLostFrame():
-                pass  # workers own no connections
+                self._settle(sip_call_id)
+            case FlowLostFrame() | EndFrame():
+                pass  # workers own no connections, and no money
+
+    def _end(self, sip_call_id: str) -> None:
+        """Have the worker end a call whose money is used up."""
+        binding = self._table.find(sip_call_id, now=self._loop.time())
+        if binding is not None and binding.worker in self._workers:
+            self._workers[binding.worker].send(pack(EndFrame(sip_call_id)))
+
+    def _settle(self, sip_call_id: str) -> None:
+        """Note that a call is over, and what it has cost."""
+        if (timer := self._ends.pop(sip_call_id, None)) is not None:
+            timer.cancel()
+        if self._toll is not None:
+            self._toll.released(sip_call_id, now=self._loop.time())
 
     async def close(self) -> None:
         """Close the workers' channels and the public sockets."""

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TypeAlias
 
-from telephony.errors import CapacityError, ForbiddenTargetError, LocalProtocolError, SipParseError
+from telephony.errors import CapacityError, ForbiddenTargetError, LegEndedError, LocalProtocolError, SipParseError
 from telephony.leg import CallInfo, CallLeg, EndCause
 from telephony.media import MediaFactory
 from telephony.settings import SipSettings
@@ -129,6 +129,13 @@ class SipEndpoint:
         """See `UserAgent.hang_up`."""
         self._user_agent.hang_up(handle, cause, detail, reason=reason, now=self.now())
         self._drain()
+
+    def end(self, sip_call_id: str, detail: str) -> None:
+        """Hang the call up that has this Call-ID, if there still is one."""
+        for handle in list(self._legs):
+            with contextlib.suppress(LegEndedError):
+                if self._user_agent.sip_call_id(handle) == sip_call_id:
+                    self.hang_up(handle, EndCause.BOT_HUNG_UP, detail)
 
     def reoffer(self, handle: str, direction: Direction) -> None:
         """See `UserAgent.reoffer`."""

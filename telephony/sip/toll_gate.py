@@ -15,12 +15,14 @@ from telephony.sip.responses import refuse_malformed, stateless_response
 from telephony.sip.toll_guard import Allowed, Refused, TollGuard, Verdict
 
 _MAX_CALLS = 10_000
+_EARLY_S = 2.0  # a BYE takes its time, and carriers count minutes that have begun
 
 
 @dataclass(slots=True)
 class _Call:
     ticket: int
     target: str
+    within_s: float
     answered_at: float | None = None
 
 
@@ -66,17 +68,19 @@ class TollGate:
             self.released(invite.call_id, now=now)
         verdict = self._guard.allow(target, now=now)
         if isinstance(verdict, Allowed):
-            self._calls[invite.call_id] = _Call(verdict.ticket, target)
+            self._calls[invite.call_id] = _Call(verdict.ticket, target, verdict.within_s)
             if len(self._calls) > _MAX_CALLS:
                 self._calls.popitem(last=False)
         return verdict
 
-    def receive(self, message: Message, *, now: float) -> None:
-        """Watch what comes: an answered call begins to cost."""
+    def receive(self, message: Message, *, now: float) -> float | None:
+        """Watch what comes: an answered call begins to cost. Gives when it must have ended."""
         if isinstance(message, Response) and message.cseq.method == "INVITE" and 200 <= message.status < 300:
             call = self._calls.get(message.call_id)
             if call is not None and call.answered_at is None:
                 call.answered_at = now
+                return now + call.within_s - _EARLY_S
+        return None
 
     def released(self, sip_call_id: str, *, now: float) -> None:
         """Note that a call is over."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from telephony.sip.carrier import Receiver
 from telephony.sip.carrier_frame import (
+    EndFrame,
     FlowLostFrame,
     KeepFrame,
     MessageFrame,
@@ -23,11 +24,12 @@ class WorkerCarrier:
 
     def __init__(self, sock: socket.socket, *, on_edge_lost: Callable[[], None]) -> None:
         self._receiver: Receiver | None = None
+        self._on_end: Callable[[str], None] | None = None
         self._channel = DatagramChannel(sock, on_datagram=self._take, on_lost=on_edge_lost)
 
-    def attach(self, receiver: Receiver) -> None:
-        """Say who takes what arrives; before that it is dropped."""
-        self._receiver = receiver
+    def attach(self, receiver: Receiver, *, on_end: Callable[[str], None] | None = None) -> None:
+        """Say who takes what arrives; before that it is dropped. `on_end` takes Call-IDs of calls to be ended."""
+        self._receiver, self._on_end = receiver, on_end
 
     def _take(self, datagram: bytes) -> None:
         receiver = self._receiver
@@ -38,6 +40,9 @@ class WorkerCarrier:
                 receiver.receive(data, flow)
             case FlowLostFrame(flow):
                 receiver.flow_lost(flow)
+            case EndFrame(sip_call_id):
+                if self._on_end is not None:
+                    self._on_end(sip_call_id)
             case KeepFrame() | ReleaseFrame():
                 pass  # the edge keeps no calls
 

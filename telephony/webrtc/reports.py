@@ -96,7 +96,7 @@ class Reports:
 
     def build(self, *, timestamp: int, packets: int, octets: int, now: float, wall_clock_s: float) -> bytes:
         """Write our sender report, with what was received; `timestamp` is the RTP time of now."""
-        ntp = int((wall_clock_s + _NTP_EPOCH_S) * (1 << 32))
+        ntp = int((wall_clock_s + _NTP_EPOCH_S) * (1 << 32)) & 0xFFFFFFFFFFFFFFFF  # eras of 136 years
         self._told.append((ntp >> 16 & 0xFFFFFFFF, now))
         counts = (packets & 0xFFFFFFFF, octets & 0xFFFFFFFF)
         report = SenderReport(self._ssrc, ntp, timestamp, *counts, blocks=self._blocks(now))

@@ -14,7 +14,7 @@ from bot.edge.sip import offer_look
 from telephony.media import MediaAbilities
 from telephony.settings import SipSettings
 from telephony.sip import datagram_channel
-from telephony.sip.carrier_frame import FlowLostFrame, KeepFrame, MessageFrame, pack
+from telephony.sip.carrier_frame import EndFrame, FlowLostFrame, KeepFrame, MessageFrame, pack
 from telephony.sip.datagram_channel import DatagramChannel
 from telephony.sip.dispatch import Look, SipDispatcher, let_pass
 from telephony.sip.flow import Flow
@@ -23,7 +23,7 @@ from telephony.sip.sockets import SipSockets
 from telephony.sip.toll_gate import TollGate
 from telephony.sip.toll_guard import TollGuard, TollLimits
 from telephony.sip.worker_carrier import WorkerCarrier
-from tests.unit.telephony.sip.messages import OFFER, request_bytes
+from tests.unit.telephony.sip.messages import OFFER, request, request_bytes, response_bytes
 from tests.waiting import HUNG_S, eventually
 
 
@@ -33,9 +33,10 @@ class FakeWorker:
     def __init__(self, sock: socket.socket) -> None:
         self.received: list[tuple[bytes, Flow]] = []
         self.lost: list[Flow] = []
+        self.to_end: list[str] = []
         self.edge_lost = False
         self.carrier = WorkerCarrier(sock, on_edge_lost=self._lose)
-        self.carrier.attach(self)
+        self.carrier.attach(self, on_end=self.to_end.append)
 
     def receive(self, data: bytes, flow: Flow) -> None:
         self.received.append((data, flow))
@@ -201,6 +202,40 @@ async def test_a_call_that_may_cost_too_much_is_refused_before_it_leaves() -> No
         await eventually(lambda: guard.spent == 0)
 
 
+@pytest.mark.parametrize("ends_by_itself", [False, True])
+async def test_a_call_is_ended_when_its_money_is_used_up(monkeypatch: pytest.MonkeyPatch, ends_by_itself: bool) -> None:
+    monkeypatch.setattr("telephony.sip.toll_gate._EARLY_S", 59.9)
+    guard = TollGuard({"+994": Decimal(1)}, TollLimits(call_s=60.0))
+    async with edge(toll=TollGate(guard)) as ours:
+        worker, peer = ours.workers[1], Flow("udp", "127.0.0.1", ours.peer.getsockname()[1])
+        invite = request_bytes(uri="sip:+994501234567@127.0.0.1", call_id="dear", body=OFFER)
+        worker.carrier.keep("dear")
+        worker.carrier.transmit(invite, peer)
+        assert await asyncio.get_running_loop().sock_recv(ours.peer, 2000) == invite
+        ours.send(response_bytes(request(uri="sip:+994501234567@127.0.0.1", call_id="dear", body=OFFER), 200))
+        await eventually(lambda: worker.received)
+        if ends_by_itself:
+            worker.carrier.release("dear")
+            await asyncio.sleep(0.3)
+            assert worker.to_end == []
+        else:
+            await eventually(lambda: worker.to_end == ["dear"])
+            assert ours.workers[0].to_end == []
+
+
+async def test_what_the_calls_of_a_dead_worker_had_reserved_comes_back() -> None:
+    guard = TollGuard({"+994": Decimal(1)}, TollLimits(call_s=60.0))
+    async with edge(toll=TollGate(guard)) as ours:
+        worker, peer = ours.workers[1], Flow("udp", "127.0.0.1", ours.peer.getsockname()[1])
+        worker.carrier.keep("orphan")
+        worker.carrier.transmit(request_bytes(uri="sip:+994501234567@127.0.0.1", call_id="orphan", body=OFFER), peer)
+        await eventually(lambda: guard.spent == 1)
+        await worker.carrier.close()
+        await eventually(lambda: ours.lost_workers)
+
+        assert guard.spent == 0
+
+
 async def test_every_worker_is_told_of_a_connection_that_is_lost() -> None:
     async with edge() as ours:
         _, writer = await asyncio.open_connection("127.0.0.1", ours.port)
@@ -231,7 +266,8 @@ async def test_frames_that_go_the_wrong_way_are_ignored() -> None:
     await worker.carrier.close()
 
     async with edge() as other:
-        other.workers[0].carrier._channel.send(pack(FlowLostFrame(flow)))
+        for frame in (FlowLostFrame(flow), EndFrame("x")):
+            other.workers[0].carrier._channel.send(pack(frame))
         other.workers[0].carrier.transmit(b"after", Flow("udp", "127.0.0.1", other.peer.getsockname()[1]))
         assert await asyncio.get_running_loop().sock_recv(other.peer, 100) == b"after"
 

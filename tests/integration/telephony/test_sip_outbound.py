@@ -45,6 +45,21 @@ async def test_a_call_is_placed_answered_and_hung_up(
         await ours.settled()
 
 
+async def test_a_call_is_ended_by_its_call_id_and_no_other_is() -> None:
+    async with house() as far, house() as ours:
+        (endpoint,) = ours.endpoints
+        legs = [await endpoint.place_call(far.uri(), caller="bot") for _ in range(2)]
+        for leg in legs:
+            await leg.answer()
+        endpoint.end(legs[0].info.variables["sip_call_id"], "toll")
+
+        assert await legs[0].receive() == LegEnded(EndCause.BOT_HUNG_UP, "toll")
+        assert endpoint.call_count == 2  # one says goodbye, the other goes on
+        await legs[1].hang_up()
+        await ours.settled()
+        assert [end.cause for end in far.ends() if isinstance(end, LegEnded)] == [EndCause.CALLER_HUNG_UP] * 2
+
+
 @everywhere
 async def test_a_far_end_that_is_busy_ends_the_call(carriage: Carriage, transport: str, tmp_path: Path) -> None:
     async with (

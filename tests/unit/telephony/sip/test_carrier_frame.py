@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from telephony.errors import LocalProtocolError
 from telephony.sip.carrier_frame import (
     CarrierFrame,
+    EndFrame,
     FlowLostFrame,
     KeepFrame,
     MessageFrame,
@@ -32,6 +33,7 @@ FRAMES = st.one_of(
     st.builds(FlowLostFrame, FLOWS),
     st.builds(KeepFrame, CALL_IDS),
     st.builds(ReleaseFrame, CALL_IDS),
+    st.builds(EndFrame, CALL_IDS),
 )
 
 

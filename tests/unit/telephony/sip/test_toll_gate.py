@@ -63,6 +63,19 @@ def test_a_call_costs_from_its_answer_to_its_end() -> None:
     assert guard.spent == 2  # 90 s
 
 
+def test_a_call_may_last_as_long_as_there_is_money_for_it_and_no_longer() -> None:
+    ours, guard = gate(call_s=1800.0, money_per_day=Decimal(3))
+    ours.send(invite(), now=0.0)
+    assert guard.spent == 3
+    sent = request(uri=BAKU, body=OFFER)
+
+    assert ours.receive(response(sent, 180), now=5.0) is None
+    assert ours.receive(response(sent, 200), now=10.0) == 188.0  # three minutes, and time for a BYE
+    assert ours.receive(response(sent, 200), now=11.0) is None
+    ours.released("call-1", now=188.5)
+    assert guard.spent == 3
+
+
 def test_a_call_that_nobody_answers_costs_nothing() -> None:
     ours, guard = gate()
     ours.send(invite(), now=0.0)
