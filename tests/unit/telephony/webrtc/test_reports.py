@@ -35,6 +35,14 @@ def test_our_report_says_what_was_sent_and_when() -> None:
     assert head.ntp / (1 << 32) == pytest.approx(1_700_000_000.5 + 2_208_988_800, abs=1e-6)
 
 
+def test_a_report_is_sent_after_the_clock_of_ntp_has_wrapped_too() -> None:
+    in_2040 = 2_208_988_800
+    data = Reports(ssrc=OURS).build(timestamp=960, packets=2, octets=90, now=0.0, wall_clock_s=in_2040)
+    head = parse_rtcp(data)[0]
+    assert isinstance(head, SenderReport)
+    assert head.ntp >> 32 == 2 * in_2040 - (1 << 32)
+
+
 def test_our_report_says_what_of_theirs_was_lost() -> None:
     reports = Reports(ssrc=OURS)
     for number in (1, 2, 4, 5):
