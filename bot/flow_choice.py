@@ -40,6 +40,11 @@ class FlowChoice:
             self._others[name] = LiveFlow(self._find(name))
         return self._others[name].current()
 
+    def refresh(self) -> bool:
+        """Read anew what was edited, of all the flows that were asked for; not in an event loop that carries calls."""
+        edited = [live.refresh() for live in (self._live, *tuple(self._others.values()))]
+        return any(edited)
+
     def _find(self, name: str) -> Path:
         if _NAME.fullmatch(name):
             for folder in (self._path.parent, LIBRARY):

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bot.events import Who
 from bot.flow_choice import VARIABLE
+from telephony.errors import CapacityError
 from telephony.leg import CallLeg, LegEnded
 from telephony.sip.flow import Flow
 from telephony.sip.trunk_events import TrunkRoute
@@ -97,17 +98,19 @@ class _Placed:
 
 
 class PlacedCalls:
-    """Knows the last 256 of them. `place` sends the INVITE, `take` starts the conversation."""
+    """Knows the last 256 of them. `place` sends the INVITE, `take` starts the conversation, `free` counts places."""
 
     def __init__(
         self,
         *,
         place: Callable[[WorkerDial], Coroutine[object, object, PlacedLeg]],
         take: Callable[[CallLeg], None],
+        free: Callable[[], int],
         check_flow: Callable[[str], object],
     ) -> None:
         self._place = place
         self._take = take
+        self._free = free
         self._check_flow = check_flow
         self._calls: OrderedDict[str, _Placed] = OrderedDict()
 
@@ -116,7 +119,12 @@ class PlacedCalls:
         self._check_flow(request.flow)
         if request.flow:
             request = request.model_copy(update={"variables": {**request.variables, VARIABLE: request.flow}})
+        if not self._free():
+            raise CapacityError("all places are taken")
         leg = await self._place(request)
+        if not self._free():  # taken while names were looked up, or a drain has begun: nobody would ever end this one
+            await leg.hang_up()
+            raise CapacityError("all places are taken")
         self._calls[leg.info.call_id] = _Placed(leg)
         while len(self._calls) > _REMEMBERED:
             self._calls.popitem(last=False)

@@ -30,7 +30,6 @@ from bot.placed_calls import PlacedCalls, WorkerDial
 from bot.settings import Settings, load_settings
 from bot.worker_api import WorkerParts, WorkerRenewal, WorkerStatus, worker_api
 from bot.worker_parts import call_services
-from telephony.errors import CapacityError
 from telephony.leg import CallLeg, LegEnded
 from telephony.rtp.factory import RtpMediaFactory
 from telephony.rtp.loop_thread import LoopThread
@@ -124,8 +123,6 @@ class Worker:
         credentials = {trunk.name: trunk_config(trunk, identity).credentials for trunk in sip.trunks}
 
         async def place(request: WorkerDial) -> SipLeg:
-            if not calls.free:
-                raise CapacityError("all places are taken")
             return await endpoint.place_call(
                 request.target,
                 caller=request.caller,
@@ -134,7 +131,7 @@ class Worker:
                 variables=request.variables,
             )
 
-        return PlacedCalls(place=place, take=calls.take, check_flow=services.check_flow)
+        return PlacedCalls(place=place, take=calls.take, free=lambda: calls.free, check_flow=services.check_flow)
 
     async def _start_sip(self, calls: Calls, stack: contextlib.AsyncExitStack) -> SipEndpoint | None:
         if self._place.sip_fd is None:
@@ -167,7 +164,7 @@ class Worker:
             outbound=outbound_policy(self._settings),
             digits=self._settings.sip.send_digits,
         )
-        carrier.attach(endpoint)
+        carrier.attach(endpoint, on_end=lambda call_id: endpoint.end(call_id, "toll: what it may cost is used up"))
         stack.push_async_callback(endpoint.close)
         return endpoint
 

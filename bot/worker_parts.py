@@ -62,11 +62,10 @@ async def call_services(
         )
     )
     understander = await _understander(settings, stack)
-    watching = asyncio.create_task(_watch(live, understander))
+    choice = FlowChoice(flow_path(settings.flow.path), live)
+    watching = asyncio.create_task(_watch(live, choice, understander))
     stack.callback(watching.cancel)
     llm = _language_model(settings, live.current(), stack)
-
-    choice = FlowChoice(flow_path(settings.flow.path), live)
 
     def new_flow(variables: Mapping[str, str]) -> tuple[CallFlow, FlowServices]:
         flow = choice.of(variables)
@@ -144,7 +143,7 @@ def _language_model(settings: Settings, flow: Flow, stack: contextlib.AsyncExitS
     return LanguageModel(http, settings.llm)
 
 
-async def _watch(live: LiveFlow, understander: Understander | None) -> None:
+async def _watch(live: LiveFlow, choice: FlowChoice, understander: Understander | None) -> None:
     """Let the understanding step learn the flow's states, now and whenever the file is edited."""
     while True:
         flow = live.current()
@@ -152,7 +151,7 @@ async def _watch(live: LiveFlow, understander: Understander | None) -> None:
             if understander is not None and (options := candidates(flow, state)):
                 await understander.prepare(options)
         _log.debug("flow is ready", flow=flow.id, version=live.version)
-        while not await asyncio.to_thread(live.refresh):  # noqa: ASYNC110  # files tell nobody that they change
+        while not await asyncio.to_thread(choice.refresh):  # noqa: ASYNC110  # files tell nobody that they change
             await asyncio.sleep(_LOOK_S)
 
 

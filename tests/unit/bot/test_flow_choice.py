@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 from pathlib import Path
 
@@ -34,3 +36,16 @@ def test_a_call_runs_the_flow_of_the_settings_unless_it_was_given_one(choice: Fl
 def test_a_name_that_leads_to_no_flow_is_an_error(choice: FlowChoice, name: str) -> None:
     with pytest.raises(SettingsError):
         choice.of({"flow": name})
+
+
+@pytest.mark.parametrize("name", ["survey", "klinika", ""])
+def test_every_flow_that_was_asked_for_is_read_anew(choice: FlowChoice, tmp_path: Path, name: str) -> None:
+    before = choice.of({"flow": name})
+    assert not choice.refresh()
+    file = tmp_path / f"{name or 'klinika'}.flow.yaml"
+    file.write_text(re.sub(r"(?m)^disclosure:.*$", 'disclosure: "Yeni söz."', file.read_text("utf-8")), "utf-8")
+    os.utime(file, (2e9, 2e9))
+
+    assert choice.refresh()
+    assert choice.of({"flow": name}) is not before
+    assert choice.of({"flow": name}).disclosure is not None

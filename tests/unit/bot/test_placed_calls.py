@@ -6,6 +6,7 @@ import pytest
 
 from bot.errors import SettingsError
 from bot.placed_calls import PlacedCalls, PlacedStatus, WorkerDial, WorkerRoute
+from telephony.errors import CapacityError
 from telephony.leg import CallLeg, EndCause, LegEnded
 from telephony.sip.flow import Flow
 from telephony.sip.trunk_events import TrunkRoute
@@ -21,7 +22,11 @@ class Desk:
         self.asked: list[WorkerDial] = []
         self.legs: list[PlacedFake] = []
         self.taken: list[CallLeg] = []
-        self.calls = PlacedCalls(place=self.place, take=self.taken.append, check_flow=self.check)
+        self.free = [1, 1]  # before and after the INVITE
+        self.calls = PlacedCalls(place=self.place, take=self.taken.append, free=self.count, check_flow=self.check)
+
+    def count(self) -> int:
+        return self.free[min(len(self.legs), 1)]
 
     def check(self, name: str) -> None:
         if name == "nowhere":
@@ -60,6 +65,24 @@ async def test_the_flow_is_checked_before_anybody_is_called_and_named_to_the_cal
     await desk.calls.dial(WorkerDial(target="sip:a@b", flow="bank", variables={"name": "x"}))
 
     assert [request.variables for request in desk.asked] == [{"name": "x", "flow": "bank"}]
+
+
+async def test_no_call_is_placed_where_no_place_is_left() -> None:
+    desk = Desk()
+    desk.free = [0]
+    with pytest.raises(CapacityError):
+        await desk.calls.dial(WorkerDial(target="sip:a@b"))
+
+    assert desk.asked == []
+
+
+async def test_a_call_whose_place_is_taken_while_it_is_placed_is_hung_up() -> None:
+    desk = Desk()
+    desk.free = [1, 0]
+    with pytest.raises(CapacityError):
+        await desk.calls.dial(WorkerDial(target="sip:a@b"))
+
+    assert ([leg.hung_up for leg in desk.legs], desk.taken) == ([True], [])
 
 
 async def test_a_call_is_hung_up_by_its_id() -> None:
