@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import traceback
 from collections.abc import Awaitable, Callable
 from typing import assert_never
 
+import structlog
 from pipecat.frames.frames import (
     EndWorkerFrame,
     Frame,
@@ -68,6 +70,10 @@ from bot.turns import (
 from bot.voice_activity import VoiceEvent, VoiceStarted
 from telephony.leg import Tone
 
+_log = structlog.get_logger("zeng.call")
+
+_LETTER_KEYS = "ABCD"  # which flows ignore
+
 
 class Dialogue(FrameProcessor):
     """One call's conversation."""
@@ -118,6 +124,7 @@ class Dialogue(FrameProcessor):
         self._timer: asyncio.TimerHandle | None = None
         self._stepper: asyncio.Task[None] | None = None
         self._recognition_began_at = 0.0
+        self._key_at = 0.0  # the last key press
 
     # What comes in
 
@@ -197,12 +204,10 @@ class Dialogue(FrameProcessor):
     def reached(self, mark: object) -> None:
         """Everything queued before `mark` has been played."""
         self._protection.reached(mark)
-        if self._protection.holds:
-            self._wake.set()
-        elif mark == self._last_mark:
+        if mark == self._last_mark and not self._protection.says_more:
             self._settle()
             self._flow.said(now=self._now())
-            self._wake.set()
+        self._wake.set()
 
     def _recognised(self, text: str) -> None:
         if self._texts_add_up:
@@ -213,6 +218,8 @@ class Dialogue(FrameProcessor):
 
     def _pressed(self, digit: str) -> None:
         now = self._now()
+        if digit not in _LETTER_KEYS:
+            self._key_at = now
         self._clock = TurnClock(self._new_turn_id(), now, None, now, now)
         self._turns.key_pressed()
         self._protection.key_pressed()
@@ -226,7 +233,14 @@ class Dialogue(FrameProcessor):
         while not self._ended:
             await self._wake.wait()
             self._wake.clear()
-            await self._drain()
+            try:
+                await self._drain()
+            except Exception as error:  # noqa: BLE001 - one step's fault must not leave the caller with nobody
+                place = traceback.extract_tb(error.__traceback__)[-1]
+                # without the error's text, which may quote what the caller said
+                _log.error(
+                    "a step of the dialogue failed", error=type(error).__name__, at=f"{place.name}:{place.lineno}"
+                )
             self._arm()
 
     async def _drain(self) -> None:
@@ -282,6 +296,8 @@ class Dialogue(FrameProcessor):
         self._turn_text = ""
         self._on_event(CallerSpeaking(on=False))
         await self.broadcast_frame(UserStoppedSpeakingFrame)
+        if event.speech_ended_at <= self._key_at:
+            return  # the key was the answer; by now the flow may ask something else
         self._clock = TurnClock(turn_id, event.speech_ended_at, event.recognised_at, self._recognition_began_at, now)
         if event.text:
             personal = self._flow.is_personal(event.text)
@@ -340,7 +356,7 @@ class Dialogue(FrameProcessor):
         """All speech was played or dropped: say what was heard of it."""
         self._last_mark = next(self._marks)
         self._protection.cut()
-        for heard in self._ledger.settle(self._played_ms()):
+        for heard in self._ledger.settle(self._played_ms(), self._bot_turns):
             self._on_event(
                 BotTurnHeard(turn_id=heard.turn_id, heard_s=heard.heard_ms / 1000, duration_s=heard.produced_ms / 1000)
             )

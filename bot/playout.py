@@ -6,6 +6,7 @@ the other on that count, so that after a barge-in it is known what was heard of 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 
@@ -31,16 +32,20 @@ class PlayoutLedger:
 
     _entries: list[_Entry] = field(default_factory=list[_Entry])
     _end_ms: int = 0
+    _over: frozenset[str] = frozenset()  # turns that were settled: what still comes of them is dropped
 
     def produced(self, turn_id: str, ms: int) -> None:
         """Audio of a turn has been queued, after everything queued before."""
+        if turn_id in self._over:
+            return
         if not self._entries or self._entries[-1].turn_id != turn_id:
             self._entries.append(_Entry(turn_id, self._end_ms))
         self._entries[-1].produced_ms += ms
         self._end_ms += ms
 
-    def settle(self, played_ms: int) -> tuple[Heard, ...]:
+    def settle(self, played_ms: int, turns: Iterable[str] = ()) -> tuple[Heard, ...]:
         """All queued audio was played or dropped and the leg stands at `played_ms`: close the turns."""
+        self._over = frozenset(turns) or self._over
         heard = tuple(
             Heard(e.turn_id, e.produced_ms, min(max(played_ms - e.starts_at_ms, 0), e.produced_ms))
             for e in self._entries

@@ -19,9 +19,9 @@ class Protection:
         self._held: deque[FlowAction] = deque()
 
     @property
-    def holds(self) -> bool:
-        """Whether something waits."""
-        return bool(self._held)
+    def says_more(self) -> bool:
+        """Whether speech is among what waits."""
+        return any(isinstance(action, Say) for action in self._held)
 
     def said(self, action: Say, mark: int) -> None:
         """Something is being said; `mark` is reached when it has been played."""

@@ -49,6 +49,7 @@ from telephony.leg import (
     AudioReceived,
     CallLeg,
     DigitReceived,
+    EndCause,
     FramesDropped,
     HoldChanged,
     LegEnded,
@@ -148,7 +149,11 @@ class CallInput(BaseInputTransport):
                 event = await self._leg.receive()
             except LegEndedError:
                 return
-            await self._take(event)
+            try:
+                await self._take(event)
+            except Exception as error:
+                self._on_event(LegEnded(EndCause.FAILED, type(error).__name__))  # else nobody would hear of a hang-up
+                raise
 
     async def _take(self, event: LegEvent) -> None:
         match event:

@@ -17,7 +17,7 @@ def value_at(body: Mapping[str, object], path: str) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (str, int, float)):
-        return str(value)[:_LONGEST]
+        return str(value)[:_LONGEST].encode("utf-8", "replace").decode()  # half an emoji is no text
     return None
 
 

@@ -14,12 +14,13 @@ from pipecat.frames.frames import ErrorFrame, Frame, TTSAudioRawFrame, TTSSpeakF
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.settings import TTSSettings
 from pipecat.services.tts_service import TTSService
+from pydantic import ValidationError
 
 from bot.language.speakable import speakable
 from bot.services.prompt_cache import PromptCache
 from telephony.leg import OUTPUT_RATE_HZ
 from tts_engine.errors import SpeechError
-from tts_engine.protocol import ConversationContext, SpeechRequest
+from tts_engine.protocol import ConversationContext, SpeechRequest, blame
 
 
 class Speaker(Protocol):
@@ -90,15 +91,22 @@ class SpeechService(TTSService):
             self._on_cached(context_id, spoken, cached)
             yield TTSAudioRawFrame(cached, OUTPUT_RATE_HZ, 1, context_id=context_id)
             return
-        request = SpeechRequest(
-            text=spoken,
-            voice=self._speaker_voice,
-            conversation=ConversationContext(
-                id=self._conversation_id,
-                turn_id=context_id,
-                mode="none" if self._personal else "auto",  # what is personal the server is not to remember
-            ),
-        )
+        try:
+            request = SpeechRequest(
+                text=spoken,
+                voice=self._speaker_voice,
+                conversation=ConversationContext(
+                    id=self._conversation_id,
+                    turn_id=context_id,
+                    mode="none" if self._personal else "auto",  # what is personal the server is not to remember
+                ),
+            )
+        except ValidationError as fault:  # nothing to say (an emoji), or too much; its own message quotes the text
+            error = blame(fault)
+            self._on_failure(error)
+            yield ErrorFrame(error=f"speech: {error}")
+            await self.remove_audio_context(context_id)
+            return
         kept = bytearray()
         try:
             async with aclosing(self._client.speak(request)) as pieces:
@@ -113,5 +121,5 @@ class SpeechService(TTSService):
             # Left open, a context without audio holds the turn until Pipecat's 3 s idle limit.
             await self.remove_audio_context(context_id)
             return
-        if self._cacheable:
+        if self._cacheable and kept:
             self._cache.put(self._speaker_voice, spoken, bytes(kept))

@@ -30,7 +30,7 @@ from bot.speech_batch import SpeechBatch
 from bot.speech_detector import SileroSession
 from telephony.leg import AudioReceived
 from tests.fakes.leg import FakeLeg
-from tests.integration.bot.test_call import ListStore, ScriptedFlow, ScriptedServices, Text, ToneSpeech
+from tests.integration.bot.call_stage import ListStore, ScriptedFlow, ScriptedServices, Text, ToneSpeech
 
 SPEECH = Path(__file__).parents[1] / "data" / "speech"
 

@@ -35,3 +35,16 @@ def test_after_settling_the_next_turn_starts_where_the_leg_stands() -> None:
 
     assert ledger.settle(played_ms=450) == (Heard("b", 100, 50),)
     assert ledger.settle(played_ms=450) == ()
+
+
+def test_what_still_comes_of_a_turn_that_was_settled_is_dropped() -> None:
+    ledger = PlayoutLedger()
+    ledger.produced("a", 1000)
+    assert ledger.settle(played_ms=300, turns=("a", "b")) == (Heard("a", 1000, 300),)
+    ledger.produced("a", 500)
+    ledger.produced("b", 500)
+    ledger.produced("c", 400)
+
+    assert ledger.settle(played_ms=700) == (Heard("c", 400, 400),)
+    ledger.produced("b", 500)
+    assert ledger.settle(played_ms=700) == ()

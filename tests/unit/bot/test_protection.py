@@ -18,7 +18,7 @@ def test_nothing_waits_where_nothing_is_protected() -> None:
     protection = Protection()
     protection.said(_QUESTION, 1)
     assert not any(protection.hold(action) for action in (_QUESTION, HangUp(), Transfer("sip:1@x")))
-    assert (protection.holds, protection.release()) == (False, None)
+    assert (protection.says_more, protection.release()) == (False, None)
 
 
 def test_prompts_and_the_end_wait_for_the_protected_speech_in_their_order() -> None:
@@ -26,7 +26,7 @@ def test_prompts_and_the_end_wait_for_the_protected_speech_in_their_order() -> N
     waiting = [_QUESTION, _DISCLOSURE, Transfer("sip:1@x"), HangUp()]
     assert all(protection.hold(action) for action in waiting)
     assert not protection.hold(SlotFilled("n", "5", pii=False))
-    assert (protection.holds, protection.release()) == (True, None)
+    assert (protection.says_more, protection.release()) == (True, None)
     protection.reached(0)
     assert protection.release() is None
     protection.reached(1)
@@ -49,3 +49,11 @@ def test_a_key_drops_the_prompts_that_wait_and_not_the_end() -> None:
     protection.cut()
     assert protection.release() == HangUp()
     assert protection.release() is None
+
+
+def test_more_is_said_while_prompts_wait_and_not_while_only_the_end_does() -> None:
+    protection = _protecting()
+    assert protection.hold(Transfer("sip:1@x"))
+    assert not protection.says_more
+    assert protection.hold(_QUESTION)
+    assert protection.says_more

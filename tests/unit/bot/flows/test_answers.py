@@ -12,6 +12,7 @@ _BODY = {
     "slots": [{"time": "14:30"}, "x"],
     "none": None,
     "long": "a" * 900,
+    "cut": "Aygün \ud83d",  # half an emoji, as a program that cuts by UTF-16 leaves it
 }
 
 
@@ -32,6 +33,7 @@ _BODY = {
         ("$.missing.deeper", None),
         ("$", None),
         ("$.long", "a" * 500),
+        ("$.cut", "Aygün ?"),
     ],
 )
 def test_values_are_found_by_their_path_and_kept_short(path: str, value: str | None) -> None:
