@@ -114,7 +114,10 @@ class Children:
             _log.error("child fell; starting it again", name=spec.name, code=code, delay_s=delay)
             self.restarts += 1
             await asyncio.sleep(delay)
-            await self._spawn(spec)
+            try:
+                await self._spawn(spec)
+            except OSError as error:  # no memory or no descriptors left: there may be later
+                _log.error("child could not be started", name=spec.name, error=str(error))
 
 
 def _die_with_parent() -> None:

@@ -46,10 +46,10 @@ class WorkerLinks:
         """Whether a worker serves calls; its places count from then on."""
         try:
             response = await self._clients[name].get("/status", timeout=2.0)
-        except httpx.HTTPError:
+            status = response.raise_for_status().json()
+        except (httpx.HTTPError, ValueError):  # it is away, or answers something else: asking goes on
             self._pool.lost(name)
             return False
-        status = response.json()
         self.flow_refused = status["flow_refused"]
         self._pool.report(name, capacity=status["capacity"], active=status["active"])
         return True
@@ -120,7 +120,8 @@ class WorkerLinks:
         return OfferAnswer(response.status_code, response.json() if response.content else {})
 
     async def drain(self) -> None:
-        """Ask every worker to take no more calls."""
+        """Give no more calls, and ask every worker to take none."""
+        self._pool.drain()
         for name, client in self._clients.items():
             try:
                 await client.post("/drain")

@@ -42,3 +42,11 @@ def test_a_lost_worker_gets_no_calls_until_it_answers() -> None:
     assert (p.pick(), p.serving, p.free) == (None, (), 0)
     p.report("a", capacity=2, active=1)
     assert (p.pick(), p.serving, p.active) == ("a", ("a",), 1)
+
+
+def test_a_pool_that_drains_gives_no_calls_to_a_worker_that_comes_back_either() -> None:
+    p = pool()
+    p.drain()
+    p.report("a", capacity=2, active=0)
+
+    assert p.pick() is None

@@ -1,0 +1,73 @@
+"""The edge and its worker processes, when one of them is not as it should be."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot.edge import children
+from bot.edge.children import Children, ChildSpec, Inheritance
+from bot.edge.links import WorkerLinks
+from bot.edge.workers import WorkerPool
+from tests.waiting import eventually
+
+GOOD = json.dumps({"capacity": 3, "active": 1, "flow_refused": None})
+
+
+@pytest.mark.parametrize(
+    ("answer", "serves"),
+    [
+        (("200 OK", GOOD), True),
+        (("500 Internal Server Error", "{}"), False),
+        (("200 OK", "no JSON"), False),
+        (None, False),
+    ],
+    ids=["well", "broken", "something else", "gone"],
+)
+async def test_a_worker_counts_while_it_answers_as_it_should(
+    answer: tuple[str, str] | None, serves: bool, tmp_path: Path
+) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        if answer is not None:
+            status, body = answer
+            writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+        writer.close()
+
+    pool = WorkerPool(("w",))
+    pool.report("w", capacity=3, active=0)
+    server = await asyncio.start_unix_server(serve, tmp_path / "w.sock")
+    links = WorkerLinks({"w": tmp_path / "w.sock"}, pool)
+    try:
+        assert await links.ready("w") is serves
+        assert pool.free == (2 if serves else 0)
+    finally:
+        await links.close()
+        server.close()
+
+
+async def test_a_child_that_cannot_be_started_again_at_once_is_started_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(children, "_BACKOFF_S", (0.01, 0.01, 0.01, 0.01))
+    tries: list[str] = []
+    started: list[bool] = []
+
+    def inherit() -> Inheritance:
+        tries.append("60" if tries else "0")
+        if len(tries) == 2:
+            raise OSError("too many open files")
+        return Inheritance(argv=(tries[-1],), started=lambda: started.append(True))
+
+    async def ready() -> bool:
+        return True
+
+    sleeps = (sys.executable, "-c", "import sys, time; time.sleep(float(sys.argv[1]))")
+    ours = Children()
+    await ours.start(ChildSpec("worker", sleeps, ready, inherit=inherit))
+    await eventually(lambda: len(started) == 2)
+    await ours.stop(grace_s=5.0)
+
+    assert (len(tries), ours.restarts) == (3, 2)
