@@ -21,6 +21,7 @@ from tts_engine.backend.port import (
     CodecFormat,
     ContextHeard,
     SpokenTurn,
+    Truncated,
     VoiceItem,
     VoiceRequest,
 )
@@ -29,7 +30,7 @@ from tts_engine.model.config import CsmConfig
 from tts_engine.model.errors import PromptError
 from tts_engine.model.prompt import ContextTurn, Prompt, PromptBuilder
 from tts_engine.model.sampling import Sampling
-from tts_engine.model.speech import frame_cap
+from tts_engine.model.speech import frame_cap, usual_frames
 from tts_engine.model.voice import Voice
 
 HELD_BYTES = 2 * 1024 * 1024  # of a consumer that stalls: 43 s of audio
@@ -38,7 +39,7 @@ RESERVE_GRAIN = 256  # frames; kept room in steps, so that the length of a text 
 
 
 class CsmBackend:
-    """`voices` by name, the first is the default. `sampling` is for all requests but for its seed."""
+    """`voices` by name, the first is the default. `sampling` is what requests leave open, but for its seed."""
 
     def __init__(
         self,
@@ -115,15 +116,19 @@ class CsmBackend:
             silent = True
             async with aclosing(self._run(attempt)) as events:
                 async for event in events:
-                    if isinstance(event, Spoke):
-                        silent = False
-                        yield AudioChunk(event.pcm, event.codes)
-                    else:
-                        yield replace(heard, cached_frames=event.frames)
+                    match event:
+                        case Spoke():
+                            silent = False
+                            yield AudioChunk(event.pcm, event.codes)
+                        case Recalled():
+                            yield replace(heard, cached_frames=event.frames)
+                        case Finished():
+                            if event.reason == "length":
+                                yield Truncated()
             if not silent:
                 return
 
-    async def _run(self, job: Job) -> AsyncGenerator[Spoke | Recalled, None]:
+    async def _run(self, job: Job) -> AsyncGenerator[Spoke | Recalled | Finished, None]:
         if self._engine.failure:
             raise SpeechUnavailableError(f"the speech engine is down: {self._engine.failure}")
         inbox = self._inboxes[job.key] = _Inbox()
@@ -132,14 +137,15 @@ class CsmBackend:
         try:
             self._engine.submit(job)
             submitted = True
-            while not isinstance(event := await inbox.get(), Finished | Failed):
+            while not isinstance(event, Finished):
+                event = await inbox.get()
+                if isinstance(event, Failed):
+                    raise SpeechEngineError(event.message)
                 yield event
         finally:
             del self._inboxes[job.key]
             if submitted and (event is None or isinstance(event, Spoke | Recalled) or inbox.full):
                 self._engine.abort(job.key)
-        if isinstance(event, Failed):
-            raise SpeechEngineError(event.message)
 
     def _deliver(self, events: Sequence[EngineEvent]) -> None:
         for event in events:
@@ -148,15 +154,24 @@ class CsmBackend:
 
     def _job(self, request: VoiceRequest) -> Job:
         prompt, frames = self._prompt(request)
-        seed = secrets.randbits(63) if request.seed is None else request.seed
-        return Job(next(self._keys), prompt, replace(self._sampling, seed=seed), frames)
+        sampling = replace(self._sampling, seed=secrets.randbits(63) if request.seed is None else request.seed)
+        if (temperature := request.temperature) is not None:
+            sampling = replace(sampling, temperature=temperature, depth_temperature=temperature)
+        if request.top_k is not None:
+            sampling = replace(sampling, top_k=request.top_k)
+        return Job(next(self._keys), prompt, sampling, frames)
 
     def _prompt(self, request: VoiceRequest) -> tuple[Prompt, int]:
-        """Make the prompt, and say how many frames may follow."""
+        """Make the prompt, and say how many frames may follow.
+
+        Half of the positions at most are kept for the cap, most of which is never used, but never fewer than the text
+        takes at the usual pace: turns of the context make way for it, and a text that has no such room is refused.
+        """
         voice = self._voices[request.voice]
         cap = frame_cap(request.text, frame_rate_hz=self._frame_rate_hz)
         frames = min(cap, request.max_frames or cap)
         room = min(-(-frames // RESERVE_GRAIN) * RESERVE_GRAIN, self._prompts.positions // 2)
+        room = max(room, min(frames, usual_frames(request.text, frame_rate_hz=self._frame_rate_hz)))
         context = [*voice.sample, *(self._turn(turn, voice) for turn in request.context)]
         try:
             prompt = self._prompts.build(
