@@ -63,7 +63,8 @@ class TurnAudio(_Message):
 class ConversationTurn(_Message):
     """One turn of a conversation: the caller's (`user`), or one that the bot spoke (`assistant`).
 
-    A turn without audio is remembered by its text, with the codes already kept under its `turn_id`.
+    The user's replaces the one kept under its `turn_id`; without audio only its text, and the codes stay. The
+    assistant's continues it, unless it is what that ends with already.
     """
 
     turn_id: Identifier

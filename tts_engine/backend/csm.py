@@ -25,7 +25,7 @@ from tts_engine.backend.port import (
     VoiceItem,
     VoiceRequest,
 )
-from tts_engine.errors import SpeechEngineError, SpeechRequestError, SpeechUnavailableError
+from tts_engine.errors import SpeechCapacityError, SpeechEngineError, SpeechRequestError, SpeechUnavailableError
 from tts_engine.model.config import CsmConfig
 from tts_engine.model.errors import PromptError
 from tts_engine.model.prompt import ContextTurn, Prompt, PromptBuilder
@@ -34,6 +34,7 @@ from tts_engine.model.speech import frame_cap, usual_frames
 from tts_engine.model.voice import Voice
 
 HELD_BYTES = 2 * 1024 * 1024  # of a consumer that stalls: 43 s of audio
+ENCODED_AT_ONCE = 2  # callers' turns, of up to two minutes; the voices need the processors or the GPU too
 SAMPLE_RATE_HZ = 24_000
 RESERVE_GRAIN = 256  # frames; kept room in steps, so that the length of a text does not move the cut of the context
 
@@ -61,6 +62,8 @@ class CsmBackend:
             languages=("az",),
             codec=CodecFormat(config.num_codebooks, config.mimi.frame_rate_hz),
         )
+        self._encoding = asyncio.Semaphore(ENCODED_AT_ONCE)
+        self._to_encode = 0  # turns that are encoded or wait for it
         self._keys = itertools.count(1)
         self._inboxes: dict[int, _Inbox] = {}
 
@@ -97,13 +100,22 @@ class CsmBackend:
             self._engine.read_ahead(self._prompt(request)[0])
 
     async def encode(self, pcm: bytes, sample_rate_hz: int) -> bytes:
-        samples = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32768)
-        if not len(samples):
+        if not pcm:
             return b""
+        if self._to_encode >= max(self._engine.capacity, ENCODED_AT_ONCE):
+            raise SpeechCapacityError("more turns wait to be encoded than there are streams")
+        self._to_encode += 1
+        try:
+            async with self._encoding:
+                return await asyncio.to_thread(self._codes, pcm, sample_rate_hz)
+        finally:
+            self._to_encode -= 1
+
+    def _codes(self, pcm: bytes, sample_rate_hz: int) -> bytes:
+        samples = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32768)
         if sample_rate_hz != SAMPLE_RATE_HZ:
             samples = soxr.resample(samples, sample_rate_hz, SAMPLE_RATE_HZ).astype(np.float32)
-        codes = await asyncio.to_thread(self._engine.encode, samples)
-        return codes.astype("<i2").tobytes()
+        return self._engine.encode(samples).astype("<i2").tobytes()
 
     async def generate(self, request: VoiceRequest) -> AsyncGenerator[VoiceItem, None]:
         job = self._job(request)

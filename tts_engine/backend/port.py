@@ -144,5 +144,8 @@ class Backend(Protocol):
         ...
 
     async def encode(self, pcm: bytes, sample_rate_hz: int) -> bytes:
-        """Turn PCM16 into codes for `SpokenTurn.codes`; empty without a codec."""
+        """Turn PCM16 into codes for `SpokenTurn.codes`; empty without a codec.
+
+        Raises `SpeechCapacityError` if too many wait for that already.
+        """
         ...

@@ -40,6 +40,7 @@ class Utterance:
         self.complete = False  # the backend said all of it, or as much as it may
         self.truncated = False  # it was as much as it may
         self.remembered = request.conversation is not None and request.conversation.mode != "none"
+        self.heard_s: float | None = None  # of its turn, if the caller is known to have heard no more
         self.ended = asyncio.Event()
         self._codes: list[bytes] = []
         self._items = items

@@ -86,6 +86,9 @@ async def test_say_asks_a_running_server(tmp_path: Path) -> None:
     ("arguments", "why"),
     [
         (("say", " ", "-o", "x.wav"), "nothing to say"),
+        (("say", "a" * 5000, "-o", "x.wav"), "at most 4096 characters"),
+        (("say", "Salam", "-o", "/nonexistent/x.wav"), "there is no folder /nonexistent"),
+        (("say", "Salam", "-o", "/tmp"), "is a directory"),
         (("say", "Salam", "-o", "x.wav", "--url", "http://127.0.0.1:9"), "no speech server answers"),
         (("serve", "--port", "70000"), "tts.port"),
         (("serve", "--config", "/nonexistent.toml"), "no settings file"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
@@ -10,13 +11,13 @@ import pytest
 
 from tests.fakes.speech_engine import FakeEngine
 from tests.fakes.tiny_csm import TinyCsm
-from tts_engine.backend.csm import HELD_BYTES, CsmBackend
+from tts_engine.backend.csm import ENCODED_AT_ONCE, HELD_BYTES, CsmBackend
 from tts_engine.backend.csm_engine import Failed, Finished, Recalled, Spoke
 from tts_engine.backend.port import AudioChunk, ContextHeard, SpokenTurn, Truncated, VoiceItem, VoiceRequest
 from tts_engine.errors import SpeechCapacityError, SpeechEngineError, SpeechRequestError, SpeechUnavailableError
-from tts_engine.model.prompt import AUDIO, ContextTurn, PromptBuilder
+from tts_engine.model.prompt import AUDIO, Codes, ContextTurn, PromptBuilder
 from tts_engine.model.sampling import Sampling
-from tts_engine.model.voice import Voice
+from tts_engine.model.voice import Samples, Voice
 
 SAMPLE = ContextTurn(1, "nümunə", np.full((3, 8), 7, np.int16))
 VOICES = {"default": Voice("default"), "sampled": Voice("sampled", 1, (SAMPLE,))}
@@ -253,6 +254,27 @@ async def test_sound_of_any_rate_is_encoded_at_24_khz(tiny: TinyCsm, rate: int, 
     [samples] = engine.encoded
     assert (samples.dtype, len(samples)) == (np.float32, 24_000)
     assert np.abs(samples).max() == pytest.approx(8000 / 32768, rel=0.02)
+
+
+async def test_no_more_turns_are_encoded_at_once_than_may_be_and_no_crowd_waits(tiny: TinyCsm):
+    engine, go_on, under_way = FakeEngine(capacity=3), threading.Event(), []
+
+    def encode(samples: Samples) -> Codes:
+        under_way.append(len(samples))
+        assert go_on.wait(30)
+        return np.ones((1, 8), np.int16)
+
+    engine.encode = encode
+    backend = await backend_of(tiny, engine)
+    turns = [asyncio.create_task(backend.encode(b"ab", 24_000)) for _ in range(3)]
+    while len(under_way) < ENCODED_AT_ONCE:
+        await asyncio.sleep(0)
+    with pytest.raises(SpeechCapacityError, match="wait to be encoded"):
+        await backend.encode(b"ab", 24_000)
+    assert len(under_way) == ENCODED_AT_ONCE
+    go_on.set()
+    assert len(await asyncio.gather(*turns, backend.encode(b"", 24_000))) == 4
+    assert await backend.encode(b"ab", 24_000)
 
 
 async def test_no_sound_has_no_codes(tiny: TinyCsm):
