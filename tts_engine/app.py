@@ -27,6 +27,7 @@ from tts_engine.metrics import SpeechMetrics
 from tts_engine.routes_stream import StreamLimits
 from tts_engine.server import create_server
 from tts_engine.settings import CsmSettings, TtsSettings
+from tts_engine.websocket import BoundedWebSocket
 
 LEAVE_TIMEOUT_S = 2  # once nothing is spoken any more, or no longer waited for: what is left are half-sent requests
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024  # settings with quoted turns, audio included
@@ -190,6 +191,7 @@ async def serve(settings: TtsSettings, *, on_ready: Callable[[str], None]) -> No
     config = uvicorn.Config(
         create_server(engine, metrics, limits),
         log_level="warning",
+        ws=BoundedWebSocket,
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=LEAVE_TIMEOUT_S,
