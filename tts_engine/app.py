@@ -27,7 +27,9 @@ from tts_engine.metrics import SpeechMetrics
 from tts_engine.routes_stream import StreamLimits
 from tts_engine.server import create_server
 from tts_engine.settings import CsmSettings, TtsSettings
+from tts_engine.websocket import BoundedWebSocket
 
+LEAVE_TIMEOUT_S = 2  # once nothing is spoken any more, or no longer waited for: what is left are half-sent requests
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024  # settings with quoted turns, audio included
 
 
@@ -184,13 +186,15 @@ async def serve(settings: TtsSettings, *, on_ready: Callable[[str], None]) -> No
         send_buffer_bytes=settings.send_buffer_bytes,
         stall_timeout_s=settings.stall_timeout_s,
         idle_timeout_s=settings.idle_timeout_s,
+        body_timeout_s=settings.body_timeout_s,
     )
     config = uvicorn.Config(
         create_server(engine, metrics, limits),
         log_level="warning",
+        ws=BoundedWebSocket,
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_per_message_deflate=False,
-        timeout_graceful_shutdown=round(settings.drain_timeout_s) or 1,
+        timeout_graceful_shutdown=LEAVE_TIMEOUT_S,
     )
     server = DrainingServer(config, engine, drain_timeout_s=settings.drain_timeout_s, on_ready=on_ready)
     listener = listen(settings.host, settings.port, dead_after_s=2 * settings.stall_timeout_s)

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from tts_engine.errors import SpeechRequestError
 
@@ -113,6 +114,7 @@ class _Compressed:
 
         container, codec, options = _CODECS[audio_format]
         self._rate_hz = sample_rate_hz
+        self._silent = True
         self._new_frame = av.AudioFrame.from_ndarray
         self._file = _Written()
         self._container = av.open(self._file, "w", format=container, options=options)
@@ -128,16 +130,22 @@ class _Compressed:
     def feed(self, pcm: bytes) -> bytes:
         samples = np.frombuffer(pcm, "<i2").reshape(1, -1)
         if samples.size:
-            frame = self._new_frame(samples, format="s16", layout="mono")
-            frame.sample_rate = self._rate_hz
-            self._encode(frame)
+            self._silent = False
+            self._put(samples)
         return self._file.take()
 
     def flush(self) -> bytes:
+        if self._silent:  # a file of no sound at all has no frame, often no header, and no player opens it
+            self._put(np.zeros((1, self._rate_hz // 50), "<i2"))
         self._encode(None)
         self._container.mux(self._stream.encode(None))
         self._container.close()
         return self._file.take()
+
+    def _put(self, samples: npt.NDArray[np.int16]) -> None:
+        frame = self._new_frame(samples, format="s16", layout="mono")
+        frame.sample_rate = self._rate_hz
+        self._encode(frame)
 
     def _encode(self, frame: av.AudioFrame | None) -> None:
         for whole in self._frames.resample(frame):

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 import uvloop
 from prometheus_client import CollectorRegistry
+from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -20,7 +21,7 @@ from tts_engine.audio_formats import wav_header
 from tts_engine.client import SpeechClient
 from tts_engine.errors import SpeechError
 from tts_engine.metrics import SpeechMetrics
-from tts_engine.protocol import BYTES_PER_SECOND, SAMPLE_RATE_HZ, SpeechRequest
+from tts_engine.protocol import BYTES_PER_SECOND, SAMPLE_RATE_HZ, SpeechRequest, blame
 from tts_engine.settings import TtsSettings, load_tts_settings
 
 app = typer.Typer(help="The speech server, and speech from the shell.", no_args_is_help=True, add_completion=False)
@@ -46,7 +47,7 @@ def serve_command(
 @app.command("say")
 def say_command(
     text: Annotated[str, typer.Argument(help="What to say, with numbers as words.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="WAV file to write.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="WAV file to write.", dir_okay=False, writable=True)],
     voice: Annotated[str, typer.Option(help="A voice of the backend.")] = "",
     speed: Annotated[float, typer.Option(min=0.25, max=4.0)] = 1.0,
     url: Annotated[str | None, typer.Option(help="A running server; without it, the voice is started here.")] = None,
@@ -55,9 +56,12 @@ def say_command(
 ) -> None:
     """Say one thing into a WAV file."""
     settings = _settings(config, {"backend": backend})
-    if not text.strip():
-        raise typer.BadParameter("there is nothing to say", param_hint="TEXT")
-    request = SpeechRequest(text=text, voice=voice, speed=speed)
+    if not output.parent.is_dir():  # before minutes are spoken
+        raise typer.BadParameter(f"there is no folder {output.parent}", param_hint="--output")
+    try:
+        request = SpeechRequest(text=text, voice=voice, speed=speed)
+    except ValidationError as error:
+        raise typer.BadParameter(str(blame(error)), param_hint="TEXT") from None
     pcm = _run(_collect(_from_server(url, request) if url else _from_here(settings, request)))
     output.write_bytes(wav_header(SAMPLE_RATE_HZ, len(pcm)) + pcm)
     console.print(f"{output}: {len(pcm) / BYTES_PER_SECOND:.2f} s")

@@ -22,6 +22,7 @@ from tts_engine.error_codes import error_of, error_of_response
 from tts_engine.errors import SpeechEngineError, SpeechError, SpeechUnavailableError
 from tts_engine.link import SpeechLink
 from tts_engine.protocol import (
+    AudioStart,
     ConversationTurn,
     ErrorMessage,
     HeardUpdate,
@@ -136,13 +137,13 @@ class SpeechClient:
         return True
 
     async def _begin(self, request: SpeechRequest, deadline: float) -> tuple[SpeechLink, bytes | ServerMessage]:
-        """Ask, on whatever link; gives it with the server's first answer.
+        """Ask, on whatever link; gives it with the first audio or error.
 
         A server that is full may be so by an utterance of ours that was cancelled a moment ago, on another
         link: once the server has confirmed that, it is asked again.
         """
+        settling = tuple(self._settling)  # those that may have filled it: by the answer they may be done
         link, answer = await self._ask(request, deadline)
-        settling = tuple(self._settling)
         if settling and isinstance(answer, ErrorMessage) and answer.code == "at_capacity":
             self._begin_settling(link)
             await asyncio.wait(settling, timeout=self._timeouts.cancel_s)
@@ -150,7 +151,7 @@ class SpeechClient:
         return link, answer
 
     async def _ask(self, request: SpeechRequest, deadline: float) -> tuple[SpeechLink, bytes | ServerMessage]:
-        """Find a link that is alive, and wait for the first answer.
+        """Find a link that is alive, and wait for the first audio or error.
 
         An idle link may have died unnoticed, with a server that restarted: as long as nothing of the
         utterance has come, another link is tried, and at last a fresh one.
@@ -162,6 +163,8 @@ class SpeechClient:
             try:
                 await link.ask(request)
                 answer = await _receive(link, deadline)
+                if isinstance(answer, AudioStart):  # admitted by the server; its voice may still have no place
+                    answer = await _receive(link, deadline)
                 answered = True
             except SpeechUnavailableError:
                 if idle is None:

@@ -15,6 +15,10 @@ from tts_engine.errors import (
 )
 from tts_engine.protocol import ErrorCode, ErrorMessage
 
+# What a client sent comes back in these, at most so much of it: a field's own name may be a megabyte.
+MAX_MESSAGE_CHARS = 512
+MAX_PARAM_CHARS = 64
+
 HTTP_STATUS: dict[ErrorCode, int] = {
     "invalid_request": 422,
     "invalid_state": 409,
@@ -45,16 +49,18 @@ class ErrorBody(BaseModel):
 
 
 def message_of(error: SpeechError) -> ErrorMessage:
-    """Write an error as a WebSocket message."""
+    """Write an error as a WebSocket message, cut to what may come back of what was sent."""
+    message = str(error)[:MAX_MESSAGE_CHARS]
     match error:
         case SpeechRequestError():
-            return ErrorMessage(message=str(error), code="invalid_request", param=error.field)
+            param = error.field and error.field[:MAX_PARAM_CHARS]
+            return ErrorMessage(message=message, code="invalid_request", param=param)
         case SpeechCapacityError():
-            return ErrorMessage(message=str(error), code="at_capacity", retry_after_s=error.retry_after_s)
+            return ErrorMessage(message=message, code="at_capacity", retry_after_s=error.retry_after_s)
         case SpeechUnavailableError():
-            return ErrorMessage(message=str(error), code="unavailable")
+            return ErrorMessage(message=message, code="unavailable")
         case _:
-            return ErrorMessage(message=str(error), code="engine_error")
+            return ErrorMessage(message=message, code="engine_error")
 
 
 def body_of(error: SpeechError) -> ErrorBody:

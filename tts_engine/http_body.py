@@ -1,10 +1,12 @@
-"""Reads JSON bodies, bounded, and writes errors as JSON."""
+"""Reads JSON bodies, bounded in bytes and time, and writes errors as JSON."""
 
 from __future__ import annotations
 
+import asyncio
 import math
 
 from fastapi import Request
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from tts_engine.error_codes import HTTP_STATUS, body_of
@@ -13,13 +15,22 @@ from tts_engine.errors import SpeechCapacityError, SpeechError, SpeechRequestErr
 MAX_BODY_BYTES = 4 * 1024 * 1024  # a turn's audio of 2 MiB as base64, and room
 
 
-async def read_body(request: Request) -> bytes:
-    """Read the whole body; raises `SpeechRequestError` as soon as it is too long."""
+async def read_body(request: Request, *, timeout_s: float) -> bytes:
+    """Read the whole body.
+
+    Raises `SpeechRequestError` as soon as it is too long, `HTTPException` 408 if it has not come in time, and
+    starlette's `ClientDisconnect` if it never will.
+    """
     body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_BODY_BYTES:
-            raise SpeechRequestError(f"the body has more than {MAX_BODY_BYTES} bytes; send less audio")
+    try:
+        async with asyncio.timeout(timeout_s):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > MAX_BODY_BYTES:
+                    raise SpeechRequestError(f"the body has more than {MAX_BODY_BYTES} bytes; send less audio")
+    except TimeoutError:
+        # the rest may still come: it must not be read as the next request
+        raise HTTPException(408, f"the body did not come within {timeout_s:g} s", {"connection": "close"}) from None
     return bytes(body)
 
 

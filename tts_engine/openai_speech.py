@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from tts_engine.audio_formats import AudioFormat
+from tts_engine.errors import SpeechRequestError
 from tts_engine.protocol import (
     SAMPLE_RATE_HZ,
     ConversationContext,
@@ -14,8 +15,12 @@ from tts_engine.protocol import (
     Seed,
     SpeechRequest,
     Speed,
+    Temperature,
+    TopK,
     blame,
 )
+
+_RENAMED = {"text": "input"}  # what a request calls otherwise
 
 
 class CreateSpeech(BaseModel):
@@ -34,6 +39,8 @@ class CreateSpeech(BaseModel):
     speed: Speed = 1.0
     language: str = ""
     seed: Seed | None = None
+    temperature: Temperature | None = None
+    top_k: TopK | None = None
     max_new_tokens: int | None = Field(default=None, ge=1, le=2048)
     conversation: ConversationContext | None = None
 
@@ -42,6 +49,13 @@ class CreateSpeech(BaseModel):
     def _named(cls, voice: Any) -> Any:  # noqa: ANN401  # whatever JSON holds
         """OpenAI's custom voices come as an object."""
         return voice["id"] if isinstance(voice, dict) and voice.keys() == {"id"} else voice
+
+    @field_validator("stream_format")
+    @classmethod
+    def _streams_if_events(cls, stream_format: str, info: ValidationInfo) -> str:
+        if stream_format == "sse" and info.data.get("stream") is False:
+            raise ValueError("events are sent as they come; leave stream out, or ask for audio")
+        return stream_format
 
     @property
     def streamed(self) -> bool:
@@ -60,8 +74,15 @@ class CreateSpeech(BaseModel):
                 language=self.language,
                 speed=self.speed,
                 seed=self.seed,
+                temperature=self.temperature,
+                top_k=self.top_k,
                 max_new_tokens=self.max_new_tokens,
                 conversation=self.conversation,
             )
         except ValidationError as error:
-            raise blame(error, renamed={"text": "input"}) from None
+            raise blame(error, renamed=_RENAMED) from None
+
+
+def as_openai_names_it(error: SpeechRequestError) -> SpeechRequestError:
+    """Blame a field by its name in this body, where the voice knows it by another."""
+    return SpeechRequestError(str(error), field=_RENAMED.get(error.field or "", error.field))

@@ -22,12 +22,15 @@ BYTES_PER_SECOND = SAMPLE_RATE_HZ * 2
 MAX_TEXT_CHARS = 4096  # OpenAI's limit
 MAX_TURN_AUDIO_BYTES = 2 * 1024 * 1024  # 65 s at 16 kHz
 MAX_EXPLICIT_TURNS = 64
+MAX_TOP_K = 64  # candidates that an engine keeps of each code, whatever is asked: its shapes do not depend on a request
 DEFAULT_CONTEXT_S = 40.0
 
 # Safe in URLs, Redis keys and logs.
 IDENTIFIER_PATTERN = r"^[A-Za-z0-9._:-]{1,128}$"
 Identifier: TypeAlias = Annotated[str, Field(pattern=IDENTIFIER_PATTERN)]
 Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**63)]
+Temperature: TypeAlias = Annotated[float, Field(ge=0.0, le=2.0)]
+TopK: TypeAlias = Annotated[int, Field(ge=1, le=MAX_TOP_K)]
 Speed: TypeAlias = Annotated[float, Field(ge=0.25, le=4.0)]
 SampleRate: TypeAlias = Literal[8_000, 16_000, 24_000]
 ErrorCode: TypeAlias = Literal["invalid_request", "invalid_state", "at_capacity", "unavailable", "engine_error"]
@@ -60,7 +63,8 @@ class TurnAudio(_Message):
 class ConversationTurn(_Message):
     """One turn of a conversation: the caller's (`user`), or one that the bot spoke (`assistant`).
 
-    A turn without audio is remembered by its text, with the codes already kept under its `turn_id`.
+    The user's replaces the one kept under its `turn_id`; without audio only its text, and the codes stay. The
+    assistant's continues it, unless it is what that ends with already.
     """
 
     turn_id: Identifier
@@ -99,6 +103,8 @@ class SpeechRequest(_Message):
     language: str = ""  # empty: the voice's
     speed: Speed = 1.0
     seed: Seed | None = None
+    temperature: Temperature | None = None  # None: the server's; 0: always the likeliest
+    top_k: TopK | None = None  # None: the server's
     max_new_tokens: int | None = Field(default=None, ge=1, le=2048)  # codec frames of 80 ms
     conversation: ConversationContext | None = None
 
@@ -140,6 +146,8 @@ class SessionConfig(_Message):
     sample_rate: SampleRate = SAMPLE_RATE_HZ
     speed: Speed = 1.0
     seed: Seed | None = None
+    temperature: Temperature | None = None
+    top_k: TopK | None = None
     max_new_tokens: int | None = Field(default=None, ge=1, le=2048)
     conversation: ConversationContext | None = None
 
@@ -153,6 +161,8 @@ class SessionConfig(_Message):
                 language=self.language,
                 speed=self.speed,
                 seed=self.seed,
+                temperature=self.temperature,
+                top_k=self.top_k,
                 max_new_tokens=self.max_new_tokens,
                 conversation=self.conversation,
             )
@@ -216,6 +226,7 @@ class AudioDone(_Message):
     duration_s: float
     error: bool = False
     cancelled: bool = False
+    truncated: bool = False  # the voice was stopped by a limit of frames before it had come to its end
     context_used: ContextUsed = ContextUsed()
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 from base64 import b64encode
 from collections.abc import AsyncGenerator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -18,25 +19,29 @@ from tts_engine.audio_formats import MEDIA_TYPES, AudioEncoder, check_format, en
 from tts_engine.engine.engine import SpeechEngine
 from tts_engine.engine.utterance import Utterance
 from tts_engine.error_codes import body_of
-from tts_engine.errors import SpeechError
+from tts_engine.errors import SpeechError, SpeechRequestError
 from tts_engine.http_body import read_body
 from tts_engine.metrics import SpeechMetrics
-from tts_engine.openai_speech import CreateSpeech
-from tts_engine.protocol import SAMPLE_RATE_HZ, SpeechRequest, parse_body
+from tts_engine.openai_speech import CreateSpeech, as_openai_names_it
+from tts_engine.protocol import SAMPLE_RATE_HZ, parse_body
 from tts_engine.resample import StreamResampler
+from tts_engine.routes_stream import StreamLimits
+
+ENCODERS = 2  # of whole files at once: minutes of speech take FFmpeg seconds, and the voices need processors too
 
 log = structlog.get_logger(__name__)
 
 
-def speech_routes(engine: SpeechEngine, metrics: SpeechMetrics, *, stall_timeout_s: float) -> APIRouter:
+def speech_routes(engine: SpeechEngine, metrics: SpeechMetrics, limits: StreamLimits) -> APIRouter:
     """Make the route."""
     router = APIRouter()
+    encoders = ThreadPoolExecutor(ENCODERS, thread_name_prefix="speech-encoder")
 
     @router.post("/v1/audio/speech")
     async def create_speech(request: Request) -> Response:
-        asked = parse_body(CreateSpeech, await read_body(request))
+        asked = parse_body(CreateSpeech, await read_body(request, timeout_s=limits.body_timeout_s))
         check_format(asked.response_format)  # what cannot be encoded is not spoken first
-        return SpeechResponse(engine, metrics, asked, asked.request(), stall_timeout_s=stall_timeout_s)
+        return SpeechResponse(engine, metrics, asked, encoders, stall_timeout_s=limits.stall_timeout_s)
 
     return router
 
@@ -49,7 +54,7 @@ class SpeechResponse(Response):
         engine: SpeechEngine,
         metrics: SpeechMetrics,
         asked: CreateSpeech,
-        request: SpeechRequest,
+        encoders: Executor,
         *,
         stall_timeout_s: float,
     ) -> None:
@@ -57,7 +62,8 @@ class SpeechResponse(Response):
         self._engine = engine
         self._metrics = metrics
         self._asked = asked
-        self._request = request
+        self._request = asked.request()
+        self._encoders = encoders
         self._stall_timeout_s = stall_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # ASGI's signature
@@ -87,6 +93,8 @@ class SpeechResponse(Response):
                     await self._send_whole(answer, headers, first, audio)
         except SpeechError as error:
             if not answer.started:
+                if isinstance(error, SpeechRequestError):
+                    raise as_openai_names_it(error) from error
                 raise
             log.warning("speech_broke_off", error=str(error))
             if self._asked.stream_format == "sse":
@@ -122,12 +130,16 @@ class SpeechResponse(Response):
         pieces = [resampler.feed(first)]
         pieces += [resampler.feed(pcm) async for pcm in audio]
         pcm = b"".join([*pieces, resampler.flush()])
-        encoder = encoder_of(asked.response_format, asked.sample_rate, pcm_bytes=len(pcm))
-        body = encoder.feed(pcm) + encoder.flush()
+        body = await asyncio.get_running_loop().run_in_executor(self._encoders, _encoded, asked, pcm)
         await answer.start(
             headers | {"content-type": MEDIA_TYPES[asked.response_format], "content-length": str(len(body))}
         )
         await answer.end(body)
+
+
+def _encoded(asked: CreateSpeech, pcm: bytes) -> bytes:
+    encoder = encoder_of(asked.response_format, asked.sample_rate, pcm_bytes=len(pcm))
+    return encoder.feed(pcm) + encoder.flush()
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +212,7 @@ def _done(utterance: Utterance) -> bytes:
         "type": "speech.audio.done",
         "turn_id": utterance.turn_id,
         "duration_s": round(utterance.duration_s, 3),
+        "truncated": utterance.truncated,
         "context_used": utterance.context_used.model_dump(),
     }
     return _event("speech.audio.done", done)

@@ -41,6 +41,7 @@ class StreamLimits:
     send_buffer_bytes: int = 262_144
     stall_timeout_s: float = 5.0
     idle_timeout_s: float = 900.0
+    body_timeout_s: float = 10.0  # of a request by HTTP
 
 
 def stream_routes(engine: SpeechEngine, metrics: SpeechMetrics, limits: StreamLimits) -> APIRouter:
@@ -99,6 +100,7 @@ class SpeechSocket:
 
     async def _read(self) -> None:
         while True:
+            await self._outbox.text_room()  # a client that takes no answers gets none to wait for
             try:
                 async with asyncio.timeout(self._limits.idle_timeout_s):
                     message = await self._websocket.receive()
@@ -142,7 +144,7 @@ class SpeechSocket:
                         await self._pass_on(utterance_index, resampler.feed(pcm))
                 await self._pass_on(utterance_index, resampler.flush())
                 await self._outbox.sent_all()
-            self._session.finished(utterance_index, utterance.context_used)
+            self._session.finished(utterance_index, utterance.context_used, truncated=utterance.truncated)
         except SpeechError as error:
             self._session.failed(utterance_index, error)
         except Exception as error:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
 from tts_engine.engine.engine import SpeechEngine
@@ -22,13 +23,14 @@ def create_server(engine: SpeechEngine, metrics: SpeechMetrics, limits: StreamLi
     """Make the application, over an engine that has started."""
     # Bodies are read by our own models, so a generated API page would say nothing: docs/wire-protocol.md does.
     server = FastAPI(title="Zəng speech", openapi_url=None)
-    server.include_router(speech_routes(engine, metrics, stall_timeout_s=limits.stall_timeout_s))
+    server.include_router(speech_routes(engine, metrics, limits))
     server.include_router(stream_routes(engine, metrics, limits))
-    server.include_router(conversation_routes(engine.conversations))
+    server.include_router(conversation_routes(engine.conversations, body_timeout_s=limits.body_timeout_s))
     server.include_router(health_routes(engine, metrics))
     server.add_exception_handler(SpeechError, _on_speech_error)
     server.add_exception_handler(RequestValidationError, _on_wrong_path)
-    server.add_exception_handler(HTTPException, _on_no_route)
+    server.add_exception_handler(HTTPException, _on_http_error)
+    server.add_exception_handler(ClientDisconnect, _on_gone)
     return server
 
 
@@ -44,7 +46,12 @@ async def _on_wrong_path(_: Request, error: Exception) -> JSONResponse:
     return error_response(SpeechRequestError(f"{field}: {fault['msg']}", field=field))
 
 
-async def _on_no_route(request: Request, error: Exception) -> JSONResponse:
+async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     told = SpeechRequestError(f"{request.method} {request.url.path}: {error.detail}")
     return JSONResponse(body_of(told).model_dump(), error.status_code, error.headers)
+
+
+async def _on_gone(_: Request, __: Exception) -> Response:
+    """Answer nobody: who left in the middle of a request is no fault of the server's, and none to log."""
+    return Response(status_code=400)

@@ -159,6 +159,7 @@ class SpeechSession:
         self._utterance_index = 0
         self._turn_id: str | None = None  # of the utterance being spoken, once it has started
         self._sent_bytes = 0
+        self._next_spoiled = False  # a message of the next utterance was refused while this one is spoken
         self._actions: deque[SessionAction] = deque()
 
     @property
@@ -221,10 +222,10 @@ class SpeechSession:
             self._sent_bytes += len(pcm)
             self._actions.append(SendAudio(pcm))
 
-    def finished(self, utterance_index: int, context_used: ContextUsed) -> None:
-        """Note that the utterance was spoken to its end."""
+    def finished(self, utterance_index: int, context_used: ContextUsed, *, truncated: bool = False) -> None:
+        """Note that the utterance was spoken to its end, or (`truncated`) to its limit."""
         if self._is_spoken(utterance_index):
-            self._end(SessionEvent.SPOKEN, context_used=context_used)
+            self._end(SessionEvent.SPOKEN, context_used=context_used, truncated=truncated)
 
     def failed(self, utterance_index: int, error: SpeechError) -> None:
         """Note that the utterance was not admitted, or broke off."""
@@ -286,6 +287,7 @@ class SpeechSession:
         *,
         error: bool = False,
         cancelled: bool = False,
+        truncated: bool = False,
         context_used: ContextUsed | None = None,
     ) -> None:
         """Leave the utterance: every one is answered by one session.done, whatever came of it."""
@@ -299,6 +301,7 @@ class SpeechSession:
                     duration_s=round(self._sent_bytes / 2 / self._config.sample_rate, 3),
                     error=error,
                     cancelled=cancelled,
+                    truncated=truncated,
                     context_used=context_used or ContextUsed(),
                 )
             )
@@ -306,16 +309,23 @@ class SpeechSession:
         self._utterance_index += 1
         self._text, self._request, self._turn_id, self._sent_bytes = "", None, None, 0
         self._advance(event)
+        if self._next_spoiled and event is SessionEvent.SPOKEN:
+            self._advance(SessionEvent.REFUSED)
+        self._next_spoiled = False
 
     def _refuse_out_of_turn(self, event: SessionEvent) -> None:
         if self._state is not SessionState.CLOSED:
             remedy = _REMEDY[self._state]
             self._refuse(_refusal("invalid_state", f"{event.value} is not taken now: {remedy}"))
+            if event is SessionEvent.DONE:  # it came to its end while the other was spoken: nothing of it is to come
+                self._next_spoiled = False
 
     def _refuse(self, message: ErrorMessage) -> None:
         if self._state is SessionState.CLOSED:
             return
-        if self._state is not SessionState.SPEAKING:
+        if self._state is SessionState.SPEAKING:
+            self._next_spoiled = True
+        else:
             self._text = ""
         self._send(message)
         self._advance(SessionEvent.REFUSED)

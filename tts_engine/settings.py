@@ -14,6 +14,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from tts_engine.protocol import MAX_TOP_K
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,7 +46,7 @@ class CsmSettings(_Section):
     hung_after_s: float = Field(default=30.0, ge=2)  # vllm: an engine that owes a step for so long is started anew
     temperature: float = Field(default=0.9, ge=0, le=2)
     depth_temperature: float = Field(default=0.9, ge=0, le=2)
-    top_k: int = Field(default=50, ge=1, le=2048)
+    top_k: int = Field(default=50, ge=1, le=MAX_TOP_K)  # a request may ask for its own, of this and of temperature
 
 
 class TtsSettings(_Section):
@@ -68,6 +70,7 @@ class TtsSettings(_Section):
     max_audio_s: float = Field(default=360.0, gt=0)  # of one utterance; 4096 characters take five minutes
     send_buffer_bytes: int = Field(default=262_144, ge=16_384)  # per connection, 5 s of 24 kHz PCM
     stall_timeout_s: float = Field(default=5.0, gt=0)  # a client that takes nothing for so long is cut
+    body_timeout_s: float = Field(default=10.0, gt=0)  # within which the body of a request must have come
     idle_timeout_s: float = Field(default=900.0, gt=0)  # a connection that asks nothing for so long is closed
     drain_timeout_s: float = Field(default=30.0, ge=0)  # how long SIGTERM waits for utterances
 

@@ -141,7 +141,7 @@ def send_frames(path: str, pipe: Connection) -> None:
 
     from tts_engine.backend.vllm_plugin.outlet import SocketSender
 
-    send = SocketSender(Path(path))
+    send = SocketSender(Path(path), gone=lambda: None)
     keys, steps, warm, every_s = pipe.recv()
     rows = np.random.default_rng(0).integers(-3000, 3000, (len(keys), SAMPLES + CODEBOOKS + 2), np.int16)
     rows[:, -1] = 1

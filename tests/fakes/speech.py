@@ -16,6 +16,7 @@ from tts_engine.backend.port import (
     CodecFormat,
     ContextHeard,
     SpokenTurn,
+    Truncated,
     VoiceItem,
     VoiceRequest,
 )
@@ -54,6 +55,7 @@ class FakeBackend:
     fail_at: int | None = None  # the frame at which `fault` is raised
     fault: Exception = field(default_factory=lambda: RuntimeError("cuda died"))
     hold_at: int | None = None  # the frame before which it waits for `go_on`
+    truncates: bool = False  # it says that it was stopped by its cap
     down: str = ""  # why it is not ready
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     held: asyncio.Event = field(default_factory=asyncio.Event)
@@ -102,6 +104,8 @@ class FakeBackend:
                 self.made_frames += 1
                 codes = codes_of(request.text.encode(), frame) if self.codec is not None else b""
                 yield AudioChunk(tone(request.text, frame), codes)
+            if self.truncates:
+                yield Truncated()
             complete = True
         finally:
             if not complete:

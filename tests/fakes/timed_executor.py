@@ -70,7 +70,7 @@ class TimedExecutor(Executor):
         width = RowFormat(config.mimi.frame_samples, config.num_codebooks).width
         self._rows = torch.from_numpy(self._dice.integers(-3000, 3000, (streams, width), np.int16))
         self._rows[:, -1] = SPOKE
-        self._outlet = DirectOutlet(SocketSender(Path(told["socket"])))
+        self._outlet = DirectOutlet(SocketSender(Path(told["socket"]), gone=lambda: os._exit(1)))
         self._under_way: queue.Queue[tuple[np.ndarray, float]] = queue.Queue(8)
         self.outlet_cpu_s = 0.0
         threading.Thread(target=self._let_out, daemon=True).start()

@@ -106,8 +106,10 @@ def module_parity(tiny: TinyCsm, *, streams: int, alone: bool) -> None:
         expected.extend(zip(keys.tolist(), rows.copy(), strict=True))
 
     def add(runtime: CsmRuntime) -> None:
-        for row in range(streams):
-            runtime.add(f"r{row}", {"key": row, "sampling": {**DRAWN, "seed": row}, "frames": b""}, [1, 2], known=2)
+        for row in range(streams):  # each draws in a way of its own: a row must not take its neighbour's
+            heats = {"temperature": (0.9, 0.0, 0.5)[row % 3], "depth_temperature": (0.9, 0.6, 0.0, 0.3)[row % 4]}
+            sampling = {**DRAWN, **heats, "top_k": 20 - row, "seed": row}
+            runtime.add(f"r{row}", {"key": row, "sampling": sampling, "frames": b""}, [1, 2], known=2)
 
     outlet = RingOutlet(take, rows=limits.slots, width=width)
     runtime = CsmRuntime(model.frames, mimi, limits, outlet, take, depth_alone=alone)

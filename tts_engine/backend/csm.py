@@ -21,24 +21,26 @@ from tts_engine.backend.port import (
     CodecFormat,
     ContextHeard,
     SpokenTurn,
+    Truncated,
     VoiceItem,
     VoiceRequest,
 )
-from tts_engine.errors import SpeechEngineError, SpeechRequestError, SpeechUnavailableError
+from tts_engine.errors import SpeechCapacityError, SpeechEngineError, SpeechRequestError, SpeechUnavailableError
 from tts_engine.model.config import CsmConfig
 from tts_engine.model.errors import PromptError
 from tts_engine.model.prompt import ContextTurn, Prompt, PromptBuilder
 from tts_engine.model.sampling import Sampling
-from tts_engine.model.speech import frame_cap
+from tts_engine.model.speech import frame_cap, usual_frames
 from tts_engine.model.voice import Voice
 
 HELD_BYTES = 2 * 1024 * 1024  # of a consumer that stalls: 43 s of audio
+ENCODED_AT_ONCE = 2  # callers' turns, of up to two minutes; the voices need the processors or the GPU too
 SAMPLE_RATE_HZ = 24_000
 RESERVE_GRAIN = 256  # frames; kept room in steps, so that the length of a text does not move the cut of the context
 
 
 class CsmBackend:
-    """`voices` by name, the first is the default. `sampling` is for all requests but for its seed."""
+    """`voices` by name, the first is the default. `sampling` is what requests leave open, but for its seed."""
 
     def __init__(
         self,
@@ -60,6 +62,8 @@ class CsmBackend:
             languages=("az",),
             codec=CodecFormat(config.num_codebooks, config.mimi.frame_rate_hz),
         )
+        self._encoding = asyncio.Semaphore(ENCODED_AT_ONCE)
+        self._to_encode = 0  # turns that are encoded or wait for it
         self._keys = itertools.count(1)
         self._inboxes: dict[int, _Inbox] = {}
 
@@ -96,13 +100,22 @@ class CsmBackend:
             self._engine.read_ahead(self._prompt(request)[0])
 
     async def encode(self, pcm: bytes, sample_rate_hz: int) -> bytes:
-        samples = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32768)
-        if not len(samples):
+        if not pcm:
             return b""
+        if self._to_encode >= max(self._engine.capacity, ENCODED_AT_ONCE):
+            raise SpeechCapacityError("more turns wait to be encoded than there are streams")
+        self._to_encode += 1
+        try:
+            async with self._encoding:
+                return await asyncio.to_thread(self._codes, pcm, sample_rate_hz)
+        finally:
+            self._to_encode -= 1
+
+    def _codes(self, pcm: bytes, sample_rate_hz: int) -> bytes:
+        samples = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32768)
         if sample_rate_hz != SAMPLE_RATE_HZ:
             samples = soxr.resample(samples, sample_rate_hz, SAMPLE_RATE_HZ).astype(np.float32)
-        codes = await asyncio.to_thread(self._engine.encode, samples)
-        return codes.astype("<i2").tobytes()
+        return self._engine.encode(samples).astype("<i2").tobytes()
 
     async def generate(self, request: VoiceRequest) -> AsyncGenerator[VoiceItem, None]:
         job = self._job(request)
@@ -115,15 +128,19 @@ class CsmBackend:
             silent = True
             async with aclosing(self._run(attempt)) as events:
                 async for event in events:
-                    if isinstance(event, Spoke):
-                        silent = False
-                        yield AudioChunk(event.pcm, event.codes)
-                    else:
-                        yield replace(heard, cached_frames=event.frames)
+                    match event:
+                        case Spoke():
+                            silent = False
+                            yield AudioChunk(event.pcm, event.codes)
+                        case Recalled():
+                            yield replace(heard, cached_frames=event.frames)
+                        case Finished():
+                            if event.reason == "length":
+                                yield Truncated()
             if not silent:
                 return
 
-    async def _run(self, job: Job) -> AsyncGenerator[Spoke | Recalled, None]:
+    async def _run(self, job: Job) -> AsyncGenerator[Spoke | Recalled | Finished, None]:
         if self._engine.failure:
             raise SpeechUnavailableError(f"the speech engine is down: {self._engine.failure}")
         inbox = self._inboxes[job.key] = _Inbox()
@@ -132,14 +149,15 @@ class CsmBackend:
         try:
             self._engine.submit(job)
             submitted = True
-            while not isinstance(event := await inbox.get(), Finished | Failed):
+            while not isinstance(event, Finished):
+                event = await inbox.get()
+                if isinstance(event, Failed):
+                    raise SpeechEngineError(event.message)
                 yield event
         finally:
             del self._inboxes[job.key]
             if submitted and (event is None or isinstance(event, Spoke | Recalled) or inbox.full):
                 self._engine.abort(job.key)
-        if isinstance(event, Failed):
-            raise SpeechEngineError(event.message)
 
     def _deliver(self, events: Sequence[EngineEvent]) -> None:
         for event in events:
@@ -148,15 +166,24 @@ class CsmBackend:
 
     def _job(self, request: VoiceRequest) -> Job:
         prompt, frames = self._prompt(request)
-        seed = secrets.randbits(63) if request.seed is None else request.seed
-        return Job(next(self._keys), prompt, replace(self._sampling, seed=seed), frames)
+        sampling = replace(self._sampling, seed=secrets.randbits(63) if request.seed is None else request.seed)
+        if (temperature := request.temperature) is not None:
+            sampling = replace(sampling, temperature=temperature, depth_temperature=temperature)
+        if request.top_k is not None:
+            sampling = replace(sampling, top_k=request.top_k)
+        return Job(next(self._keys), prompt, sampling, frames)
 
     def _prompt(self, request: VoiceRequest) -> tuple[Prompt, int]:
-        """Make the prompt, and say how many frames may follow."""
+        """Make the prompt, and say how many frames may follow.
+
+        Half of the positions at most are kept for the cap, most of which is never used, but never fewer than the text
+        takes at the usual pace: turns of the context make way for it, and a text that has no such room is refused.
+        """
         voice = self._voices[request.voice]
         cap = frame_cap(request.text, frame_rate_hz=self._frame_rate_hz)
         frames = min(cap, request.max_frames or cap)
         room = min(-(-frames // RESERVE_GRAIN) * RESERVE_GRAIN, self._prompts.positions // 2)
+        room = max(room, min(frames, usual_frames(request.text, frame_rate_hz=self._frame_rate_hz)))
         context = [*voice.sample, *(self._turn(turn, voice) for turn in request.context)]
         try:
             prompt = self._prompts.build(

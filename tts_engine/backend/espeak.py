@@ -10,7 +10,15 @@ from contextlib import aclosing
 from tts_engine.backend.espeak_process import EspeakJob
 from tts_engine.backend.espeak_worker import EspeakWorker, PieceOfSpeech
 from tts_engine.backend.leading_silence import LeadingSilence
-from tts_engine.backend.port import AudioChunk, BackendDescription, BackendHealth, SpokenTurn, VoiceItem, VoiceRequest
+from tts_engine.backend.port import (
+    AudioChunk,
+    BackendDescription,
+    BackendHealth,
+    SpokenTurn,
+    Truncated,
+    VoiceItem,
+    VoiceRequest,
+)
 from tts_engine.backend.text_pieces import cut_text
 from tts_engine.errors import SpeechUnavailableError
 from tts_engine.protocol import SAMPLE_RATE_HZ
@@ -88,6 +96,7 @@ class EspeakBackend:
                 yield AudioChunk(out)
                 await asyncio.sleep(0)  # a piece comes in one burst, which must not hold up other streams
                 if left_bytes <= 0:
+                    yield Truncated()
                     return
         yield AudioChunk(resampler.flush()[:left_bytes])
 

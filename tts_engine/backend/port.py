@@ -49,6 +49,8 @@ class VoiceRequest:
     seed: int | None
     max_frames: int | None  # of 80 ms; None: the backend's own cap
     context: tuple[SpokenTurn, ...]  # oldest first; the backend drops the oldest if they do not fit
+    temperature: float | None = None  # None: the backend's own; one that is not random has neither
+    top_k: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,12 @@ class AudioChunk:
     codes: bytes = b""  # whole frames; empty if the backend has no codec
 
 
-VoiceItem: TypeAlias = ContextHeard | AudioChunk
+@dataclass(frozen=True, slots=True)
+class Truncated:
+    """The last item of a stream that reached its cap of frames before its end."""
+
+
+VoiceItem: TypeAlias = ContextHeard | AudioChunk | Truncated
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,5 +144,8 @@ class Backend(Protocol):
         ...
 
     async def encode(self, pcm: bytes, sample_rate_hz: int) -> bytes:
-        """Turn PCM16 into codes for `SpokenTurn.codes`; empty without a codec."""
+        """Turn PCM16 into codes for `SpokenTurn.codes`; empty without a codec.
+
+        Raises `SpeechCapacityError` if too many wait for that already.
+        """
         ...

@@ -7,13 +7,12 @@ frame for everyone else. It is the reference for the vLLM engine, and the engine
 from __future__ import annotations
 
 import heapq
-import queue
 import threading
 from collections import deque
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
+import structlog
 import torch
 from torch import Tensor
 
@@ -31,6 +30,8 @@ from tts_engine.model.voice import Samples
 PREFILL_CHUNK = 256  # positions a step: bounds both the stall and the attention's memory
 SPAN_GRAIN = 128  # keys are read up to a multiple of this, so that shapes repeat
 
+log = structlog.get_logger(__name__)
+
 
 @dataclass(slots=True, eq=False)
 class _Stream:
@@ -45,9 +46,6 @@ class _Stream:
         return len(self.job.prompt) + self.frames - 1
 
 
-_Command: TypeAlias = Job | int | None  # begin, abort, stop
-
-
 class TorchEngine:
     """`slots` streams at once, each of at most `positions` (prompt and speech)."""
 
@@ -57,9 +55,12 @@ class TorchEngine:
         self.failure = "the engine is not started"
         self._model, self._decoder, self._encoder = model, decoder, encoder
         self._slots, self._positions = slots, positions
-        self._places = threading.Semaphore(slots)
-        # those who have a place may begin and be dropped; twice, since a place is free before its command is read
-        self._commands: queue.Queue[_Command] = queue.Queue(4 * slots + 1)
+        # what callers ask; the engine's thread takes it between steps. Each of the three holds at most `slots`
+        self._asked = threading.Condition()
+        self._live: set[int] = set()  # jobs that hold a place, until they end or are aborted
+        self._begun: dict[int, Job] = {}
+        self._dropped: set[int] = set()
+        self._closing = False
         self._streams: dict[int, _Stream] = {}
         self._waiting: deque[_Stream] = deque()
         self._free: list[int] = []
@@ -72,25 +73,35 @@ class TorchEngine:
     def start(self, sink: Sink) -> None:
         """Allocate what streams carry and begin to serve."""
         self._reset()
-        self.failure = ""
+        self.failure, self._closing = "", False
         self._thread = threading.Thread(target=self._serve, args=(sink,), name="csm-torch", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Stop after the step under way. Idempotent."""
         if self._thread is not None:
-            self._commands.put(None)
+            with self._asked:
+                self._closing = True
+                self._asked.notify()
             self._thread.join()
             self._thread = None
             self.failure = "the engine is closed"
 
     def submit(self, job: Job) -> None:
-        if not self._places.acquire(blocking=False):
-            raise SpeechCapacityError(f"all {self._slots} streams are taken")
-        self._commands.put(job)
+        with self._asked:
+            if len(self._live) >= self._slots:
+                raise SpeechCapacityError(f"all {self._slots} streams are taken")
+            self._live.add(job.key)
+            self._begun[job.key] = job
+            self._asked.notify()
 
     def abort(self, key: int) -> None:
-        self._commands.put(key)
+        with self._asked:
+            if key in self._live:
+                self._live.remove(key)
+                if self._begun.pop(key, None) is None:
+                    self._dropped.add(key)
+                    self._asked.notify()
 
     def read_ahead(self, prompt: Prompt) -> None:
         """Nothing: keys and values of a stream end with it."""
@@ -116,23 +127,29 @@ class TorchEngine:
         while self._take_commands():
             try:
                 events = self._step()
-            except Exception as error:  # noqa: BLE001 - whatever broke, its streams fail and the next ones may work
-                events = self._fail(f"{type(error).__name__}: {error}")
-                self._recover()
+            except Exception as error:  # whatever broke, its streams fail and the next ones may work
+                log.exception("speech_step_failed")
+                sink(self._fail(f"{type(error).__name__}: {error}"))
+                if not self._recovers():
+                    self._take_commands()  # who came meanwhile is told as well
+                    sink(self._fail(self.failure))
+                    return
+                continue
             if events:
                 sink(events)
 
     def _take_commands(self) -> bool:
         """Do what is asked, waiting while there is nothing to say; False to stop."""
-        while not self._commands.empty() or not self._streams:
-            command = self._commands.get()
-            if command is None:
-                return False
-            if isinstance(command, Job):
-                self._admit(command)
-            elif command in self._streams:
-                self._release(self._streams[command])
-        return True
+        with self._asked:
+            self._asked.wait_for(lambda: self._streams or self._begun or self._dropped or self._closing or self.failure)
+            dropped, begun = self._dropped & self._streams.keys(), list(self._begun.values())
+            self._dropped.clear()
+            self._begun.clear()
+        for key in dropped:  # first, since a job that has begun may have its place
+            self._release(self._streams[key])
+        for job in begun:
+            self._admit(job)
+        return not self._closing
 
     def _admit(self, job: Job) -> None:
         stream = _Stream(job, heapq.heappop(self._free))
@@ -144,7 +161,8 @@ class TorchEngine:
         if stream in self._waiting:
             self._waiting.remove(stream)
         heapq.heappush(self._free, stream.slot)
-        self._places.release()
+        with self._asked:
+            self._live.discard(stream.job.key)
 
     def _fail(self, message: str) -> list[EngineEvent]:
         failed: list[EngineEvent] = [Failed(key, message) for key in self._streams]
@@ -152,13 +170,15 @@ class TorchEngine:
             self._release(stream)
         return failed
 
-    def _recover(self) -> None:
-        """Begin with clean state; if not even that works, say so and let the supervisor begin anew."""
+    def _recovers(self) -> bool:
+        """Begin with clean state; if not even that works, readiness says so, for a supervisor to begin anew."""
         try:
             self._reset()
         except Exception as error:
+            log.exception("speech_engine_lost", remedy="start the server anew")
             self.failure = f"{type(error).__name__}: {error}"
-            raise
+            return False
+        return True
 
     def _step(self) -> list[EngineEvent]:
         speaking = [stream for stream in self._streams.values() if stream.frames]

@@ -22,7 +22,7 @@ from tts_engine.backend.csm_engine import EngineEvent, Failed, Finished, Job, Re
 from tts_engine.backend.silence import Silence, Verdict
 from tts_engine.backend.vllm_plugin.ids import STOP_ID, FrameIds, prompt_ids
 from tts_engine.backend.vllm_plugin.runners import runner_arguments
-from tts_engine.backend.vllm_plugin.wire import ENDED, LOST, SPOKE, Keys, RowFormat, Rows, row_bytes
+from tts_engine.backend.vllm_plugin.wire import ENDED, LOST, REFUSED, SPOKE, Keys, RowFormat, Rows, row_bytes
 from tts_engine.backend.vllm_process import VllmProcess
 from tts_engine.errors import SpeechCapacityError
 from tts_engine.model.config import CsmConfig
@@ -30,6 +30,8 @@ from tts_engine.model.mimi.encoder import MimiEncoder
 from tts_engine.model.prompt import AUDIO, Codes, Prompt
 from tts_engine.model.sampling import Sampling
 from tts_engine.model.voice import Samples
+
+READ_AHEAD_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class VllmEngine:
         self._frame_ids = FrameIds(config.num_codebooks)
         self._frame_s = 1 / config.mimi.frame_rate_hz
         self._ahead = itertools.count(-(1 << 40), -1)  # keys of prompts that are only read; negative: nobody's
+        self._reading: set[asyncio.Task[None]] = set()  # prompts ahead of their requests
         self._lock = threading.Lock()
         self._streams: dict[int, _Stream] = {}
         self._silence = Silence(hung_after_s=settings.hung_after_s)
@@ -108,10 +111,14 @@ class VllmEngine:
         self._process.call_soon(self._begin_stream, job)
 
     def abort(self, key: int) -> None:
-        self._process.call_soon(self._drop, key)
+        if (stream := self._forget(key)) is not None:  # its place is free at once; vLLM hears of it a little later
+            self._process.call_soon(_leave, stream)
 
     def read_ahead(self, prompt: Prompt) -> None:
-        """Let vLLM's prefix cache have the prompt; the one frame that comes of it is nobody's."""
+        """Let vLLM's prefix cache have the prompt; the one frame that comes of it is nobody's.
+
+        What comes while as many are read as may be is not read: it would take steps from those who speak.
+        """
         job = Job(next(self._ahead), prompt, Sampling(), 1)
         self._process.call_soon(self._read, job)
 
@@ -151,7 +158,10 @@ class VllmEngine:
             stream.task = self._process.spawn(self._run(job))
 
     def _read(self, job: Job) -> None:
-        self._process.spawn(self._run(job))
+        if len(self._reading) < READ_AHEAD_AT_ONCE:
+            task = self._process.spawn(self._run(job))
+            self._reading.add(task)
+            task.add_done_callback(self._reading.discard)
 
     async def _run(self, job: Job) -> None:
         """Hold the request in vLLM until it ends; what it says comes through `_take`."""
@@ -185,16 +195,12 @@ class VllmEngine:
             if self._forget(job.key):
                 self._sink([Failed(job.key, f"{type(error).__name__}: {error}")])
 
-    def _drop(self, key: int) -> None:
-        stream = self._forget(key)
-        if stream is not None and stream.task is not None:
-            stream.task.cancel()  # vLLM aborts a request whose generator is left
-
     def _hung(self) -> bool:
         verdict = self._silence.look(now=time.monotonic())
         if verdict is Verdict.PROBE:
             nothing = np.zeros((1, self._config.num_codebooks), np.int16)
-            self._read(Job(next(self._ahead), Prompt(np.ones(1, np.int32), nothing), Sampling(), 1))
+            probe = Job(next(self._ahead), Prompt(np.ones(1, np.int32), nothing), Sampling(), 1)
+            self._process.spawn(self._run(probe))
         return verdict is Verdict.HUNG
 
     # on the inlet's thread
@@ -221,6 +227,8 @@ class VllmEngine:
             self._sink(events)
 
     def _end(self, key: int, stream: _Stream, flags: int) -> Finished | Failed | None:
+        if flags & REFUSED:
+            return Failed(key, "the engine could not take the request; its log says why")
         if flags & LOST:
             return Failed(key, "the request was set aside for too long; the engine is overloaded")
         if flags & ENDED or stream.frames >= stream.max_frames:
@@ -238,3 +246,8 @@ class VllmEngine:
     def _forget(self, key: int) -> _Stream | None:
         with self._lock:
             return self._streams.pop(key, None)
+
+
+def _leave(stream: _Stream) -> None:
+    if stream.task is not None:
+        stream.task.cancel()  # vLLM aborts a request whose generator is left

@@ -174,6 +174,8 @@ class SpeechEngine:
             seed=request.seed,
             max_frames=request.max_new_tokens,
             context=(),
+            temperature=request.temperature,
+            top_k=request.top_k,
         )
 
     def _count_streams(self, change: int) -> None:

@@ -33,16 +33,30 @@ class HistoryLimits:
 
 
 def remember(turns: Turns, turn: SpokenTurn, limits: HistoryLimits) -> Turns:
-    """Add a turn. The user's replaces the one of its name; the assistant's continues it."""
+    """Add a turn. The user's replaces the one of its name, without codes its text only; the assistant's continues it.
+
+    One that alone is more than is kept after a cut is not added, and costs the others nothing.
+    """
     known = [t.turn_id for t in turns]
     if turn.turn_id in known:
         at = known.index(turn.turn_id)
-        if turn.role == turns[at].role == "assistant":
-            turn = _continued(turns[at], turn)
-        turns = (*turns[:at], turn, *turns[at + 1 :])
+        if turn.role == turns[at].role:
+            turn = _continued(turns[at], turn) if turn.role == "assistant" else _corrected(turns[at], turn)
+        more = (*turns[:at], turn, *turns[at + 1 :])
     else:
-        turns = (*turns, turn)
-    return turns if _fits(turns, limits) else _cut_back(turns, limits.hop())
+        more = (*turns, turn)
+    return more if _fits(more, limits) else _cut_back(more, limits.hop()) or turns
+
+
+def repeats(turns: Turns, turn: SpokenTurn) -> bool:
+    """Say whether the assistant's turn of that name is kept and ends with this: it came a second time."""
+    return any(
+        kept.turn_id == turn.turn_id
+        and kept.role == turn.role == "assistant"
+        and f" {kept.text}".endswith(f" {turn.text}")
+        and kept.codes.endswith(turn.codes)
+        for kept in turns
+    )
 
 
 def cut_to_heard(turns: Turns, turn_id: str, heard_s: float, codec: CodecFormat | None) -> Turns:
@@ -67,7 +81,7 @@ def heard_part(turn: SpokenTurn, heard_s: float, codec: CodecFormat | None) -> S
     codes = turn.codes
     if codec is not None:
         codes = codes[: floor(heard_s * codec.frame_hz + _FRAME_SLACK) * codec.frame_bytes]
-    if not said or (turn.codes and not codes):
+    if not (codes if turn.codes else said):  # a turn may have sound and no text: it was not recognised
         return None
     return replace(turn, text=said, duration_s=heard_s, codes=codes)
 
@@ -80,8 +94,8 @@ def newest_within(turns: Turns, max_context_s: float) -> Turns:
     total_s = sum(turn.duration_s for turn in turns)
     if total_s <= max_context_s:
         return turns
-    hop_s = max_context_s / 4
-    skip_s = ceil((total_s - max_context_s) / hop_s) * hop_s if hop_s else total_s
+    hop_s = max(max_context_s / 4, 1e-3)  # a request may ask for a context of next to nothing
+    skip_s = ceil((total_s - max_context_s) / hop_s) * hop_s
     ends = accumulate(turn.duration_s for turn in turns)
     return tuple(turn for turn, end in zip(turns, ends, strict=True) if end - turn.duration_s >= skip_s)
 
@@ -98,6 +112,10 @@ def _continued(turn: SpokenTurn, more: SpokenTurn) -> SpokenTurn:
         duration_s=turn.duration_s + more.duration_s,
         codes=turn.codes + more.codes,
     )
+
+
+def _corrected(turn: SpokenTurn, other: SpokenTurn) -> SpokenTurn:
+    return replace(turn, text=other.text) if turn.codes and not other.codes else other
 
 
 def _fits(turns: Turns, limits: HistoryLimits) -> bool:

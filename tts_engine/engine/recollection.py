@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from dataclasses import replace
 
 import structlog
 
@@ -15,6 +16,7 @@ from tts_engine.engine.history import (
     heard_part,
     newest_within,
     remember,
+    repeats,
 )
 from tts_engine.engine.store import ConversationStore, StoreUnavailableError
 from tts_engine.engine.utterance import Utterance
@@ -80,18 +82,21 @@ class Recollection:
         turn = _spoken_turn(utterance, self._backend)
         if turn is not None:
             before = self._recordings.get(conversation_id)
-            task = asyncio.create_task(self._record(conversation_id, turn, before))
+            task = asyncio.create_task(self._record(conversation_id, turn, before, heard_s=utterance.heard_s))
             self._recordings[conversation_id] = task
             task.add_done_callback(lambda done: self._forget_recording(conversation_id, done))
 
     async def put_turn(self, conversation_id: str, turn: ConversationTurn) -> None:
-        """Keep a turn as it was said; raises `StoreUnavailableError` and what encoding raises."""
+        """Keep a turn as it was said; raises `StoreUnavailableError` and what encoding raises.
+
+        The same again changes nothing: a client that got no answer may repeat it.
+        """
         spoken = await self._encoded(turn)
         kept: Turns = ()
 
         def edit(turns: Turns) -> Turns:
             nonlocal kept
-            kept = remember(turns, spoken, self._limits)
+            kept = turns if repeats(turns, spoken) else remember(turns, spoken, self._limits)
             return kept
 
         await self._store.edit(conversation_id, edit)
@@ -103,9 +108,12 @@ class Recollection:
     async def heard(self, conversation_id: str, turn_id: str, heard_s: float) -> None:
         """Forget what the caller did not hear of a turn; raises `StoreUnavailableError`.
 
-        The news of a barge-in may overtake the cancel that ends the utterance: then it is waited for.
+        The news of a barge-in may overtake the cancel that ends the utterance: then it is waited for. If that does
+        not come, what is said meanwhile is cut when it ends.
         """
-        running = [u for u in self._speaking.get(conversation_id, ()) if u.turn_id == turn_id]
+        running = self._running(conversation_id, turn_id)
+        for utterance in running:
+            utterance.heard_s = heard_s
         if running:
             ends = [asyncio.create_task(utterance.ended.wait()) for utterance in running]
             await asyncio.wait(ends, timeout=_CANCEL_WAIT_S)
@@ -116,7 +124,10 @@ class Recollection:
         await self._store.edit(conversation_id, lambda turns: cut_to_heard(turns, turn_id, heard_s, codec))
 
     async def forget_turn(self, conversation_id: str, turn_id: str) -> None:
-        """Forget one turn; raises `StoreUnavailableError`."""
+        """Forget one turn, and what is being said of it; raises `StoreUnavailableError`."""
+        for utterance in self._running(conversation_id, turn_id):
+            utterance.remembered = False
+        await self._recorded(conversation_id)
         await self._store.edit(conversation_id, lambda turns: tuple(t for t in turns if t.turn_id != turn_id))
 
     async def forget(self, conversation_id: str) -> None:
@@ -130,6 +141,9 @@ class Recollection:
         """Finish what is being written."""
         await asyncio.gather(*self._recordings.values())
 
+    def _running(self, conversation_id: str, turn_id: str) -> list[Utterance]:
+        return [u for u in self._speaking.get(conversation_id, ()) if u.turn_id == turn_id]
+
     async def _settled_turns(self, conversation_id: str) -> Turns:
         await self._recorded(conversation_id)
         return await self._store.load(conversation_id)
@@ -138,11 +152,19 @@ class Recollection:
         if recording := self._recordings.get(conversation_id):
             await asyncio.shield(recording)
 
-    async def _record(self, conversation_id: str, turn: SpokenTurn, before: asyncio.Task[None] | None) -> None:
+    async def _record(
+        self, conversation_id: str, turn: SpokenTurn, before: asyncio.Task[None] | None, *, heard_s: float | None
+    ) -> None:
         if before is not None:
             await before
+
+        def edit(turns: Turns) -> Turns:
+            turns = remember(turns, turn, self._limits)
+            codec = self._backend.description.codec
+            return turns if heard_s is None else cut_to_heard(turns, turn.turn_id, heard_s, codec)
+
         try:
-            await self._store.edit(conversation_id, lambda turns: remember(turns, turn, self._limits))
+            await self._store.edit(conversation_id, edit)
         except StoreUnavailableError as error:
             self._store_failed(error)
 
@@ -156,7 +178,10 @@ class Recollection:
         quoted: list[SpokenTurn] = []
         for turn in turns:
             said = known.get(turn.turn_id) if turn.audio is None else None
-            quoted.append(said or await self._encoded(turn))
+            if said is not None:
+                quoted.append(replace(said, role=turn.role, text=turn.text))
+            else:
+                quoted.append(await self._encoded(turn))
         return tuple(quoted)
 
     async def _encoded(self, turn: ConversationTurn) -> SpokenTurn:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
-from tts_engine.backend.port import AudioChunk, ContextHeard, VoiceItem
+from tts_engine.backend.port import AudioChunk, ContextHeard, Truncated, VoiceItem
 from tts_engine.errors import SpeechEngineError, SpeechError
 from tts_engine.patience import Patience
 from tts_engine.protocol import BYTES_PER_SECOND, ContextUsed, SpeechRequest
@@ -37,8 +37,10 @@ class Utterance:
         self.context_used = ContextUsed()
         self.made_bytes = 0
         self.first_audio_s: float | None = None  # after the admission
-        self.complete = False  # the backend said all of it
+        self.complete = False  # the backend said all of it, or as much as it may
+        self.truncated = False  # it was as much as it may
         self.remembered = request.conversation is not None and request.conversation.mode != "none"
+        self.heard_s: float | None = None  # of its turn, if the caller is known to have heard no more
         self.ended = asyncio.Event()
         self._codes: list[bytes] = []
         self._items = items
@@ -65,6 +67,8 @@ class Utterance:
                         self.context_used = ContextUsed(
                             turns=item.turns, seconds=item.seconds, cached_frames=item.cached_frames
                         )
+                    elif isinstance(item, Truncated):
+                        self.truncated = True
                     elif pcm := self._taken(item):
                         yield pcm
         except TimeoutError as error:

@@ -21,7 +21,10 @@ from tts_engine.model.sampling import draw
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """How each row draws: keys [B, codebooks] int64, temperature [B] float32, top_k [B] int64 of at most `limit`."""
+    """How each row draws: keys [B, codebooks] int64, temperature [B] float32, top_k [B] int64 of at most `limit`.
+
+    Temperature and top_k are contiguous.
+    """
 
     keys: Tensor
     temperature: Tensor

@@ -158,6 +158,8 @@ def launch_draw(
     depth: DepthDecoder, logits: Tensor, draws: Draws, codes: Tensor, codebook: int, out: Tensor, *, near: bool = False
 ) -> None:
     """Draw codes [B, codebooks] of a codebook from logits [B, width]; out [B, ..., hidden] becomes their embeddings."""
+    assert draws.temperature.is_contiguous()
+    assert draws.top_k.is_contiguous()
     draw_kernel[(logits.shape[0],)](
         logits, logits.stride(0), draws.keys[:, codebook], draws.keys.stride(0), draws.temperature, draws.top_k,
         codes[:, codebook], codes.stride(0), depth.projected, codebook * depth.codebook_size, out,

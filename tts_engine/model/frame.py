@@ -25,7 +25,10 @@ DepthStep: TypeAlias = Callable[[Tensor, Tensor, Draws], Tensor]
 
 
 class FrameState:
-    """What requests carry, by slot [slots + 1, ...]; the last slot takes rows whose result is to be dropped."""
+    """What requests carry, by slot [slots + 1, ...]; the last slot takes rows whose result is to be dropped.
+
+    Temperatures are [2, slots + 1].
+    """
 
     def __init__(self, config: CsmConfig, *, slots: int, like: Tensor, top_k_limit: int = 64) -> None:
         def zeros(*shape: int, dtype: torch.dtype) -> Tensor:
@@ -36,7 +39,7 @@ class FrameState:
         self.stream = zeros(dtype=torch.int64)
         self.frame = zeros(dtype=torch.int64)
         self.top_k = zeros(dtype=torch.int64) + 1
-        self.temperature = zeros(2, dtype=torch.float32)
+        self.temperature = torch.zeros(2, slots + 1, device=like.device)  # of codebook 0, and of the others
         self.embedding = zeros(config.backbone.hidden_size, dtype=like.dtype)
         self.codes = zeros(config.num_codebooks, dtype=torch.int64)
 
@@ -48,8 +51,8 @@ class FrameState:
         self.stream[slot] = stream_key(sampling.seed)
         self.frame[slot] = frame
         self.top_k[slot] = top_k
-        self.temperature[slot, 0] = sampling.temperature
-        self.temperature[slot, 1] = sampling.depth_temperature
+        self.temperature[0, slot] = sampling.temperature
+        self.temperature[1, slot] = sampling.depth_temperature
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +109,12 @@ class FrameDecoder(nn.Module):
     def forward(self, hidden: Tensor, slots: Tensor, state: FrameState) -> Frame:
         """One frame for backbone states [B, hidden] of the requests in slots [B] int64; advances their state."""
         keys = frame_keys(state.stream[slots], state.frame[slots], self.config.num_codebooks)
-        temperature, top_k, limit = state.temperature[slots], state.top_k[slots], state.top_k_limit
+        top_k, limit = state.top_k[slots], state.top_k_limit
+        temperature, depth_temperature = state.temperature.index_select(1, slots)  # row after row, as kernels read them
         logits = fn.linear(hidden, self.first_head)
-        first = draw(logits, keys[:, 0], temperature[:, 0], top_k, limit=limit)
+        first = draw(logits, keys[:, 0], temperature, top_k, limit=limit)
         run_depth = self.depth if self._fused is None else self._fused
-        codes = run_depth(hidden, first, Draws(keys, temperature[:, 1], top_k, limit))
+        codes = run_depth(hidden, first, Draws(keys, depth_temperature, top_k, limit))
         state.codes[slots] = codes
         state.embedding[slots] = self.embed_frames(codes)
         state.frame[slots] = state.frame[slots] + 1

@@ -8,6 +8,7 @@ counts silence on the device: a stream that has been silent for `silence_frames`
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 import torch
 from torch import Tensor
@@ -18,6 +19,11 @@ from tts_engine.model.sampling import Sampling
 
 SILENCE_RMS = 1e-3  # -60 dBFS: below the noise of any recording that CSM was trained on
 SILENCE_FRAMES = 38  # 3 s; pauses inside speech stay well under 2 s
+
+
+def usual_frames(text: str, *, frame_rate_hz: float) -> int:
+    """Return how many frames saying `text` takes at 14 letters a second; speech runs at 12 to 16."""
+    return ceil(frame_rate_hz * len(text) / 14)
 
 
 def frame_cap(text: str, *, frame_rate_hz: float) -> int:

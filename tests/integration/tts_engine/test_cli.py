@@ -9,6 +9,7 @@ import sys
 import wave
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -86,6 +87,9 @@ async def test_say_asks_a_running_server(tmp_path: Path) -> None:
     ("arguments", "why"),
     [
         (("say", " ", "-o", "x.wav"), "nothing to say"),
+        (("say", "a" * 5000, "-o", "x.wav"), "at most 4096 characters"),
+        (("say", "Salam", "-o", "/nonexistent/x.wav"), "there is no folder /nonexistent"),
+        (("say", "Salam", "-o", "/tmp"), "is a directory"),
         (("say", "Salam", "-o", "x.wav", "--url", "http://127.0.0.1:9"), "no speech server answers"),
         (("serve", "--port", "70000"), "tts.port"),
         (("serve", "--config", "/nonexistent.toml"), "no settings file"),
@@ -115,6 +119,22 @@ async def test_sigterm_lets_the_voice_finish_and_admits_nobody() -> None:
 
         assert heard == pytest.approx(whole, rel=0.02)
         assert await asyncio.wait_for(process.wait(), HUNG_S) == 0
+
+
+async def test_half_a_request_does_not_hold_a_server_that_ends() -> None:
+    async with served() as (process, url):
+        address = urlsplit(url)
+        _, writer = await asyncio.open_connection(address.hostname, address.port)
+        writer.write(b"POST /v1/audio/speech HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{")
+        await writer.drain()
+        async with SpeechClient(url, warm_links=0) as client:
+            assert await client.ready()  # by now the half was read
+
+        process.send_signal(signal.SIGTERM)
+
+        # 2 s are given to what is left; the body would be waited for 10 s, what is spoken 30 s
+        assert await asyncio.wait_for(process.wait(), 8) == 0
+        writer.close()
 
 
 async def test_settings_come_from_the_file_and_the_environment(tmp_path: Path, monkeypatch) -> None:

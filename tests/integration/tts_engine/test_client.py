@@ -252,6 +252,41 @@ async def test_a_server_full_of_what_we_just_cancelled_is_asked_again() -> None:
     assert connections == 3
 
 
+async def test_a_voice_full_of_what_we_just_cancelled_is_asked_again_though_its_server_had_begun() -> None:
+    start = AudioStart(utterance_index=0, sentence_text="", sample_rate=24_000, turn_id="t").model_dump_json()
+    done = SessionDone(utterance_index=0, total_sentences=1).model_dump_json()
+    full = ErrorMessage(message="full", code="at_capacity").model_dump_json()
+    connections, confirmed = 0, asyncio.Event()
+
+    async def one_place(socket) -> None:
+        nonlocal connections
+        connections += 1
+        number = connections
+        for _ in ("session.config", "input.text", "input.done"):
+            await socket.recv()
+        await socket.send(start)
+        if number == 2:
+            await confirmed.wait()  # by the time of this answer nothing is unsettled any more
+            await socket.send(full)
+            await socket.close(1013)
+            return
+        await socket.send(b"ab")
+        if number == 1:
+            assert "input.cancel" in await socket.recv()
+            await socket.send(done)
+            await socket.wait_closed()  # the client has read it
+            confirmed.set()
+        await socket.send(done)
+        await socket.wait_closed()
+
+    async with other_server(one_place) as url, SpeechClient(url, warm_links=0, max_idle_links=0) as client:
+        async with aclosing(client.speak(SALAM)) as audio:
+            await anext(audio)
+
+        assert await spoken(client) == b"ab"
+    assert connections == 3
+
+
 async def test_closing_the_client_ends_what_is_spoken() -> None:
     backend = FakeBackend(hold_at=1)
     async with speech_server(backend) as server:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tts_engine.backend.espeak import EspeakBackend
-from tts_engine.backend.port import AudioChunk, VoiceRequest
+from tts_engine.backend.port import AudioChunk, Truncated, VoiceRequest
 from tts_engine.errors import SpeechEngineError, SpeechUnavailableError
 from tts_engine.settings import EspeakSettings
 
@@ -78,6 +78,8 @@ async def test_what_cannot_be_heard_is_silent_and_ends() -> None:
 async def test_max_frames_bounds_the_audio() -> None:
     async with espeak() as backend:
         assert len(await spoken(backend, replace(REQUEST, max_frames=5))) == 5 * 1920
+        items = [item async for item in backend.generate(replace(REQUEST, max_frames=5))]
+        assert items[-1] == Truncated()
 
 
 async def test_streams_at_once_all_say_the_same() -> None:

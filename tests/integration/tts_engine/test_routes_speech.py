@@ -8,6 +8,7 @@ import io
 import json
 import socket
 import sys
+import threading
 import wave
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
@@ -20,8 +21,9 @@ import pytest
 from tests.fakes.speech import FakeBackend, tone
 from tests.fakes.speech_server import RunningServer, speech_server
 from tests.waiting import HUNG_S
+from tts_engine.audio_formats import _Compressed
 from tts_engine.engine.engine import EngineLimits
-from tts_engine.errors import SpeechUnavailableError
+from tts_engine.errors import SpeechRequestError, SpeechUnavailableError
 from tts_engine.routes_stream import StreamLimits
 
 PATH = "/v1/audio/speech"
@@ -136,6 +138,9 @@ async def test_audio_is_sent_before_all_of_it_is_made() -> None:
         ({"sample_rate": 44_100}, "sample_rate"),
         ({"response_format": "ogg"}, "response_format"),
         ({"conversation": {"id": "c", "mood": "auto"}}, "conversation.mood"),
+        ({"temperature": 2.1}, "temperature"),
+        ({"top_k": 65}, "top_k"),
+        ({"stream": False, "stream_format": "sse"}, "stream_format"),
         ({"ref_audio": "http://example.org/a.wav"}, "ref_audio"),
     ],
 )
@@ -203,6 +208,68 @@ async def test_a_failure_after_the_first_sound_is_an_event_in_a_stream_of_events
     assert response.text.count("event: speech.audio.delta") == 2
     assert "event: error" in response.text
     assert "speech.audio.done" not in response.text
+
+
+async def test_a_text_that_the_voice_cannot_say_is_blamed_on_the_field_that_the_client_knows() -> None:
+    fault = SpeechRequestError("the text takes 4000 positions: split the text", field="text")
+    async with serving(FakeBackend(fail_at=0, fault=fault)) as (_, http):
+        response = await create(http)
+
+    assert (response.status_code, response.json()["error"]["param"]) == (422, "input")
+
+
+async def test_speech_stopped_by_a_limit_says_so_at_its_end() -> None:
+    async with serving(FakeBackend(truncates=True)) as (_, http):
+        response = await create(http, stream_format="sse")
+
+    assert '"truncated": true' in response.text
+
+
+async def test_a_whole_file_is_encoded_beside_the_server_not_in_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoding, go_on = threading.Event(), threading.Event()
+    flush = _Compressed.flush
+
+    def hold(encoder: _Compressed) -> bytes:
+        encoding.set()
+        assert go_on.wait(HUNG_S)
+        return flush(encoder)
+
+    monkeypatch.setattr(_Compressed, "flush", hold)
+    async with serving() as (_, http):
+        whole = asyncio.create_task(create(http, response_format="mp3", stream=False))
+        while not encoding.is_set():
+            await asyncio.sleep(0.001)
+        assert (await http.get("/livez")).status_code == 200
+        go_on.set()
+        assert (await whole).status_code == 200
+
+
+async def test_half_a_request_holds_the_server_no_longer_than_it_may() -> None:
+    head = b"POST /v1/audio/speech HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{"
+    async with serving(stream_limits=StreamLimits(body_timeout_s=0.05)) as (server, _):
+        address = urlsplit(server.url)
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        writer.write(head)
+
+        answer = await asyncio.wait_for(reader.read(), HUNG_S)  # to its end: the connection is closed
+
+        assert answer.startswith(b"HTTP/1.1 408")
+        assert b"did not come within 0.05 s" in answer
+        writer.close()
+
+
+async def test_who_leaves_in_the_middle_of_a_request_leaves_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    head = b"POST /v1/audio/speech HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{"
+    async with serving() as (server, http):
+        address = urlsplit(server.url)
+        _, writer = await asyncio.open_connection(address.hostname, address.port)
+        writer.write(head)
+        await writer.drain()
+        assert (await http.get("/livez")).status_code == 200
+        writer.transport.abort()
+        assert (await create(http)).status_code == 200
+
+    assert caplog.records == []
 
 
 async def test_a_client_that_goes_away_stops_the_voice() -> None:

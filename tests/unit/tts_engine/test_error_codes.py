@@ -2,7 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from tts_engine.error_codes import HTTP_STATUS, body_of, error_of, error_of_response, message_of
+from tts_engine.error_codes import (
+    HTTP_STATUS,
+    MAX_MESSAGE_CHARS,
+    MAX_PARAM_CHARS,
+    body_of,
+    error_of,
+    error_of_response,
+    message_of,
+)
 from tts_engine.errors import (
     SpeechCapacityError,
     SpeechEngineError,
@@ -35,6 +43,13 @@ def test_an_error_survives_http(error: SpeechError, status: int) -> None:
 
     assert HTTP_STATUS[body.error.code] == status
     assert traits(error_of_response(status, body.model_dump_json().encode())) == traits(error)
+
+
+def test_of_what_a_client_sent_little_comes_back() -> None:
+    told = message_of(SpeechRequestError("f" * 1_000_000, field="f" * 1_000_000))
+
+    assert (len(told.message), len(told.param or "")) == (MAX_MESSAGE_CHARS, MAX_PARAM_CHARS)
+    assert len(body_of(SpeechEngineError("e" * 1_000_000)).error.message) == MAX_MESSAGE_CHARS
 
 
 def test_an_answer_of_something_else_on_that_port_is_unavailable() -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tts_engine.errors import SpeechRequestError
-from tts_engine.openai_speech import CreateSpeech
+from tts_engine.openai_speech import CreateSpeech, as_openai_names_it
 from tts_engine.protocol import ConversationContext, SpeechRequest, parse_body
 
 
@@ -29,11 +29,10 @@ def test_a_voice_is_named_in_three_ways(voice: dict) -> None:
 
 
 def test_every_setting_reaches_the_request() -> None:
-    asked = parsed(language="az", seed=7, max_new_tokens=100, speed=1.5, conversation={"id": "c"})
+    settings = {"language": "az", "seed": 7, "temperature": 0.5, "top_k": 9, "max_new_tokens": 100, "speed": 1.5}
+    asked = parsed(**settings, conversation={"id": "c"})
 
-    assert asked.request() == SpeechRequest(
-        text="Salam", language="az", seed=7, max_new_tokens=100, speed=1.5, conversation=ConversationContext(id="c")
-    )
+    assert asked.request() == SpeechRequest(text="Salam", **settings, conversation=ConversationContext(id="c"))
 
 
 @pytest.mark.parametrize(
@@ -48,6 +47,18 @@ def test_every_setting_reaches_the_request() -> None:
 )
 def test_audio_is_streamed_unless_its_length_must_be_known(fields: dict, streamed: bool) -> None:
     assert parsed(**fields).streamed is streamed
+
+
+def test_events_that_are_not_to_be_streamed_are_refused() -> None:
+    with pytest.raises(SpeechRequestError, match="leave stream out") as caught:
+        parsed(stream=False, stream_format="sse")
+    assert caught.value.field == "stream_format"
+
+
+def test_a_voice_s_blame_is_put_on_the_field_that_the_client_knows() -> None:
+    assert as_openai_names_it(SpeechRequestError("too long", field="text")).field == "input"
+    assert as_openai_names_it(SpeechRequestError("none such", field="voice")).field == "voice"
+    assert as_openai_names_it(SpeechRequestError("what?")).field is None
 
 
 def test_text_that_cannot_be_spoken_is_blamed_on_the_field_that_the_client_knows() -> None:

@@ -44,14 +44,32 @@ async def test_there_is_room_until_the_bound_is_passed() -> None:
     assert outbox.audio_bytes == 2
 
 
-async def test_text_takes_no_room() -> None:
+async def test_text_takes_no_room_of_audio() -> None:
     outbox = Outbox(max_audio_bytes=0)
 
     outbox.put(SendText("a" * 1000))
 
     await asyncio.wait_for(outbox.room(), 5)
     await asyncio.wait_for(outbox.sent_all(), 5)
-    assert outbox.audio_bytes == 0
+    assert (outbox.audio_bytes, outbox.text_bytes) == (0, 1000)
+
+
+async def test_who_would_make_more_text_waits_until_there_is_room_for_it() -> None:
+    outbox = Outbox(max_audio_bytes=0, max_text_bytes=3)
+    outbox.put(SendText("abc"))
+    await asyncio.wait_for(outbox.text_room(), 5)
+    outbox.put(SendText("ə"))  # two bytes
+    outbox.put(CloseSocket(1000))
+
+    waiting = asyncio.create_task(outbox.text_room())
+    await asyncio.sleep(0)
+    first = await outbox.take()
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    outbox.sent(first)
+
+    await asyncio.wait_for(waiting, 5)
+    assert outbox.text_bytes == 2
 
 
 async def test_dropping_audio_leaves_text_and_makes_room() -> None:

@@ -93,6 +93,14 @@ def test_an_utterance_is_start_audio_done_and_session_done() -> None:
     assert session.state is SessionState.READY
 
 
+def test_an_utterance_that_was_stopped_by_a_limit_says_so() -> None:
+    session = speaking()
+
+    session.finished(0, ContextUsed(), truncated=True)
+
+    assert [message.get("truncated") for message in told(drain(session))] == [True, None]
+
+
 def test_settings_stay_for_the_next_utterance() -> None:
     session = speaking()
     session.finished(0, ContextUsed())
@@ -208,6 +216,35 @@ def test_only_cancel_and_close_are_taken_while_speaking() -> None:
     assert [m["code"] for m in told(actions)] == ["invalid_state"] * 3
     assert "wait for session.done" in told(actions)[0]["message"]
     assert session.state is SessionState.SPEAKING
+
+
+def test_settings_refused_while_it_speaks_spoil_the_text_that_comes_after_its_end() -> None:
+    for refused in (CONFIG, BAD_CONFIG, text("Sal")):
+        session = speaking()
+        feed(session, refused)
+        session.finished(0, ContextUsed())
+        drain(session)
+
+        assert told(feed(session, text("am"), DONE)) == [
+            {"type": "session.done", "utterance_index": 1, "total_sentences": 0}
+        ]
+        assert session.state is SessionState.READY
+
+
+def test_an_utterance_refused_whole_while_another_is_spoken_spoils_nothing_that_comes_later() -> None:
+    session = speaking()
+    feed(session, BAD_CONFIG, text("Salam"), DONE)
+    session.finished(0, ContextUsed())
+    drain(session)
+
+    assert feed(session, text("Bəli"), DONE) == [Say(1, SpeechRequest(text="Bəli", voice="az"), 24_000)]
+
+
+def test_a_cancel_drops_what_was_refused_while_it_spoke() -> None:
+    session = speaking()
+    feed(session, BAD_CONFIG, CANCEL)
+
+    assert feed(session, text("Bəli"), DONE) == [Say(1, SpeechRequest(text="Bəli", voice="az"), 24_000)]
 
 
 def test_a_binary_frame_is_refused() -> None:

@@ -20,6 +20,12 @@ def test_a_backend_that_is_not_there_is_refused_with_the_list() -> None:
         TtsSettings.model_validate({"backend": "festival"})
 
 
+def test_more_candidates_than_an_engine_keeps_are_refused_before_it_starts() -> None:
+    assert TtsSettings.model_validate({"csm": {"top_k": 64}}).csm.top_k == 64
+    with pytest.raises(ValidationError, match=r"csm\.top_k"):
+        TtsSettings.model_validate({"csm": {"top_k": 65}})
+
+
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         TtsSettings().port = 1  # type: ignore[misc]  # that is the test

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -110,12 +111,19 @@ class RingOutlet:
 
 
 class SocketSender:
-    """Sends packets to the speech server over its Unix socket; may be called from several threads."""
+    """Sends packets to the speech server over its Unix socket; may be called from several threads.
 
-    def __init__(self, path: Path) -> None:
+    `gone` is called on a thread of ours when the other side has closed, or was killed: nothing else tells vLLM's
+    process, which would keep the GPU's memory.
+    """
+
+    def __init__(self, path: Path, gone: Callable[[], None]) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.connect(str(path))
         self._lock = threading.Lock()
+        self._gone, self._closed = gone, False
+        self._thread = threading.Thread(target=self._watch, name="csm-server-watch", daemon=True)
+        self._thread.start()
 
     def __call__(self, keys: Keys, rows: Rows) -> None:
         with self._lock:
@@ -123,4 +131,14 @@ class SocketSender:
                 self._socket.sendall(part)
 
     def close(self) -> None:
+        self._closed = True
+        with suppress(OSError):  # the other side was first
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
         self._socket.close()
+
+    def _watch(self) -> None:
+        with suppress(OSError):
+            self._socket.recv(1)  # it never says anything: this is its end
+        if not self._closed:
+            self._gone()

@@ -14,17 +14,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import structlog
 import torch
 from torch import Tensor
 
 from tts_engine.backend.vllm_plugin.ids import FRAME_BASE, STOP_ID, TEXT_BASE, FrameIds
 from tts_engine.backend.vllm_plugin.outlet import Outlet, Send
 from tts_engine.backend.vllm_plugin.slots import Slots
-from tts_engine.backend.vllm_plugin.wire import ENDED, LOST, SPOKE, RowFormat
+from tts_engine.backend.vllm_plugin.wire import ENDED, LOST, REFUSED, SPOKE, RowFormat
 from tts_engine.model.frame import FrameDecoder, FrameState
 from tts_engine.model.mimi.decoder import MimiDecoder, MimiState
 from tts_engine.model.sampling import Sampling
 from tts_engine.model.speech import SpeechState, speak
+
+log = structlog.get_logger(__name__)
 
 KEPT_S = 5.0  # a preempted request comes back within a second or two, or its listener has long heard silence
 
@@ -95,11 +98,15 @@ class CsmRuntime:
             self._slots.ended(ended)
         place = self._slots.add(key, now=time.monotonic())
         if place.fresh:
-            self.state.admit(place.slot, Sampling(**extra.get("sampling", {})))
-            if "key" in extra:
-                self._quote(place.slot, prompt_ids, extra["frames"])
+            try:
+                self.state.admit(place.slot, Sampling(**extra.get("sampling", {})))
+                if "key" in extra:
+                    self._quote(place.slot, prompt_ids, extra["frames"])
+            except ValueError as error:  # of one request: raised in vLLM's step it would end them all
+                log.error("request_refused", key=key, error=str(error))  # noqa: TRY400 - no traceback: it says all
+                self._give_up(place.slot, key, REFUSED)
             if known > len(prompt_ids):  # it was preempted for so long that its slot went to another
-                self._lose(place.slot, key)
+                self._give_up(place.slot, key, LOST)
         return place.slot
 
     def remove(self, request_id: str, *, finished: bool = False) -> None:
@@ -157,8 +164,8 @@ class CsmRuntime:
         tensor = torch.from_numpy(np.array(values))
         return tensor.pin_memory().to(self._table.device, non_blocking=True) if self._table.is_cuda else tensor
 
-    def _lose(self, slot: int, key: int) -> None:
+    def _give_up(self, slot: int, key: int, why: int) -> None:
         self.state.over[slot] = True
         row = np.zeros((1, self._format.width), np.int16)
-        row[0, -1] = LOST
+        row[0, -1] = why
         self._send(np.array([key]), row)

@@ -16,8 +16,8 @@ import numpy.typing as npt
 Rows = npt.NDArray[np.int16]
 Keys = npt.NDArray[np.int64]
 
-SPOKE, ENDED, LOST = 1, 2, 4
-"""Flags of a row: it has sound and codes; it is the request's last; the engine lost the request."""
+SPOKE, ENDED, LOST, REFUSED = 1, 2, 4, 8
+"""Flags of a row: it has sound and codes; it is the request's last; the engine lost the request; it cannot take it."""
 
 _HEADER = struct.Struct("<4sII")
 _MAGIC = b"CSM1"

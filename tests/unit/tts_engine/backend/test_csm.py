@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
@@ -10,22 +11,28 @@ import pytest
 
 from tests.fakes.speech_engine import FakeEngine
 from tests.fakes.tiny_csm import TinyCsm
-from tts_engine.backend.csm import HELD_BYTES, CsmBackend
+from tts_engine.backend.csm import ENCODED_AT_ONCE, HELD_BYTES, CsmBackend
 from tts_engine.backend.csm_engine import Failed, Finished, Recalled, Spoke
-from tts_engine.backend.port import AudioChunk, ContextHeard, SpokenTurn, VoiceItem, VoiceRequest
+from tts_engine.backend.port import AudioChunk, ContextHeard, SpokenTurn, Truncated, VoiceItem, VoiceRequest
 from tts_engine.errors import SpeechCapacityError, SpeechEngineError, SpeechRequestError, SpeechUnavailableError
-from tts_engine.model.prompt import AUDIO, ContextTurn
+from tts_engine.model.prompt import AUDIO, Codes, ContextTurn, PromptBuilder
 from tts_engine.model.sampling import Sampling
-from tts_engine.model.voice import Voice
+from tts_engine.model.voice import Samples, Voice
 
 SAMPLE = ContextTurn(1, "nümunə", np.full((3, 8), 7, np.int16))
 VOICES = {"default": Voice("default"), "sampled": Voice("sampled", 1, (SAMPLE,))}
 REQUEST = VoiceRequest("r1", "Salam.", "default", "az", 1.0, 5, None, ())
 
 
-async def backend_of(tiny: TinyCsm, engine: FakeEngine) -> CsmBackend:
+async def backend_of(tiny: TinyCsm, engine: FakeEngine, builder: PromptBuilder | None = None) -> CsmBackend:
     backend = CsmBackend(
-        engine, tiny.builder, tiny.config, name="torch", model="tiny", voices=VOICES, sampling=Sampling(top_k=9)
+        engine,
+        builder or tiny.builder,
+        tiny.config,
+        name="torch",
+        model="tiny",
+        voices=VOICES,
+        sampling=Sampling(top_k=9),
     )
     await backend.start()
     return backend
@@ -73,6 +80,49 @@ async def test_the_job_has_the_seed_the_cap_and_the_settings(tiny: TinyCsm):
     assert (capped.max_frames, short.max_frames) == (round(12.5 * (2 + 6 / 5)), 4)
     assert len({job.sampling.seed for job in unseeded}) == 2
     assert len({job.key for job in engine.jobs}) == 4
+
+
+async def test_a_request_may_have_its_own_temperature_and_top_k(tiny: TinyCsm):
+    backend = await backend_of(tiny, engine := FakeEngine())
+    for request in (replace(REQUEST, temperature=0.0), replace(REQUEST, top_k=3)):
+        _, waiting = await begun(backend.generate(request))
+        waiting.cancel()
+    cold, narrow = (job.sampling for job in engine.jobs)
+    assert cold == Sampling(temperature=0.0, depth_temperature=0.0, top_k=9, seed=5)
+    assert narrow == Sampling(top_k=3, seed=5)
+
+
+async def test_a_stream_that_reaches_its_cap_says_that_it_was_stopped(tiny: TinyCsm):
+    backend = await backend_of(tiny, engine := FakeEngine())
+    stream = backend.generate(REQUEST)
+    _, waiting = await begun(stream)
+    key = engine.jobs[0].key
+    engine.say([Spoke(key, b"ab", b"c" * 16), Finished(key, "length")])
+    assert await waiting == AudioChunk(b"ab", b"c" * 16)
+    assert [item async for item in stream] == [Truncated()]
+    assert engine.aborted == []
+
+
+class ThreeLettersAToken:
+    bos_id = eos_id = 0
+
+    def encode(self, text: str) -> list[int]:
+        return [1] * (len(text) // 3)
+
+
+async def test_turns_make_way_for_a_long_text_and_one_that_has_no_room_to_be_spoken_is_refused(tiny: TinyCsm):
+    builder = PromptBuilder(ThreeLettersAToken(), num_codebooks=8, codebook_size=32, positions=2048)
+    backend = await backend_of(tiny, engine := FakeEngine(), builder)
+    long = replace(REQUEST, text="a" * 1400, context=(turn("t1", 300), turn("t2", 200)))
+    heard, waiting = await begun(backend.generate(long))
+    waiting.cancel()
+    assert heard.turns == 1
+    assert engine.jobs[0].max_frames >= 1400 / 14 * 12.5
+    too_long = replace(long, text="a" * 2000)  # 1,786 frames at the usual pace, and 667 tokens
+    with pytest.raises(SpeechRequestError, match="split the text") as caught:
+        await anext(backend.generate(too_long))
+    assert caught.value.field == "text"
+    assert await anext(backend.generate(replace(too_long, max_frames=500)))  # who asks for less gets it
 
 
 async def test_context_is_heard_with_its_speakers_after_the_sample_of_the_voice(tiny: TinyCsm):
@@ -204,6 +254,27 @@ async def test_sound_of_any_rate_is_encoded_at_24_khz(tiny: TinyCsm, rate: int, 
     [samples] = engine.encoded
     assert (samples.dtype, len(samples)) == (np.float32, 24_000)
     assert np.abs(samples).max() == pytest.approx(8000 / 32768, rel=0.02)
+
+
+async def test_no_more_turns_are_encoded_at_once_than_may_be_and_no_crowd_waits(tiny: TinyCsm):
+    engine, go_on, under_way = FakeEngine(capacity=3), threading.Event(), []
+
+    def encode(samples: Samples) -> Codes:
+        under_way.append(len(samples))
+        assert go_on.wait(30)
+        return np.ones((1, 8), np.int16)
+
+    engine.encode = encode
+    backend = await backend_of(tiny, engine)
+    turns = [asyncio.create_task(backend.encode(b"ab", 24_000)) for _ in range(3)]
+    while len(under_way) < ENCODED_AT_ONCE:
+        await asyncio.sleep(0)
+    with pytest.raises(SpeechCapacityError, match="wait to be encoded"):
+        await backend.encode(b"ab", 24_000)
+    assert len(under_way) == ENCODED_AT_ONCE
+    go_on.set()
+    assert len(await asyncio.gather(*turns, backend.encode(b"", 24_000))) == 4
+    assert await backend.encode(b"ab", 24_000)
 
 
 async def test_no_sound_has_no_codes(tiny: TinyCsm):

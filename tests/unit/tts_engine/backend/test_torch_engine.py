@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import queue
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -127,19 +128,18 @@ def test_a_slot_used_again_begins_with_clean_sound(tiny: TinyCsm):
 
 def test_an_aborted_stream_says_nothing_more_and_frees_its_place(tiny: TinyCsm):
     heard, engine = Heard(), engine_of(tiny, slots=1)
+    spoke, go_on = threading.Event(), threading.Event()
 
-    def drop(event: EngineEvent) -> None:
-        if event.key == 1:
-            engine.abort(1)
+    def hold(event: EngineEvent) -> None:
+        spoke.set()
+        assert go_on.wait(30)
 
-    with serving(engine, heard, drop):
+    with serving(engine, heard, hold):
         engine.submit(job(tiny, 1, frames=400))
-        while True:
-            try:
-                engine.submit(job(tiny, 2, frames=2))
-                break
-            except SpeechCapacityError:
-                continue
+        assert spoke.wait(30)
+        engine.abort(1)
+        engine.submit(job(tiny, 2, frames=2))  # at once: the engine's thread does not know of either yet
+        go_on.set()
         events = until_finished(heard, {2})
     assert len(events[1]) == 1
     assert len(codes_of(events[2])) == 2
@@ -223,6 +223,22 @@ def test_a_step_that_breaks_fails_its_streams_and_the_next_ones_work(tiny: TinyC
         engine.submit(job(tiny, 2))
         assert codes_of(until_finished(heard, {2})[2]) == plain(tiny, job(tiny, 2))
         assert not engine.failure
+
+
+def test_an_engine_that_cannot_begin_anew_tells_its_streams_and_says_so(tiny: TinyCsm, monkeypatch):
+    broken = Prompt(np.array([9999], np.int32), np.zeros((1, 8), np.int16))
+    heard, engine = Heard(), engine_of(tiny)
+
+    def break_too() -> None:
+        engine.submit(job(tiny, 2))  # it comes while the engine tries to begin anew
+        raise MemoryError("none left")
+
+    with serving(engine, heard):
+        monkeypatch.setattr(engine, "_reset", break_too)
+        engine.submit(Job(1, broken, GREEDY, 5))
+        events = until_finished(heard, {1, 2})
+        assert [type(event) for event in (*events[1], *events[2])] == [Failed, Failed]
+        assert "none left" in engine.failure
 
 
 def test_sound_is_encoded_to_the_codes_of_transformers(tiny: TinyCsm):

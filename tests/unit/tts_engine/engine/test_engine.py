@@ -46,11 +46,13 @@ async def test_a_request_is_spoken_under_the_backend_s_own_names() -> None:
     backend = FakeBackend()
     engine = engine_of(backend, default_voice="az-low")
 
-    audio = await say(engine, SpeechRequest(text="Salam", voice="alloy", language="az-AZ", speed=1.5, seed=3))
+    drawn = {"seed": 3, "temperature": 0.5, "top_k": 9}
+    audio = await say(engine, SpeechRequest(text="Salam", voice="alloy", language="az-AZ", speed=1.5, **drawn))
 
     assert len(audio) == 5 * FRAME_BYTES
     (asked,) = backend.asked
-    assert (asked.voice, asked.language, asked.speed, asked.seed) == ("az-low", "az", 1.5, 3)
+    assert (asked.voice, asked.language, asked.speed) == ("az-low", "az", 1.5)
+    assert (asked.seed, asked.temperature, asked.top_k) == (3, 0.5, 9)
     assert metric(engine, "zeng_tts_utterances_total", outcome="spoken") == 1
     assert metric(engine, "zeng_tts_audio_seconds_total") == pytest.approx(0.4)
 

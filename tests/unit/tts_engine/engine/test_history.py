@@ -11,6 +11,7 @@ from tts_engine.engine.history import (
     heard_part,
     newest_within,
     remember,
+    repeats,
     size_bytes,
 )
 
@@ -65,8 +66,34 @@ def test_too_many_bytes_drop_the_oldest_in_a_hop() -> None:
     assert names(kept) == ["t3", "t4", "t5", "t6"]
 
 
-def test_a_turn_bigger_than_the_limit_is_not_kept() -> None:
-    assert remember((said("t1"),), said("t2", seconds=20.0), LIMITS) == ()
+def test_a_turn_bigger_than_the_limit_is_not_kept_and_costs_the_others_nothing() -> None:
+    kept = (said("t1"), said("t2"))
+
+    assert remember(kept, said("t3", seconds=20.0), LIMITS) == kept
+    assert remember(kept, said("t2", seconds=20.0), LIMITS) == kept
+
+
+def test_the_user_s_words_corrected_keep_their_sound() -> None:
+    (turn,) = remember((said("t1", "Salım", role="user"),), SpokenTurn("t1", "user", "Salam", 0.4), LIMITS)
+
+    assert turn == said("t1", "Salam", role="user")
+
+
+def test_a_turn_of_another_role_replaces_the_one_of_its_name() -> None:
+    other = SpokenTurn("t1", "user", "Salam", 0.4)
+
+    assert remember((said("t1"),), other, LIMITS) == (other,)
+
+
+def test_what_the_assistant_s_turn_ends_with_repeats_it() -> None:
+    kept = remember((said("t1", "Salam.", 0.8),), said("t1", "Buyurun.", 0.8), LIMITS)
+
+    assert repeats(kept, said("t1", "Buyurun.", 0.8))
+    assert repeats(kept, said("t1", "Salam. Buyurun.", 0.8))
+    assert not repeats(kept, said("t1", "yurun.", 0.8))
+    assert not repeats(kept, said("t1", "Buyurun.", 1.6))
+    assert not repeats(kept, said("t1", "Buyurun.", 0.8, role="user"))
+    assert not repeats(kept, said("t2", "Buyurun.", 0.8))
 
 
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 60), st.booleans()), max_size=30))
@@ -112,6 +139,12 @@ def test_a_turn_of_which_no_frame_was_heard_is_forgotten() -> None:
     assert cut_to_heard((said("t1"), said("t2")), "t1", 0.05, CODEC) == (said("t2"),)
 
 
+def test_sound_that_was_not_recognised_is_cut_as_well() -> None:
+    (cut,) = cut_to_heard((said("t1", "", 2.0),), "t1", 1.5, CODEC)
+
+    assert (cut.text, len(cut.codes)) == ("", 18 * 64)
+
+
 def test_without_a_codec_the_words_are_cut() -> None:
     turn = SpokenTurn("t1", "assistant", "bir iki üç dörd", 2.0)
 
@@ -138,6 +171,11 @@ def test_the_first_turn_of_the_context_changes_in_hops_only() -> None:
 
     assert len(set(firsts)) == 9  # 120 s of conversation, 80 s dropped, 10 s at a time
     assert firsts == sorted(firsts)
+
+
+@pytest.mark.parametrize("max_s", [0.0, 5e-324, 1e-310, 1e-6])
+def test_a_context_of_next_to_nothing_is_empty(max_s: float) -> None:
+    assert newest_within((said("t1"), said("t2")), max_s) == ()
 
 
 @given(st.lists(st.integers(0, 200), max_size=30), st.integers(0, 60))

@@ -164,6 +164,52 @@ async def test_news_of_a_barge_in_does_not_wait_for_ever(monkeypatch) -> None:
     assert not task.done()
     server.backend.go_on.set()
     assert len(await task) == 7 * FRAME_BYTES
+    (turn,) = await server.kept()
+    assert (turn.text, turn.codes) == ("bir", codes("bir iki", 3))  # it is not forgotten either
+
+
+async def test_a_turn_forgotten_while_it_is_said_leaves_nothing() -> None:
+    server = Server(hold_at=3)
+    first = asyncio.create_task(server.say("Buyurun", "t1"))
+    await server.backend.held.wait()
+    other = asyncio.create_task(server.say("Davam", "t2"))
+
+    await server.engine.conversations.forget_turn("c", "t1")
+    server.backend.go_on.set()
+    await asyncio.gather(first, other)
+
+    assert [turn.turn_id for turn in await server.kept()] == ["t2"]
+
+
+async def test_a_turn_forgotten_while_it_is_written_leaves_nothing() -> None:
+    server = Server()
+    await server.say("Buyurun", "t1")  # its writing has begun
+
+    await server.engine.conversations.forget_turn("c", "t1")
+
+    assert await server.kept() == ()
+
+
+async def test_an_assistant_s_turn_put_again_is_the_same_turn() -> None:
+    server = Server()
+    audio = TurnAudio(data=b"ab" * 16_000)
+    turn = ConversationTurn(turn_id="b1", role="assistant", text="Salam", audio=audio)
+    for _ in range(2):
+        await server.engine.conversations.put_turn("c", turn)
+
+    (kept,) = await server.kept()
+    assert (kept.text, len(kept.codes)) == ("Salam", 12 * 64)
+
+
+async def test_a_turn_is_heard_in_the_words_and_the_role_that_quote_it() -> None:
+    server = Server()
+    await server.say("bir iki", "t1")
+
+    quoted = (ConversationTurn(turn_id="t1", role="user", text="bir"),)
+    await server.say("Davam", "t2", mode="explicit", turns=quoted)
+
+    assert server.heard_before == [("user", "bir")]
+    assert server.backend.asked[-1].context[0].codes == codes("bir iki", 7)
 
 
 async def test_forgetting_leaves_nothing_not_even_of_what_is_being_said() -> None:

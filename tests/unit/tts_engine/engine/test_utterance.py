@@ -41,6 +41,14 @@ async def test_it_is_the_audio_of_the_backend_and_all_of_its_codes() -> None:
     assert utterance.complete
 
 
+async def test_it_tells_that_its_cap_stopped_it() -> None:
+    for truncates in (False, True):
+        utterance = utterance_of(FakeBackend(truncates=truncates))
+        await spoken(utterance)
+
+        assert (utterance.complete, utterance.truncated) == (True, truncates)
+
+
 async def test_it_tells_what_of_the_context_was_heard() -> None:
     utterance = utterance_of(FakeBackend(), context=(TURN,))
 

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import inspect
 import sys
 
 import pytest
 import torch
+from torch import Tensor
 
 from tests.fakes.device_only import DeviceOnly
 from tests.fakes.plain_generation import GREEDY
 from tests.fakes.tiny_csm import TinyCsm
 from tts_engine.model.csm import CsmModel
+from tts_engine.model.depth_decoder import Draws
 from tts_engine.model.frame import FrameState
 from tts_engine.model.sampling import Sampling
+from tts_engine.protocol import MAX_TOP_K
 
 
 def state_of(tiny: TinyCsm, slots: int = 4) -> FrameState:
@@ -28,6 +32,28 @@ def test_a_model_that_only_says_zero_ends_at_frame_0(tiny: TinyCsm):
     frame = model.frames(torch.randn(1, 64), torch.tensor([1]), state)
     assert not frame.codes.any()
     assert frame.ended.tolist() == [True]
+
+
+def test_each_row_draws_by_its_own_settings_which_lie_as_kernels_read_them(tiny: TinyCsm, monkeypatch):
+    state, drawn = state_of(tiny), []
+    for slot in range(3):
+        state.admit(slot, Sampling(temperature=2.0, depth_temperature=slot / 2, top_k=slot + 1))
+    depth = tiny.model.frames.depth
+
+    def kernels(hidden: Tensor, first: Tensor, draws: Draws) -> Tensor:
+        drawn.append(draws)
+        return depth(hidden, first, draws)
+
+    monkeypatch.setattr(tiny.model.frames, "_fused", kernels)
+    tiny.model.frames(torch.randn(3, 64), torch.tensor([2, 0, 1]), state)
+    [draws] = drawn
+    # a kernel is given where they begin, and steps from row to row by one
+    assert (draws.temperature.tolist(), draws.temperature.stride()) == ([1.0, 0.0, 0.5], (1,))
+    assert (draws.top_k.tolist(), draws.top_k.stride()) == ([3, 1, 2], (1,))
+
+
+def test_an_engine_keeps_as_many_candidates_as_a_request_may_ask_for():
+    assert inspect.signature(FrameState).parameters["top_k_limit"].default == MAX_TOP_K
 
 
 def test_the_end_is_zero_in_all_codebooks_but_the_last(tiny: TinyCsm):

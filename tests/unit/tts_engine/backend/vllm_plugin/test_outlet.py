@@ -17,6 +17,10 @@ def rows(*flags: int) -> torch.Tensor:
     return rows
 
 
+def never() -> None:
+    raise AssertionError("nobody has gone")
+
+
 def test_only_rows_that_say_something_are_passed_on():
     sent: list[tuple[list[int], list[list[int]]]] = []
     outlet = DirectOutlet(lambda keys, rows: sent.append((keys.tolist(), rows.tolist())))
@@ -42,7 +46,7 @@ def test_what_is_sent_from_one_process_is_taken_in_the_other(tmp_path: Path):
         some.set()
 
     inlet = Inlet(tmp_path / "s", take, lost.set)
-    sender = SocketSender(tmp_path / "s")
+    sender = SocketSender(tmp_path / "s", gone=never)
     sender(np.array([5]), rows(SPOKE).numpy())
     assert some.wait(10)
     sender.close()
@@ -59,9 +63,11 @@ def test_an_inlet_that_nobody_came_to_is_closed_without_a_word(tmp_path: Path):
 
 def test_an_inlet_closed_while_the_other_side_lives_stops(tmp_path: Path):
     some = threading.Event()
+    gone = threading.Event()
     inlet = Inlet(tmp_path / "s", lambda _keys, _rows: some.set(), lambda: None)
-    sender = SocketSender(tmp_path / "s")
+    sender = SocketSender(tmp_path / "s", gone=gone.set)
     sender(np.array([5]), rows(SPOKE).numpy())
     assert some.wait(10)
     inlet.close()
+    assert gone.wait(10)  # as it is when the whole process was killed
     sender.close()

@@ -11,7 +11,7 @@ from tests.fakes.tiny_csm import TinyCsm
 from tts_engine.backend.vllm_plugin.ids import STOP_ID, FrameIds, prompt_ids
 from tts_engine.backend.vllm_plugin.outlet import DirectOutlet, Send
 from tts_engine.backend.vllm_plugin.runtime import CsmRuntime, Limits
-from tts_engine.backend.vllm_plugin.wire import ENDED, LOST, SPOKE, Keys, Rows
+from tts_engine.backend.vllm_plugin.wire import ENDED, LOST, REFUSED, SPOKE, Keys, Rows
 from tts_engine.model.checkpoint import Checkpoint
 from tts_engine.model.csm import CsmModel
 from tts_engine.model.mimi.decoder import MimiDecoder
@@ -163,7 +163,15 @@ def test_the_step_brings_nothing_along_from_the_host(tiny: TinyCsm):
     assert (said.ids.shape, said.out.shape) == ((3,), (3, 1920 + 8 + 2))
 
 
-def test_codes_that_do_not_match_the_prompt_are_refused(tiny: TinyCsm):
-    bench, ids = Bench(tiny), prompt_ids(prompt_of(tiny), FrameIds(8))
-    with pytest.raises(ValueError, match="3 frames"):
-        bench.runtime.add("r", {"key": 1, "frames": b"\0" * 16}, ids, known=len(ids))
+@pytest.mark.parametrize("wrong", [{"frames": b"\0" * 16}, {"sampling": {"top_k": 0}}])
+def test_a_request_that_cannot_be_taken_is_refused_alone(tiny: TinyCsm, wrong: dict[str, Any]):
+    bench, prompt = Bench(tiny), prompt_of(tiny)
+    ids = prompt_ids(prompt, FrameIds(8))
+    extra = {"key": 1, "frames": prompt.codes[prompt.tokens == AUDIO].tobytes()}
+    refused = bench._named("r", bench.runtime.add("r", extra | wrong, ids, known=len(ids)))
+    other = bench.add("s", 2, prompt)
+
+    assert [(key, row[-1]) for key, row in bench.sent] == [(1, REFUSED)]
+    said, _ = bench.say([refused, other], [20, 20])
+    assert said == STOP_ID  # vLLM lets go of it
+    assert [(key, row[-1]) for key, row in bench.sent[1:]] == [(2, SPOKE)]
