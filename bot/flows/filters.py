@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import TypeAlias
 
+from bot.language.fold import fold
 from bot.language.spoken.codes import spell_code
 from bot.language.spoken.dates import MONTHS, WEEKDAYS
 
@@ -80,5 +81,5 @@ FILTERS: Mapping[str, Filter] = {
     "full_date": _full_date,
     "weekday": _weekday,
     "time": _time,
-    "lower": str.lower,
+    "lower": fold,
 }

@@ -53,12 +53,12 @@ def number_word(token: Token, *, loose: bool = False) -> str | None:
     return None
 
 
-def written(digits: str) -> Decimal:
-    """Read a number as a recogniser wrote it; marks that neither group nor divide are dropped."""
+def written(digits: str) -> Decimal | None:
+    """Read a number as a recogniser wrote it; a clock time, a date and a range (14:35, 200-300) are no number."""
     try:
         return written_number(digits)
     except ArithmeticError:
-        return Decimal(re.sub(r"\D", "", digits))
+        return None
 
 
 class Composer:
@@ -90,7 +90,7 @@ class Composer:
 
     def _add_written(self, digits: str) -> bool:
         value = written(digits)
-        if self._room < 1000 or (self._scale is not None and value >= self._scale):
+        if value is None or self._room < 1000 or (self._scale is not None and value >= self._scale):
             return False
         self._group, self._room = value, 1
         return True

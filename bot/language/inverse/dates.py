@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from itertools import pairwise
 
+from bot.language.inverse.corrections import corrections
 from bot.language.inverse.numbers import Found, find_numbers
 from bot.language.inverse.tokens import Token, plains, tokens
 from bot.language.nearness import prefix_distance
@@ -38,6 +39,13 @@ _EVE = re.compile(r"axsa[mn]i\w{0,4}|ahsami\w{0,4}|axsamin\w{0,3}")
 def parse_date(text: str, *, today: date) -> date | None:
     """Read the day that a text names, at or after `today` unless it names the year; None when it names none."""
     sequence = tokens(text)
+    for before, after in corrections(sequence):
+        if found := _corrected(before, after, today):
+            return found
+    return _read(sequence, today)
+
+
+def _read(sequence: Sequence[Token], today: date) -> date | None:
     said = plains(sequence)
     for reading in (_written, _month_and_day, _day_of_month, _weekday, _relative):
         if found := reading(sequence, said, today):
@@ -45,8 +53,38 @@ def parse_date(text: str, *, today: date) -> date | None:
     return None
 
 
+def _corrected(before: Sequence[Token], after: Sequence[Token], today: date) -> date | None:
+    """Read the day that a correction names, with what it takes over: the month, the day, the year, the next week."""
+    carried = _carried(before, after)
+    found = _read((*carried, *after), today)
+    year, month_at = _year(find_numbers(before)), _month_at(before)
+    if not found or not year or month_at is None or _year(find_numbers(after)):
+        return found
+    return _day(year, found.month, found.day) if carried or names_month(before[month_at]) == found.month else found
+
+
+def _carried(before: Sequence[Token], after: Sequence[Token]) -> Sequence[Token]:
+    said, month_at, corrected_month_at = plains(before), _month_at(before), _month_at(after)
+    if corrected_month_at == 0 and month_at is not None and not _number_at(after, 1):
+        day = _day_near(before, month_at)
+        return before[day.start : day.end] if day else ()  # on beş noyabr, yox, dekabr
+    number = _number_at(after, 0)
+    names_itself = corrected_month_at is not None or "ayin" in plains(after) or _days_ahead(after, plains(after))
+    if number and not names_itself:
+        if month_at is not None:
+            day = _day_near(before, month_at) if _year([number]) else None
+            start, end = (day.start, day.end) if day else (month_at, month_at)
+            return before[min(start, month_at) : max(end, month_at + 1)]  # dekabrın on beşi, yox, on altısı
+        if "ayin" in said:
+            at = said.index("ayin")
+            return before[max(0, at - 1) : at + 1]  # gələn ayın beşi, yox, altısı
+    return next((pair for pair in pairwise(before) if _is_next_week(*plains(pair))), ())
+
+
 def date_from_digits(digits: str, *, today: date) -> date | None:
     """Read the day of pressed digits: DDMM, the next there is, or DDMMYYYY."""
+    if not digits.isdecimal():
+        return None  # the star and the hash
     if len(digits) == 8:
         return _day(int(digits[4:]), int(digits[2:4]), int(digits[:2]))
     return _next(int(digits[2:]), int(digits[:2]), today) if len(digits) == 4 else None
@@ -75,16 +113,27 @@ def _written(sequence: Sequence[Token], _said: tuple[str, ...], today: date) -> 
 
 
 def _month_and_day(sequence: Sequence[Token], _said: tuple[str, ...], today: date) -> date | None:
-    month_at = next((at for at, token in enumerate(sequence) if names_month(token)), None)
+    month_at = _month_at(sequence)
     if month_at is None:
         return None
-    month = names_month(sequence[month_at])
-    numbers = find_numbers(sequence)
-    day = next((n for n in numbers if n.end == month_at), None) or _number_at(sequence, month_at + 1)
+    month, day = names_month(sequence[month_at]), _day_near(sequence, month_at)
     if month is None or day is None:
         return None
-    year = next((int(n.value) for n in numbers if 1900 <= n.value < 2100), None)
+    year = _year(find_numbers(sequence))
     return _day(year, month, int(day.value)) if year else _next(month, int(day.value), today)
+
+
+def _month_at(sequence: Sequence[Token]) -> int | None:
+    return next((at for at, token in enumerate(sequence) if names_month(token)), None)
+
+
+def _day_near(sequence: Sequence[Token], month_at: int) -> Found | None:
+    before = next((number for number in find_numbers(sequence) if number.end == month_at), None)
+    return before or _number_at(sequence, month_at + 1)
+
+
+def _year(numbers: Sequence[Found]) -> int | None:
+    return next((int(number.value) for number in numbers if 1900 <= number.value < 2100), None)
 
 
 def _number_at(sequence: Sequence[Token], at: int) -> Found | None:
@@ -119,10 +168,14 @@ def _weekday(_sequence: Sequence[Token], said: tuple[str, ...], today: date) -> 
         if weekday is None:
             continue
         before = said[:at]
-        if any(_WEEK.fullmatch(b) and _NEXT.fullmatch(a) for a, b in pairwise(before)):
+        if any(_is_next_week(*pair) for pair in pairwise(before)):
             return today - timedelta(days=today.weekday()) + timedelta(days=7 + weekday)
         return today + timedelta(days=(weekday - today.weekday() - 1) % 7 + 1)
     return None
+
+
+def _is_next_week(word: str, following: str) -> bool:
+    return bool(_NEXT.fullmatch(word) and _WEEK.fullmatch(following))
 
 
 def _named_weekday(word: str, following: str) -> int | None:
@@ -179,5 +232,5 @@ def _next(month: int, day: int, today: date) -> date | None:
 def _day(year: int, month: int, day: int) -> date | None:
     try:
         return date(year, month, day)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

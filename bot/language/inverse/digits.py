@@ -31,14 +31,14 @@ def readings(sequence: Sequence[Token], letters: Letters = lambda _: "") -> Iter
 
 
 def _read(sequence: Sequence[Token], start: int, before: str, letters: Letters) -> Iterator[str]:
-    if start == len(sequence) or len(before) > _LONGEST:
-        yield before
-        return
-    groups = list(_groups(sequence, start, letters))
-    for digits, end in groups:
-        yield from _read(sequence, end, before + digits, letters)
-    if not groups:
-        yield from _read(sequence, start + 1, before + letters(sequence[start]), letters)
+    while start < len(sequence) and len(before) <= _LONGEST:
+        groups = list(_groups(sequence, start, letters))
+        if groups:
+            for digits, end in groups:
+                yield from _read(sequence, end, before + digits, letters)
+            return
+        before, start = before + letters(sequence[start]), start + 1
+    yield before
 
 
 def _groups(sequence: Sequence[Token], start: int, letters: Letters) -> Iterator[tuple[str, int]]:

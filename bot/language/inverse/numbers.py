@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from bot.language.inverse.composer import ZERO, Composer
+from bot.language.inverse.corrections import corrections
 from bot.language.inverse.tokens import Token, tokens
 
 _HALF = "yarim"
-_MINUS = "menfi"
+_MINUS = frozenset({"menfi", "minus"})
 _WHOLE = "tam"
 _POINT = frozenset({"vergul", "virgul", "noqte"})
 _TENTHS = re.compile(r"(?P<scale>on|yuz|min)d[ae]")
 _SCALES = {"on": 10, "yuz": 100, "min": 1000}
-CORRECTIONS = frozenset({"yox", "xeyr", "xeyir", "pardon", "yanlis", "sehv"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +30,19 @@ class Found:
 
 def parse_number(text: str) -> Decimal | None:
     """Read the number that a text says; None when it says none, or several without correcting itself."""
-    sequence = tokens(text)
-    found = find_numbers(sequence)
-    if len(found) > 1:
-        between = sequence[found[0].end : found[-1].start]
-        return found[-1].value if any(token.plain in CORRECTIONS for token in between) else None
-    if not found:
-        return None
-    first = found[0]
-    return -first.value if first.start and sequence[first.start - 1].plain == _MINUS else first.value
+    sequence = tokens(text, grouped=True)
+    for part in (*(after for _, after in corrections(sequence)), sequence):
+        if found := find_numbers(part):
+            first = found[0]
+            value = -first.value if is_negative(part, first) else first.value
+            return value if len(found) == 1 else None
+    return None
+
+
+def is_negative(sequence: Sequence[Token], number: Found) -> bool:
+    """Tell whether a number was said with `mənfi`, or written with a minus against it."""
+    said = number.start > 0 and sequence[number.start - 1].plain in _MINUS
+    return said or sequence[number.start].minus
 
 
 def find_numbers(sequence: Sequence[Token], *, loose: bool = False) -> list[Found]:
@@ -102,4 +106,4 @@ def _with_digits(sequence: Sequence[Token], whole: Found) -> Found | None:
         digits, index = f"{digits}{last.value}", last.end
     if not digits.isdecimal() or whole.value != whole.value.to_integral_value():
         return None
-    return Found(Decimal(f"{whole.value:f}.{digits}"), whole.start, index)
+    return Found(Decimal(f"{whole.value:.0f}.{digits}"), whole.start, index)

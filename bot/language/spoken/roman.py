@@ -14,8 +14,11 @@ _CANONICAL = r"(?=[IVX])X{0,3}(?:IX|IV|V?I{0,3})"
 # A single letter is a numeral only before what is counted by ordinals.
 _COUNTED = (
     r"əsr|fəsil|fəsl|mərtəbə|sinf|sinif|qrup|rüb|bölmə|dərəcə|hissə|cild|kurs|tur\b|pillə|kvartal|mərhələ|növbə"
-    r"|blok|kateqoriya"
+    r"|blok|kateqoriya|şöbə|növ\b|növlü|yarımil|semestr|raund|liqa|səviyyə|korpus|giriş|zona|tarif|[Dd]ünya\s[Mm]üharib"
+    r"|Qarabağ\s[Mm]üharib"
 )
+# `I, II və III qrup`: the letter stands among numerals of what is counted.
+_LISTED = rf"(?:(?:,|\s(?:və|ya|yaxud|ilə))\s[IVX]{{1,5}}(?:{SUFFIX.replace('?P<suffix>', '')})?){{1,4}}\s(?:{_COUNTED})"
 
 
 def _value(numeral: str) -> int:
@@ -49,7 +52,7 @@ RULES = (
     ),
     Rule(
         "Roman numeral",
-        re.compile(rf"(?<![\w.'’-])(?P<numeral>[IVX])(?:{SUFFIX}|(?!\w))(?=\s(?:{_COUNTED}))"),
+        re.compile(rf"(?<![\w.'’-])(?P<numeral>[IVX])(?:{SUFFIX}|(?!\w))(?=\s(?:{_COUNTED})|{_LISTED})"),
         _ordinal,
     ),
 )

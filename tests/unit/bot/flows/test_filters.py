@@ -32,6 +32,8 @@ from bot.language.speakable import speakable
         ("time", "14:30:00", "14:30"),
         ("time", "14:30", "14:30"),
         ("lower", "ABC", "abc"),
+        ("lower", "İŞIQ", "işıq"),
+        ("lower", "QIZIL", "qızıl"),
     ],
 )
 def test_values_are_shown_as_people_write_them(name: str, value: str, shown: str) -> None:

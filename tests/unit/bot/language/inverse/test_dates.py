@@ -73,6 +73,27 @@ def test_a_date_read_out_by_the_bot_is_understood_by_it(day: date) -> None:
         ("24.11", "2026-11-24"),
         ("üç gün sonra", "2026-11-25"),
         ("iki həftədən sonra", "2026-12-06"),
+        ("dekabrın on beşi, yox, on altısı", "2026-12-16"),
+        ("dekabrın 15-i, bağışlayın, 16-sı", "2026-12-16"),
+        ("on beş dekabr, yox, on altı", "2026-12-16"),
+        ("on beş dekabr, xeyr, yanvar", "2027-01-15"),
+        ("yanvarın beşi, yox, dekabrın", "2026-12-05"),
+        ("on beş dekabr, yox, iyirmi yanvar", "2027-01-20"),
+        ("14 may 1990, yox, on beş", "1990-05-15"),
+        ("14 may 1990, yox, 15 may", "1990-05-15"),
+        ("14 may 1990, yox, iyun", "1990-06-14"),
+        ("14 may 1990, yox, 1991", "1991-05-14"),
+        ("14 may 1990, yox, 15 dekabr", "2026-12-15"),
+        ("14 may 1990, yox, 15 may 1991", "1991-05-15"),
+        ("gələn ayın beşi, yox, altısı", "2026-12-06"),
+        ("ayın 25-i, yox, 26-sı", "2026-11-26"),
+        ("sabah, yox, birisi gün", "2026-11-24"),
+        ("çərşənbə, yox, cümə", "2026-11-27"),
+        ("gələn həftə çərşənbə, yox, cümə", "2026-11-27"),
+        ("dekabrda, yox, beş gün sonra", "2026-11-27"),
+        ("yox, sabah", "2026-11-23"),
+        ("sabah, yox", "2026-11-23"),
+        ("sabah, yox, birisi gün, pardon, cümə", "2026-11-27"),
     ],
 )
 def test_days_are_named_from_today(said: str, day: str) -> None:
@@ -93,6 +114,8 @@ def test_days_are_named_from_today(said: str, day: str) -> None:
         "14:35",
         "500 gün sonra",
         "beş dəqiqə sonra",
+        f"{'9' * 40} noyabr",
+        "dekabr, yox, yanvar",
     ],
 )
 def test_what_names_no_day_is_none(said: str) -> None:
@@ -113,3 +136,4 @@ def test_pressed_digits_are_day_month_and_maybe_year() -> None:
     assert date_from_digits("25122027", today=_SUNDAY) == date(2027, 12, 25)
     assert date_from_digits("3113", today=_SUNDAY) is None
     assert date_from_digits("251", today=_SUNDAY) is None
+    assert date_from_digits("25*2", today=_SUNDAY) is None

@@ -31,6 +31,13 @@ def test_decimal_to_words_to_decimal_is_the_identity(number: Decimal) -> None:
     [
         ("iyirmi beş", "25"),
         ("mənfi beş", "-5"),
+        ("minus beş", "-5"),
+        ("-5", "-5"),
+        ("− 5", "5"),
+        ("üç, yox, mənfi beş", "-5"),
+        ("1 500", "1500"),
+        ("1 234 567,5", "1234567.5"),
+        ("12,0 vergül beş", "12.5"),
         ("Yirmi bes.", "25"),
         ("İYİRMİ BEŞ", "25"),
         ("25", "25"),
@@ -59,8 +66,11 @@ def test_decimal_to_words_to_decimal_is_the_identity(number: Decimal) -> None:
         ("yarım", "0.5"),
         ("12,5", "12.5"),
         ("1.250", "1250"),
-        ("1:2", "12"),
         ("beş, yox, altı", "6"),
+        ("beş, bağışlayın, altı", "6"),
+        ("beş, altı, xeyr, yeddi", "7"),
+        ("yox, beş", "5"),
+        ("beş, yox", "5"),
         ("sıfır", "0"),
     ],
 )
@@ -81,6 +91,10 @@ def test_numbers_are_understood_as_said_or_written(said: str, number: str) -> No
         "onda gəlin",
         "əllə yazın",
         "manat",
+        "1:2",
+        "200-300",
+        "14:35",
+        "beş, yox, altı, yeddi",
     ],
 )
 def test_no_number_or_two_numbers_is_none(said: str) -> None:
