@@ -53,6 +53,7 @@ class KamailioEdge:
     ws: int
     wss: int
     tls: int
+    rtpengine: int
 
     async def rpc(self, method: str, *params: str) -> object:
         """Ask Kamailio over its datagram socket."""
@@ -103,8 +104,8 @@ async def kamailio_edge(
     calls_per_s: int = 50,
 ) -> AsyncIterator[KamailioEdge]:
     """Run both in front of bots at these ports; TLS is heard where there is a certificate."""
-    edge = KamailioEdge(folder, *(free_port() for _ in range(4)))
-    ng, rtp = free_port(), 41_000 + os.getpid() % 100 * 40
+    edge = KamailioEdge(folder, *(free_port() for _ in range(5)))
+    ng, rtp = edge.rtpengine, 41_000 + os.getpid() % 100 * 40
     for path in DOCKER.iterdir():
         shutil.copy(path, folder)
     site = _SITE.format(
