@@ -11,12 +11,15 @@ COPY bot bot
 COPY telephony telephony
 COPY tts_engine tts_engine
 COPY finetune finetune
-RUN make .venv/.demo && .venv/bin/zeng models fetch
-RUN useradd --create-home --uid 10001 zeng && chown -R zeng /srv/zeng
+# Where whoever runs the image finds the models; left to itself, root would keep them in its own home.
+ENV ZENG_MODELS__CACHE_DIR=/srv/zeng/models
+# What runs is root's, and the service only reads it.
+RUN make .venv/.demo && .venv/bin/zeng models fetch && .venv/bin/python -m compileall -q bot telephony tts_engine
+RUN useradd --create-home --uid 10001 zeng
 USER 10001
 ENV PATH=/srv/zeng/.venv/bin:$PATH
 EXPOSE 7860/tcp 5060/udp 5060/tcp 5061/tcp
-# The service drains its calls on SIGTERM; give it the longest call (compose: stop_grace_period).
+# The service drains its calls on SIGTERM for [workers] drain_s, 30 s by default; whoever stops it must wait longer.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --start-period=60s CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:7860/readyz', timeout=3)"]
 CMD ["zeng", "serve", "--config", "/etc/zeng/zeng.toml"]

@@ -12,8 +12,10 @@ COPY bot bot
 COPY telephony telephony
 COPY tts_engine tts_engine
 COPY finetune finetune
-RUN make .venv/.extras EXTRAS=finetune,quality
-RUN useradd --create-home --uid 10001 zeng && chown -R zeng /srv/zeng
+RUN make .venv/.extras EXTRAS=finetune,quality && .venv/bin/python -m compileall -q bot telephony tts_engine finetune
+RUN useradd --create-home --uid 10001 zeng && install -d -o zeng -g zeng /runs
 USER 10001
 ENV PATH=/srv/zeng/.venv/bin:$PATH
+# Recordings come and runs go here: docker run --gpus all --user "$(id -u)" -e HOME=/tmp -v "$PWD:/runs" ...
+WORKDIR /runs
 ENTRYPOINT ["zeng", "finetune"]

@@ -1,11 +1,12 @@
-# The speech server. EXTRAS picks the voice: tts,espeak on a CPU; tts,vllm on a GPU.
+# The speech server. EXTRAS picks the voice: "tts,espeak" on a CPU; "vllm" on a GPU, with a CUDA image as BASE.
 ARG BASE=python:3.11-slim-bookworm
 FROM ${BASE}
 ARG EXTRAS=tts,espeak
+# With g++ and Python's headers Triton builds its kernels' launchers as it runs.
 # Debian drops old versions from its archive, so pins break builds.
 # hadolint ignore=DL3008
 RUN apt-get update \
- && apt-get install -y --no-install-recommends make python3-venv g++ \
+ && apt-get install -y --no-install-recommends make python3-dev python3-venv g++ \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /srv/zeng
 COPY pyproject.toml requirements.lock Makefile README.md ./
@@ -13,8 +14,9 @@ COPY bot bot
 COPY telephony telephony
 COPY tts_engine tts_engine
 COPY finetune finetune
-RUN make .venv/.extras EXTRAS="${EXTRAS}"
-RUN useradd --create-home --uid 10001 zeng && chown -R zeng /srv/zeng
+# What runs is root's, and the service only reads it.
+RUN make .venv/.extras EXTRAS="${EXTRAS}" && .venv/bin/python -m compileall -q bot telephony tts_engine
+RUN useradd --create-home --uid 10001 zeng
 USER 10001
 ENV PATH=/srv/zeng/.venv/bin:$PATH
 EXPOSE 8080/tcp

@@ -11,10 +11,13 @@ import pytest
 import yaml
 
 from bot.settings import load_settings
+from tts_engine.settings import load_tts_settings
 
 DOCKER = Path(__file__).parents[2] / "docker"
 MAKEFILE = (DOCKER.parent / "Makefile").read_text()
 COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text())
+EDGE = yaml.safe_load((DOCKER / "compose.edge.yaml").read_text())
+EDGE_DEFAULT_IP = "127.0.0.1"
 DOCKERFILES = sorted(DOCKER.glob("*.Dockerfile"))
 OURS = [path for path in DOCKERFILES if path.name != "edge.Dockerfile"]  # that one is Debian's packages only
 
@@ -45,16 +48,103 @@ def test_a_profile_has_one_of_each_process(profile: str) -> None:
 
 
 def test_every_service_names_an_image_or_a_dockerfile_that_exists() -> None:
-    for service in COMPOSE["services"].values():
+    for service in (*COMPOSE["services"].values(), EDGE["services"]["kamailio"], EDGE["services"]["rtpengine"]):
         if "image" not in service:
             assert (DOCKER.parent / service["build"]["dockerfile"]).is_file()
 
 
-def test_the_settings_of_the_compose_service_are_valid() -> None:
-    sip = load_settings(DOCKER / "zeng.toml").sip
+def test_no_service_can_gain_rights_and_only_the_one_that_compiles_kernels_can_write_to_its_image() -> None:
+    services = {
+        **COMPOSE["services"],
+        "kamailio": EDGE["services"]["kamailio"],
+        "rtpengine": EDGE["services"]["rtpengine"],
+    }
 
-    assert sip.host == "0.0.0.0"
-    assert "0.0.0.0/0" not in sip.allowed_sources
+    for service in services.values():
+        assert (service["cap_drop"], service["security_opt"]) == (["ALL"], ["no-new-privileges:true"])
+    assert [name for name, service in services.items() if not service.get("read_only")] == ["tts-gpu"]
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda p: p.name)
+def test_an_image_runs_as_a_user_who_cannot_change_its_code(path: Path) -> None:
+    assert "USER 10001" in path.read_text()
+    assert "chown" not in path.read_text()
+
+
+def test_models_are_fetched_to_where_the_service_looks_for_them() -> None:
+    lines = (DOCKER / "bot.Dockerfile").read_text().splitlines()
+    named = next(n for n, line in enumerate(lines) if line.startswith("ENV ZENG_MODELS__CACHE_DIR=/srv/"))
+
+    assert "zeng models fetch" in "".join(lines[named:])
+
+
+def test_what_an_image_copies_is_sent_to_the_builder() -> None:
+    sent = {line[1:] for line in (DOCKER.parent / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+
+    for path in DOCKERFILES:
+        for sources in re.findall(r"^COPY (?:--\S+ )?(.+) \S+$", path.read_text(), re.MULTILINE):
+            assert set(sources.split()) <= sent
+
+
+def test_the_settings_of_the_compose_service_are_valid() -> None:
+    settings = load_settings(DOCKER / "zeng.toml")
+
+    assert settings.sip.host == "0.0.0.0"
+    assert "0.0.0.0/0" not in settings.sip.allowed_sources
+    assert settings.web.host == "127.0.0.1"
+
+
+@pytest.mark.parametrize("name", ["tts-cpu", "tts-gpu"])
+def test_the_speech_server_reads_the_same_settings(name: str) -> None:
+    service = COMPOSE["services"][name]
+
+    assert service["command"][3:5] == ["--config", "/etc/zeng/zeng.toml"]
+    assert "./zeng.toml:/etc/zeng/zeng.toml:ro" in service["volumes"]
+    assert load_tts_settings(DOCKER / "zeng.toml").backend == "espeak"  # the other sections are no fault
+
+
+def test_calls_end_before_compose_loses_patience() -> None:
+    bot = COMPOSE["services"]["bot-cpu"]
+    assert bot["stop_grace_period"] == "10m"
+
+    assert load_settings(DOCKER / "zeng.toml").workers.drain_s == 10 * 60 - 10
+
+
+def test_edge_and_bot_find_each_other_on_one_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    bots = [EDGE["services"][name]["environment"] for name in ("bot-cpu", "bot-gpu")]
+    assert bots[0] == bots[1]
+    for name, value in bots[0].items():
+        monkeypatch.setenv(name, value.replace("${ZENG_EDGE_IP:-127.0.0.1}", "203.0.113.7"))
+    settings = load_settings(DOCKER / "zeng.toml")
+    site = (DOCKER / "kamailio" / "local.cfg").read_text()
+    defined = dict(re.findall(r"^#!define (\w+) (\S+)$", site, re.MULTILINE))
+    rtpengine = dict(word[2:].split("=") for word in EDGE["services"]["rtpengine"]["command"] if "=" in word)
+
+    listed = re.findall(r"^1 sip:(\S+):(\d+) ", (DOCKER / "kamailio" / "dispatcher.list").read_text(), re.MULTILINE)
+    assert listed == [(settings.sip.host, str(settings.sip.port))]
+    assert str(settings.sip.port) not in defined.values()
+    assert "203.0.113.7" in settings.sip.allowed_sources
+    assert defined["RTPENGINE"] == f'"udp:{rtpengine["listen-ng"]}"'
+    assert int(rtpengine["port-min"]) > settings.rtp.port_max or int(rtpengine["port-max"]) < settings.rtp.port_min
+
+
+def test_the_edges_address_is_said_once() -> None:
+    site = (DOCKER / "kamailio" / "local.cfg").read_text()
+    used = re.findall(r"\$\{ZENG_EDGE_IP[^}]*\}", (DOCKER / "compose.edge.yaml").read_text())
+
+    assert "#!trydefenv EDGE_IP=ZENG_EDGE_IP\n" in site
+    assert f"#!define EDGE_IP {EDGE_DEFAULT_IP}\n" in site
+    assert set(used) == {f"${{ZENG_EDGE_IP:-{EDGE_DEFAULT_IP}}}"}
+    assert len(used) == 3  # Kamailio's and rtpengine's own, and the bot's list of sources
+
+
+def test_the_commands_that_the_page_of_edges_gives_name_files_that_exist() -> None:
+    page = (DOCKER.parent / "docs" / "edge.md").read_text()
+    compose_files = re.findall(r"-f (\S+)", page)
+
+    assert compose_files == ["docker/compose.yaml", "docker/compose.edge.yaml"]
+    for name in compose_files:
+        assert (DOCKER.parent / name).is_file()
 
 
 def test_the_edge_installs_what_the_tests_run_it_with() -> None:

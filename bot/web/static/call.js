@@ -8,9 +8,10 @@
 
 const CONNECT_TIMEOUT_MS = 20_000;
 const GATHER_TIMEOUT_MS = 200; // what is found later trickles
-const RESTART_AFTER_MS = 1_000; // of silence from the network
-const RESTARTS = 3;
+const RESTART_AFTER_MS = 1_000; // of silence from the network, and after an attempt that failed
+const RESTARTS = 8; // of one silence
 const UNSTABLE_TIMEOUT_MS = 15_000;
+const ANSWER_TIMEOUT_MS = 3_000; // of what a call can do without
 const MAX_WAITING = 32; // messages, until the data channel is open
 
 const MICROPHONE_ERRORS = {
@@ -38,6 +39,8 @@ export class Call extends EventTarget {
   #timer = 0;
   #restartTimer = 0;
   #restarts = 0;
+  #restarting = false;
+  #muted = false;
   #callId = null;
   #candidates = []; // found and not told yet
   #over = false;
@@ -46,10 +49,8 @@ export class Call extends EventTarget {
   async start() {
     this.#emit("state", "connecting");
     try {
-      this.#microphone = await openMicrophone();
-      if (this.#over) return this.#release();
-      this.#emit("microphone", this.#microphone);
-      await this.#connect();
+      await this.#open();
+      if (!this.#over) await this.#connect();
     } catch (error) {
       this.#fail(error instanceof CallError ? error.detail : { key: "errorServer" });
     }
@@ -62,6 +63,7 @@ export class Call extends EventTarget {
 
   /** Stop sending sound (silence goes instead), or go on. */
   mute(muted) {
+    this.#muted = muted;
     for (const track of this.#microphone?.getAudioTracks() ?? []) track.enabled = !muted;
   }
 
@@ -70,8 +72,28 @@ export class Call extends EventTarget {
     this.#end();
   }
 
+  async #open() {
+    this.#microphone = await openMicrophone();
+    if (this.#over) return this.#release();
+    this.mute(this.#muted);
+    for (const track of this.#microphone.getAudioTracks()) track.addEventListener("ended", () => this.#reopen());
+    this.#emit("microphone", this.#microphone);
+  }
+
+  /** The microphone was pulled out or taken away: go on with the one that there is now. */
+  async #reopen() {
+    try {
+      await this.#open();
+      if (!this.#over) await this.#connection?.getSenders()[0].replaceTrack(this.#microphone.getAudioTracks()[0]);
+    } catch (error) {
+      this.#fail(error instanceof CallError ? error.detail : { key: "errorNoMicrophone" });
+    }
+  }
+
   async #connect() {
-    const connection = new RTCPeerConnection({ bundlePolicy: "max-bundle", ...(await iceConfiguration()) });
+    const configuration = await iceConfiguration(this.#abort.signal);
+    if (this.#over) return;
+    const connection = new RTCPeerConnection({ bundlePolicy: "max-bundle", ...configuration });
     this.#connection = connection;
     connection.addEventListener("icecandidate", ({ candidate }) => this.#onCandidate(candidate));
     connection.addEventListener("track", ({ track }) => this.#emit("audio", new MediaStream([track])));
@@ -110,21 +132,35 @@ export class Call extends EventTarget {
   /** Find a new way to the bot, for another network; what was agreed of sound and keys stays. */
   async #restart() {
     const connection = this.#connection;
-    if (this.#over || !this.#callId || this.#restarts >= RESTARTS || connection.signalingState !== "stable") return;
+    if (this.#over || !this.#callId || this.#restarting || this.#restarts >= RESTARTS) return;
+    if (connection.signalingState !== "stable") return;
+    this.#restarting = true;
     this.#restarts += 1;
     try {
-      connection.restartIce();
-      await connection.setLocalDescription();
-      await gathered(connection);
-      this.#candidates = [];
-      const answer = await renew({ call_id: this.#callId, sdp: connection.localDescription.sdp }, this.#abort.signal);
-      if (!this.#over && answer?.sdp) {
-        await connection.setRemoteDescription({ type: "answer", sdp: answer.sdp });
-        this.#tellCandidates();
-      }
+      await this.#findNewWay(connection);
     } catch {
-      // The old way, or the next attempt, may still do.
+      // Without an answer to it the offer is taken back, so that another can be made.
+      if (!this.#over) await connection.setLocalDescription({ type: "rollback" }).catch(() => {});
+    } finally {
+      this.#restarting = false;
     }
+    if (!this.#over && connection.connectionState === "disconnected") this.#restartSoon();
+  }
+
+  #restartSoon() {
+    clearTimeout(this.#restartTimer);
+    this.#restartTimer = setTimeout(() => this.#restart(), RESTART_AFTER_MS);
+  }
+
+  async #findNewWay(connection) {
+    connection.restartIce();
+    await connection.setLocalDescription();
+    await gathered(connection);
+    this.#candidates = [];
+    const answer = await renew({ call_id: this.#callId, sdp: connection.localDescription.sdp }, this.#abort.signal);
+    if (!answer?.sdp) throw new CallError("errorServer");
+    await connection.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+    this.#tellCandidates();
   }
 
   #onConnectionState() {
@@ -136,7 +172,7 @@ export class Call extends EventTarget {
         return this.#emit("state", "active");
       case "disconnected":
         this.#timer = setTimeout(() => this.#fail({ key: "errorLost" }), UNSTABLE_TIMEOUT_MS);
-        this.#restartTimer = setTimeout(() => this.#restart(), RESTART_AFTER_MS);
+        this.#restartSoon();
         return this.#emit("state", "unstable");
       case "failed":
         return this.#fail({ key: "errorLost" });
@@ -203,9 +239,9 @@ async function openMicrophone() {
 }
 
 /** STUN and TURN servers, with credentials for a while; without them a direct way may still be found. */
-async function iceConfiguration() {
+async function iceConfiguration(signal) {
   try {
-    const response = await fetch("/api/ice");
+    const response = await fetch("/api/ice", { signal: withinLimit(signal) });
     return response.ok ? await response.json() : {};
   } catch {
     return {};
@@ -219,12 +255,21 @@ async function renew(body, signal) {
       method: "PATCH",
       headers: { "content-type": "application/json" },
       body: JSON.stringify(body),
-      signal,
+      signal: withinLimit(signal),
     });
     return response.ok ? await response.json() : null;
   } catch {
     return null;
   }
+}
+
+/** `signal`, or the end of patience with an answer. */
+function withinLimit(signal) {
+  const either = new AbortController();
+  if (signal.aborted) either.abort();
+  setTimeout(() => either.abort(), ANSWER_TIMEOUT_MS);
+  signal.addEventListener("abort", () => either.abort());
+  return either.signal;
 }
 
 /** All local candidates found, or enough waited: those that come later trickle. */

@@ -1,5 +1,6 @@
 /** The page: puts one `Call` at a time behind the button, and what the bot tells about it on the screen. */
 
+import { Awake } from "./awake.js";
 import { Call } from "./call.js";
 import { Meter } from "./meter.js";
 import { language, text, useLanguage } from "./texts.js";
@@ -25,12 +26,17 @@ const ABOUT = {
   sip_uri: "aboutSip",
 };
 
+const ASKING_AFTER_MS = 700; // a microphone that was allowed before opens sooner
+const PRESS_GAP_MS = 300; // what follows a press so soon belongs to it: a double click or tap
+
 const $ = (id) => document.getElementById(id);
-const transcript = new Transcript($("transcript"));
+const transcript = new Transcript($("transcript"), $("log"));
+const awake = new Awake();
 const meter = new Meter((level) => document.body.style.setProperty("--level", level.toFixed(3)));
 
 const view = {
   state: "idle", // idle, connecting, listening, speaking, ended
+  asking: false, // the browser asks for the microphone
   unstable: false,
   wasUp: false, // this call has been connected
   muted: false,
@@ -42,6 +48,8 @@ const view = {
   startedAt: 0,
 };
 let call = null;
+let askingTimer = 0;
+let pressedAt = -Infinity;
 
 const inCall = () => view.state === "listening" || view.state === "speaking";
 
@@ -55,12 +63,21 @@ function startCall() {
   call.addEventListener("state", ({ detail }) => onState(detail));
   call.addEventListener("failed", ({ detail }) => show({ error: detail }));
   call.addEventListener("message", ({ detail }) => onMessage(detail));
-  call.addEventListener("microphone", ({ detail }) => meter.listen("caller", detail));
+  call.addEventListener("microphone", ({ detail }) => {
+    stopAsking();
+    meter.listen("caller", detail);
+  });
   call.addEventListener("audio", ({ detail }) => {
     $("speaker").srcObject = detail;
     meter.listen("bot", detail);
   });
+  askingTimer = setTimeout(() => show({ asking: true }), ASKING_AFTER_MS);
   call.start();
+}
+
+function stopAsking() {
+  clearTimeout(askingTimer);
+  if (view.asking) show({ asking: false });
 }
 
 function hangUp() {
@@ -72,11 +89,14 @@ function onState(state) {
   if (state === "connecting") show({ state });
   if (state === "unstable") show({ unstable: true });
   if (state === "active") {
+    awake.hold();
     const state = inCall() ? view.state : "listening";
     show({ state, unstable: false, wasUp: true, startedAt: view.startedAt || Date.now() });
   }
   if (state === "ended") {
     meter.stop();
+    awake.release();
+    stopAsking();
     $("speaker").srcObject = null;
     call = null;
     show({ state: "ended", unstable: false, startedAt: 0 });
@@ -119,21 +139,37 @@ function draw() {
   document.body.dataset.state = view.state;
   document.body.classList.toggle("unstable", view.unstable);
   const talk = { idle: "talkIdle", connecting: "talkConnecting", ended: "talkEnded" }[view.state] ?? "talkActive";
-  $("talk-label").textContent = text(talk);
-  set($("status"), statusText());
+  set($("talk-label"), text(talk));
+  drawStatus();
   set($("error"), view.error ? text(view.error.key, view.error) : "");
   $("error").hidden = !view.error;
-  $("mute").disabled = !inCall();
   $("mute").setAttribute("aria-pressed", String(view.muted));
-  for (const key of document.querySelectorAll("[data-key]")) key.disabled = !inCall();
+  for (const button of [$("mute"), ...document.querySelectorAll("[data-key]")]) enable(button, inCall());
   drawProgress();
   $("empty").hidden = !transcript.isEmpty;
+  $("log").hidden = transcript.isEmpty;
   const median = transcript.medianMs;
   $("legend").hidden = $("latency-summary").hidden = median === null;
   if (median !== null) set($("latency-summary"), text("median", { ms: Math.round(median) }));
 }
 
+/** In a call the status is seen only: read out, it would be spoken over the bot, and into the microphone. */
+function drawStatus() {
+  const silent = inCall() && !view.unstable;
+  $("status").setAttribute("aria-live", silent ? "off" : "polite");
+  if (silent) $("talk").removeAttribute("aria-describedby");
+  else $("talk").setAttribute("aria-describedby", "status");
+  set($("status"), statusText());
+}
+
+/** A button that is disabled loses the keyboard's focus; it goes to the call button then. */
+function enable(button, on) {
+  if (!on && button === document.activeElement) $("talk").focus();
+  button.disabled = !on;
+}
+
 function statusText() {
+  if (view.asking) return text("statusAsking");
   if (view.unstable) return text("statusUnstable");
   if (view.state === "ended" && view.error) return text(view.wasUp ? "statusEnded" : "statusFailed");
   if (view.state === "ended" && CAUSES[view.cause]) return text(CAUSES[view.cause]);
@@ -205,8 +241,17 @@ function buildKeypad() {
   }));
 }
 
+/** A second click of a double click, and the repeats of a key that is held, are no wish to hang up again. */
+function pressTalk({ detail: clicks, timeStamp }) {
+  const sincePress = timeStamp - pressedAt;
+  pressedAt = timeStamp;
+  if (clicks > 1 || sincePress < PRESS_GAP_MS) return;
+  if (call) hangUp();
+  else startCall();
+}
+
 function listen() {
-  $("talk").addEventListener("click", () => (call ? hangUp() : startCall()));
+  $("talk").addEventListener("click", pressTalk);
   $("mute").addEventListener("click", () => {
     call?.mute(!view.muted);
     show({ muted: !view.muted });

@@ -7,15 +7,17 @@ const FULL_BAR_MS = 2_000; // a bar as long as this fills its lane; a longer one
 
 export class Transcript {
   #list;
+  #window; // in which the list scrolls
   #turns = new Map(); // turn_id -> {lane, words, heardShare, latency, element}
   #atEnd = true; // the newest is in sight, and is to stay so
 
-  constructor(list) {
+  constructor(list, window_) {
     this.#list = list;
-    list.addEventListener("scroll", () => {
-      this.#atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 60;
+    this.#window = window_;
+    window_.addEventListener("scroll", () => {
+      this.#atEnd = window_.scrollHeight - window_.scrollTop - window_.clientHeight < 60;
     });
-    new ResizeObserver(() => this.#follow()).observe(list);
+    new ResizeObserver(() => this.#follow()).observe(window_);
   }
 
   clear() {
@@ -70,7 +72,7 @@ export class Transcript {
   }
 
   #follow() {
-    if (this.#atEnd) this.#list.scrollTop = this.#list.scrollHeight;
+    if (this.#atEnd) this.#window.scrollTop = this.#window.scrollHeight;
   }
 
   #draw(turn) {

@@ -33,12 +33,13 @@ _SITE = """\
 #!define RPC_SOCKET "{folder}/rpc"
 #!define PROBE_EVERY_S 1
 #!define REQUESTS_IN_2_S {density}
-#!substdef "!CALLS_PER_S!50!g"
+#!substdef "!CALLS_PER_S!{calls_per_s}!g"
 """
 _USERS = """\
 event_route[htable:mod-init] {
 	$sht(users=>1001) = "gizli";
 	$sht(users=>1002) = "gizli2";
+	$sht(trunks=>127.0.0.7) = 1;
 }
 """
 
@@ -52,6 +53,7 @@ class KamailioEdge:
     ws: int
     wss: int
     tls: int
+    rtpengine: int
 
     async def rpc(self, method: str, *params: str) -> object:
         """Ask Kamailio over its datagram socket."""
@@ -94,11 +96,16 @@ _numbers = itertools.count()
 
 @asynccontextmanager
 async def kamailio_edge(
-    folder: Path, bots: Sequence[int], *, tls: Certificates | None = None, density: int = 10_000
+    folder: Path,
+    bots: Sequence[int],
+    *,
+    tls: Certificates | None = None,
+    density: int = 10_000,
+    calls_per_s: int = 50,
 ) -> AsyncIterator[KamailioEdge]:
     """Run both in front of bots at these ports; TLS is heard where there is a certificate."""
-    edge = KamailioEdge(folder, *(free_port() for _ in range(4)))
-    ng, rtp = free_port(), 41_000 + os.getpid() % 100 * 40
+    edge = KamailioEdge(folder, *(free_port() for _ in range(5)))
+    ng, rtp = edge.rtpengine, 41_000 + os.getpid() % 100 * 40
     for path in DOCKER.iterdir():
         shutil.copy(path, folder)
     site = _SITE.format(
@@ -112,6 +119,7 @@ async def kamailio_edge(
         ng=ng,
         folder=folder,
         density=density,
+        calls_per_s=calls_per_s,
     )
     (folder / "local.cfg").write_text(site)
     (folder / "users.cfg").write_text(_USERS)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import os
 import socket
 import ssl
 import struct
+import subprocess
 import time
 import wave
 from collections.abc import AsyncIterator
@@ -337,6 +339,30 @@ async def test_when_no_bot_is_left_a_caller_is_told_so_at_once(tmp_path: Path) -
 
     assert isinstance(ended, LegEnded)
     assert "503" in ended.detail
+
+
+async def test_the_health_checks_tell_a_live_edge_from_a_dead_one(tmp_path: Path) -> None:
+    async def healthy(what: str, port: int) -> bool:
+        check = await asyncio.create_subprocess_exec(
+            "bash", str(DOCKER.parent / "edge_health.sh"), what, str(port), stderr=asyncio.subprocess.DEVNULL
+        )
+        return await check.wait() == 0
+
+    async with kamailio_edge(tmp_path, [free_port()]) as edge:
+        assert [await healthy("kamailio", edge.sip), await healthy("rtpengine", edge.rtpengine)] == [True, True]
+    assert [await healthy("kamailio", edge.sip), await healthy("rtpengine", edge.rtpengine)] == [False, False]
+
+
+@pytest.mark.parametrize(("environment", "heard_at"), [({}, "127.0.0.1"), ({"ZENG_EDGE_IP": "127.0.0.5"}, "127.0.0.5")])
+def test_the_configuration_that_ships_is_heard_at_the_address_of_the_environment(
+    environment: dict[str, str], heard_at: str
+) -> None:
+    command = ["kamailio", "-c", "-f", str(DOCKER / "kamailio.cfg")]
+    environment = environment | {"PATH": os.environ["PATH"]}
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    assert said.returncode == 0, said.stderr
+    assert f"udp: {heard_at}" in said.stdout + said.stderr
 
 
 def test_the_file_of_users_that_ships_names_nobody() -> None:

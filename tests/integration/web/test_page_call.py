@@ -16,6 +16,7 @@ from tests.fakes.webrtc import Ears, loudness, pitch, play, tone
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 STATE = "document.body.dataset.state"
+A_MOMENT = "new Promise(done => setTimeout(done, 350))"  # a press that follows sooner is taken for a double click's
 PITCH_AT_PAGE = """(async () => {
     const context = new AudioContext();
     const analyser = context.createAnalyser();
@@ -138,6 +139,7 @@ async def test_a_muted_microphone_sends_silence(page: Page, server: PageServer) 
 
 async def test_a_caller_who_hangs_up_sees_it_and_the_bot_does_too(page: Page, server: PageServer) -> None:
     _, ears = await call(page, server)
+    await page.evaluate(A_MOMENT)
     await page.click("#talk")
     assert (await ears.end()) == LegEnded(EndCause.CALLER_HUNG_UP)
     await page.wait_for(f"{STATE} === 'ended'")
@@ -172,6 +174,7 @@ async def test_after_a_call_comes_another(page: Page, server: PageServer) -> Non
     await leg.hang_up()
     await ears.end()
     await page.wait_for(f"{STATE} === 'ended'")
+    await page.evaluate(A_MOMENT)
     leg, ears = await call(page, server)
     assert await page.evaluate("document.querySelectorAll('#transcript li').length") == 0
     await ears.hear_loud(10)
@@ -190,6 +193,7 @@ async def test_a_call_given_up_while_connecting_is_no_call(page: Page, server: P
     server.endpoint._on_call = lambda leg: None  # a bot that takes its time
     await page.click("#talk")
     await page.wait_for(f"{STATE} === 'connecting'")
+    await page.evaluate(A_MOMENT)
     await page.click("#talk")
     await page.wait_for(f"{STATE} === 'ended'")
     assert await page.evaluate("document.getElementById('error').hidden")
@@ -255,5 +259,6 @@ async def test_a_connection_that_breaks_is_told_as_weak(page: Page, server: Page
     fall_silent(leg)
     await page.wait_for("document.body.classList.contains('unstable')")
     assert await page.text("#status") == "Bağlantı zəifdir, bərpa olunur…"
+    assert await page.evaluate("document.getElementById('status').ariaLive") == "polite"  # read out, as a failure is
     await leg.hang_up()
     await ears.end()
