@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from telephony.errors import LegEndedError, LocalProtocolError
 from telephony.leg import EndCause
 from telephony.sip.auth import Credentials
+from telephony.sip.destination import Destination
 from telephony.sip.events import (
     CallEnded,
     CallForgotten,
@@ -27,11 +28,12 @@ from telephony.sip.events import (
 from telephony.sip.flow import Flow, Transmit
 from telephony.sip.message import Request, Response, parse_message
 from telephony.sip.offer_answer import Direction, LocalAudio
+from telephony.sip.uri import SipUri
 from telephony.sip.user_agent import UserAgent
 from tests.fakes.link import LinkQuality
 from tests.unit.telephony.sip.agents import Agent, Pair
 from tests.unit.telephony.sip.machines import drain, play
-from tests.unit.telephony.sip.messages import OFFER, PEER, PEER_TCP, request_bytes
+from tests.unit.telephony.sip.messages import OFFER, PEER, PEER_TCP, request_bytes, response_bytes
 
 US = LocalAudio("192.0.2.9", 20_000)
 
@@ -618,3 +620,58 @@ def test_where_somebody_is_trusted_only_they_and_who_has_a_password_take_a_calls
 
     answers = [m.status for data in bot.sent if isinstance(m := parse_message(data), Response)]
     assert answers == [status]
+
+
+# What peers leave undone
+
+
+def placed(core: UserAgent) -> tuple[str, Request]:
+    """Place a call to the peer: its handle and its INVITE."""
+    handle = core.place_call(Destination(SipUri(PEER.host, "callee"), PEER), US, now=0.0)
+    return handle, requests(drain(core))[-1]
+
+
+def requests(outputs: list[UserAgentOutput]) -> list[Request]:
+    messages = [parse_message(output.data) for output in outputs if isinstance(output, Transmit)]
+    return [message for message in messages if isinstance(message, Request)]
+
+
+def test_an_early_dialog_that_a_redirect_has_left_behind_is_known_no_more() -> None:
+    core = agent().core
+    handle, invite = placed(core)
+    send(core, response_bytes(invite, 183, to_tag="early", extra="Require: 100rel\r\nRSeq: 1\r\n"))
+    send(core, response_bytes(invite, 302, extra="Contact: <sip:other@192.0.2.1>\r\n"))
+    core.follow(handle, [PEER], now=1.0)
+    again = requests(drain(core))[-1]
+    send(core, response_bytes(again, 486))
+    assert core.call_count == 0
+
+    update = request_bytes("UPDATE", call_id=invite.call_id, from_tag="early", to_tag=invite.from_.tag)
+
+    assert statuses(send(core, update)) == [481]
+
+
+def test_an_invite_that_never_gets_a_final_response_goes_with_its_call() -> None:
+    core = agent().core
+    handle, invite = placed(core)
+    send(core, response_bytes(invite, 180))
+    core.hang_up(handle, now=1.0)
+    (cancel,) = requests(drain(core))
+    send(core, response_bytes(cancel, 200), now=1.0)  # and 487 never comes
+    play(core)
+
+    assert (core.call_count, core.transaction_count, core.timer_at()) == (0, 0, None)
+
+
+def test_a_reinvite_that_is_never_answered_goes_with_its_call() -> None:
+    core = agent().core
+    handle, invite = placed(core)
+    send(core, response_bytes(invite, 200, body=OFFER))
+    core.reoffer(handle, Direction.SENDONLY, now=1.0)
+    reinvite = requests(drain(core))[-1]
+    send(core, response_bytes(reinvite, 100), now=1.0)
+    bye = request_bytes("BYE", call_id=invite.call_id, from_tag="callee", to_tag=invite.from_.tag)
+    assert statuses(send(core, bye, now=2.0)) == [200]
+    play(core)
+
+    assert (core.call_count, core.transaction_count) == (0, 0)
