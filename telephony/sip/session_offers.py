@@ -80,9 +80,12 @@ class SessionOffers:
         self._timer.stop()
 
     def noted(self, message: Request | Response) -> None:
-        """Read what the peer says of itself in a message that begins or refreshes the dialog."""
-        if message.headers.all("Allow"):
+        """Read what the peer says of itself in a message that begins or refreshes the dialog; nothing if malformed."""
+        try:
             methods = {method.upper() for method in message.headers.listed("Allow")}
+        except SipParseError:
+            return
+        if methods:
             self._peer_takes_update = "UPDATE" in methods
             self.peer_takes_info = "INFO" in methods
 

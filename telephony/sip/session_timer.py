@@ -42,9 +42,12 @@ def min_session(message: Message) -> int:
 
 
 def refuse_brief(request: Request, limits: CallLimits) -> Refusal | None:
-    """Refuse a session that is to be refreshed too often (section 9): 422. Raises `SipParseError`."""
-    asked = session_expires(request)
-    if asked is None or asked[0] >= limits.min_session_s or not _supports_timer(request):
+    """Refuse a session that is to be refreshed too often (section 9): 422.
+
+    Raises `SipParseError` for all that `SessionTimer.answer` would find malformed: by then it is too late to refuse.
+    """
+    asked, _, supported = session_expires(request), min_session(request), _supports_timer(request)
+    if asked is None or asked[0] >= limits.min_session_s or not supported:
         return None
     return Refusal(422, (("Min-SE", str(limits.min_session_s)),))
 

@@ -100,6 +100,8 @@ def test_a_call_rings_is_answered_acknowledged_and_hung_up() -> None:
         pytest.param(request_bytes(body=OFFER, contact="<tel:1>"), 400, id="no sip Contact"),
         pytest.param(request_bytes("REFER", extra="Refer-To: <sip:+990@evil.example>\r\n"), 403, id="REFER"),
         pytest.param(request_bytes(body=OFFER, extra="Supported: timer\r\nx: 30\r\n"), 422, id="brief session"),
+        pytest.param(request_bytes(body=OFFER, extra="x: 1800\r\nMin-SE: soon\r\n"), 400, id="Min-SE"),
+        pytest.param(request_bytes(body=OFFER, extra='x: 1800\r\nSupported: "timer\r\n'), 400, id="Supported"),
         pytest.param(request_bytes("NOTIFY", extra="Event: message-summary\r\n"), 481, id="NOTIFY"),
         pytest.param(request_bytes("BYE"), 481, id="BYE"),
         pytest.param(request_bytes("INFO"), 481, id="INFO"),
@@ -675,3 +677,16 @@ def test_a_reinvite_that_is_never_answered_goes_with_its_call() -> None:
     play(core)
 
     assert (core.call_count, core.transaction_count) == (0, 0)
+
+
+@pytest.mark.parametrize("extra", ['Allow: "INVITE\r\n', "Allow: \r\n"])
+def test_a_call_whose_allow_cannot_be_read_is_answered_all_the_same(extra: str) -> None:
+    core = agent().core
+    inbound, _ = ring(core, extra=extra)
+    core.answer(inbound, US, now=1.0)
+    assert statuses(drain(core)) == [200]
+
+    handle, invite = placed(core)
+    outputs = send(core, response_bytes(invite, 200, body=OFFER, extra=extra))
+
+    assert [output.handle for output in outputs if isinstance(output, MediaAgreed)] == [handle]
