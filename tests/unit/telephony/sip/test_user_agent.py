@@ -690,3 +690,18 @@ def test_a_call_whose_allow_cannot_be_read_is_answered_all_the_same(extra: str) 
     outputs = send(core, response_bytes(invite, 200, body=OFFER, extra=extra))
 
     assert [output.handle for output in outputs if isinstance(output, MediaAgreed)] == [handle]
+
+
+def test_a_reason_that_is_cut_short_keeps_no_call_alive() -> None:
+    core, extra = agent().core, 'Reason: Q.850;cause=16;text="Normal call clea\r\n'
+    inbound, tag = ring(core)
+    core.answer(inbound, US, now=1.0)
+    drain(core)
+    ended = send(core, request_bytes("BYE", branch="z9hG4bKbye", cseq=2, to_tag=tag, extra=extra), now=2.0)
+    assert statuses(ended) == [200]
+
+    _, invite = placed(core)
+    refused = send(core, response_bytes(invite, 486, extra=extra))
+
+    causes = [(event.cause, event.q850) for event in ended + refused if isinstance(event, CallEnded)]
+    assert causes == [(EndCause.CALLER_HUNG_UP, 16), (EndCause.FAILED, 16)]
