@@ -854,8 +854,10 @@ def test_a_call_that_is_over_cannot_be_transferred() -> None:
         call.session.transfer("<sip:op@pbx>", now=1.0)
 
 
-def pressing(digits: str = "1#", *, extra: str = "") -> tuple[Call, ClientKey, Request]:
-    call = Call(extra=extra)
+def pressing(
+    digits: str = "1#", *, extra: str = "", flow: Flow = PEER, credentials: Credentials | None = None
+) -> tuple[Call, ClientKey, Request]:
+    call = Call(extra=extra, flow=flow, credentials=credentials)
     call.ack()
     call.bench.take_sent()
     call.bench.take_events()
@@ -880,6 +882,22 @@ def test_keys_go_by_info_one_after_the_other() -> None:
 
     assert call.bench.take_event(KeysSent) == KeysSent("call", 2, 200)
     assert call.session.press("5", now=3.0)
+
+
+def test_keys_go_on_after_a_challenge_and_after_a_connection_is_lost() -> None:
+    call, key, info = pressing(flow=PEER_TCP, credentials=Credentials("aysel", "gizli"))
+    call.session.receive_response(key, response(info, 401, extra=CHALLENGE.format(1)), now=1.1)
+    key, info = call.bench.take_request()
+    call.session.receive_response(key, response(info, 200), now=1.2)
+    call.session.handle_timer(now=1.3)
+    call.bench.take_request()
+
+    lose_connection(call, PEER_TCP)
+    key, info = call.bench.take_request()
+    call.session.receive_response(key, response(info, 200), now=2.1)
+    call.session.handle_timer(now=2.2)
+
+    assert call.bench.take_event(KeysSent) == KeysSent("call", 2, 200)
 
 
 @pytest.mark.parametrize("answered", [True, False])
