@@ -186,6 +186,10 @@ class SessionOffers:
         elif response.status in (405, 501):
             self._peer_takes_update = False
             self._refresh(now)
+        elif response.status == 422 and self._timer.take_refusal(response):
+            self._refresh(now)
+        else:
+            self._timer.refused(now=now)
 
     def _agree_timer(self, response: Response, now: float) -> None:
         try:
@@ -219,6 +223,7 @@ class SessionOffers:
             self.offer_next(now=now)
         else:
             self._next_offer = None  # section 14.1: the session goes on as it was
+            self._timer.refused(now=now)
 
     def begin(self, key: ClientKey, invite: Request, response: Response, *, now: float) -> None:
         """Acknowledge the 2xx to the INVITE that placed the call, and learn from it."""

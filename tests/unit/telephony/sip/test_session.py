@@ -720,6 +720,29 @@ def test_a_refresh_may_show_that_the_call_is_gone(status: int, over: bool) -> No
     assert (call.session.state is State.CLOSING) is over
 
 
+@pytest.mark.parametrize("extra", [UPDATES, ""])
+def test_a_refresh_that_is_refused_for_the_moment_is_sent_again(extra: str) -> None:
+    call = Call(limits=TIMED, extra=extra).confirmed()
+    ((_, refresh),) = call.play(until=900.0)
+    assert isinstance(refresh, Request)
+    call.respond(refresh, 500, extra="Retry-After: 5\r\n", now=900.0)
+    call.bench.take_sent()
+    again = [(at, message.method) for at, message in call.play(until=1700.0) if isinstance(message, Request)]
+
+    assert again == [(1334.0, refresh.method)]
+    assert call.session.state is not State.CLOSING
+
+
+def test_a_refresh_by_update_that_was_too_soon_asks_for_longer() -> None:
+    call = Call(limits=TIMED, extra=UPDATES).confirmed()
+    ((_, refresh),) = call.play(until=900.0)
+    assert isinstance(refresh, Request)
+    call.respond(refresh, 422, extra="Min-SE: 3600\r\n", now=900.0)
+    _, longer = call.bench.take_request()
+
+    assert longer.headers.first("Session-Expires") == "3600;refresher=uac"
+
+
 def test_a_refresh_that_nobody_answers_ends_the_call() -> None:
     call = Call(limits=TIMED, extra=UPDATES).confirmed()
     call.session.handle_timer(now=900.0)
