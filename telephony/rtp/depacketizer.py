@@ -16,7 +16,7 @@ from telephony.rtp.codec import Codec
 from telephony.rtp.packet import RtpPacket
 
 _HALF_MS = FRAME_MS // 2
-_SHORTEST_MS = 5  # Opus packets of 2.5 ms exist and are sent by nobody
+_SHORTEST_MS = 5  # Opus packets of 2.5 ms exist and are sent by nobody, nor are odd multiples of it
 
 
 class CodedFrame(NamedTuple):
@@ -132,7 +132,12 @@ class Depacketizer:
 
 
 def _opus_ms(payload: bytes) -> int:
+    """Tell how long a packet lasts; 0 for none that can be played.
+
+    An odd number of 2.5 ms is no whole number of ms, and libopus conceals whole steps of 2.5 ms alone.
+    """
     try:
-        return packet_samples(payload, 48_000) // 48
+        duration_ms, rest = divmod(packet_samples(payload, 48_000), 48)
     except RemoteProtocolError:
         return 0
+    return 0 if rest else duration_ms

@@ -22,6 +22,8 @@ from telephony.rtp.source import Address
 from telephony.rtp.srtp import Srtp
 from telephony.rtp.xr import VoipMetrics
 
+_LAST_PORT = 65_535
+
 
 class RtpSession:
     """State of one session; `apply` starts it, and changes it after a re-INVITE."""
@@ -37,6 +39,7 @@ class RtpSession:
         self._named: Address | None = None
         self._rtcp_source: Address | None = None
         self._srtp: Srtp | None = None
+        self._keyed: Srtp | None = None  # the same, kept while the two speak in the clear
         self._clock_hz = 8_000
 
     def apply(self, parameters: MediaParameters, *, now: float) -> None:
@@ -49,10 +52,11 @@ class RtpSession:
         self._parameters = parameters
         self._clock_hz = CODECS[parameters.codec].clock_hz
         self._dtmf.clock_hz = parameters.dtmf_clock_hz
-        if parameters.srtp is None:
-            self._srtp = None
-        elif self._srtp is None or self._srtp.keys != parameters.srtp:
-            self._srtp = Srtp(parameters.srtp)
+        if parameters.srtp is not None and self._keyed is not None:
+            self._keyed.renew(parameters.srtp)
+        elif parameters.srtp is not None:
+            self._keyed = Srtp(parameters.srtp)
+        self._srtp = None if parameters.srtp is None else self._keyed
         self.receiver.agree(parameters, named=named, now=now)
 
     @property
@@ -62,10 +66,11 @@ class RtpSession:
 
     @property
     def rtcp_destination(self) -> Address | None:
-        """Where RTCP goes."""
+        """Where RTCP goes; None where nobody has named an address, or the last of all ports, which has no next one."""
         if self._rtcp_source is not None or self.destination is None:
             return self._rtcp_source
-        return self.destination[0], self.destination[1] + 1
+        host, port = self.destination
+        return (host, port + 1) if port < _LAST_PORT else None
 
     # Receiving
 

@@ -22,9 +22,20 @@ class Srtp:
 
     def __init__(self, keys: SrtpKeys) -> None:
         self.keys = keys
-        profile = _PROFILES[keys.suite]
-        self._outbound = SrtpCalls(Session(Policy(keys.ours, Policy.SSRC_ANY_OUTBOUND, srtp_profile=profile)))
-        self._inbound = SrtpCalls(Session(Policy(keys.theirs, Policy.SSRC_ANY_INBOUND, srtp_profile=profile)))
+        self._outbound = _sealing(keys)
+        self._inbound = _opening(keys)
+
+    def renew(self, keys: SrtpKeys) -> None:
+        """Take the keys of a new agreement.
+
+        A way whose key stays goes on as it was: its wraps of sequence numbers are counted (RFC 3711 section 3.3.1), and
+        counted anew they would seal with what was used before, and the far end, which counts on, could open none of it.
+        """
+        before, self.keys = self.keys, keys
+        if (keys.suite, keys.ours) != (before.suite, before.ours):
+            self._outbound = _sealing(keys)
+        if (keys.suite, keys.theirs) != (before.suite, before.theirs):
+            self._inbound = _opening(keys)
 
     def seal_rtp(self, packet: bytes) -> bytes:
         """Encrypt and sign a packet of RTP."""
@@ -47,3 +58,11 @@ class Srtp:
             return self._inbound.unprotect_rtcp(data)
         except Error as error:
             raise RtpParseError(f"SRTCP: {error}") from error
+
+
+def _sealing(keys: SrtpKeys) -> SrtpCalls:
+    return SrtpCalls(Session(Policy(keys.ours, Policy.SSRC_ANY_OUTBOUND, srtp_profile=_PROFILES[keys.suite])))
+
+
+def _opening(keys: SrtpKeys) -> SrtpCalls:
+    return SrtpCalls(Session(Policy(keys.theirs, Policy.SSRC_ANY_INBOUND, srtp_profile=_PROFILES[keys.suite])))

@@ -100,9 +100,11 @@ class RtpStream:
     def close(self, *, now: float) -> None:
         """Say goodbye and close the sockets."""
         destination = self._session.rtcp_destination
-        if destination is not None:
-            self._endpoint.send_rtcp(self._session.send_goodbye(now=now), destination)
-        self._endpoint.close()
+        try:
+            if destination is not None:
+                self._endpoint.send_rtcp(self._session.send_goodbye(now=now), destination)
+        finally:
+            self._endpoint.close()
 
     # The caller's audio
 

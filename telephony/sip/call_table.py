@@ -21,6 +21,7 @@ class CallTable:
         self._calls: dict[str, Call] = {}
         self._invites: dict[ServerKey, str] = {}
         self._dialogs: dict[DialogId, str] = {}
+        self._named: dict[str, tuple[DialogId, ...]] = {}  # the dialogs of each call, as last noted
         self._schedule: Schedule[str] = Schedule()
 
     def __len__(self) -> int:
@@ -49,20 +50,27 @@ class CallTable:
     def put(self, handle: str, call: Call) -> None:
         """Add a call, or let one take the place of another under the same handle."""
         if (before := self._calls.get(handle)) is not None:
-            self._unname(before)
+            self._unname(handle, before)
         self._calls[handle] = call
         self._name(handle, call)
 
     def _name(self, handle: str, call: Call) -> None:
-        self._dialogs.update(dict.fromkeys(call.dialog_ids, handle))
+        if (ids := call.dialog_ids) != self._named.get(handle, ()):
+            # An INVITE that is sent anew leaves the early dialogs of the one before behind.
+            self._forget_dialogs(handle)
+            self._named[handle] = ids
+            self._dialogs.update(dict.fromkeys(ids, handle))
         if isinstance(call, InboundCall):
             self._invites[call.key] = handle
 
-    def _unname(self, call: Call) -> None:
-        for dialog in call.dialog_ids:
-            self._dialogs.pop(dialog, None)
+    def _unname(self, handle: str, call: Call) -> None:
+        self._forget_dialogs(handle)
         if isinstance(call, InboundCall):
             self._invites.pop(call.key, None)
+
+    def _forget_dialogs(self, handle: str) -> None:
+        for dialog in self._named.pop(handle, ()):
+            self._dialogs.pop(dialog, None)
 
     def settle(self, handle: str) -> Call | None:
         """Note a call's next timer and its dialogs; take it out, and give it back, once it is over."""
@@ -74,7 +82,7 @@ class CallTable:
             self._schedule.set(handle, call.timer_at())
             return None
         self._schedule.set(handle, None)
-        self._unname(self._calls.pop(handle))
+        self._unname(handle, self._calls.pop(handle))
         return call
 
     def timer_at(self) -> float | None:

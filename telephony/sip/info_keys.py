@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from telephony.sip.dtmf import relay_body
 from telephony.sip.timers import Timer, TimerSet
-from telephony.sip.transactions import ClientKey
 
 PRESS_MS, PAUSE_MS = 160, 100
 """How long a key is said to be down, and how long none is; the next one waits for both, and for the answer."""
@@ -18,12 +17,12 @@ MAX_WAITING = 64
 class InfoKeys:
     """Sends each key once the one before was taken, so that none overtakes another. Times are seconds."""
 
-    def __init__(self, send: Callable[[bytes, float], ClientKey], told: Callable[[int, int], None]) -> None:
+    def __init__(self, send: Callable[[bytes, float], object], told: Callable[[int, int], None]) -> None:
         """`send(body, now)` sends one INFO; `told(sent, status)` is called when all were taken, or one was refused."""
         self._send = send
         self._told = told
         self._waiting: deque[bytes] = deque()  # bodies
-        self._asked: ClientKey | None = None
+        self._asked = False  # whether an INFO has no final response; by how many requests, of challenges, is all one
         self._sent = 0
         self._timers = TimerSet()
 
@@ -39,23 +38,24 @@ class InfoKeys:
         self._press(now)
 
     def _press(self, now: float) -> None:
-        self._asked = self._send(self._waiting[0], now)
+        self._asked = True
+        self._send(self._waiting[0], now)
         self._timers.start(Timer.KEY, now + (PRESS_MS + PAUSE_MS) / 1000)
 
     def timer_at(self) -> float | None:
         """When `handle_timer` is due."""
-        return self._timers.next_at() if self._asked is None else None
+        return None if self._asked else self._timers.next_at()
 
     def handle_timer(self, *, now: float) -> None:
         """Let time pass."""
-        if self._asked is None and self._timers.pop_due(now) is not None:
+        if not self._asked and self._timers.pop_due(now) is not None:
             self._next(now)
 
-    def answered(self, key: ClientKey, status: int, *, now: float) -> None:
-        """Take the final status of an INFO; 408 where none came."""
-        if key != self._asked:
-            return
-        self._asked = None
+    def answered(self, status: int, *, now: float) -> None:
+        """Take the final status of the INFO that is under way; 408 where none came."""
+        if not self._asked:
+            return  # stopped meanwhile
+        self._asked = False
         if status >= 300:
             self._end(status)
         else:
@@ -73,7 +73,7 @@ class InfoKeys:
         """Stop: the session is over."""
         self._waiting.clear()
         self._timers.stop_all()
-        self._asked = None
+        self._asked = False
 
     def _end(self, status: int) -> None:
         self.stop()

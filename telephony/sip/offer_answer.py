@@ -189,7 +189,11 @@ def _find_codec(media: MediaDescription, abilities: MediaAbilities) -> tuple[Cod
 def _find_dtmf(media: MediaDescription, codec: Codec) -> tuple[int | None, int]:
     """Find telephone-event at the clock of the codec (RFC 4733 section 2.1), or at 8 kHz, as some write for all."""
     mapped = _payload_types(media)
-    events = {mapped[pt][1]: int(pt) for pt in reversed(media.formats) if mapped.get(pt, ("",))[0] == "TELEPHONE-EVENT"}
+    events = {
+        mapped[pt][1]: int(pt)
+        for pt in reversed(media.formats)
+        if mapped.get(pt, ("",))[0] == "TELEPHONE-EVENT" and int(pt) < 128
+    }
     clock = _ENCODINGS[codec][1] if _ENCODINGS[codec][1] in events else "8000"
     return events.get(clock), int(clock)
 

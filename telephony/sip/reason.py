@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from telephony.errors import SipParseError
 from telephony.sip.message import Message, Response
 
 _CAUSE = re.compile(r";[ \t]*cause[ \t]*=[ \t]*([0-9]{1,3})(?![0-9])", re.IGNORECASE)
@@ -19,7 +20,11 @@ _OF_STATUS = {
 
 def q850_of(message: Message) -> int | None:
     """Read the cause that a message gives; else the one that its status stands for, None where there is neither."""
-    for reason in message.headers.listed("Reason"):
+    try:
+        reasons = message.headers.listed("Reason")
+    except SipParseError:  # a text whose quotes do not close is no reason to keep a call
+        reasons = message.headers.all("Reason")
+    for reason in reasons:
         match = _CAUSE.search(reason)
         if reason.strip().lower().startswith("q.850") and match is not None and int(match.group(1)) <= 127:
             return int(match.group(1))

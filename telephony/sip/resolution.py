@@ -118,7 +118,7 @@ async def _ask_system(question: Question) -> list[Record]:
     family = socket.AF_INET6 if question.kind == "AAAA" else socket.AF_INET
     try:
         found = await asyncio.get_running_loop().getaddrinfo(question.name, None, family=family, type=socket.SOCK_DGRAM)
-    except OSError:
+    except (OSError, UnicodeError):  # a label that is empty or too long is no OSError
         return []
     return [str(address[0]) for *_, address in found]
 

@@ -311,7 +311,7 @@ class Session:
             case "INVITE":
                 self.offers.invite_answered(key, request, response, now=now)
             case "INFO":
-                self._keys.answered(key, response.status, now=now)
+                self._keys.answered(response.status, now=now)
             case "UPDATE":
                 self.offers.update_answered(response, now=now)
             case "REFER" if self._transfer is not None:
@@ -332,7 +332,7 @@ class Session:
             case "BYE":
                 self._machine.step(Cause.BYE_ANSWERED)
             case "INFO":
-                self._keys.answered(key, 408, now=now)
+                self._keys.answered(408, now=now)
             case "REFER":
                 if self._transfer is not None:
                     self._transfer.unanswered()

@@ -80,9 +80,12 @@ class SessionOffers:
         self._timer.stop()
 
     def noted(self, message: Request | Response) -> None:
-        """Read what the peer says of itself in a message that begins or refreshes the dialog."""
-        if message.headers.all("Allow"):
+        """Read what the peer says of itself in a message that begins or refreshes the dialog; nothing if malformed."""
+        try:
             methods = {method.upper() for method in message.headers.listed("Allow")}
+        except SipParseError:
+            return
+        if methods:
             self._peer_takes_update = "UPDATE" in methods
             self.peer_takes_info = "INFO" in methods
 
@@ -183,6 +186,10 @@ class SessionOffers:
         elif response.status in (405, 501):
             self._peer_takes_update = False
             self._refresh(now)
+        elif response.status == 422 and self._timer.take_refusal(response):
+            self._refresh(now)
+        else:
+            self._timer.refused(now=now)
 
     def _agree_timer(self, response: Response, now: float) -> None:
         try:
@@ -216,6 +223,7 @@ class SessionOffers:
             self.offer_next(now=now)
         else:
             self._next_offer = None  # section 14.1: the session goes on as it was
+            self._timer.refused(now=now)
 
     def begin(self, key: ClientKey, invite: Request, response: Response, *, now: float) -> None:
         """Acknowledge the 2xx to the INVITE that placed the call, and learn from it."""

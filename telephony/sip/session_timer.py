@@ -15,6 +15,7 @@ from telephony.sip.timers import Timer, TimerSet
 _Extra: TypeAlias = tuple[tuple[str, str], ...]
 _MAX_S = 2**31 - 1
 _LEAST_S = 90  # section 4
+_LAST_TRY_S = 10.0  # before the end: a refresh that is refused then is not tried again
 
 
 class SessionDue(Enum):
@@ -42,9 +43,12 @@ def min_session(message: Message) -> int:
 
 
 def refuse_brief(request: Request, limits: CallLimits) -> Refusal | None:
-    """Refuse a session that is to be refreshed too often (section 9): 422. Raises `SipParseError`."""
-    asked = session_expires(request)
-    if asked is None or asked[0] >= limits.min_session_s or not _supports_timer(request):
+    """Refuse a session that is to be refreshed too often (section 9): 422.
+
+    Raises `SipParseError` for all that `SessionTimer.answer` would find malformed: by then it is too late to refuse.
+    """
+    asked, _, supported = session_expires(request), min_session(request), _supports_timer(request)
+    if asked is None or asked[0] >= limits.min_session_s or not supported:
         return None
     return Refusal(422, (("Min-SE", str(limits.min_session_s)),))
 
@@ -62,12 +66,15 @@ class SessionTimer:
         self._timers = TimerSet()
         self._agreed_s = 0
         self._ours = False  # whether we refresh
+        self._end_at = 0.0
+        self._refreshing = False  # it was due, and nothing has been agreed since
 
     def ask(self) -> _Extra:
         """Write the headers of an INVITE or UPDATE of ours (section 7.1, 7.4)."""
-        interval_s = self._agreed_s or self._wanted_s
-        if not interval_s:
+        asked_s = self._agreed_s or self._wanted_s
+        if not asked_s:
             return ()
+        interval_s = max(asked_s, self._least_s)
         # In a refresh the roles stay as they are: "uac" is whoever sends this request.
         role = "" if not self._agreed_s else f";refresher={'uac' if self._ours else 'uas'}"
         return (("Session-Expires", f"{interval_s}{role}"), ("Min-SE", str(self._least_s)))
@@ -78,11 +85,17 @@ class SessionTimer:
             least_s = header_number(response, "Min-SE", maximum=_MAX_S)
         except SipParseError:
             return False
-        if not self._wanted_s or least_s is None or least_s <= self._least_s:
+        if not (self._wanted_s or self._agreed_s) or least_s is None or least_s <= self._least_s:
             return False
         self._least_s = least_s
-        self._wanted_s = max(self._wanted_s, least_s)
+        self._wanted_s = self._wanted_s and max(self._wanted_s, least_s)
         return True
+
+    def refused(self, *, now: float) -> None:
+        """Note that an offer of ours was refused: a refresh is tried again halfway to the end (section 10)."""
+        left_s = self._end_at - now
+        if self._refreshing and left_s > _LAST_TRY_S:
+            self._timers.start(Timer.REFRESH, now + left_s / 2)
 
     def answer(self, request: Request, *, now: float) -> _Extra:
         """Agree with an INVITE or UPDATE of the peer, and write the headers of its 2xx (section 9)."""
@@ -110,10 +123,12 @@ class SessionTimer:
 
     def _agree(self, seconds: int, *, ours: bool, now: float) -> None:
         self._agreed_s, self._ours = seconds, ours
+        self._refreshing = False
         self._timers.stop_all()
         if seconds:
             # Section 10: whoever does not refresh says BYE somewhat before the end.
-            self._timers.start(Timer.SESSION_END, now + seconds - min(32.0, seconds / 3))
+            self._end_at = now + seconds - min(32.0, seconds / 3)
+            self._timers.start(Timer.SESSION_END, self._end_at)
             if ours:
                 self._timers.start(Timer.REFRESH, now + seconds / 2)
 
@@ -131,6 +146,7 @@ class SessionTimer:
             case None:
                 return None
             case Timer.REFRESH:
+                self._refreshing = True
                 return SessionDue.REFRESH
             case _:
                 self._timers.stop_all()

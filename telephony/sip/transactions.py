@@ -29,6 +29,7 @@ _TERMINATED = frozenset(
         non_invite_client.State.TERMINATED,
     }
 )
+_UNANSWERED = frozenset({invite_client.State.CALLING, invite_client.State.PROCEEDING})
 
 
 class ServerKey(NamedTuple):
@@ -118,6 +119,7 @@ class TransactionLayer:
         self._servers: dict[ServerKey, _Server] = {}
         self._clients: dict[ClientKey, _Client] = {}
         self._owners: dict[ClientKey, str] = {}
+        self._invites: dict[str, set[ClientKey]] = {}  # INVITEs of ours, by owner
         self._merges: dict[_MergeKey, ServerKey] = {}
         self._merge_keys: dict[ServerKey, _MergeKey] = {}
         self._fallbacks: dict[ServerKey, Flow] = {}
@@ -232,6 +234,8 @@ class TransactionLayer:
         kind = InviteClientTransaction if request.method == "INVITE" else NonInviteClientTransaction
         transaction = self._clients[key] = kind(request, flow, timings=self._timings, now=now)
         self._owners[key] = owner
+        if request.method == "INVITE":
+            self._invites.setdefault(owner, set()).add(key)
         self._settle(key, transaction)
         return key
 
@@ -241,6 +245,12 @@ class TransactionLayer:
         if isinstance(transaction, InviteClientTransaction):
             transaction.stop_repeating()
             self._settle(key, transaction)
+
+    def release(self, owner: str) -> None:
+        """Destroy the INVITEs without a final response of an owner that is gone: none may ever come (section 9.1)."""
+        for key in tuple(self._invites.get(owner, ())):
+            if self._clients[key].state in _UNANSWERED:
+                self._forget(key)
 
     def send_stateless(self, message: Message, flow: Flow) -> None:
         """Send what has no transaction: the ACK for a 2xx."""
@@ -276,7 +286,11 @@ class TransactionLayer:
     def _forget(self, key: ServerKey | ClientKey) -> None:
         self._schedule.set(key, None)
         if isinstance(key, ClientKey):
-            del self._clients[key], self._owners[key]
+            del self._clients[key]
+            invites = self._invites.get(owner := self._owners.pop(key), set[ClientKey]())
+            invites.discard(key)
+            if not invites:
+                self._invites.pop(owner, None)
         else:
             del self._servers[key]
             self._fallbacks.pop(key, None)

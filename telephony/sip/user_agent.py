@@ -330,5 +330,6 @@ class UserAgent:
         """Note a call's next timer and dialog; forget it once it is over."""
         call = None if handle is None else self._calls.settle(handle)
         if handle is not None and call is not None:
+            self._transactions.release(handle)
             self._output.append(CallForgotten(self._referrals.outer(handle), call.call_id))
             self._referrals.forget(handle)

@@ -13,7 +13,7 @@ from telephony.errors import RemoteProtocolError
 from telephony.leg import INPUT_FRAME_BYTES, INPUT_RATE_HZ
 
 CLOCK_HZ: Final = 48_000  # of Opus in RTP, whatever rate is coded (RFC 7587, 4.1)
-_SHORTEST_MS: Final = 5  # packets of 2.5 ms exist and are sent by nobody
+_SHORTEST_MS: Final = 5  # packets of 2.5 ms exist and are sent by nobody, nor are odd multiples of it
 _BYTES_A_MS: Final = INPUT_RATE_HZ * 2 // 1000
 
 
@@ -130,7 +130,12 @@ class OpusReceiver:
 
 
 def _duration_ms(payload: bytes) -> int:
+    """Tell how long a packet lasts; 0 for none that can be played.
+
+    An odd number of 2.5 ms is no whole number of ms, and libopus conceals whole steps of 2.5 ms alone.
+    """
     try:
-        return packet_samples(payload, CLOCK_HZ) * 1000 // CLOCK_HZ
+        duration_ms, rest = divmod(packet_samples(payload, CLOCK_HZ), CLOCK_HZ // 1000)
     except RemoteProtocolError:
         return 0
+    return 0 if rest else duration_ms

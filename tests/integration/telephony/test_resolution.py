@@ -72,7 +72,13 @@ async def test_an_answer_that_is_worth_nothing_is_not_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    "uri", [SipUri("gone.example.az", parameters=(("transport", "tcp"),)), SipUri("no.example.az")]
+    "uri",
+    [
+        SipUri("gone.example.az", parameters=(("transport", "tcp"),)),
+        SipUri("no.example.az"),
+        SipUri("no..example.az"),
+        SipUri(f"{'n' * 64}.example.az"),
+    ],
 )
 async def test_a_name_that_leads_nowhere_says_so(uri: SipUri) -> None:
     async with name_server(ZONE) as dns:

@@ -5,6 +5,7 @@ import pytest
 from telephony.audio.opus import OpusEncoder
 from telephony.audio.playout import Conceal, Decode, Noise, Silence
 from telephony.rtp.codec import CODECS
+from telephony.rtp.decoder import Decoder
 from telephony.rtp.depacketizer import CodedFrame, Depacketizer
 from telephony.rtp.packet import RtpPacket
 
@@ -131,6 +132,19 @@ def test_opus_that_is_none_is_counted_and_one_odd_duration_changes_nothing() -> 
 
     assert ours.malformed == 2
     assert ours.pull(now=0.06, quiet=True, media_time_ms=0).action_ms == 20
+
+
+def test_opus_of_no_whole_number_of_ms_is_refused_for_its_losses_could_not_be_concealed() -> None:
+    ours = Depacketizer(CODECS["opus"], playout_min_ms=20, playout_max_ms=200)
+    packet = bytes([16 << 3 | 3, 3, *bytes(60)])  # three frames of 2.5 ms
+    decoder = Decoder()
+    for number in (0, 1, 2, 4, 5, 6):
+        ours.insert(RtpPacket(111, number, number * 360, 1, packet), now=number * 0.0075)
+
+    frames = [ours.pull(now=0.06 + tick * 0.02, quiet=False, media_time_ms=tick * 20) for tick in range(5)]
+
+    assert ours.malformed == 6
+    assert {len(decoder.decode(frame)) for frame in frames} == {320}
 
 
 def test_another_codec_begins_a_new_stream_and_keeps_the_figures() -> None:

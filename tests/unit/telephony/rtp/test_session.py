@@ -183,6 +183,10 @@ def test_rtcp_is_answered_to_where_it_comes_from_until_sdp_changes() -> None:
     assert left.rtcp_destination == ("203.0.113.5", 6001)
 
 
+def test_beside_the_last_port_there_is_none_for_rtcp() -> None:
+    assert session(1, applied=parameters(("192.0.2.2", 65_535))).rtcp_destination is None
+
+
 def test_rtcp_of_strangers_and_garbage_are_not_believed() -> None:
     left, right = pair()
     left.receive_rtcp(right.send_goodbye(now=1.0), ("203.0.113.9", 5001), now=1.0)
@@ -245,6 +249,28 @@ def test_a_reinvite_with_the_same_keys_goes_on_and_with_others_begins_anew() -> 
 
     left.apply(parameters(RIGHT), now=2.0)
     assert not left.is_encrypted
+
+
+def test_our_wraps_stay_counted_when_only_the_peers_key_changes_and_after_a_while_in_the_clear() -> None:
+    ours, theirs = bytes(range(30)), bytes(range(30, 60))
+    keys = SrtpKeys("AES_CM_128_HMAC_SHA1_80", ours, theirs)
+    left = RtpSession(
+        sender=RtpSender(ssrc=1, sequence=65_533, timestamp=0),
+        reporter=Reporter(cname="c", wall_offset_s=1e9, dice=lambda: 0.5),
+        silence_timeout_s=30.0,
+    )
+    left.apply(replace(parameters(RIGHT), srtp=keys), now=0.0)
+    right = session(2, applied=replace(parameters(LEFT), srtp=SrtpKeys(keys.suite, theirs, ours)))
+    talk(left, right, LEFT)  # the numbers wrap
+
+    changed = replace(keys, theirs=bytes(30))
+    left.apply(replace(parameters(RIGHT), srtp=changed), now=1.0)
+    talk(left, right, LEFT, start=5)
+    left.apply(parameters(RIGHT), now=2.0)
+    left.apply(replace(parameters(RIGHT), srtp=changed), now=3.0)
+    talk(left, right, LEFT, start=10)
+
+    assert (right.receiver.received, right.receiver.malformed) == (15, 0)
 
 
 def test_before_apply_nobody_asks_for_metrics() -> None:

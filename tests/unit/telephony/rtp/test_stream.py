@@ -422,3 +422,20 @@ def test_figures_join_all_parts() -> None:
     assert (stats.sent, stats.underruns, stats.round_trip_ms) == (30, 0, None)
     assert stats.sent_late_ms_max == pytest.approx(1.0, abs=0.1)
     assert 15 <= stats.playout_delay_ms <= 45
+
+
+class BrokenEndpoint(WiredEndpoint):
+    """Sockets that cannot send RTCP."""
+
+    def send_rtcp(self, data: bytes, destination: Address) -> None:
+        raise OSError
+
+
+def test_sockets_are_closed_even_where_the_goodbye_cannot_be_sent() -> None:
+    call = Call(endpoint=BrokenEndpoint())
+    call.stream.apply(MediaParameters(*PEER, "PCMA", 8), now=50.0)
+
+    with pytest.raises(OSError):
+        call.stream.close(now=50.0)
+
+    assert call.endpoint.closed

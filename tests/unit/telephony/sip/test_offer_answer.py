@@ -105,6 +105,13 @@ def test_key_presses_are_taken_at_8_khz_only() -> None:
     assert audio_of(HEAD + b"m=audio 1 RTP/AVP 0 102\r\n" + maps).dtmf_payload_type is None
 
 
+@pytest.mark.parametrize("payload_type", [128, 999])
+def test_key_presses_by_a_payload_type_that_no_packet_can_have_are_none(payload_type: int) -> None:
+    line = f"m=audio 1 RTP/AVP 0 {payload_type}\r\na=rtpmap:{payload_type} telephone-event/8000\r\n"
+
+    assert audio_of(HEAD + line.encode()).dtmf_payload_type is None
+
+
 @pytest.mark.parametrize(
     ("body", "direction"),
     [

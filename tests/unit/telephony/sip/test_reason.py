@@ -15,6 +15,8 @@ from tests.unit.telephony.sip.messages import request, response
         ('Reason: SIP;cause=600;text="busy", q.850 ; cause = 17\r\n', 17),
         ("Reason: SIP;cause=200\r\nReason: Q.850;cause=102\r\n", 102),
         ("Reason: Q.850;cause=900\r\n", None),
+        ('Reason: Q.850;cause=16;text="cut sho\r\n', 16),
+        ('Reason: "\r\n', None),
         ("Reason: Q.850;text=none\r\n", None),
         ("", None),
     ],

@@ -720,6 +720,29 @@ def test_a_refresh_may_show_that_the_call_is_gone(status: int, over: bool) -> No
     assert (call.session.state is State.CLOSING) is over
 
 
+@pytest.mark.parametrize("extra", [UPDATES, ""])
+def test_a_refresh_that_is_refused_for_the_moment_is_sent_again(extra: str) -> None:
+    call = Call(limits=TIMED, extra=extra).confirmed()
+    ((_, refresh),) = call.play(until=900.0)
+    assert isinstance(refresh, Request)
+    call.respond(refresh, 500, extra="Retry-After: 5\r\n", now=900.0)
+    call.bench.take_sent()
+    again = [(at, message.method) for at, message in call.play(until=1700.0) if isinstance(message, Request)]
+
+    assert again == [(1334.0, refresh.method)]
+    assert call.session.state is not State.CLOSING
+
+
+def test_a_refresh_by_update_that_was_too_soon_asks_for_longer() -> None:
+    call = Call(limits=TIMED, extra=UPDATES).confirmed()
+    ((_, refresh),) = call.play(until=900.0)
+    assert isinstance(refresh, Request)
+    call.respond(refresh, 422, extra="Min-SE: 3600\r\n", now=900.0)
+    _, longer = call.bench.take_request()
+
+    assert longer.headers.first("Session-Expires") == "3600;refresher=uac"
+
+
 def test_a_refresh_that_nobody_answers_ends_the_call() -> None:
     call = Call(limits=TIMED, extra=UPDATES).confirmed()
     call.session.handle_timer(now=900.0)
@@ -854,8 +877,10 @@ def test_a_call_that_is_over_cannot_be_transferred() -> None:
         call.session.transfer("<sip:op@pbx>", now=1.0)
 
 
-def pressing(digits: str = "1#", *, extra: str = "") -> tuple[Call, ClientKey, Request]:
-    call = Call(extra=extra)
+def pressing(
+    digits: str = "1#", *, extra: str = "", flow: Flow = PEER, credentials: Credentials | None = None
+) -> tuple[Call, ClientKey, Request]:
+    call = Call(extra=extra, flow=flow, credentials=credentials)
     call.ack()
     call.bench.take_sent()
     call.bench.take_events()
@@ -880,6 +905,22 @@ def test_keys_go_by_info_one_after_the_other() -> None:
 
     assert call.bench.take_event(KeysSent) == KeysSent("call", 2, 200)
     assert call.session.press("5", now=3.0)
+
+
+def test_keys_go_on_after_a_challenge_and_after_a_connection_is_lost() -> None:
+    call, key, info = pressing(flow=PEER_TCP, credentials=Credentials("aysel", "gizli"))
+    call.session.receive_response(key, response(info, 401, extra=CHALLENGE.format(1)), now=1.1)
+    key, info = call.bench.take_request()
+    call.session.receive_response(key, response(info, 200), now=1.2)
+    call.session.handle_timer(now=1.3)
+    call.bench.take_request()
+
+    lose_connection(call, PEER_TCP)
+    key, info = call.bench.take_request()
+    call.session.receive_response(key, response(info, 200), now=2.1)
+    call.session.handle_timer(now=2.2)
+
+    assert call.bench.take_event(KeysSent) == KeysSent("call", 2, 200)
 
 
 @pytest.mark.parametrize("answered", [True, False])

@@ -88,6 +88,27 @@ def test_a_far_end_that_wants_less_often_is_heeded_once() -> None:
     assert not SessionTimer(OFF).take_refusal(refusal)
 
 
+def test_a_refresh_that_is_refused_is_tried_halfway_to_the_end_until_that_is_near() -> None:
+    timer = SessionTimer(ON)
+    answered(timer, "")
+    timer.refused(now=10.0)  # an offer of ours that was no refresh
+    tries: list[float] = []
+    while timer.pop_due(now=(at := timer.timer_at()) or 0.0) is SessionDue.REFRESH:
+        tries.append(at or 0.0)
+        timer.refused(now=tries[-1])
+
+    assert tries[:3] == [900.0, 1334.0, 1551.0]
+    assert (len(tries), at) == (8, 1768.0)
+
+
+def test_a_refresh_asks_for_longer_where_the_far_end_wants_less_often() -> None:
+    timer = SessionTimer(OFF)
+    answered(timer, "x: 600;refresher=uas\r\n")
+
+    assert timer.take_refusal(response(request(), 422, extra="Min-SE: 3600\r\n"))
+    assert dict(timer.ask()) == {"Session-Expires": "3600;refresher=uac", "Min-SE": "3600"}
+
+
 def test_a_session_that_is_over_has_no_timer() -> None:
     timer = SessionTimer(ON)
     answered(timer, "")

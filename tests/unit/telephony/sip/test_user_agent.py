@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from telephony.errors import LegEndedError, LocalProtocolError
 from telephony.leg import EndCause
 from telephony.sip.auth import Credentials
+from telephony.sip.destination import Destination
 from telephony.sip.events import (
     CallEnded,
     CallForgotten,
@@ -27,11 +28,12 @@ from telephony.sip.events import (
 from telephony.sip.flow import Flow, Transmit
 from telephony.sip.message import Request, Response, parse_message
 from telephony.sip.offer_answer import Direction, LocalAudio
+from telephony.sip.uri import SipUri
 from telephony.sip.user_agent import UserAgent
 from tests.fakes.link import LinkQuality
 from tests.unit.telephony.sip.agents import Agent, Pair
 from tests.unit.telephony.sip.machines import drain, play
-from tests.unit.telephony.sip.messages import OFFER, PEER, PEER_TCP, request_bytes
+from tests.unit.telephony.sip.messages import OFFER, PEER, PEER_TCP, request_bytes, response_bytes
 
 US = LocalAudio("192.0.2.9", 20_000)
 
@@ -98,6 +100,8 @@ def test_a_call_rings_is_answered_acknowledged_and_hung_up() -> None:
         pytest.param(request_bytes(body=OFFER, contact="<tel:1>"), 400, id="no sip Contact"),
         pytest.param(request_bytes("REFER", extra="Refer-To: <sip:+990@evil.example>\r\n"), 403, id="REFER"),
         pytest.param(request_bytes(body=OFFER, extra="Supported: timer\r\nx: 30\r\n"), 422, id="brief session"),
+        pytest.param(request_bytes(body=OFFER, extra="x: 1800\r\nMin-SE: soon\r\n"), 400, id="Min-SE"),
+        pytest.param(request_bytes(body=OFFER, extra='x: 1800\r\nSupported: "timer\r\n'), 400, id="Supported"),
         pytest.param(request_bytes("NOTIFY", extra="Event: message-summary\r\n"), 481, id="NOTIFY"),
         pytest.param(request_bytes("BYE"), 481, id="BYE"),
         pytest.param(request_bytes("INFO"), 481, id="INFO"),
@@ -618,3 +622,86 @@ def test_where_somebody_is_trusted_only_they_and_who_has_a_password_take_a_calls
 
     answers = [m.status for data in bot.sent if isinstance(m := parse_message(data), Response)]
     assert answers == [status]
+
+
+# What peers leave undone
+
+
+def placed(core: UserAgent) -> tuple[str, Request]:
+    """Place a call to the peer: its handle and its INVITE."""
+    handle = core.place_call(Destination(SipUri(PEER.host, "callee"), PEER), US, now=0.0)
+    return handle, requests(drain(core))[-1]
+
+
+def requests(outputs: list[UserAgentOutput]) -> list[Request]:
+    messages = [parse_message(output.data) for output in outputs if isinstance(output, Transmit)]
+    return [message for message in messages if isinstance(message, Request)]
+
+
+def test_an_early_dialog_that_a_redirect_has_left_behind_is_known_no_more() -> None:
+    core = agent().core
+    handle, invite = placed(core)
+    send(core, response_bytes(invite, 183, to_tag="early", extra="Require: 100rel\r\nRSeq: 1\r\n"))
+    send(core, response_bytes(invite, 302, extra="Contact: <sip:other@192.0.2.1>\r\n"))
+    core.follow(handle, [PEER], now=1.0)
+    again = requests(drain(core))[-1]
+    send(core, response_bytes(again, 486))
+    assert core.call_count == 0
+
+    update = request_bytes("UPDATE", call_id=invite.call_id, from_tag="early", to_tag=invite.from_.tag)
+
+    assert statuses(send(core, update)) == [481]
+
+
+def test_an_invite_that_never_gets_a_final_response_goes_with_its_call() -> None:
+    core = agent().core
+    handle, invite = placed(core)
+    send(core, response_bytes(invite, 180))
+    core.hang_up(handle, now=1.0)
+    (cancel,) = requests(drain(core))
+    send(core, response_bytes(cancel, 200), now=1.0)  # and 487 never comes
+    play(core)
+
+    assert (core.call_count, core.transaction_count, core.timer_at()) == (0, 0, None)
+
+
+def test_a_reinvite_that_is_never_answered_goes_with_its_call() -> None:
+    core = agent().core
+    handle, invite = placed(core)
+    send(core, response_bytes(invite, 200, body=OFFER))
+    core.reoffer(handle, Direction.SENDONLY, now=1.0)
+    reinvite = requests(drain(core))[-1]
+    send(core, response_bytes(reinvite, 100), now=1.0)
+    bye = request_bytes("BYE", call_id=invite.call_id, from_tag="callee", to_tag=invite.from_.tag)
+    assert statuses(send(core, bye, now=2.0)) == [200]
+    play(core)
+
+    assert (core.call_count, core.transaction_count) == (0, 0)
+
+
+@pytest.mark.parametrize("extra", ['Allow: "INVITE\r\n', "Allow: \r\n"])
+def test_a_call_whose_allow_cannot_be_read_is_answered_all_the_same(extra: str) -> None:
+    core = agent().core
+    inbound, _ = ring(core, extra=extra)
+    core.answer(inbound, US, now=1.0)
+    assert statuses(drain(core)) == [200]
+
+    handle, invite = placed(core)
+    outputs = send(core, response_bytes(invite, 200, body=OFFER, extra=extra))
+
+    assert [output.handle for output in outputs if isinstance(output, MediaAgreed)] == [handle]
+
+
+def test_a_reason_that_is_cut_short_keeps_no_call_alive() -> None:
+    core, extra = agent().core, 'Reason: Q.850;cause=16;text="Normal call clea\r\n'
+    inbound, tag = ring(core)
+    core.answer(inbound, US, now=1.0)
+    drain(core)
+    ended = send(core, request_bytes("BYE", branch="z9hG4bKbye", cseq=2, to_tag=tag, extra=extra), now=2.0)
+    assert statuses(ended) == [200]
+
+    _, invite = placed(core)
+    refused = send(core, response_bytes(invite, 486, extra=extra))
+
+    causes = [(event.cause, event.q850) for event in ended + refused if isinstance(event, CallEnded)]
+    assert causes == [(EndCause.CALLER_HUNG_UP, 16), (EndCause.FAILED, 16)]

@@ -136,6 +136,15 @@ def test_what_is_no_opus_is_counted_and_nothing_else() -> None:
     assert line.silent_frames(after=5) == 0
 
 
+def test_a_packet_of_no_whole_number_of_ms_is_counted_for_its_loss_could_not_be_concealed() -> None:
+    line = Line()
+    packet = bytes([16 << 3 | 3, 3, *bytes(60)])  # three frames of 2.5 ms
+    for number in (0, 1, 2, 4, 5, 6):
+        line.receiver.insert(ssrc=7, sequence=number, timestamp=number * 360, payload=packet, now=number * 0.0075)
+    frames = [line.receiver.frame(now=0.06 + tick * 0.02) for tick in range(5)]
+    assert (line.receiver.stats().malformed, {len(frame) for frame in frames}) == (6, {INPUT_FRAME_BYTES})
+
+
 def test_a_packet_that_breaks_while_it_is_decoded_is_concealed() -> None:
     packets = tone(50)
     packets[25] = bytes([packets[24][0] | 3, 0x41, 0xFF, 0xFF])  # one frame, and more padding than there are bytes
