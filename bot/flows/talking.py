@@ -27,6 +27,7 @@ _COLLECT = "Find out what the caller answers, and call {function} with it. Ask a
 
 def ask(run: Run, text: str, *, now: float) -> None:
     """Put the caller's words to the model."""
+    _answered(run, "")  # what was said of an answer that the caller spoke over is none to this
     run.asked = text
     run.visit.rounds = 0
     run.visit.talk.append(LlmTurn("caller", text))
@@ -40,6 +41,13 @@ def add(run: Run, text: str, *, now: float) -> None:
         run.visit.talk.pop()
         text = f"{run.asked} {text}"
     ask(run, text, now=now)
+
+
+def ask_again(run: Run, *, now: float) -> None:
+    """Put the caller's last words to the model again where its answer was lost under a noise; else do nothing."""
+    talk = run.visit.talk
+    if talk and talk[-1].who == "caller" and not run.visit.answer:
+        _ask(run, now=now)
 
 
 def said(run: Run, clause: str) -> None:
@@ -171,6 +179,7 @@ def _do(run: Run, offer: Offer, call: LlmCall, *, now: float) -> Step | str | No
         case Deed.GLOBAL:
             goto = run.flow.intents[offer.name].goto
             if goto is None:
+                _note(run, call, "said again")
                 run.ask()
             return None if goto is None else Step(goto, f"llm {offer.name}")
         case Deed.FILL:

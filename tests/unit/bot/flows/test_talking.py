@@ -257,6 +257,41 @@ def test_a_clause_of_an_old_answer_or_under_the_callers_words_is_not_said() -> N
     assert [turn.text for turn in _drain(engine)[-1].history] == ["Buyurun.", "yer var?", "sabah"]  # type: ignore[attr-defined]
 
 
+def test_what_was_said_of_an_answer_that_the_caller_spoke_over_is_no_answer_to_his_next_words() -> None:
+    engine, question = _thinking()
+    engine.llm_said(question.request_id, "Bəli, var.")
+    engine.caller_started(now=2.5)
+    engine.llm_answered(question.request_id, LlmAnswered("Sabah saat onda."), now=3.0)
+    engine.heard("bəs sabah?", now=4.0)
+    last = _drain(engine)[-1]
+    assert isinstance(last, AskLlm)
+    assert [turn.text for turn in last.history] == ["Buyurun.", "yer var?", "Bəli, var.", "bəs sabah?"]
+    engine.llm_answered(last.request_id, LlmAnswered("", failed=True), now=5.0)
+    assert engine.state != "chat"  # nothing was answered, and the caller is not left waiting for it
+
+
+def test_a_question_whose_answer_came_under_a_cough_is_asked_again() -> None:
+    engine, question = _thinking()
+    engine.caller_started(now=2.5)
+    engine.llm_said(question.request_id, "Bəli.")
+    engine.llm_answered(question.request_id, LlmAnswered("Yer var."), now=3.0)
+    engine.heard("", now=3.5)
+    (again,) = _drain(engine)
+    assert isinstance(again, AskLlm)
+    assert [turn.text for turn in again.history] == ["Buyurun.", "yer var?"]
+    engine.llm_answered(again.request_id, LlmAnswered("Yer var."), now=4.0)
+    engine.heard("", now=4.5)
+    assert _said(engine) == ["Yer var."]
+
+
+def test_a_noise_after_what_was_said_again_asks_nothing() -> None:
+    engine, question = _thinking()
+    engine.llm_answered(question.request_id, _calls(("global_again", "")), now=3.0)
+    assert _said(engine) == ["Buyurun."]
+    engine.heard("", now=4.0)
+    assert _drain(engine) == []
+
+
 def test_a_function_called_while_the_caller_speaks_is_done_without_words() -> None:
     engine, question = _thinking()
     engine.caller_started(now=2.5)
