@@ -198,6 +198,33 @@ def test_a_value_that_is_turned_down_and_a_tool_without_its_values_are_told_so()
     assert call.calls == []
 
 
+def test_personal_values_in_why_a_value_is_turned_down_stay_here() -> None:
+    text = _CHAT.replace("{{ day | date }} bağlıyıq.", "{{ name }}, {{ day | date }} bağlıyıq.")
+    call = _call(
+        text, _calls(("call_find", ""), ("set_day", "sabah")), _calls(("set_day", "2026-11-29")), LlmAnswered("Seçin."),
+        tools=scripted({"find": [ToolAnswered("ok", {"name": "Leyla"})]}),
+    )  # fmt: skip
+    call.hear("sabaha yer var? bəs bazar günü?")
+    assert call.engine.slots["name"] == "Leyla"
+    assert _asked(call)[-1].history[-1].text == "turned down: •••, 29 noyabr bağlıyıq."
+
+
+def test_values_are_taken_before_what_needs_them_or_ends_the_talk_in_whatever_order_they_come() -> None:
+    call = _call(_CHAT, _calls(("finish", ""), ("set_day", "sabah")))
+    call.hear("sabaha, sağ olun")
+    assert (call.engine.state, call.engine.slots["day"]) == ("end", "2026-11-24")
+    call = _call(_CHAT, _calls(("call_find", ""), ("set_day", "sabah")), LlmAnswered("Var."), tools=scripted({}))
+    call.hear("sabaha yer var?")
+    assert [one.arguments for one in call.calls] == [{"day": "2026-11-24"}]
+
+
+def test_a_tool_that_has_the_name_of_a_slot_is_told_by_its_own() -> None:
+    text = _CHAT.replace("  find:\n", "  day:\n").replace("tools: [find]", "tools: [day]")
+    call = _call(text, _calls(("set_day", "sabah"), ("call_day", "")), LlmAnswered("Var."), tools=scripted({}))
+    call.hear("sabaha yer var?")
+    assert _asked(call)[-1].history[-1].call == LlmCall("call_day")
+
+
 def test_functions_called_without_end_are_a_failure() -> None:
     call = _call(_CHAT, *[_calls(("set_day", "sabah"))] * 9)
     call.hear("yer var?")
