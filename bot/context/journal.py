@@ -118,6 +118,8 @@ class Journal:
             await work()
         except (ConversationError, SpeechError) as error:
             self._on_failure(error)
+        except Exception as error:  # noqa: BLE001 - a turn that cannot be written must not cost the call its end
+            self._on_failure(ConversationError(f"a turn could not be written: {type(error).__name__}"))
 
     def _put(self, work: Callable[[], Awaitable[None]]) -> None:
         try:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 
+# The only IPv6 addresses given out (RFC 4291, section 2.4). Outside lie IPv4 within IPv6 of older and of local kinds
+# (RFC 4291 2.5.5.1, RFC 6145, RFC 8215) and site-local networks (RFC 3879), which Python counts as global.
+_UNICAST = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
@@ -12,6 +15,8 @@ def is_public(address: str) -> bool:
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         ip = _embedded(ip) or ip
+    if isinstance(ip, ipaddress.IPv6Address) and ip not in _UNICAST:
+        return False
     return ip.is_global and not ip.is_multicast
 
 

@@ -9,6 +9,9 @@ from bot.flows.states import CollectState
 from bot.flows.values import value_from_speech
 from bot.language.inverse.answers import parse_yes_no
 
+# What nobody says along with a yes unless it is meant; a number is ("hə, bir dəqiqə").
+_NEVER_IN_PASSING = frozenset({"phone_az", "fin", "date", "time", "digits"})
+
 
 def begin(run: Run, state: CollectState) -> Step | None:
     """Ask for the slot, unless the caller has offered its value already."""
@@ -54,16 +57,21 @@ def take(run: Run, state: CollectState, value: str) -> Step | None:
 
 
 def confirm(run: Run, state: CollectState, text: str) -> Step | None:
-    """Take the answer to a confirmation: yes, no, or another value. Anything else is no match."""
+    """Take the answer to a confirmation: yes, no, or another value. Anything else is no match.
+
+    "Hə, on altıda" to 14:00 is no yes: what was heard before may have been wrong, and is asked about once more.
+    """
     slot = run.flow.slots[state.collect]
     answer = parse_yes_no(text)
-    if answer is True:
+    if answer is True and slot.type not in _NEVER_IN_PASSING:
         return keep(run, state, run.candidate)
     value = _correction(run, slot, state, text)
     if value is not None and value == run.candidate and answer is None:
         return keep(run, state, value)
     if value is not None and value != run.candidate:
         return take(run, state, value)
+    if answer is True:
+        return keep(run, state, run.candidate)
     return refused(run) if answer is False else no_match(run)
 
 

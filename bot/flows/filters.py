@@ -14,6 +14,7 @@ from bot.language.spoken.dates import MONTHS, WEEKDAYS
 
 Filter: TypeAlias = Callable[[str], str]
 
+_MOST_PLACES = 40  # before or after the point: 1e999999999 would be written out, a gigabyte of it
 _PHONE = re.compile(r"\+994(\d{2})(\d{3})(\d{2})(\d{2})")
 
 
@@ -61,7 +62,7 @@ def _decimal(value: str) -> Decimal | None:
         number = Decimal(value)
     except InvalidOperation:
         return None
-    return number if number.is_finite() else None
+    return number if number.is_finite() and abs(number.adjusted()) <= _MOST_PLACES else None
 
 
 def _day(value: str) -> date | None:

@@ -15,7 +15,7 @@ from bot.flows.actions import AskLlm, LlmAnswered, LlmCall, LlmTurn, ToolAnswere
 from bot.flows.ladders import no_match
 from bot.flows.offers import Deed, Offer, choices_of, offers
 from bot.flows.run import Phase, Run, Step
-from bot.flows.states import CollectState, LlmState, MenuState
+from bot.flows.states import CollectState, LlmState, MenuState, State
 from bot.flows.values import value_from_speech
 
 LIMIT_S = 30.0  # of one answer, whatever the client does
@@ -27,6 +27,7 @@ _COLLECT = "Find out what the caller answers, and call {function} with it. Ask a
 
 def ask(run: Run, text: str, *, now: float) -> None:
     """Put the caller's words to the model."""
+    _answered(run, "")  # what was said of an answer that the caller spoke over is none to this
     run.asked = text
     run.visit.rounds = 0
     run.visit.talk.append(LlmTurn("caller", text))
@@ -40,6 +41,13 @@ def add(run: Run, text: str, *, now: float) -> None:
         run.visit.talk.pop()
         text = f"{run.asked} {text}"
     ask(run, text, now=now)
+
+
+def ask_again(run: Run, *, now: float) -> None:
+    """Put the caller's last words to the model again where its answer was lost under a noise; else do nothing."""
+    talk = run.visit.talk
+    if talk and talk[-1].who == "caller" and not run.visit.answer:
+        _ask(run, now=now)
 
 
 def said(run: Run, clause: str) -> None:
@@ -68,7 +76,8 @@ def take_tool(run: Run, answer: ToolAnswered, *, now: float) -> None:
     tool = run.flow.tools[run.tool]
     calling.keep(run, tool, answer)
     known = {name: run.values[name] for name, saved in tool.save.items() if name in run.values and not saved.pii}
-    call = LlmCall(next(o.function.name for o in offers(run.flow, run.state).values() if o.name == run.tool))
+    (called,) = (o.function for o in offers(run.flow, run.state).values() if (o.deed, o.name) == (Deed.CALL, run.tool))
+    call = LlmCall(called.name)
     _note(run, call, json.dumps({"status": answer.status, **known}, ensure_ascii=False))
     _ask(run, now=now)
 
@@ -142,10 +151,7 @@ def _act(run: Run, calls: tuple[LlmCall, ...], *, now: float) -> tuple[bool, Ste
     """
     offered = offers(run.flow, run.state)
     results = False
-    for call in calls:
-        offer = offered.get(call.name)
-        if offer is None:
-            continue
+    for call, offer in _in_order(run.state, [(call, offered[call.name]) for call in calls if call.name in offered]):
         result = _do(run, offer, call, now=now)
         if not isinstance(result, str):
             return True, result
@@ -156,6 +162,11 @@ def _act(run: Run, calls: tuple[LlmCall, ...], *, now: float) -> tuple[bool, Ste
     run.visit.rounds += 1
     _ask(run, now=now)
     return True, None
+
+
+def _in_order(state: State, calls: list[tuple[LlmCall, Offer]]) -> list[tuple[LlmCall, Offer]]:
+    """Put values before what needs them or leaves the talk: models call functions in any order."""
+    return sorted(calls, key=lambda one: one[1].deed is not Deed.FILL) if isinstance(state, LlmState) else calls
 
 
 def _do(run: Run, offer: Offer, call: LlmCall, *, now: float) -> Step | str | None:
@@ -171,6 +182,7 @@ def _do(run: Run, offer: Offer, call: LlmCall, *, now: float) -> Step | str | No
         case Deed.GLOBAL:
             goto = run.flow.intents[offer.name].goto
             if goto is None:
+                _note(run, call, "said again")
                 run.ask()
             return None if goto is None else Step(goto, f"llm {offer.name}")
         case Deed.FILL:
@@ -192,7 +204,8 @@ def _fill(run: Run, name: str, written: str) -> Step | str | None:
         return "not a value that can be taken: ask again"
     for rejection in slot.rejections:
         if run.holds(rejection.when, {name: value}):
-            return f"turned down: {rejection.say.render({**run.values, name: value})}"
+            values = run.shown({**run.values, name: value})
+            return f"turned down: {rejection.say.render(values, masked=run.personal)}"
     run.keep(name, value, pii=slot.pii)
     return "noted"
 

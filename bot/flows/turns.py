@@ -127,6 +127,8 @@ def _talk(run: Run, state: LlmState, text: str, now: float) -> Step | None:
     if text:
         run.visit.llm_turns += 1
         talking.ask(run, text, now=now)
+    else:
+        talking.ask_again(run, now=now)
     return None
 
 

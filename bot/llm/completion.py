@@ -30,7 +30,8 @@ class _Function(BaseModel):
 
 class _Call(BaseModel):
     model_config = _LENIENT
-    index: int = 0
+    id: str | None = None
+    index: int | None = None
     function: _Function = _Function()
 
 
@@ -53,6 +54,10 @@ class _Chunk(BaseModel):
 
 @dataclass(slots=True)
 class _Written:
+    """A function called, as far as it was written."""
+
+    index: int
+    id: str = ""
     name: str = ""
     arguments: str = ""
 
@@ -63,7 +68,7 @@ class Completion:
     def __init__(self) -> None:
         self._thoughts = Thoughts()
         self._clauses = Clauses()
-        self._calls: dict[int, _Written] = {}
+        self._calls: list[_Written] = []
         self._chars = 0
         self.begun = False  # whether anything was written yet
         self.is_over = False
@@ -93,7 +98,7 @@ class Completion:
 
     def calls(self) -> tuple[LlmCall, ...]:
         """Give the functions called, in their order; what has no readable value is called without one."""
-        written = (self._calls[index] for index in sorted(self._calls))
+        written = sorted(self._calls, key=lambda call: call.index)
         return tuple(LlmCall(call.name, _value(call.arguments)) for call in written if call.name != NOT_UNDERSTOOD)
 
     def _take_text(self, text: str) -> list[str]:
@@ -107,11 +112,29 @@ class Completion:
 
     def _take_call(self, call: _Call) -> None:
         self.begun = True
-        if call.index not in self._calls and len(self._calls) >= _MOST_CALLS:
-            return
-        written = self._calls.setdefault(call.index, _Written())
+        written = self._written(call)
+        if written is None:
+            if len(self._calls) >= _MOST_CALLS:
+                return
+            following = max((other.index for other in self._calls), default=-1) + 1
+            written = _Written(following if call.index is None else call.index)
+            self._calls.append(written)
+        written.id = written.id or call.id or ""
         written.name += call.function.name or ""
         written.arguments = (written.arguments + (call.function.arguments or ""))[:_MOST_ARGUMENT]
+
+    def _written(self, call: _Call) -> _Written | None:
+        """Find the call that a piece goes on with; None where it begins one.
+
+        Servers that send whole calls leave the index out, or give all of them 0 and an id each; others give a new id to
+        every piece, but the name only to the first.
+        """
+        for written in reversed(self._calls):
+            if call.index is None or written.index == call.index:
+                named = bool(call.function.name and written.name)
+                other = call.index is None or bool(call.id and written.id and call.id != written.id)
+                return None if named and other else written
+        return None
 
 
 def _value(arguments: str) -> str:
@@ -122,4 +145,6 @@ def _value(arguments: str) -> str:
     value = found.get("value") if isinstance(found, dict) else None
     if isinstance(value, bool):
         return str(value).lower()
-    return str(value) if isinstance(value, (str, int, float)) else ""
+    if not isinstance(value, (str, int, float)):
+        return ""
+    return str(value).encode("utf-8", "replace").decode()  # half an emoji is no text

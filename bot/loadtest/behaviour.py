@@ -115,6 +115,7 @@ class CallerMachine:
         self._since = 0.0  # the current wait began
         self._bot_began: float | None = None  # its present speech
         self._bot_loud_at: float | None = None  # since the wait began
+        self._sound_at: float | None = None  # since the call began
         self.marks: list[Mark] = []
         self.unanswered: list[int] = []  # steps after which the bot was not heard
         self._ready: dict[StepKind, Callable[[Step, float], bool]] = {
@@ -136,8 +137,8 @@ class CallerMachine:
         if loud:
             if self._bot_began is None:
                 self._bot_began = now
-            self._bot_loud_at = now
-        elif self._bot_loud_at is not None and now - self._bot_loud_at >= self._manners.patience_s:
+            self._bot_loud_at = self._sound_at = now
+        elif self._sound_at is not None and now - self._sound_at >= self._manners.patience_s - 1e-9:
             self._bot_began = None
         if self._phase is Phase.WAITING:
             self._consider(now)
@@ -203,6 +204,8 @@ class CallerMachine:
         self._since = now
         self._linger_s = self._manners.linger_s * self._dice()
         self._bot_loud_at = None
+        if self._sound_at != now:
+            self._bot_began = None  # what it says next is another speech
         self._step += 1
         self._index += 1
         if self._repeat and self._index >= len(self._script):

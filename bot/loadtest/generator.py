@@ -54,6 +54,7 @@ class StageTaken:
 class _Load:
     """The load generator's own state over a stage."""
 
+    drops_before: dict[str, int]  # by inode; those of sockets that outlive a stage are of the stages before
     late_s: list[float] = field(default_factory=list[float])
     drops: dict[str, int] = field(default_factory=dict[str, int])  # by inode
     ports_free: int = 1_000_000
@@ -80,7 +81,7 @@ class Generator:
         self._failures: Counter[str] = Counter()
         self.progress.active = 0
         before = Counter(self._line.signalling)
-        load = _Load()
+        load = _Load(_own_drops())
         watching = asyncio.create_task(self._watch(load))
         floor = asyncio.create_task(measure_floor(self._floor_line, self._clips, stage.hold_s))
         began, cpu = time.monotonic(), time.process_time()
@@ -92,6 +93,7 @@ class Generator:
         cpu, took = time.process_time() - cpu, time.monotonic() - began
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
+        self._look(load)
         paced = max((call.stats.sent_late_ms_max for call in self._taken), default=0.0)
         health = GeneratorHealth(
             cpu_share=cpu / took if callers else 0.0,  # of several generators one may have no callers
@@ -99,7 +101,7 @@ class Generator:
             paced_late_ms_max=paced,
             floor_ms=float(np.median(floors)) if floors else None,
             floor_ms_max=max(floors) if floors else None,
-            udp_drops=sum(load.drops.values()),
+            udp_drops=sum(max(0, count - load.drops_before.get(inode, 0)) for inode, count in load.drops.items()),
             frames_dropped=sum(call.frames_dropped for call in self._taken),
             ports_free=load.ports_free,
         )
@@ -169,8 +171,14 @@ class Generator:
             load.late_s.append(max(0.0, time.monotonic() - due))
             rounds += 1
             if rounds % 200 == 1:
-                mine = inodes_of(os.getpid())
-                for socket in udp_sockets():
-                    if socket.inode in mine:
-                        load.drops[socket.inode] = socket.drops
-                load.ports_free = min(load.ports_free, self._line.ports_free)
+                self._look(load)
+
+    def _look(self, load: _Load) -> None:
+        load.drops |= _own_drops()
+        load.ports_free = min(load.ports_free, self._line.ports_free)
+
+
+def _own_drops() -> dict[str, int]:
+    """What the kernel threw away on each of our UDP sockets since it was opened."""
+    mine = inodes_of(os.getpid())
+    return {socket.inode: socket.drops for socket in udp_sockets() if socket.inode in mine}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from difflib import SequenceMatcher
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import httpx
@@ -25,8 +24,17 @@ def words_right(meant: str, heard: str) -> tuple[int, int]:
     Marks of letters do not count, nor what was heard beside them.
     """
     wanted, found = ([plain(word) for word in words(speakable(text))] for text in (meant, heard))
-    blocks = SequenceMatcher(None, wanted, found, autojunk=False).get_matching_blocks()
-    return sum(block.size for block in blocks), len(wanted)
+    return _most_in_order(wanted, found), len(wanted)
+
+
+def _most_in_order(wanted: Sequence[str], found: Sequence[str]) -> int:
+    """Give the length of the longest common subsequence; difflib takes the longest run, which may rule out more."""
+    most = [0] * (len(found) + 1)  # of the words so far, by how many of those found
+    for word in wanted:
+        before = most.copy()
+        for place, other in enumerate(found, 1):
+            most[place] = before[place - 1] + 1 if word == other else max(before[place], most[place - 1])
+    return most[-1]
 
 
 def recogniser(url: str, model: str, *, language: str = "az") -> Transcribe:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from bot.loadtest.clips import ClipLibrary
 from bot.loadtest.conductor import Conductor
+from bot.loadtest.generator import Generator
+from bot.loadtest.lines import CallFailed, Rung
 from bot.loadtest.plan import Plan
+from bot.loadtest.shapes import Stage
 from tests.integration.loadtest.faulty_bot import faulty_bot
 
 pytestmark = pytest.mark.integration
@@ -31,3 +38,40 @@ async def test_a_process_without_callers_and_one_with_several_make_one_report(tm
     assert {record.call.partition("-")[0] for record in together.records} == {"g0", "g1"}
     assert not together.failures
     assert all(one.floor_ms is not None for stage in report.stages for one in stage.health)
+
+
+class _DeafLine:
+    """A line whose socket is sent more than it holds, in its first call."""
+
+    ports_free = 100
+
+    def __init__(self) -> None:
+        self.signalling: Counter[str] = Counter()
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        self._socket.bind(("127.0.0.1", 0))
+        self._flooded = False
+
+    async def call(self) -> Rung:
+        for _ in range(0 if self._flooded else 50):
+            self._socket.sendto(bytes(1000), self._socket.getsockname())
+        self._flooded = True
+        await asyncio.sleep(0)
+        raise CallFailed("deaf")
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+async def test_datagrams_lost_in_one_stage_make_that_stage_invalid_and_none_after_it(tmp_path: Path) -> None:
+    line = _DeafLine()
+    scenario = {"name": "a", "turns": [{"user": "Salam"}]}
+    plan = Plan.model_validate(
+        {"target": "sip:a@127.0.0.1", "shape": {"steps": [1], "hold_s": 1}, "scenarios": [scenario]}
+    )
+    generator = Generator(plan, line, None, index=0, folder=tmp_path, clips=ClipLibrary())
+    first, second = [await generator.run(Stage(name, 1, 0.6)) for name in ("first", "second")]
+    line.close()
+
+    assert first.health.udp_drops > 0
+    assert second.health.udp_drops == 0

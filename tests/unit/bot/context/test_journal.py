@@ -108,6 +108,15 @@ async def test_a_store_that_is_away_is_counted_and_nothing_waits() -> None:
     assert [type(f) for f in failures] == [ConversationError, SpeechUnavailableError]
 
 
+async def test_a_turn_that_cannot_be_written_is_told_without_its_text_and_the_journal_goes_on() -> None:
+    store, memory = Store(ValueError("Əli")), Memory()
+
+    _, failures = await write(store, memory, *(CallerTurn(turn_id=f"t{n}", text="Əli") for n in range(70)))
+
+    assert str(failures[0]) == "a turn could not be written: ValueError"
+    assert memory.calls[-1] == ("forget", "call")
+
+
 async def test_what_does_not_fit_the_queue_is_dropped_and_counted() -> None:
     journal = Journal(
         "call", store=Store(), speech=Memory(), voice_hears=True, wall_clock=lambda: 0.0, on_failure=lambda _: None

@@ -58,6 +58,22 @@ def test_a_correction_replaces_the_value_and_is_confirmed_again() -> None:
     assert call.engine.slots == {"phone": "+994552123320"}
 
 
+def test_a_yes_with_another_value_is_confirmed_again_and_one_with_the_same_or_in_passing_is_a_yes() -> None:
+    def said(kind: str, value: str, answer: str) -> tuple[str, object]:
+        call = rehearse(
+            f'slots: {{it: {{ask: "Nə?", type: {kind}, confirm: "{{{{ it }}}}, düzdür?"}}}}\n'
+            "start: ask\nstates:\n  ask: {collect: it, then: end}\n"
+        )
+        call.hear(value)
+        call.hear(answer)
+        return call.said, call.engine.slots.get("it")
+
+    assert said("time", "on dörddə", "hə, on altıda") == ("16:00, düzdür?", None)
+    assert said("date", "sabah", "bəli, bu gün") == ("2026-11-23, düzdür?", None)
+    assert said("time", "on dörddə", "hə, on dörddə") == ("Sağ olun.", "14:00")
+    assert said("number", "beş", "hə, bir dəqiqə") == ("Sağ olun.", "5")
+
+
 def test_the_same_value_said_again_confirms_it() -> None:
     call = rehearse(_PHONE)
     call.hear(_SAID)

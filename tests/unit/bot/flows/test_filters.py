@@ -21,6 +21,10 @@ from bot.language.speakable import speakable
         ("money", "12.00", "12 manat"),
         ("money", "pulsuz", "pulsuz"),
         ("money", "NaN", "NaN"),
+        ("money", "1e99999", "1e99999"),  # written out, a tool's few bytes would be any number of zeros
+        ("number", "-1e99999", "-1e99999"),
+        ("number", "1e-99999", "1e-99999"),
+        ("number", "1e3", "1000"),
         ("number", "3.25", "3,25"),
         ("number", "", ""),
         ("date", "2026-11-24", "24 noyabr"),

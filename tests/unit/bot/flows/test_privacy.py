@@ -47,6 +47,9 @@ def _at(*turns: str) -> Rehearsal:
         (("qəbula yazılmaq", "5ABC123"), "bəli", False),
         (("qəbula yazılmaq", "5ABC123"), "xeyr, 5ABD123", True),
         (("qəbula yazılmaq", "5ABC123"), "beş a be de", True),
+        (("qəbula yazılmaq", "5ABC123"), "Xeyr, səhvdir, düz deyil.", False),
+        (("qəbula yazılmaq", "5ABC123"), "yox, sonu qırx altı", True),  # a no, and a part of the value
+        (("qəbula yazılmaq", "5ABC123"), "bəli, amma de, üç", True),
         (("iş saatları",), "sabah", False),
         (("iş saatları",), "sabah, nömrəm 050 123 45 67", True),
         (("operator",), "050 123 45 67", False),  # the call is over

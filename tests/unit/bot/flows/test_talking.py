@@ -198,6 +198,33 @@ def test_a_value_that_is_turned_down_and_a_tool_without_its_values_are_told_so()
     assert call.calls == []
 
 
+def test_personal_values_in_why_a_value_is_turned_down_stay_here() -> None:
+    text = _CHAT.replace("{{ day | date }} bağlıyıq.", "{{ name }}, {{ day | date }} bağlıyıq.")
+    call = _call(
+        text, _calls(("call_find", ""), ("set_day", "sabah")), _calls(("set_day", "2026-11-29")), LlmAnswered("Seçin."),
+        tools=scripted({"find": [ToolAnswered("ok", {"name": "Leyla"})]}),
+    )  # fmt: skip
+    call.hear("sabaha yer var? bəs bazar günü?")
+    assert call.engine.slots["name"] == "Leyla"
+    assert _asked(call)[-1].history[-1].text == "turned down: •••, 29 noyabr bağlıyıq."
+
+
+def test_values_are_taken_before_what_needs_them_or_ends_the_talk_in_whatever_order_they_come() -> None:
+    call = _call(_CHAT, _calls(("finish", ""), ("set_day", "sabah")))
+    call.hear("sabaha, sağ olun")
+    assert (call.engine.state, call.engine.slots["day"]) == ("end", "2026-11-24")
+    call = _call(_CHAT, _calls(("call_find", ""), ("set_day", "sabah")), LlmAnswered("Var."), tools=scripted({}))
+    call.hear("sabaha yer var?")
+    assert [one.arguments for one in call.calls] == [{"day": "2026-11-24"}]
+
+
+def test_a_tool_that_has_the_name_of_a_slot_is_told_by_its_own() -> None:
+    text = _CHAT.replace("  find:\n", "  day:\n").replace("tools: [find]", "tools: [day]")
+    call = _call(text, _calls(("set_day", "sabah"), ("call_day", "")), LlmAnswered("Var."), tools=scripted({}))
+    call.hear("sabaha yer var?")
+    assert _asked(call)[-1].history[-1].call == LlmCall("call_day")
+
+
 def test_functions_called_without_end_are_a_failure() -> None:
     call = _call(_CHAT, *[_calls(("set_day", "sabah"))] * 9)
     call.hear("yer var?")
@@ -255,6 +282,41 @@ def test_a_clause_of_an_old_answer_or_under_the_callers_words_is_not_said() -> N
     assert _said(engine) == []
     engine.heard("sabah", now=4.0)
     assert [turn.text for turn in _drain(engine)[-1].history] == ["Buyurun.", "yer var?", "sabah"]  # type: ignore[attr-defined]
+
+
+def test_what_was_said_of_an_answer_that_the_caller_spoke_over_is_no_answer_to_his_next_words() -> None:
+    engine, question = _thinking()
+    engine.llm_said(question.request_id, "Bəli, var.")
+    engine.caller_started(now=2.5)
+    engine.llm_answered(question.request_id, LlmAnswered("Sabah saat onda."), now=3.0)
+    engine.heard("bəs sabah?", now=4.0)
+    last = _drain(engine)[-1]
+    assert isinstance(last, AskLlm)
+    assert [turn.text for turn in last.history] == ["Buyurun.", "yer var?", "Bəli, var.", "bəs sabah?"]
+    engine.llm_answered(last.request_id, LlmAnswered("", failed=True), now=5.0)
+    assert engine.state != "chat"  # nothing was answered, and the caller is not left waiting for it
+
+
+def test_a_question_whose_answer_came_under_a_cough_is_asked_again() -> None:
+    engine, question = _thinking()
+    engine.caller_started(now=2.5)
+    engine.llm_said(question.request_id, "Bəli.")
+    engine.llm_answered(question.request_id, LlmAnswered("Yer var."), now=3.0)
+    engine.heard("", now=3.5)
+    (again,) = _drain(engine)
+    assert isinstance(again, AskLlm)
+    assert [turn.text for turn in again.history] == ["Buyurun.", "yer var?"]
+    engine.llm_answered(again.request_id, LlmAnswered("Yer var."), now=4.0)
+    engine.heard("", now=4.5)
+    assert _said(engine) == ["Yer var."]
+
+
+def test_a_noise_after_what_was_said_again_asks_nothing() -> None:
+    engine, question = _thinking()
+    engine.llm_answered(question.request_id, _calls(("global_again", "")), now=3.0)
+    assert _said(engine) == ["Buyurun."]
+    engine.heard("", now=4.0)
+    assert _drain(engine) == []
 
 
 def test_a_function_called_while_the_caller_speaks_is_done_without_words() -> None:

@@ -36,6 +36,25 @@ def test_functions_are_put_together_from_their_pieces() -> None:
     assert completion.calls() == (LlmCall("finish"), LlmCall("set_n", "5"))
 
 
+@pytest.mark.parametrize("places", [({"index": 0}, {"index": 0}), ({}, {}), ({"index": None}, {"index": None})])
+def test_whole_functions_without_a_place_of_their_own_are_told_apart(places: tuple[dict[str, None], ...]) -> None:
+    completion = Completion()
+    calls = [
+        {"id": "a", "function": {"name": "set_n", "arguments": '{"value": "5"}'}, **places[0]},
+        {"id": "b", "function": {"name": "finish", "arguments": "{}"}, **places[1]},
+    ]
+    completion.feed(_line(tool_calls=calls))
+    assert completion.calls() == (LlmCall("set_n", "5"), LlmCall("finish"))
+
+
+def test_pieces_with_an_id_each_or_without_a_place_are_of_the_function_that_was_named_last() -> None:
+    for place in ({"index": 0}, {}):
+        completion = Completion()
+        completion.feed(_line(tool_calls=[{"id": "a", "function": {"name": "set_n", "arguments": '{"val'}, **place}]))
+        completion.feed(_line(tool_calls=[{"id": "b", "function": {"arguments": 'ue": 5}'}, **place}]))
+        assert completion.calls() == (LlmCall("set_n", "5"),)
+
+
 @pytest.mark.parametrize(
     ("arguments", "value"),
     [
@@ -46,6 +65,7 @@ def test_functions_are_put_together_from_their_pieces() -> None:
         ('{"value": {"a": 1}}', ""),
         ('{"state": "end"}', ""),
         ("[1]", ""),
+        ('{"value": "\\ud83d"}', "?"),  # half of a pair, which no record could be written with
         ('{"value": ', ""),
         ("[" * 100_000, ""),
     ],

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
+
 from bot.loadtest.behaviour import Action, CallerMachine, HangUp, Manners, Phase, Press, Speak, Step, StepKind
 
 SAY = Step(StepKind.SAY, clip="salam")
@@ -87,6 +89,17 @@ def test_a_barge_in_waits_for_the_bots_next_speech_where_the_last_was_too_short(
     assert line.hear(1.0, loud=False) == []
     line.hear(0.7, loud=True)
     assert line.hear(0.2, loud=True) == [Speak("cough", 0)]
+
+
+@pytest.mark.parametrize(("sounding_s", "stopped_s"), [(0.4, 0.4), (0.8, 0.0)])
+def test_a_cough_after_a_barge_in_comes_so_long_into_the_answer(sounding_s: float, stopped_s: float) -> None:
+    line = Line(Step(StepKind.CUT_IN, clip="dur", after_s=0.5), Step(StepKind.COUGH, clip="cough", after_s=0.5))
+    line.hear(0.52 + sounding_s, loud=True)
+    line.speak(stopped_s)  # the words have left, and the bot has stopped meanwhile, or not yet
+    line.hear(0.6, loud=False)
+
+    assert line.hear(0.4, loud=True) == []
+    assert line.hear(0.2, loud=True) == [Speak("cough", 1)]
 
 
 def test_silence_lasts_until_the_bot_speaks_of_its_own_accord() -> None:

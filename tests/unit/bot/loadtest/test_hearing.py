@@ -13,6 +13,7 @@ from bot.loadtest.hearing import words_right
         ("Saat doqquzdan altıya qədər.", "", (0, 4)),
         ("bir iki üç", "üç iki bir", (1, 3)),
         ("bir iki üç", "bir və iki və üç", (3, 3)),
+        ("bir iki üç salam sizə", "salam sizə bir və iki və üç", (3, 5)),  # though the longest run is of two
         ("Otaq 12", "otaq on iki", (3, 3)),
         ("", "nə isə", (0, 0)),
     ],
