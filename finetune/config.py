@@ -198,7 +198,10 @@ def _override(raw: dict[str, Any], override: str) -> None:
         place = place.setdefault(section, {})
         if not isinstance(place, dict):
             raise ConfigError("is a value, not a section", field=section)
-    place[last] = yaml.safe_load(value)
+    try:
+        place[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{value!r} is not YAML; quote it: --set '{name}=\"...\"'", field=name) from error
 
 
 def _hint(name: str, model: type[BaseModel]) -> str:

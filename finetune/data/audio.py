@@ -35,11 +35,11 @@ def decode(
     sound: Path | bytes, *, start_s: float | None, end_s: float | None, rate_min_hz: int, seconds_max: float
 ) -> Recording:
     """Read a file or a part of it; raises Rejected. A long file is refused by its header, before it fills memory."""
-    if isinstance(sound, Path):
-        _check_file(sound)
-    elif not sound:
-        raise Rejected(Reason.AUDIO_EMPTY)
     try:
+        if isinstance(sound, Path):
+            _check_file(sound)
+        elif not sound:
+            raise Rejected(Reason.AUDIO_EMPTY)
         with soundfile.SoundFile(sound if isinstance(sound, Path) else io.BytesIO(sound)) as file:
             rate = int(file.samplerate)
             if rate < rate_min_hz:
@@ -47,7 +47,7 @@ def decode(
             first, count = _part(file.frames, rate, start_s, end_s, seconds_max)
             file.seek(first)
             data = np.asarray(file.read(count, dtype="float32", always_2d=True), np.float32)
-    except soundfile.SoundFileError as error:
+    except (soundfile.SoundFileError, OSError, TypeError) as error:  # the last of a .raw file, which has no header
         raise Rejected(Reason.AUDIO_UNREADABLE, str(error)) from error
     if len(data) < count:
         raise Rejected(Reason.AUDIO_TRUNCATED, f"{len(data)} of {count} samples")

@@ -61,7 +61,9 @@ REMEDIES: dict[Reason, str] = {
     Reason.AUDIO_OUTSIDE_FOLDER: "The path leads out of the corpus folder; copy the file into it.",
     Reason.AUDIO_NOT_A_FILE: "The path names a folder or a device.",
     Reason.AUDIO_EMPTY: "The file has no bytes or no samples; copy it again.",
-    Reason.AUDIO_UNREADABLE: "The file is no sound that libsndfile knows (WAV, FLAC, OGG, Opus, MP3).",
+    Reason.AUDIO_UNREADABLE: (
+        "The file is no sound that libsndfile knows (WAV, FLAC, OGG, Opus, MP3); convert it: ffmpeg -i 001.m4a 001.wav"
+    ),
     Reason.AUDIO_TRUNCATED: "The file ends before its header says; copy it again.",
     Reason.AUDIO_NOT_FINITE: "The samples are not all numbers; export the file again.",
     Reason.AUDIO_RATE_LOW: "The recording has less than 16,000 samples a second; the voice would be dull.",

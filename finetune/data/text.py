@@ -12,12 +12,12 @@ from finetune.data.reasons import Reason, Rejected
 
 NORMALISER = "bot.language.speakable"
 LETTERS = frozenset("abcçdeəfgğhxıijkqlmnoöprsştuüvyzwâîû")
-MARKS = frozenset(" .,!?;:…-–—'’\"“”„«»()")
+MARKS = frozenset(" .,!?;:…-–—'’‘ʼ\"“”„«»()")
 
 # UTF-8 of Azerbaijani letters read as Latin-1 or Windows-1252: a lead byte's sign, then what its tail byte became
 _MOJIBAKE = re.compile("[ÃÄÅÉÆ][\u0080-\u00bf™œžšŸ‡†€ƒ‰‹›•˜]|\ufffd")
 _WORD = re.compile(r"[^\W_]+")
-_APOSTROPHES = str.maketrans("", "", "'’ʼ`´")
+_APOSTROPHES = str.maketrans("", "", "'’‘ʼ`´")
 _TAG = re.compile(r"</?[a-zA-Z][^>]*>|\{\\|\[[a-zA-Z_]+\]|<\|")
 
 

@@ -18,6 +18,8 @@ def corpus_folder(corpus: Path) -> Path:
     folder = corpus.expanduser()
     if folder.is_dir():
         return folder
+    if folder.exists():
+        raise CorpusError(f"{corpus} is a file; `corpus` names the folder that it lies in")
     name, _, revision = str(corpus).partition("@")
     if folder.is_absolute() or name.count("/") != 1 or name.startswith("."):
         raise CorpusError(
@@ -25,7 +27,7 @@ def corpus_folder(corpus: Path) -> Path:
         )
     from huggingface_hub import snapshot_download  # noqa: PLC0415 - heavy, and of no use for a local folder
     from huggingface_hub.constants import HF_HUB_CACHE  # noqa: PLC0415 - as above
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError  # noqa: PLC0415 - as above
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError  # noqa: PLC0415 - as above
 
     # a folder of files: the cache's own has links out of it, which readers refuse
     place = Path(HF_HUB_CACHE).parent / "zeng" / str(corpus).replace("/", "--")
@@ -33,7 +35,7 @@ def corpus_folder(corpus: Path) -> Path:
         fetched = snapshot_download(
             name, repo_type="dataset", revision=revision or None, allow_patterns=_PATTERNS, local_dir=place
         )
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise CorpusError(
             f"{corpus} is no folder here, and cannot be fetched from the hub ({error}); accept its terms and log in, "
             "or name a local folder"

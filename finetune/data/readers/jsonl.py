@@ -72,12 +72,20 @@ def words_of(value: Any) -> tuple[Word, ...]:  # noqa: ANN401 - a cell of a mani
     if value is None:
         return ()
     try:
-        words = tuple(Word(str(w.get("text", w.get("word"))), float(w["start"]), float(w["end"])) for w in value)
-    except (TypeError, KeyError, ValueError, AttributeError):
+        given = [(str(w.get("text", w.get("word"))), w["start"], w["end"]) for w in value]
+    except (TypeError, KeyError, AttributeError):
         raise Rejected(Reason.ROW_MALFORMED, "words are not objects of text, start and end") from None
+    words = tuple(Word(text, _time_of(start), _time_of(end)) for text, start, end in given)
     ends = [0.0, *(word.end_s for word in words)]
     if any(
         word.start_s < before - 0.02 or word.end_s < word.start_s for word, before in zip(words, ends, strict=False)
     ):
         raise Rejected(Reason.SEGMENT_INVALID, "the words' times are not in order")
     return words
+
+
+def _time_of(value: object) -> float:
+    seconds = seconds_of(value, "a word's time")
+    if seconds is None:
+        raise Rejected(Reason.SEGMENT_INVALID, "a word has no time")
+    return seconds

@@ -21,16 +21,16 @@ def read(folder: Path, *, speaker: str) -> Iterator[Row]:
     import pyarrow.parquet  # noqa: PLC0415 - heavy, and only this format needs it
 
     for path in sorted(folder.rglob("*.parquet")):
-        try:
-            file = pyarrow.parquet.ParquetFile(path)
-        except pyarrow.ArrowInvalid as error:
-            yield Rejection(path.name, Reason.ROW_MALFORMED, str(error))
-            continue
+        # with its folders: the hub's conversion has a 0000.parquet for each split
+        name = path.relative_to(folder).with_suffix("").as_posix()
         number = 0
-        for batch in file.iter_batches(batch_size=64):
-            for fields in batch.to_pylist():
-                number += 1
-                yield _row(folder, f"{path.stem}-{number:06d}", fields, speaker)
+        try:
+            for batch in pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=64):
+                for fields in batch.to_pylist():
+                    number += 1
+                    yield _row(folder, f"{name}-{number:06d}", fields, speaker)
+        except (pyarrow.ArrowException, OSError) as error:
+            yield Rejection(f"{name}.parquet", Reason.ROW_MALFORMED, f"after {number} rows: {error}")
 
 
 def _row(folder: Path, name: str, fields: Fields, speaker: str) -> Row:

@@ -14,15 +14,17 @@ from finetune.data.reasons import Reason, Rejected
 Row = Utterance | Rejection
 Fields = Mapping[str, Any]
 
+_HALF = "\\ud"
+
 
 def lines(path: Path) -> Iterator[tuple[str, str | Rejection]]:
-    """Name and text of each line that is not empty; a line that is not UTF-8 is a rejection."""
-    for number, raw in enumerate(path.read_bytes().split(b"\n"), start=1):
+    """Name and text of each line that is not empty, however lines end; a line that is not UTF-8 is a rejection."""
+    for number, raw in enumerate(path.read_bytes().splitlines(), start=1):
         name = f"{path.name}:{number}"
         if not raw.strip():
             continue
         try:
-            yield name, raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r")
+            yield name, raw.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
             yield name, Rejection(name, Reason.ROW_BAD_ENCODING, str(error))
 
@@ -35,8 +37,11 @@ def json_lines(path: Path) -> Iterator[tuple[str, Fields | Rejection]]:
             continue
         try:
             fields = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:  # numbers too long and lists too deep too
             yield name, Rejection(name, Reason.ROW_MALFORMED, f"no JSON: {error}")
+            continue
+        if _HALF in line.lower() and not _encodable(fields):
+            yield name, Rejection(name, Reason.ROW_BAD_ENCODING, "half of a surrogate pair")
             continue
         yield name, fields if isinstance(fields, dict) else Rejection(name, Reason.ROW_MALFORMED, "no object")
 
@@ -49,9 +54,13 @@ def table(path: Path, delimiter: str, *, quoting: bool = True) -> Iterator[tuple
             yield name, line
             continue
         style = csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE
-        cells = next(csv.reader([line], delimiter=delimiter, quoting=style))
+        try:
+            cells = next(csv.reader([line], delimiter=delimiter, quoting=style, skipinitialspace=quoting))
+        except csv.Error as error:
+            yield name, Rejection(name, Reason.ROW_MALFORMED, str(error))
+            continue
         if header is None:
-            header = cells
+            header = [cell.strip() for cell in cells]
         elif len(cells) != len(header):
             yield name, Rejection(name, Reason.ROW_MALFORMED, f"{len(cells)} columns, not {len(header)}")
         else:
@@ -61,7 +70,13 @@ def table(path: Path, delimiter: str, *, quoting: bool = True) -> Iterator[tuple
 def inside(folder: Path, name: str) -> Path:
     """Find a file that a manifest names; raises Rejected if the path leads out of the corpus, by links too."""
     path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        within = path.resolve().is_relative_to(folder.resolve())
+        path.exists()  # raises for what cannot be asked for
+    except (OSError, ValueError, RuntimeError):
+        # too long, with a zero in it, or a link to itself; found here, since later it would end the run
+        raise Rejected(Reason.AUDIO_MISSING, f"no file can be called {name[:80]!r}") from None
+    if not within:
         raise Rejected(Reason.AUDIO_OUTSIDE_FOLDER, name)
     return path
 
@@ -106,8 +121,17 @@ def seconds_of(value: object, name: str) -> float | None:
         return None
     try:
         seconds = float(value)  # type: ignore[arg-type] - what is no number raises
-    except (TypeError, ValueError):
-        raise Rejected(Reason.SEGMENT_INVALID, f"{name} is {value!r}") from None
+    except (TypeError, ValueError, OverflowError):
+        raise Rejected(Reason.SEGMENT_INVALID, f"{name} is {value!r}"[:80]) from None
     if not 0.0 <= seconds < 1e6:
         raise Rejected(Reason.SEGMENT_INVALID, f"{name} is {value!r}")
     return seconds
+
+
+def _encodable(fields: object) -> bool:
+    """Can it be written as UTF-8: JSON lets half of a surrogate pair stand alone, which nothing can write."""
+    try:
+        json.dumps(fields, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -53,6 +53,7 @@ def test_a_file_is_read_with_overrides_and_written_to_be_read_again(tmp_path: Pa
         ("base: [", [], "is not YAML"),
         ("- a", [], "must hold names and values"),
         ("base: b", ["steps"], "write it as section.name=value"),
+        ("base: b", ["base=@b"], "base: '@b' is not YAML; quote it"),
         ("base: b", ["base.x=1"], "is a value, not a section"),
     ],
 )

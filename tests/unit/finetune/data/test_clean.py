@@ -85,8 +85,12 @@ def test_a_part_of_a_recording_is_resampled_to_24_khz(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("raw", "spoken"), [("Saat 5-də   gəl.", "Saat beşdə gəl."), ("s\u0327\u0259h\u0259r", "şəhər")]
-)
+    ("raw", "spoken"),
+    [
+        ("Saat 5-də   gəl.", "Saat beşdə gəl."), ("s\u0327\u0259h\u0259r", "şəhər"),
+        ("‘Salam’ dedi, Quranʼın", "‘Salam’ dedi, Quranʼın"),
+    ],
+)  # fmt: skip
 def test_text_is_composed_and_numbers_are_words(raw: str, spoken: str):
     assert spoken_form(raw, case="keep") == spoken
 

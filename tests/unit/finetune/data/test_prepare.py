@@ -85,6 +85,16 @@ def _link(folder: Path) -> dict[str, Any]:
     return _row("link.wav")
 
 
+def _link_to_itself(folder: Path) -> dict[str, Any]:
+    (folder / "round.wav").symlink_to(folder / "round.wav")
+    return _row("round.wav")
+
+
+def _raw(folder: Path) -> dict[str, Any]:
+    (folder / "samples.raw").write_bytes(bytes(9000))
+    return _row("samples.raw")
+
+
 def _directory(folder: Path) -> dict[str, Any]:
     (folder / "folder.wav").mkdir()
     return _row("folder.wav")
@@ -117,6 +127,9 @@ def _clipped() -> np.ndarray:
 BROKEN: dict[str, Broken] = {
     "no JSON": Broken(lambda _: '{"audio": "a.wav", ', Reason.ROW_MALFORMED),
     "a list": Broken(lambda _: "[1, 2]", Reason.ROW_MALFORMED),
+    "a number of 5,000 digits": Broken(lambda _: f'{{"speaker": {"9" * 5000}}}', Reason.ROW_MALFORMED),
+    "a list a thousand times in a list": Broken(lambda _: "[" * 100_000, Reason.ROW_MALFORMED),
+    "half of a surrogate pair": Broken(lambda _: '{"audio": "g\\uDC99.wav", "text": "a"}', Reason.ROW_BAD_ENCODING),
     "no audio": Broken(lambda _: {"text": TEXT}, Reason.ROW_MALFORMED),
     "text is a number": Broken(_good(text=5), Reason.ROW_MALFORMED),
     "words without times": Broken(_good(words=[{"text": "bu"}]), Reason.ROW_MALFORMED),
@@ -127,11 +140,19 @@ BROKEN: dict[str, Broken] = {
     "ends before it starts": Broken(_good(start=2, end=1), Reason.SEGMENT_INVALID),
     "ends after the file": Broken(_good(start=0, end=60), Reason.SEGMENT_INVALID),
     "starts at a word": Broken(_good(start="now"), Reason.SEGMENT_INVALID),
+    "ends at a number that is no float": Broken(_good(end=10**400), Reason.SEGMENT_INVALID),
+    "a word that ends at no number": Broken(
+        _sound(recording(20, seed=82), words=[{"text": "bu", "start": 0, "end": float("nan")}]), Reason.SEGMENT_INVALID
+    ),
+    "a word without a time": Broken(_good(words=[{"text": "bu", "start": 0, "end": None}]), Reason.SEGMENT_INVALID),
     "words out of order": Broken(
         _good(words=[{"text": "bu", "start": 1, "end": 2}, {"text": "gün", "start": 0, "end": 1}]),
         Reason.SEGMENT_INVALID,
     ),
     "file missing": Broken(lambda _: _row("nowhere.wav"), Reason.AUDIO_MISSING),
+    "a text where the file's name should be": Broken(lambda _: _row("Salam " * 60), Reason.AUDIO_MISSING),
+    "a zero in the file's name": Broken(lambda _: _row("a\0.wav"), Reason.AUDIO_MISSING),
+    "a link to itself": Broken(_link_to_itself, Reason.AUDIO_MISSING),
     "path outside": Broken(_outside, Reason.AUDIO_OUTSIDE_FOLDER),
     "absolute path": Broken(lambda _: _row("/etc/passwd"), Reason.AUDIO_OUTSIDE_FOLDER),
     "link outside": Broken(_link, Reason.AUDIO_OUTSIDE_FOLDER),
@@ -139,6 +160,7 @@ BROKEN: dict[str, Broken] = {
     "empty file": Broken(_bytes(b""), Reason.AUDIO_EMPTY),
     "no samples": Broken(_sound(np.zeros(0, np.float32)), Reason.AUDIO_EMPTY),
     "no sound file": Broken(_bytes(b"<html>404 Not Found</html>" * 20), Reason.AUDIO_UNREADABLE),
+    "samples without a header": Broken(_raw, Reason.AUDIO_UNREADABLE),
     "header only half": Broken(_bytes(b"RIFF\x00\x00\x00\x00WAVEfm"), Reason.AUDIO_UNREADABLE),
     "cut off while copying": Broken(_truncated, Reason.AUDIO_TRUNCATED),
     "not a number": Broken(_not_finite, Reason.AUDIO_NOT_FINITE),

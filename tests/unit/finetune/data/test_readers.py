@@ -32,6 +32,30 @@ def test_ljspeech(tmp_path: Path):
     assert third == Rejection("metadata.csv:3", Reason.ROW_MALFORMED, "2 columns, not id|text|normalised")
 
 
+@pytest.mark.parametrize(
+    ("named", "file"), [("a1", "a1.WAV"), ("a1.wav", "a1.wav"), ("a1 ", "a1.mp3"), ("a1", "a1.m4a"), ("ə ö", "ə ö.aac")]
+)
+def test_ljspeech_finds_a_file_whatever_its_ending(named: str, file: str, tmp_path: Path):
+    write(tmp_path / "sound.wav", recording(1))
+    (tmp_path / "wavs").mkdir()
+    (tmp_path / "sound.wav").rename(tmp_path / "wavs" / file)
+    (tmp_path / "metadata.csv").write_text(f"{named}|Salam.\n", encoding="utf-8")
+    (row,) = rows(tmp_path)
+    assert isinstance(row, Utterance)
+    assert row.sound == tmp_path / "wavs" / file
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_table_is_read_whatever_its_lines_end_with_and_a_row_that_is_none_is_told(end: str, tmp_path: Path):
+    table = ["file_name, text", 'a.wav, "Salam, dostlar"', f"b.wav,{'a' * 140_000}", "c.wav,Sağ ol", ""]
+    (tmp_path / "metadata.csv").write_text(end.join(table), encoding="utf-8", newline="")
+    first, long, last = rows(tmp_path)
+    assert first == Utterance("a", tmp_path / "a.wav", "Salam, dostlar", "0")
+    assert isinstance(long, Rejection)
+    assert long.reason == Reason.ROW_MALFORMED
+    assert last == Utterance("c", tmp_path / "c.wav", "Sağ ol", "0")
+
+
 def test_audiofolder_as_a_table_with_a_byte_order_mark(tmp_path: Path):
     table = '\ufefffile_name,transcription,speaker_id\nx/a.wav,"Salam, necəsən?",7\nb.wav,Sağ ol\n'
     (tmp_path / "metadata.csv").write_text(table, encoding="utf-8")
@@ -87,6 +111,22 @@ def test_parquet_holds_sound_as_bytes_or_names_a_file(tmp_path: Path):
     assert fourth.reason == Reason.ROW_MALFORMED
 
 
+def test_parquet_files_of_one_name_in_two_folders_have_rows_of_their_own(tmp_path: Path):
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    for split in ("test", "train"):  # as the hub's conversion has them
+        (tmp_path / "default" / split).mkdir(parents=True)
+        table = pyarrow.table({"audio": [split.encode() * 900] * 3, "text": ["Salam", "Sağ ol", "Bəli"]})
+        parquet.write_table(table, tmp_path / "default" / split / "0000.parquet")
+    broken = bytearray((tmp_path / "default/test/0000.parquet").read_bytes())
+    broken[4:40] = b"\xff" * 36
+    (tmp_path / "default/broken.parquet").write_bytes(broken)
+    torn, *whole = rows(tmp_path)
+    assert isinstance(torn, Rejection)
+    assert (torn.id, torn.reason) == ("default/broken.parquet", Reason.ROW_MALFORMED)
+    assert [row.id for row in whole] == [f"default/{s}/0000-00000{n}" for s in ("test", "train") for n in (1, 2, 3)]
+
+
 def test_conversations_have_turns_of_which_some_are_only_heard(tmp_path: Path):
     lines(
         tmp_path / "calls.jsonl",
@@ -112,6 +152,11 @@ def test_a_folder_without_a_manifest_is_refused_with_what_was_looked_for(tmp_pat
         rows(tmp_path)
     with pytest.raises(CorpusError, match="is no folder"):
         rows(tmp_path / "nowhere")
+    (tmp_path / "list.txt").touch()
+    with pytest.raises(CorpusError, match="is a file"):
+        rows(tmp_path / "list.txt")
+    with pytest.raises(CorpusError, match="is no folder"):
+        rows(Path("mənim səslərim/yazılar"))
     for corpus_format in ("ljspeech", "audiofolder", "common_voice"):
         with pytest.raises(CorpusError, match=f"format '{corpus_format}'"):
             rows(tmp_path, corpus_format)
