@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.errors import LlmError
-from bot.flow_choice import flow_path
 from bot.flows.actions import AskLlm, LlmAnswered
 from bot.flows.loader import load_flow
+from bot.flows.shipped import flow_path
 from bot.flows.terminal import converse
 from bot.llm.client import LanguageModel, open_client
 from bot.llm.settings import LlmSettings

@@ -22,8 +22,8 @@ from bot.call_records import CallRecords
 from bot.calls import Calls
 from bot.errors import BotError, ServiceStartError
 from bot.events import Who
-from bot.flow_choice import flow_path
 from bot.flows.live import LiveFlow
+from bot.flows.shipped import flow_path
 from bot.log import LogLevel, set_up_logging
 from bot.metrics import CallMetrics, FlowCollector, LoopLateness, TaskCollector
 from bot.placed_calls import PlacedCalls, WorkerDial

@@ -30,9 +30,9 @@ from bot.edge.redis_server import free_port, redis_child
 from bot.edge.sip import EdgeSip
 from bot.edge.workers import WorkerPool
 from bot.errors import ServiceStartError
-from bot.flow_choice import flow_path
 from bot.flows import demo_service
 from bot.flows.live import LiveFlow
+from bot.flows.shipped import flow_path
 from bot.log import LogLevel
 from bot.settings import Settings
 from bot.web.app import Info, WebParts, web_app
