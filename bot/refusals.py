@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 
@@ -34,17 +35,24 @@ def refusals(
     for fault in details:
         if fault["type"] == "missing" and fault["loc"] in meant:
             continue
+        if fault["type"] == "too_short" and any(_is_within(other["loc"], fault["loc"]) for other in details):
+            continue  # a list that lost a bad item is also reported as too short
         what = _unknown(fault, model, unknown, names) if fault["type"] == "extra_forbidden" else _what(fault)
         where = "" if what.startswith("[") else place(fault["loc"])
         lines.append(f"{where}{what}")
     return lines
 
 
+def _is_within(inner: Location, outer: Location) -> bool:
+    return inner != outer and inner[: len(outer)] == outer
+
+
 def _what(fault: ErrorDetails) -> str:
     if fault["type"] in {"tuple_type", "list_type"}:
         given = fault["input"]
         return f'must be a list: ["{given if isinstance(given, str) and given else "…"}"]'
-    found = fault["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    found = re.sub(r"^(?:Input|[A-Z]\w+) should ", "must ", fault["msg"].removeprefix("Value error, "))
+    found = found.removesuffix(", not 0").replace(" after validation", "")
     return _WHAT.get(fault["type"], found)
 
 
