@@ -194,7 +194,7 @@ def load_settings(config: Path | None, overrides: dict[str, Any] | None = None) 
     if config is None and (named := os.environ.get("ZENG_CONFIG")):
         config = Path(named)
     if config is not None and not config.is_file():
-        raise SettingsError(f"no settings file at {config}; leave --config out to use the defaults")
+        raise SettingsError(f"no settings file at {config}; leave --config or ZENG_CONFIG out to use the defaults")
 
     class _FromFile(Settings):
         model_config = SettingsConfigDict(toml_file=config)

@@ -119,7 +119,7 @@ def load_tts_settings(config: Path | None, overrides: Mapping[str, object] | Non
     if config is None and (named := os.environ.get("ZENG_CONFIG")):
         config = Path(named)
     if config is not None and not config.is_file():
-        raise ValueError(f"no settings file at {config}; leave --config out to use the defaults")
+        raise ValueError(f"no settings file at {config}; leave --config or ZENG_CONFIG out to use the defaults")
 
     class _FromFile(_TtsFile):
         model_config = SettingsConfigDict(toml_file=config)
@@ -127,5 +127,8 @@ def load_tts_settings(config: Path | None, overrides: Mapping[str, object] | Non
     try:
         return _FromFile.model_validate({"tts": overrides} if overrides else {}).tts
     except ValidationError as error:
-        faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        faults = (
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors()
+        )
         raise ValueError("; ".join(faults)) from None

@@ -93,7 +93,9 @@ class Service:
         try:
             listener = uvicorn.Config("", host=web.host, port=web.port, log_config=None).bind_socket()
         except SystemExit as error:
-            raise ServiceStartError(f"cannot listen for HTTP on {web.host}:{web.port}; set [web] port") from error
+            raise ServiceStartError(
+                f"cannot listen for HTTP on {web.host}:{web.port}; set [web] host or port"
+            ) from error
         stack.callback(listener.close)
         return listener
 
