@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -56,6 +56,10 @@ class PauseJudge(Protocol):
     def finished(self, pcm: bytes) -> bool: ...
 
 
+def _any_flow(name: str, variables: Collection[str]) -> None:
+    """Refuse none."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallServices:
     """Finished parts that all calls of a worker share."""
@@ -74,7 +78,7 @@ class CallServices:
     turns: TurnSettings
     pause_judge: PauseJudge | None = None
     flow_version: Callable[[], str] = str  # of the flow that `new_flow` gives now
-    check_flow: Callable[[str], object] = str  # raises `BotError` for a name that leads to no flow
+    check_flow: Callable[[str, Collection[str]], None] = _any_flow  # `BotError` for no flow, or undeclared variables
     records: CallRecords = field(default_factory=CallRecords)
     answerer: AnswererPolicy = field(default_factory=AnswererPolicy)  # of calls that we placed
     on_answerer: Callable[[str, Who], None] | None = None  # call id, who answered

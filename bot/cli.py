@@ -9,6 +9,8 @@ from importlib.metadata import version
 
 import typer
 
+from bot.errors import BotError
+
 # name → (module, attribute, what it does). Imported lazily: `zeng flow lint` must not load torch.
 _COMMANDS = {
     "demo": ("bot.edge.cli", "demo", "serve the bot on this machine with all that it needs"),
@@ -26,7 +28,7 @@ _COMMANDS = {
 
 
 def main() -> None:
-    """Run the subcommand named first."""
+    """Run the subcommand named first; an error of ours is one line and exits with 1, a wrong command line with 2."""
     arguments = sys.argv[1:]
     os.environ.setdefault("LOGURU_LEVEL", "WARNING")  # Pipecat greets as it is imported, here and in our children
     if not arguments or arguments[0] in {"--help", "-h", "help"}:
@@ -45,7 +47,11 @@ def main() -> None:
         app = typer.Typer(add_completion=False)
         app.command()(command)
         command = app
-    command(args=rest, prog_name=f"zeng {name}")
+    try:
+        command(args=rest, prog_name=f"zeng {name}")
+    except BotError as error:
+        print(f"zeng: {error}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(1) from error
 
 
 def _usage() -> str:

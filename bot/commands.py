@@ -11,10 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.errors import LlmError
-from bot.flow_choice import flow_path
 from bot.flows.actions import AskLlm, LlmAnswered
 from bot.flows.loader import load_flow
-from bot.flows.problems import FlowFileError
+from bot.flows.shipped import flow_path
 from bot.flows.terminal import converse
 from bot.llm.client import LanguageModel, open_client
 from bot.llm.settings import LlmSettings
@@ -38,11 +37,7 @@ models_app = make_models_cli(lambda: load_settings(None).models)
 def chat(flow: str = "") -> None:
     """Hold the same conversation typed: a line is speech, `/1` presses keys, an empty line is silence."""
     settings = load_settings(None)
-    try:
-        loaded = load_flow(flow_path(flow or settings.flow.path))
-    except FlowFileError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
+    loaded = load_flow(flow_path(flow or settings.flow.path))
     converse(
         loaded,
         variables={"operator": settings.flow.operator},

@@ -12,8 +12,9 @@ from typing import Annotated, Any
 import httpx
 import typer
 
-from bot.errors import BotError
+from bot.flows.variables import pairs_of
 from bot.settings import Settings, load_settings
+from bot.urls import http_url
 from telephony.sip.uri import bracketed
 
 _POLL_S = 0.3
@@ -39,13 +40,13 @@ def dial(
     config: Config = None,
 ) -> None:
     """Call TARGET; Ctrl-C hangs up. Exits with 1 when the call was not answered."""
+    settings = load_settings(config)
     try:
-        settings = load_settings(config)
-    except BotError as error:
-        raise _fail(str(error)) from error
-    given = {name: value for name, _, value in (item.partition("=") for item in variable or [])}
+        given = pairs_of(variable or [])
+        base = http_url(url) if url else f"http://{bracketed(settings.web.host)}:{settings.web.port}"
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
     body = {"target": target, "flow": flow, "trunk": trunk, "caller": caller, "variables": given}
-    base = url or f"http://{bracketed(settings.web.host)}:{settings.web.port}"
     try:
         with httpx.Client(base_url=base, headers=_authorization(settings), timeout=10.0, trust_env=False) as client:
             call_id = _ask(client.post("/api/calls", json=body))["call_id"]

@@ -10,17 +10,12 @@ from bot.errors import SettingsError
 from bot.flows.flow import Flow
 from bot.flows.live import LiveFlow
 from bot.flows.loader import LIBRARY
+from bot.flows.shipped import names
 
 VARIABLE = "flow"
 """The call variable that names it; no telephone can set that."""
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
-def flow_path(name: str) -> Path:
-    """Find a flow: the name of one that ships, or a file."""
-    shipped = LIBRARY / f"{name}.flow.yaml"
-    return shipped if shipped.is_file() else Path(name)
 
 
 class FlowChoice:
@@ -50,4 +45,6 @@ class FlowChoice:
             for folder in (self._path.parent, LIBRARY):
                 if (file := folder / f"{name}.flow.yaml").is_file():
                     return file
-        raise SettingsError(f"there is no flow {name[:64]!r}")
+        raise SettingsError(
+            f"there is no flow {name[:64]!r} beside {self._path.name}, nor does it ship; these do: {', '.join(names())}"
+        )

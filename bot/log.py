@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Literal, TypeAlias
 
 import structlog
 from loguru import logger as loguru_logger
 
+LogLevel: TypeAlias = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
-def set_up_logging(*, level: str, process: str) -> None:
-    """Send everything to stderr; `level` is DEBUG, INFO, WARNING or ERROR."""
+
+def set_up_logging(*, level: LogLevel, process: str) -> None:
+    """Send everything to stderr."""
     number = logging.getLevelNamesMapping()[level]
     logging.basicConfig(
         stream=sys.stderr, level=max(number, logging.WARNING), format="%(levelname)s %(name)s %(message)s"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -106,7 +106,7 @@ class PlacedCalls:
         place: Callable[[WorkerDial], Coroutine[object, object, PlacedLeg]],
         take: Callable[[CallLeg], None],
         free: Callable[[], int],
-        check_flow: Callable[[str], object],
+        check_flow: Callable[[str, Collection[str]], None],
     ) -> None:
         self._place = place
         self._take = take
@@ -115,8 +115,8 @@ class PlacedCalls:
         self._calls: OrderedDict[str, _Placed] = OrderedDict()
 
     async def dial(self, request: WorkerDial) -> str:
-        """Place a call and return its id; raises `BotError` for the flow and `TelephonyError` for the rest."""
-        self._check_flow(request.flow)
+        """Place a call and return its id; raises `BotError` for flow and variables, `TelephonyError` for the rest."""
+        self._check_flow(request.flow, request.variables)
         if request.flow:
             request = request.model_copy(update={"variables": {**request.variables, VARIABLE: request.flow}})
         if not self._free():

@@ -5,22 +5,28 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from pydantic_settings import SettingsError as NoJsonError
 
 from bot.errors import SettingsError
+from bot.flows.transfer_target import as_sip_address
 from bot.llm.settings import LlmSettings
 from bot.models.settings import ModelSettings
 from bot.recognition.settings import RecogniserServerSettings, RecogniserSettings, UnderstandingSettings
+from bot.refusals import Location, refusals
+from bot.setting_names import misspelt
+from bot.urls import BareHost, OptionalHttpUrl, RedisUrl
+from telephony.errors import SipParseError
 from telephony.settings import RtpSettings, SipSettings, StreamSettings, WebRtcSettings
+from telephony.sip.uri import SipUri, parse_uri
 from tts_engine.settings import TtsSettings
 
 
@@ -33,9 +39,7 @@ class WebSettings(_Section):
 
     host: str = "127.0.0.1"
     port: int = Field(default=7860, ge=0, le=65535)  # 0: any free port
-    api_token_env: str = (
-        ""  # environment variable with the token that placing calls needs; empty: only this machine may
-    )
+    api_token_env: str = ""  # environment variable with the token that placing calls needs; empty: only this machine
     call_records: bool = False  # GET /api/calls: figures of the last calls by id, for `zeng loadtest`; to all who ask
 
 
@@ -64,6 +68,12 @@ class TurnSettings(_Section):
     unfinished_turn_ms: int = Field(default=1600, ge=200, le=5000)  # patience with a turn that sounds unfinished
     recognition_timeout_ms: int = Field(default=6000, ge=500, le=30000)
 
+    @model_validator(mode="after")
+    def _release_is_lower(self) -> Self:
+        if self.voice_release > self.voice_threshold:
+            raise ValueError("[turns] voice_release is above voice_threshold: a voice would end as it begins; lower it")
+        return self
+
 
 class AnswererSettings(_Section):
     """Who answered a call that we placed; see docs/flows.md."""
@@ -80,7 +90,7 @@ class AnswererSettings(_Section):
 class SpeechSettings(_Section):
     """The bot's side of the speech server."""
 
-    url: str = ""  # empty: the service starts its own (`zeng tts serve`)
+    url: OptionalHttpUrl = ""  # empty: the service starts its own (`zeng tts serve`)
     voice: str = ""  # empty: the server's default
     prompt_cache_bytes: int = Field(default=64_000_000, ge=0)
 
@@ -90,14 +100,26 @@ class FlowSettings(_Section):
 
     path: str = "klinika"  # a file, or the name of a flow that ships
     operator: str = ""  # a SIP address for the flow's `operator` variable; empty: refused politely
-    private_hosts: tuple[str, ...] = ()  # host, or host:port, that tools may call though it is private
-    stand_ins: dict[str, str] = Field(default_factory=dict[str, str])  # host:port of a tool: what is called instead
+    private_hosts: tuple[BareHost, ...] = ()  # host, or host:port, that tools may call though it is private
+    stand_ins: dict[BareHost, BareHost] = Field(default_factory=dict[str, str])  # host:port of a tool: called instead
+
+    @field_validator("operator")
+    @classmethod
+    def _is_sip(cls, operator: str) -> str:
+        try:
+            sound = not operator or isinstance(parse_uri(operator), SipUri)
+        except SipParseError:
+            sound = False
+        if not sound:
+            meant = as_sip_address(operator, host="pbx.example")
+            raise ValueError(f"[flow] operator = {operator!r} is no SIP address: write {meant}")
+        return operator
 
 
 class RedisSettings(_Section):
     """Where conversations are kept."""
 
-    url: str = ""  # empty: the service starts its own
+    url: RedisUrl = ""  # empty: the service starts its own
     ttl_s: int = Field(default=3600, ge=60)
 
 
@@ -130,6 +152,27 @@ class Settings(BaseSettings):
     redis: RedisSettings = RedisSettings()
     models: ModelSettings = ModelSettings()
 
+    @model_validator(mode="after")
+    def _name_the_model_that_runs(self) -> Self:
+        named, own = self.recogniser, self.recogniser_server.model
+        if named.model not in {own, RecogniserSettings().model} and not (named.url or named.pipecat):
+            raise ValueError(
+                f"[recogniser] model = {named.model!r} without url: the service starts a recogniser of its own, which "
+                f"runs {own!r}; set [recogniser_server] model, or the url of a server that has yours"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_ports_for_all_places(self) -> Self:
+        count, calls = self.workers.count, self.workers.calls
+        pairs = min(self.rtp.share(index, count).pairs() for index in range(count))
+        if self.sip.enabled and pairs < calls:
+            raise ValueError(
+                f"[rtp] port_min {self.rtp.port_min} to port_max {self.rtp.port_max} has {pairs} pairs of ports for "
+                f"the {calls} places of each worker: give {2 * count * calls} ports, or set [workers] calls"
+            )
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -151,20 +194,39 @@ def load_settings(config: Path | None, overrides: dict[str, Any] | None = None) 
     if config is None and (named := os.environ.get("ZENG_CONFIG")):
         config = Path(named)
     if config is not None and not config.is_file():
-        raise SettingsError(f"no settings file at {config}; leave --config out to use the defaults")
+        raise SettingsError(f"no settings file at {config}; leave --config or ZENG_CONFIG out to use the defaults")
 
     class _FromFile(Settings):
         model_config = SettingsConfigDict(toml_file=config)
 
     try:
-        return _FromFile(**(overrides or {}))
+        settings = _FromFile(**(overrides or {}))
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{config} is not TOML: {error}") from error
+    except OSError as error:
+        raise SettingsError(f"{config} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{config} is not UTF-8: save it as that") from error
+    except NoJsonError as error:
+        raise SettingsError(f"settings: {error}: a whole section in the environment is written as JSON") from error
     except ValidationError as error:
-        raise SettingsError("settings: " + "; ".join(map(_line, error.errors()))) from error
+        lines = refusals(error, Settings, place=_place, unknown="there is no such setting", names=_NAMES)
+        raise SettingsError("settings: " + "; ".join(lines)) from error
+    # secrets have the names that the settings give them
+    own = {settings.web.api_token_env, *(trunk.password_env for trunk in settings.sip.trunks)}
+    if faults := misspelt(os.environ, Settings, own=own):
+        raise SettingsError("environment: " + "; ".join(faults))
+    return settings
 
 
-def _line(error: ErrorDetails) -> str:
-    unknown = error["type"] == "extra_forbidden"
-    what = "there is no such setting; docs/configuration.md has all names" if unknown else error["msg"]
-    return f"[{'.'.join(map(str, error['loc']))}] {what}"
+_NAMES = "docs/configuration.md has all names"
+
+
+def _place(location: Location) -> str:
+    """Write `[sip] port: ` or, of a table of an array, `[[sip.trunks]] servers: `."""
+    table = next((at for at, part in enumerate(location) if isinstance(part, int)), None)
+    names = [part for part in location if isinstance(part, str)]
+    if table is not None and len(names) > table:
+        return f"[[{'.'.join(names[:table])}]] {'.'.join(names[table:])}: "
+    *section, name = names
+    return f"[{'.'.join(section)}] {name}: " if section else f"[{name}] "

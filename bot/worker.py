@@ -22,9 +22,9 @@ from bot.call_records import CallRecords
 from bot.calls import Calls
 from bot.errors import BotError, ServiceStartError
 from bot.events import Who
-from bot.flow_choice import flow_path
 from bot.flows.live import LiveFlow
-from bot.log import set_up_logging
+from bot.flows.shipped import flow_path
+from bot.log import LogLevel, set_up_logging
 from bot.metrics import CallMetrics, FlowCollector, LoopLateness, TaskCollector
 from bot.placed_calls import PlacedCalls, WorkerDial
 from bot.settings import Settings, load_settings
@@ -33,7 +33,6 @@ from bot.worker_parts import call_services
 from telephony.leg import CallLeg, LegEnded
 from telephony.rtp.factory import RtpMediaFactory
 from telephony.rtp.loop_thread import LoopThread
-from telephony.settings import RtpSettings
 from telephony.sip.endpoint import SipEndpoint
 from telephony.sip.from_settings import new_token, resolver_of, user_agent_config
 from telephony.sip.leg import SipLeg
@@ -136,7 +135,7 @@ class Worker:
     async def _start_sip(self, calls: Calls, stack: contextlib.AsyncExitStack) -> SipEndpoint | None:
         if self._place.sip_fd is None:
             return None
-        rtp = _own_ports(self._settings.rtp, self._place)
+        rtp = self._settings.rtp.share(self._place.index, self._place.count)
         media = RtpMediaFactory(rtp.model_copy(update={"host": rtp.host or self._settings.sip.host}))
         await media.start()
         stack.push_async_callback(media.stop)
@@ -242,13 +241,6 @@ def outbound_policy(settings: Settings) -> OutboundPolicy:
     return OutboundPolicy((*settings.sip.outbound_allowed, *named))
 
 
-def _own_ports(rtp: RtpSettings, place: Place) -> RtpSettings:
-    """The worker's share of the RTP range, so that workers never try each other's ports."""
-    share = (rtp.port_max - rtp.port_min + 1) // place.count // 2 * 2
-    low = rtp.port_min + share * place.index
-    return rtp.model_copy(update={"port_min": low, "port_max": low + share - 1})
-
-
 def main(
     index: int,
     count: int,
@@ -256,7 +248,7 @@ def main(
     sip_port: int = 0,
     sip_tls_port: int = 0,
     sip_fd: Annotated[int, typer.Option(help="-1: no SIP")] = -1,
-    log_level: str = "INFO",
+    log_level: LogLevel = "INFO",
 ) -> None:
     """Run one worker; the edge's business, not a person's."""
     set_up_logging(level=log_level, process=f"worker-{index}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -15,7 +15,7 @@ from bot.answerer import AnswererPolicy
 from bot.call import CallFlow, CallServices
 from bot.context.redis_store import RedisConversationStore, connect
 from bot.errors import SettingsError
-from bot.flow_choice import VARIABLE, FlowChoice, flow_path
+from bot.flow_choice import VARIABLE, FlowChoice
 from bot.flow_ports import FlowServices
 from bot.flow_services import WorldServices
 from bot.flows.actions import Answerer, CallTool, ToolAnswered
@@ -23,7 +23,9 @@ from bot.flows.engine import FlowEngine
 from bot.flows.flow import Flow
 from bot.flows.hearing import candidates
 from bot.flows.live import LiveFlow
+from bot.flows.shipped import flow_path
 from bot.flows.tools import ToolClient
+from bot.flows.variables import check_declared
 from bot.llm.client import LanguageModel
 from bot.llm.client import open_client as open_llm_client
 from bot.metrics import CallMetrics
@@ -80,11 +82,16 @@ async def call_services(
         services = WorldServices(understander=understander, tools=_FlowTools(tools, flow), llm=llm, metrics=metrics)
         return engine, services
 
+    def check_flow(name: str, given: Collection[str]) -> None:
+        if "operator" in given:
+            raise SettingsError("the variable operator is the service's own: set [flow] operator")
+        check_declared(choice.of({VARIABLE: name}), given)
+
     return CallServices(
         flow_id=live.current().id,
         flow_version=lambda: live.version,
         new_flow=new_flow,
-        check_flow=lambda name: choice.of({VARIABLE: name}),
+        check_flow=check_flow,
         recogniser=OpenAiRecogniser(http, settings.recogniser),
         other_recogniser=pipecat_service(settings.recogniser),
         speech=speech,

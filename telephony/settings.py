@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from decimal import Decimal
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from telephony.media import CodecName, MediaAbilities, SrtpPolicy
 
@@ -40,6 +50,11 @@ class SipTlsSettings(_Section):
         return self
 
 
+_SIP_URI = re.compile(
+    r"sips?:(?:[^\s@<>\"]+@)?(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?(?:;[^\s<>\"]*)?", re.IGNORECASE
+)
+
+
 class SipTrunkSettings(_Section):
     """A provider or PBX that calls go out by; the edge registers with it where it asks for that."""
 
@@ -55,11 +70,28 @@ class SipTrunkSettings(_Section):
     keep_alive_s: float = Field(default=25.0, ge=0)  # CRLF so often, for NATs; 0: never
     options_s: float = Field(default=0.0, ge=0)  # OPTIONS so often; 0: never
 
+    @field_validator("servers")
+    @classmethod
+    def _are_uris(cls, servers: tuple[str, ...]) -> tuple[str, ...]:
+        for server in servers:
+            if not _SIP_URI.fullmatch(server):
+                raise ValueError(f"{server!r} is no SIP URI: write sip:{server.partition('://')[2] or server}")
+        return servers
+
 
 def _networks(sources: tuple[str, ...]) -> tuple[str, ...]:
     for source in sources:
-        ipaddress.ip_network(source)  # its ValueError says what is wrong
+        try:
+            ipaddress.ip_network(source)
+        except ValueError as error:
+            wrong = f"{source!r} is no network ({error})" if "/" in source else f"{source!r} is no address"
+            raise ValueError(
+                f"{wrong}: write addresses or networks, not names, such as 192.0.2.10 or 10.0.0.0/8"
+            ) from None
     return sources
+
+
+_Networks = Annotated[tuple[str, ...], AfterValidator(_networks)]
 
 
 class SipSettings(_Section):
@@ -73,7 +105,7 @@ class SipSettings(_Section):
     tcp: bool = True
     digest_users: dict[str, str] = Field(default_factory=dict[str, str])  # empty: no challenge
     digest_integrity: bool = False  # demand auth-int, so that nobody can change a body; few phones can do it
-    trusted_peers: tuple[str, ...] = ()  # networks of trunks: believed about who calls, not asked for a password
+    trusted_peers: _Networks = ()  # networks of trunks: believed about who calls, not asked for a password
     outbound_allowed: tuple[str, ...] = ()  # whom we may call, such as +994*@sip.example; !… forbids; empty: nobody
     session_expires_s: int = Field(default=1800, ge=0, le=86_400)  # how often a call shows that it lives; 0: never
     session_min_s: int = Field(default=90, ge=90, le=86_400)  # the least that a peer may ask for
@@ -86,17 +118,30 @@ class SipSettings(_Section):
     dns_servers: tuple[str, ...] = ()  # whom to ask, as address or address:port; empty: whom the system asks
     tls: SipTlsSettings = SipTlsSettings()
     trunks: tuple[SipTrunkSettings, ...] = ()
-    allowed_sources: tuple[str, ...] = ("127.0.0.0/8", "::1/128")  # who may call; others get no answer at all
+    allowed_sources: _Networks = ("127.0.0.0/8", "::1/128")  # who may call; others get no answer at all
     messages_per_s: float = Field(default=500.0, gt=0)  # of one source; what is beyond is dropped
     message_burst: int = Field(default=1000, ge=1)
     toll_prices: dict[str, Decimal] = Field(default_factory=dict[str, Decimal])  # by prefix or @host; empty: no tolls
     toll_calls_per_minute: int = Field(default=10, ge=1)  # that go out, of the whole service
     toll_money_per_day: Decimal = Field(default=Decimal(20), ge=0)  # in the currency of the prices
 
-    @field_validator("allowed_sources")
+    @field_validator("outbound_allowed")
     @classmethod
-    def _are_networks(cls, sources: tuple[str, ...]) -> tuple[str, ...]:
-        return _networks(sources)
+    def _have_hosts(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in patterns:
+            _, at, host = pattern.rpartition("@")
+            if not at or not host:
+                raise ValueError(f"{pattern!r} is not of the form user@host: write it as +994*@sip.example")
+        return patterns
+
+    @field_validator("trunks")
+    @classmethod
+    def _have_own_names(cls, trunks: tuple[SipTrunkSettings, ...]) -> tuple[SipTrunkSettings, ...]:
+        names = [trunk.name for trunk in trunks]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"{name!r} is the name of two trunks: give each its own")
+        return trunks
 
 
 class RtpSettings(_Section):
@@ -123,6 +168,27 @@ class RtpSettings(_Section):
             raise ValueError("[rtp] codecs: name at least one codec, and each once")
         return self
 
+    @model_validator(mode="after")
+    def _check_ports(self) -> Self:
+        if self.pairs() < 1:
+            raise ValueError(
+                f"[rtp] port_min {self.port_min} to port_max {self.port_max} holds no pair of ports: "
+                "write the lower one as port_min, an even number"
+            )
+        if self.playout_min_ms > self.playout_max_ms:
+            raise ValueError("[rtp] playout_min_ms is above playout_max_ms: exchange them")
+        return self
+
+    def share(self, index: int, count: int) -> RtpSettings:
+        """The part of the range that one of `count` workers has to itself, so that none tries another's ports."""
+        ports = (self.port_max - self.port_min + 1) // count // 2 * 2
+        low = self.port_min + ports * index
+        return self.model_copy(update={"port_min": low, "port_max": low + ports - 1})
+
+    def pairs(self) -> int:
+        """How many calls the range holds at once: RTP on an even port, RTCP on the next (RFC 3550 section 11)."""
+        return max(0, (self.port_max - self.port_min - self.port_min % 2 + 1) // 2)
+
     def abilities(self, srtp_keys: tuple[bytes, ...] = ()) -> MediaAbilities:
         """What one media session can do; without keys only an offer can be looked at."""
         return MediaAbilities(self.codecs, self.codec_choice, self.srtp, srtp_keys, self.comfort_noise)
@@ -134,7 +200,7 @@ class WebRtcSettings(_Section):
     enabled: bool = True
     hosts: tuple[str, ...] = ()  # addresses to be reached at; empty: all of this machine
     allow_loopback: bool = True  # 127.0.0.1 too, for a caller on this machine
-    stun_urls: tuple[str, ...] = ()
+    stun_urls: tuple[str, ...] = ()  # "stun:stun.example.com:3478", for callers who look for their own address
     turn_urls: tuple[str, ...] = ()  # "turn:turn.example.com:3478?transport=udp", for callers behind strict NAT
     turn_secret: SecretStr = SecretStr("")  # coturn's static-auth-secret; the page is given credentials made from it
     turn_ttl_s: int = Field(default=3600, ge=60)  # how long such credentials are good for
@@ -143,6 +209,16 @@ class WebRtcSettings(_Section):
     connect_timeout_s: float = Field(default=15.0, gt=0)
     silence_timeout_s: float = Field(default=15.0, gt=0)  # no media at all for so long ends the call
     lead_ms: int = Field(default=400, ge=40, le=1000)  # how far ahead the bot may queue; a barge-in drops it
+
+    @field_validator("stun_urls", "turn_urls")
+    @classmethod
+    def _are_ice_urls(cls, urls: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        scheme = str(info.field_name).removesuffix("_urls")
+        for url in urls:
+            if not re.match(rf"{scheme}s?:[^/]", url):  # RFC 7064, RFC 7065: no slashes
+                bare = url.rpartition("//")[2].removeprefix(f"{scheme}:").removeprefix(f"{scheme}s:")
+                raise ValueError(f"{url!r} is no {scheme.upper()} address: write {scheme}:{bare}")
+        return urls
 
     @model_validator(mode="after")
     def _check_turn(self) -> Self:
@@ -160,17 +236,16 @@ class StreamSettings(_Section):
     audiosocket_port: int = Field(default=0, ge=0, le=65535)
     websocket_port: int = Field(default=0, ge=0, le=65535)
     websocket_token: SecretStr = SecretStr("")  # last part of the path: /asterisk/TOKEN, /twilio/TOKEN
-    allowed_sources: tuple[str, ...] = ("127.0.0.0/8", "::1/128")  # who may connect
+    allowed_sources: _Networks = ("127.0.0.0/8", "::1/128")  # who may connect
     lead_ms: int = Field(default=400, ge=40, le=1000)  # how far ahead the bot may queue; a barge-in drops it
     silence_timeout_s: float = Field(default=30.0, gt=0)  # no sound at all for so long ends the call
 
-    @field_validator("allowed_sources")
-    @classmethod
-    def _are_networks(cls, sources: tuple[str, ...]) -> tuple[str, ...]:
-        return _networks(sources)
-
     @model_validator(mode="after")
-    def _has_token(self) -> StreamSettings:
+    def _has_token(self) -> Self:
         if self.websocket_port and len(self.websocket_token.get_secret_value()) < 16:
-            raise ValueError("websocket_token needs 16 characters or more, such as from `openssl rand -hex 16`")
+            raise ValueError(
+                "[stream] websocket_token needs 16 characters or more, such as from `openssl rand -hex 16`"
+            )
+        if self.websocket_port and self.websocket_port == self.audiosocket_port:
+            raise ValueError(f"[stream] audiosocket_port and websocket_port are both {self.websocket_port}: change one")
         return self

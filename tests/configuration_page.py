@@ -6,7 +6,7 @@ import inspect
 import json
 import re
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 
@@ -16,9 +16,13 @@ PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
 _HEAD = """\
 # Configuration
 
-One TOML file (`zeng serve --config zeng.toml`), overridden by the environment: `[web] port` is `ZENG_WEB__PORT`.
-Unknown names are refused. Every setting has a default; `zeng demo` runs with none set. This page is written from the
-code by `python -m tests.configuration_page`.
+One TOML file, overridden by the environment: `[web] port` is `ZENG_WEB__PORT`, with two underscores between section
+and name, and `[tts.csm] device` is `ZENG_TTS__CSM__DEVICE`. Lists are written there as JSON:
+`ZENG_SIP__ALLOWED_SOURCES='["10.0.0.0/8"]'`. `--config` names the file (`zeng serve`, `demo`, `dial`, `tts`), else
+`ZENG_CONFIG` does; commands without `--config` (`zeng chat`, `doctor`, `models`, `stt`) take that one. Unknown names
+are refused, in the file and in the environment: a variable that is like a setting (`ZENG_SIP_PORT`) stops the start
+with the name that was meant. Every setting has a default; `zeng demo` runs with none set. This page is written from
+the code by `python -m tests.configuration_page`.
 """
 
 
@@ -32,7 +36,11 @@ def page() -> str:
 
 
 def _section(title: str, model: type[BaseModel], prefix: str = "") -> list[str]:
-    comments = _comments(model)
+    comments = {
+        name: "; ".join(filter(None, (_choice(model.model_fields[name].annotation), comment)))
+        for name, comment in {**dict.fromkeys(model.model_fields, ""), **_comments(model)}.items()
+        if name in model.model_fields
+    }
     lines = [f"## `[{title}]`", "", (model.__doc__ or "").strip().splitlines()[0], ""]
     lines += ["| name | default | |", "|---|---|---|"]
     nested: list[str] = []
@@ -56,6 +64,14 @@ def _table_of(annotation: object) -> type[BaseModel] | None:
     """Give the model of an array of tables; None for any other setting."""
     inner = next(iter(get_args(annotation)), None)
     return inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None
+
+
+def _choice(annotation: object) -> str:
+    """Give the values that a setting, or each item of its list, is one of; empty where there is no such list."""
+    if get_origin(annotation) is Literal:
+        *most, last = (f"`{json.dumps(value)}`" for value in get_args(annotation))
+        return f"{', '.join(most)} or {last}" if most else last
+    return next(filter(None, map(_choice, get_args(annotation))), "")
 
 
 def _comments(model: type[BaseModel]) -> dict[str, str]:

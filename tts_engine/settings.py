@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -59,9 +60,7 @@ class TtsSettings(_Section):
     espeak: EspeakSettings = EspeakSettings()
     csm: CsmSettings = CsmSettings()
 
-    max_streams: int | None = Field(
-        default=None, ge=1, le=4096
-    )  # utterances at once; None: as many as the backend carries
+    max_streams: int | None = Field(default=None, ge=1, le=4096)  # utterances at once; None: what the backend carries
     max_connections: int = Field(default=1024, ge=1, le=65536)
     retry_after_s: float = Field(default=1.0, gt=0)  # what a client without a place is told
 
@@ -80,6 +79,13 @@ class TtsSettings(_Section):
     conversation_max_turns: int = Field(default=64, ge=4, le=1024)
     conversation_max_bytes: int = Field(default=131_072, ge=16_384)  # text and codes; 160 s of codes
     memory_max_conversations: int = Field(default=2048, ge=1)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_of_redis(cls, url: str) -> str:
+        if url and not url.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError(f"{url!r} is no URL of Redis: begin with redis://, rediss:// or unix://")
+        return url
 
 
 class _TtsFile(BaseSettings):
@@ -109,9 +115,14 @@ class _TtsFile(BaseSettings):
 
 
 def load_tts_settings(config: Path | None, overrides: Mapping[str, object] | None = None) -> TtsSettings:
-    """Read `[tts]` of a file, then `ZENG_TTS__*`, then `overrides`; raises `ValueError` that names what is wrong."""
+    """Read `[tts]` of a file (else of the one that `ZENG_CONFIG` names), then `ZENG_TTS__*`, then `overrides`.
+
+    Raises `ValueError` that names what is wrong.
+    """
+    if config is None and (named := os.environ.get("ZENG_CONFIG")):
+        config = Path(named)
     if config is not None and not config.is_file():
-        raise ValueError(f"no settings file at {config}; leave --config out to use the defaults")
+        raise ValueError(f"no settings file at {config}; leave --config or ZENG_CONFIG out to use the defaults")
 
     class _FromFile(_TtsFile):
         model_config = SettingsConfigDict(toml_file=config)
@@ -119,5 +130,8 @@ def load_tts_settings(config: Path | None, overrides: Mapping[str, object] | Non
     try:
         return _FromFile.model_validate({"tts": overrides} if overrides else {}).tts
     except ValidationError as error:
-        faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        faults = (
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors()
+        )
         raise ValueError("; ".join(faults)) from None

@@ -20,7 +20,7 @@ def banner(info: Info, page_url: str) -> str:
         f"  voice          {info.voice}",
         "",
         "  Change them in a TOML file (zeng demo --config zeng.toml) or by environment, e.g.",
-        "    ZENG_RECOGNISER__URL=http://gpu:8000/v1  ZENG_UNDERSTANDING__ENGINE=llm",
+        "    ZENG_FLOW__PATH=bank  ZENG_RECOGNISER__URL=http://gpu:8000/v1",
         "  All names are in docs/configuration.md.",
         "",
     ]

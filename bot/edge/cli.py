@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from bot.edge.service import Service
-from bot.errors import BotError
-from bot.log import set_up_logging
+from bot.log import LogLevel, set_up_logging
 from bot.settings import Settings, load_settings
 from tts_engine.settings import CsmSettings, TtsSettings
 from tts_engine.shipped import shipped_voice
 
 Config = Annotated[Path | None, typer.Option(help="TOML file; see docs/configuration.md")]
 Voice = Annotated[str | None, typer.Option(help="CSM checkpoint: a folder or a hub id (espeak-ng speaks without)")]
-LogLevel = Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR")]
+Level = Annotated[LogLevel, typer.Option(case_sensitive=False, help="the least that is logged")]
 
 
-def serve(config: Config = None, voice: Voice = None, log_level: LogLevel = "INFO") -> None:
+def serve(config: Config = None, voice: Voice = None, log_level: Level = "INFO") -> None:
     """Serve calls with the settings of a file."""
     _run(config, voice, log_level, demo=False)
 
 
-def demo(config: Config = None, voice: Voice = None, log_level: LogLevel = "WARNING") -> None:
+def demo(config: Config = None, voice: Voice = None, log_level: Level = "WARNING") -> None:
     """Serve the bot on this machine with everything it needs, the services of the demo flows too.
 
     Without --voice, the voice that ships speaks if it passed its gate, torch is installed and nothing else is set.
@@ -53,15 +51,11 @@ def _with_shipped_voice(settings: Settings) -> dict[str, Any] | None:
     return {"tts": {**settings.tts.model_dump(), "backend": "torch", "csm": csm.model_dump()}}
 
 
-def _run(config: Path | None, voice: str | None, log_level: str, *, demo: bool) -> None:
-    set_up_logging(level=log_level.upper(), process="edge")
-    try:
-        settings = load_settings(config)
-        if voice is not None:
-            settings = load_settings(config, _with_voice(settings, voice))
-        elif demo and (overrides := _with_shipped_voice(settings)) is not None:
-            settings = load_settings(config, overrides)
-        asyncio.run(Service(settings, config=config, demo=demo, log_level=log_level.upper()).run())
-    except BotError as error:
-        print(f"zeng: {error}", file=sys.stderr)  # noqa: T201  # a command's output
-        raise SystemExit(1) from error
+def _run(config: Path | None, voice: str | None, log_level: LogLevel, *, demo: bool) -> None:
+    set_up_logging(level=log_level, process="edge")
+    settings = load_settings(config)
+    if voice is not None:
+        settings = load_settings(config, _with_voice(settings, voice))
+    elif demo and (overrides := _with_shipped_voice(settings)) is not None:
+        settings = load_settings(config, overrides)
+    asyncio.run(Service(settings, config=config, demo=demo, log_level=log_level).run())

@@ -30,9 +30,10 @@ from bot.edge.redis_server import free_port, redis_child
 from bot.edge.sip import EdgeSip
 from bot.edge.workers import WorkerPool
 from bot.errors import ServiceStartError
-from bot.flow_choice import flow_path
 from bot.flows import demo_service
 from bot.flows.live import LiveFlow
+from bot.flows.shipped import flow_path
+from bot.log import LogLevel
 from bot.settings import Settings
 from bot.web.app import Info, WebParts, web_app
 from bot.web.calls import CallsParts
@@ -45,7 +46,7 @@ _log = structlog.get_logger("zeng.edge")
 class Service:
     """Starts everything in order, serves until a signal, ends everything in order."""
 
-    def __init__(self, settings: Settings, *, config: Path | None, demo: bool, log_level: str) -> None:
+    def __init__(self, settings: Settings, *, config: Path | None, demo: bool, log_level: LogLevel) -> None:
         self._settings = settings
         self._config = config
         self._demo = demo
@@ -92,7 +93,9 @@ class Service:
         try:
             listener = uvicorn.Config("", host=web.host, port=web.port, log_config=None).bind_socket()
         except SystemExit as error:
-            raise ServiceStartError(f"cannot listen for HTTP on {web.host}:{web.port}; set [web] port") from error
+            raise ServiceStartError(
+                f"cannot listen for HTTP on {web.host}:{web.port}; set [web] host or port"
+            ) from error
         stack.callback(listener.close)
         return listener
 
@@ -100,7 +103,7 @@ class Service:
         """Start what the workers need; returns their settings for it."""
         tts = self._settings.tts
         environment = {} if self._config is None else {"ZENG_CONFIG": str(self._config.resolve())}
-        # what options of the command may have changed; the rest the speech server reads itself
+        # What options of the command may have changed, over the file; the rest our servers read from there themselves.
         environment |= {
             "ZENG_TTS__BACKEND": tts.backend,
             "ZENG_TTS__CSM__MODEL": tts.csm.model,
@@ -118,6 +121,7 @@ class Service:
             await asyncio.to_thread(fetch_missing, self._settings.recogniser_server.model, self._settings.models)
             url = await self._start_server("recogniser", "stt", environment)
             environment["ZENG_RECOGNISER__URL"] = f"{url}/v1"
+            environment["ZENG_RECOGNISER__MODEL"] = self._settings.recogniser_server.model
         if self._demo:
             await self._start_demo_service(environment)
         return environment
@@ -220,10 +224,9 @@ class Service:
 
     def _info(self, sip_uri: str) -> Info:
         settings = self._settings
-        recogniser = (
-            settings.recogniser.pipecat
-            or f"{settings.recogniser.model} ({settings.recogniser.url or 'on this machine'})"
-        )
+        url = settings.recogniser.url
+        own = f"{settings.recogniser_server.model} (on this machine)"
+        recogniser = settings.recogniser.pipecat or (f"{settings.recogniser.model} ({url})" if url else own)
         understanding = settings.understanding
         return Info(
             flow=settings.flow.path,

@@ -77,7 +77,7 @@ class EdgeSip:
             raise ServiceStartError(str(error)) from error
         except OSError as error:
             raise ServiceStartError(
-                f"cannot listen for SIP on {settings.host}:{settings.port} ({error.strerror}); set [sip] port, "
+                f"cannot listen for SIP on {settings.host}:{settings.port} ({error.strerror}); set [sip] host, port, "
                 "or [sip.tls] port"
             ) from error
         if (overlooked := warning(settings)) is not None:

@@ -11,22 +11,25 @@ from typing import Annotated, NoReturn
 import typer
 import yaml
 
+from bot.errors import FlowError
 from bot.flows.compile import compile_flow
 from bot.flows.flow import Flow
 from bot.flows.graph import mermaid
 from bot.flows.loader import load_flow, read_flow, read_text
 from bot.flows.problems import FlowFileError, Problem, Severity
 from bot.flows.schema import schema_text
+from bot.flows.shipped import flow_path
 from bot.flows.svg import svg
 from bot.flows.terminal import converse
 from bot.flows.testing import Outcome, load_suite, run_suite
+from bot.flows.variables import check_declared, pairs_of
 
 app = typer.Typer(help="Check, draw, test, try out and translate call flows.", no_args_is_help=True)
 
 _FLOW, _TEST = ".flow.yaml", ".test.yaml"
 
-FlowPath = Annotated[Path, typer.Argument(help="A flow file (*.flow.yaml).", show_default=False)]
-Paths = Annotated[list[Path], typer.Argument(help="Files, or folders to search.", show_default=False)]
+FlowPath = Annotated[Path, typer.Argument(help="A flow file (*.flow.yaml), or a flow that ships.", show_default=False)]
+Paths = Annotated[list[Path], typer.Argument(help="Files, folders to search, or flows that ship.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -95,11 +98,16 @@ def chat(
     private_host: Annotated[
         list[str] | None, typer.Option(help="A host with a private address that tools may call; loopback always may.")
     ] = None,
-    variable: Annotated[list[str] | None, typer.Option(help="name=value of a flow variable.")] = None,
+    variable: Annotated[list[str] | None, typer.Option(help="NAME=VALUE of a flow variable.")] = None,
 ) -> None:
     """Talk to a flow in the terminal: a line is speech, `/1` presses keys, an empty line is silence."""
-    variables = dict(pair.split("=", 1) for pair in variable or [] if "=" in pair)
-    converse(_loaded(path), variables=variables, private_hosts=tuple(private_host or ()))
+    flow = _loaded(path)
+    try:
+        variables = pairs_of(variable or [])
+        check_declared(flow, variables)
+    except (ValueError, FlowError) as error:
+        raise typer.BadParameter(str(error)) from None
+    converse(flow, variables=variables, private_hosts=tuple(private_host or ()))
 
 
 @app.command("compile")
@@ -125,6 +133,8 @@ def _found(paths: list[Path], ending: str) -> Iterator[Path]:
             yield from sorted(path.rglob(f"*{ending}"))
         elif ending == _TEST and path.name.endswith(_FLOW):
             yield path.with_name(path.name.removesuffix(_FLOW) + _TEST)
+        elif (found := _path(path)) != path:
+            yield from _found([found], ending)
         else:
             yield path
 
@@ -160,12 +170,19 @@ def _summary(problems: list[Problem]) -> str:
 
 def _loaded(path: Path) -> Flow:
     try:
-        return load_flow(path)
+        return load_flow(_path(path))
     except FlowFileError as error:
         _fail(error)
 
 
-def _fail(error: FlowFileError) -> NoReturn:
+def _path(path: Path) -> Path:
+    try:
+        return flow_path(path)
+    except FlowError as error:
+        _fail(error)
+
+
+def _fail(error: FlowError) -> NoReturn:
     typer.echo(str(error), err=True)
     raise typer.Exit(1)
 

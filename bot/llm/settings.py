@@ -6,13 +6,15 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from bot.urls import OptionalHttpUrl
+
 
 class LlmSettings(BaseModel):
     """Any server with OpenAI's `/v1/chat/completions`, streaming and tool calls (vLLM, Ollama, a cloud)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    url: str = ""  # with its /v1; empty: no language model, and flows go by their rules
+    url: OptionalHttpUrl = ""  # with its /v1; empty: no language model, and flows go by their rules
     model: str = ""  # the name that the server knows
     api_key: SecretStr | None = None
     first_word_timeout_s: float = Field(default=4.0, gt=0)  # to the first token; then the flow goes on without it

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from bot.errors import BotError
 from bot.flows.loader import load_flow
-from bot.flows.problems import FlowFileError
+from bot.flows.shipped import flow_path
 from bot.loadtest.comparison import compare as compare_reports
 from bot.loadtest.comparison import comparison_table
 from bot.loadtest.conductor import Conductor
@@ -22,11 +22,12 @@ from bot.loadtest.echo import echo_target
 from bot.loadtest.html import html
 from bot.loadtest.impairment import GilbertElliott, NetworkModel
 from bot.loadtest.live import LiveView
-from bot.loadtest.markdown import knee_line, markdown
+from bot.loadtest.markdown import failure_lines, knee_line, markdown
 from bot.loadtest.plan import load_plan
 from bot.loadtest.results import Report
 from bot.loadtest.sources import render_sources
 from bot.loadtest.speech_load import SpeechLoad, run_speech_load, speech_table
+from bot.urls import http_url
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 _DEFAULT_PLAN = Path(__file__).parent / "default.plan.yaml"
@@ -76,22 +77,23 @@ def run(  # noqa: PLR0913, PLR0917  # one parameter an option
             conductor = Conductor(made, folder, on_progress=view.progress, on_stage=view.stage)
             report = asyncio.run(conductor.run())
     except BotError as error:
-        console.print(f"zeng loadtest: {error}", style="red")
+        console.print(f"zeng loadtest: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error
     write_report(report, folder)
     for title, said, style in (
         ("found", [f"{stage.name}: {one.sentence}" for stage in report.stages for one in stage.findings], "yellow"),
+        ("calls that failed", failure_lines(report), "red"),
         ("promises broken", report.broken, "red"),
         ("to know", report.caveats, "dim"),
     ):
         for line in said:
-            console.print(f"{title}: {line}", style=style, highlight=False, soft_wrap=True)
+            console.print(f"{title}: {line}", style=style, markup=False, highlight=False, soft_wrap=True)
     if report.knee is not None:
         console.print(knee_line(report).replace("**", ""), highlight=False)
     console.print(f"report: {folder / 'report.html'}, report.md, report.json")
     if report.invalid:
         for line in report.invalid:
-            console.print(f"INVALID: {line}", style="bold red", highlight=False, soft_wrap=True)
+            console.print(f"INVALID: {line}", style="bold red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(_INVALID)
     raise typer.Exit(_BROKEN if report.broken and not made.shape.find_knee else 0)
 
@@ -149,15 +151,15 @@ def tts(  # noqa: PLR0913, PLR0917  # one parameter an option
     seconds: Annotated[float, typer.Option(min=1)] = 20.0,
     model: str = "tts-1",
     voice: str = "alloy",
-    texts: Annotated[Path | None, typer.Option(help="a text a line")] = None,
+    texts: Annotated[Path | None, typer.Option(help="a text a line", exists=True, dir_okay=False)] = None,
     out: Annotated[Path | None, typer.Option(help="JSON")] = None,
     seed: int = 1,
 ) -> None:
     """Measure a speech server alone: first audio, underruns of a caller who listens, audio seconds a second."""
     lines = texts.read_text(encoding="utf-8").split("\n") if texts else []
     load = SpeechLoad(
-        url=url, protocol="zeng" if websocket else "openai", streams=streams, rate_per_s=rate, seconds=seconds,
-        model=model, voice=voice,
+        url=_checked(url), protocol="zeng" if websocket else "openai", streams=streams, rate_per_s=rate,
+        seconds=seconds, model=model, voice=voice,
         texts=tuple(line for line in lines if line.strip()), seed=seed,
     )  # fmt: skip
     report = asyncio.run(run_speech_load(load))
@@ -169,7 +171,7 @@ def tts(  # noqa: PLR0913, PLR0917  # one parameter an option
 
 @app.command()
 def sources(
-    flow: Annotated[Path, typer.Argument(help="the flow file that the bot serves")],
+    flow: Annotated[str, typer.Argument(help="the flow that the bot serves: a file, or the name of one that ships")],
     url: Annotated[str, typer.Argument(help="http://host:port of its speech server")],
     out: Annotated[Path, typer.Argument(help="folder to write, for `references` of a plan")],
     websocket: Annotated[bool, typer.Option(help="our WebSocket instead of POST /v1/audio/speech")] = False,
@@ -177,14 +179,21 @@ def sources(
     voice: str = "alloy",
 ) -> None:
     """Render what a flow says by the bot's own voice, to hold its answers against: signal score, gaps, words right."""
-    load = SpeechLoad(url=url, protocol="zeng" if websocket else "openai", model=model, voice=voice)
+    load = SpeechLoad(url=_checked(url), protocol="zeng" if websocket else "openai", model=model, voice=voice)
     out.mkdir(parents=True, exist_ok=True)
     try:
-        written = asyncio.run(render_sources(load_flow(flow), load, out))
-    except (BotError, FlowFileError) as error:
+        written = asyncio.run(render_sources(load_flow(flow_path(flow)), load, out))
+    except BotError as error:
         typer.echo(f"zeng loadtest: {error}", err=True)
         raise typer.Exit(2) from error
     typer.echo(f"{len(written)} prompts in {out}; run with --references {out}")
+
+
+def _checked(url: str) -> str:
+    try:
+        return http_url(url)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def _shape(
@@ -193,7 +202,10 @@ def _shape(
     """The shape that the options name; empty where they name none."""
     shape: dict[str, Any] = {}
     if steps:
-        shape["steps"] = [int(load) for load in steps.split(",")]
+        try:
+            shape["steps"] = [int(load) for load in steps.split(",")]
+        except ValueError:
+            raise typer.BadParameter(f"--steps {steps}: write whole numbers, such as 1,2,4,8") from None
     elif ramp:
         shape["ramp"] = ramp
     elif burst:

@@ -88,9 +88,11 @@ class ClipLibrary:
             self._files[path.stem] = self._files[path.name] = path
         manifest = folder / "manifest.yaml"
         if manifest.is_file():
-            entries: list[dict[str, Any]] = yaml.safe_load(manifest.read_text(encoding="utf-8"))["clips"]
-            for entry in entries:
-                self._files[_key(entry["text"])] = folder / str(entry["file"])
+            try:
+                entries: list[dict[str, Any]] = yaml.safe_load(manifest.read_text(encoding="utf-8"))["clips"]
+                self._files.update({_key(entry["text"]): folder / str(entry["file"]) for entry in entries})
+            except (UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+                raise SettingsError(f"{manifest}: write `clips:` and below it `- {{text: …, file: …}}`") from error
 
     def get(self, name: str) -> Clip:
         """Give a clip; raises `SettingsError` with what there is."""

@@ -24,8 +24,7 @@ def markdown(report: Report) -> str:
     parts += _section("Found", [f"{s.name}: {one.sentence}" for s in report.stages for one in s.findings])
     parts += _section("Promises broken", report.broken)
     parts += _section("To know", report.caveats)
-    failures = [f"{s.name}: {count} × {what}" for s in report.stages for what, count in s.failures.items()]
-    parts += _section("Calls that failed", failures)
+    parts += _section("Calls that failed", failure_lines(report))
     unmet = Counter(
         f"{stage.name}: {call.scenario}, turn {turn.index}: {turn.unmet}"
         for stage in report.stages
@@ -45,6 +44,11 @@ def knee_line(report: Report) -> str:
         return "Knee: none; the promises do not hold at the first load."
     beyond = "" if report.knee_bounded else " or more: no load that was tried broke a promise"
     return f"Knee: **{report.knee} calls**{beyond}."
+
+
+def failure_lines(report: Report) -> list[str]:
+    """Say why calls failed, and how many."""
+    return [f"{stage.name}: {count} × {what}" for stage in report.stages for what, count in stage.failures.items()]
 
 
 def row(stage: StageRecord) -> tuple[str, ...]:

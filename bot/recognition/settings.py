@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from bot.urls import HttpUrl, OptionalHttpUrl
+
+ComputeType: TypeAlias = Literal[
+    "default",
+    "auto",
+    "int8",
+    "int8_float32",
+    "int8_float16",
+    "int8_bfloat16",
+    "int16",
+    "float16",
+    "bfloat16",
+    "float32",
+]
 
 
 class _Section(BaseModel):
@@ -14,8 +29,8 @@ class _Section(BaseModel):
 class RecogniserSettings(_Section):
     """The bot's client. Any service with OpenAI's `/v1/audio/transcriptions` will do."""
 
-    url: str = ""  # with its /v1; empty: the service starts its own
-    model: str = "whisper-base"
+    url: OptionalHttpUrl = ""  # with its /v1; empty: the service starts its own
+    model: str = "whisper-base"  # the name that the server at `url` knows
     api_key: SecretStr | None = None
     language: str = "az"
     response_format: Literal["verbose_json", "json"] = "verbose_json"  # json where a service has no other
@@ -34,7 +49,7 @@ class RecogniserServerSettings(_Section):
     model: str = "whisper-base"
     language: str = "az"
     whole_vocabulary: bool = False  # True: any language and alphabet, slower
-    compute_type: str = "int8"
+    compute_type: ComputeType = "int8"  # of CTranslate2; what the machine cannot do is told at the start
     device: Literal["cpu", "cuda"] = "cpu"
     threads: int = Field(default=1, ge=1)  # of one recognition
     workers: int = Field(default=1, ge=1)  # recognitions side by side
@@ -54,7 +69,7 @@ class UnderstandingSettings(_Section):
     stand_out_min: float = 0.12  # of the best candidate, against the second and the background; below it: no match
     margin_min: float = 0.005  # between the two best; below it they are the same
     cached_states: int = Field(default=256, ge=1)  # candidate sets whose phrases stay embedded
-    llm_url: str = "http://127.0.0.1:8000/v1"
+    llm_url: HttpUrl = "http://127.0.0.1:8000/v1"
     llm_model: str = ""
     llm_api_key: SecretStr | None = None
     llm_timeout_s: float = Field(default=1.5, gt=0)

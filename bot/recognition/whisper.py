@@ -110,14 +110,20 @@ class Whisper:
         self._new = {token: place for place, token in enumerate(kept)}
         self._ends = frozenset(self._new[token] for token in _sentence_ends(self._tokenizer) if token in self._new)
         self._settings = settings
-        self._model = ctranslate2.models.Whisper(
-            str(folder),
-            device=settings.device,
-            compute_type=settings.compute_type,
-            inter_threads=settings.workers,
-            intra_threads=settings.threads,
-            files=files,
-        )
+        try:
+            self._model = ctranslate2.models.Whisper(
+                str(folder),
+                device=settings.device,
+                compute_type=settings.compute_type,
+                inter_threads=settings.workers,
+                intra_threads=settings.threads,
+                files=files,
+            )
+        except (ValueError, RuntimeError) as error:  # a number type that the machine has not; no CUDA
+            raise SettingsError(
+                f"[recogniser_server] device = {settings.device!r} with compute_type = {settings.compute_type!r} does "
+                f"not run here: {error}"
+            ) from error
         self._features = FeatureExtractor()
 
     def _choose(

@@ -57,7 +57,7 @@ def server_uris(settings: SipTrunkSettings) -> tuple[SipUri, ...]:
     """Read a trunk's servers; raises `SipParseError`, or `LocalProtocolError` for one that is no sip: URI."""
     found: list[SipUri] = []
     for text in settings.servers:
-        uri = parse_uri(text if text.startswith(("sip:", "sips:")) else f"sip:{text}")
+        uri = parse_uri(text)
         if not isinstance(uri, SipUri):
             raise LocalProtocolError(f"[[sip.trunks]] {settings.name}: {text} is no sip: URI")
         found.append(uri)

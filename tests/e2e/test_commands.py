@@ -51,7 +51,7 @@ def test_a_wrong_setting_is_named_before_anything_starts() -> None:
     refused = zeng("demo", ZENG_WEB__PORT="many")
 
     assert refused.returncode == 1
-    assert "web.port" in refused.stderr
+    assert "[web] port" in refused.stderr
 
 
 def test_every_command_has_help() -> None:

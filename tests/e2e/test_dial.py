@@ -74,6 +74,13 @@ async def test_nobody_is_called_whom_the_settings_do_not_name(service: RunningSe
     assert (refused.status_code, foreign.status_code) == (503, 403)
 
 
+async def test_a_variable_that_the_flow_does_not_declare_places_no_call(service: RunningService) -> None:
+    for variable, said in (("dya=2026-12-01", "has no variable dya"), ("operator=sip:a@b", "set [flow] operator")):
+        refused = await zeng_dial(service, "sip:phone@127.0.0.1:9", "--flow", "xatirlatma", "--variable", variable)
+
+        assert (refused[0], said in refused[1]) == (1, True), refused
+
+
 @asynccontextmanager
 async def callee(script: Callable[[Caller], Awaitable[None]]) -> AsyncIterator[str]:
     """Answer one call with real sound; gives where to call. What the script asserts counts at the end."""

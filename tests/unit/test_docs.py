@@ -14,6 +14,7 @@ import pytest
 import typer
 
 from bot.cli import _COMMANDS
+from bot.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "tests" / "gpu" / "README.md"]
@@ -58,6 +59,18 @@ def test_every_file_of_ours_that_is_named_is_there(page: Path) -> None:
     named = {found for span in code(page) for found in OURS.findall(span) if not MADE.search(span)}
     places = ("{}", "{}.*", "tests/*/{}")  # as it is, as the name of a module, as a test is named by its mirror
     assert not {name for name in named if not any(any(ROOT.glob(place.format(name))) for place in places)}
+
+
+@pages
+def test_every_settings_file_that_is_shown_is_taken(page: Path, tmp_path: Path) -> None:
+    for number, block in enumerate(
+        re.findall(r"^ *```toml\n(.*?)^ *```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    ):
+        if not re.search(rf"^ *\[+({'|'.join(Settings.model_fields)})[.\]]", block, re.MULTILINE):
+            continue  # a voice.toml
+        file = tmp_path / f"{number}.toml"
+        file.write_text(block, encoding="utf-8")
+        assert load_settings(file), block
 
 
 @cache

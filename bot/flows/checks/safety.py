@@ -11,6 +11,7 @@ from bot.flows.problems import Problem, Severity
 from bot.flows.source import Path
 from bot.flows.states import CallState, TransferState
 from bot.flows.toolspec import Tool
+from bot.flows.transfer_target import as_sip_address, is_sip_address
 
 # HTTP status to the status that `on` leads on from (bot/flows/tools.py); others are `error`.
 STATUSES: Mapping[str, str] = {
@@ -64,6 +65,10 @@ def _transfer(flow: Flow, state: TransferState, path: Path) -> Iterator[Problem]
     for name in sorted(state.transfer.to.names() - flow.variables.keys()):
         what = f"the target of the transfer takes {name!r} from the call; a caller could choose whom you ring"
         yield Problem("target-from-call", what, "Use a fixed address or a variable of the flow.", path)
+    text = state.transfer.to.text.strip()
+    if state.transfer.to.is_fixed and not is_sip_address(text):
+        remedy = f"Write {as_sip_address(text, host='host')}."
+        yield Problem("no-sip-address", f"{text!r} is no SIP address", remedy, path)
 
 
 def _calendar(flow: Flow) -> Iterator[Problem]:

@@ -31,7 +31,11 @@ async def test_the_edge_registers_tells_which_trunks_are_up_and_leaves_before_it
     monkeypatch.setenv("TRUNK_PASSWORD", "gizli")
     async with far_end("uas_register", folder=tmp_path) as (port, sipp):
         trunk = SipTrunkSettings(
-            name="pbx", servers=(f"127.0.0.1:{port}",), username="aysel", password_env="TRUNK_PASSWORD", expires_s=60
+            name="pbx",
+            servers=(f"sip:127.0.0.1:{port}",),
+            username="aysel",
+            password_env="TRUNK_PASSWORD",
+            expires_s=60,
         )
         edge = await opened(SipSettings(port=0, trunks=(trunk,)))
         assert (edge.trunks_up, edge.route("pbx")) == ({"pbx": False}, None)
@@ -65,7 +69,7 @@ async def test_a_worker_is_told_both_public_ports(tmp_path: Path) -> None:
     [
         (SipSettings(port=0, tls=SipTlsSettings(certificate="/nowhere.pem")), "[sip.tls]"),
         (
-            SipSettings(port=0, trunks=(SipTrunkSettings(name="pbx", servers=("x",), password_env="NOT_SET"),)),
+            SipSettings(port=0, trunks=(SipTrunkSettings(name="pbx", servers=("sip:x",), password_env="NOT_SET"),)),
             "NOT_SET",
         ),
         (SipSettings(host="192.0.2.1", port=0), "[sip] port"),

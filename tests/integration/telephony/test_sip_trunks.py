@@ -59,7 +59,7 @@ async def test_a_trunk_is_registered_with_refreshed_and_left(
         trunk = SipTrunkSettings(
             name="pbx",
             # The first server does not listen: over TCP that is known at once, over UDP by a short timer F.
-            servers=(f"127.0.0.1:{free_port()};transport=tcp", f"sip:localhost:{port};transport={transport}"),
+            servers=(f"sip:127.0.0.1:{free_port()};transport=tcp", f"sip:localhost:{port};transport={transport}"),
             username="aysel",
             password_env="TRUNK_PASSWORD",
             expires_s=60,
@@ -78,7 +78,7 @@ async def test_a_trunk_is_registered_with_refreshed_and_left(
 
 async def test_a_trunk_without_registration_is_probed_by_options() -> None:
     async with house() as pbx:
-        dead, alive = f"127.0.0.1:{free_port()};transport=tcp", f"127.0.0.1:{pbx.port}"
+        dead, alive = f"sip:127.0.0.1:{free_port()};transport=tcp", f"sip:127.0.0.1:{pbx.port}"
         trunk = SipTrunkSettings(name="pbx", servers=(dead, alive), registers=False, options_s=0.2)
         async with registering(trunk, timings=Timings(t1_s=0.01)) as trunks:
             await eventually(lambda: trunks.up["pbx"])
@@ -95,7 +95,7 @@ async def test_a_name_that_leads_nowhere_brings_no_trunk_up_and_does_not_hold_up
 
 
 def test_a_password_that_is_not_in_the_environment_is_named() -> None:
-    trunk = SipTrunkSettings(name="pbx", servers=("pbx.example",), password_env="NO_SUCH_VARIABLE")
+    trunk = SipTrunkSettings(name="pbx", servers=("sip:pbx.example",), password_env="NO_SUCH_VARIABLE")
 
     with pytest.raises(LocalProtocolError, match="NO_SUCH_VARIABLE"):
         trunk_config(trunk, Identity("127.0.0.1", 5060))
@@ -118,7 +118,7 @@ async def test_a_registrar_calls_over_the_connection_that_we_opened_and_pings_ar
 
     server = await asyncio.start_server(registrar, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    trunk = SipTrunkSettings(name="pbx", servers=(f"127.0.0.1:{port};transport=tcp",), keep_alive_s=0.05)
+    trunk = SipTrunkSettings(name="pbx", servers=(f"sip:127.0.0.1:{port};transport=tcp",), keep_alive_s=0.05)
     async with registering(trunk) as trunks, asyncio.timeout(HUNG_S):
         assert await pings.get() == b"\r\n\r\n"
         assert await statuses.get() == 503  # the edge itself, with no worker behind it
@@ -129,7 +129,7 @@ async def test_a_registrar_calls_over_the_connection_that_we_opened_and_pings_ar
 async def test_a_trunk_that_is_a_name_has_every_server_of_its_services() -> None:
     zone = "_sip._udp SRV 20 0 5070 b\n_sip._udp SRV 10 0 5060 a\na A 127.0.0.1\nb A 127.0.0.2\n"
     async with name_server(zone) as dns:
-        trunk = SipTrunkSettings(name="pbx", servers=("example.az",), registers=False)
+        trunk = SipTrunkSettings(name="pbx", servers=("sip:example.az",), registers=False)
         async with registering(trunk, resolver=Resolver(servers=(dns.address,))) as edge:
             await eventually(lambda: edge.up["pbx"])
 

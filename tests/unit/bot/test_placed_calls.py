@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pytest
 
 from bot.errors import SettingsError
@@ -28,9 +30,9 @@ class Desk:
     def count(self) -> int:
         return self.free[min(len(self.legs), 1)]
 
-    def check(self, name: str) -> None:
-        if name == "nowhere":
-            raise SettingsError("there is no flow")
+    def check(self, name: str, variables: Collection[str]) -> None:
+        if name == "nowhere" or "undeclared" in variables:
+            raise SettingsError("there is no such flow or variable")
 
     async def place(self, request: WorkerDial) -> PlacedFake:
         self.asked.append(request)
@@ -62,6 +64,8 @@ async def test_the_flow_is_checked_before_anybody_is_called_and_named_to_the_cal
     desk = Desk()
     with pytest.raises(SettingsError):
         await desk.calls.dial(WorkerDial(target="sip:a@b", flow="nowhere"))
+    with pytest.raises(SettingsError):
+        await desk.calls.dial(WorkerDial(target="sip:a@b", variables={"undeclared": "x"}))
     await desk.calls.dial(WorkerDial(target="sip:a@b", flow="bank", variables={"name": "x"}))
 
     assert [request.variables for request in desk.asked] == [{"name": "x", "flow": "bank"}]

@@ -121,6 +121,21 @@ def test_chat_ends_with_the_input_and_shows_a_transfer(runner: CliRunner, flow: 
     assert result.stdout.rstrip().endswith("[transfer to sip:1@pbx]")
 
 
+@pytest.mark.parametrize(("variable", "said"), [("name", "write NAME=VALUE"), ("nme=x", "has no variable nme")])
+def test_chat_loses_no_variable_in_silence(runner: CliRunner, flow: Path, variable: str, said: str) -> None:
+    result = runner.invoke(app, ["chat", str(flow), "--variable", variable])
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+@pytest.mark.parametrize("command", ["lint", "test", "graph", "chat", "compile"])
+def test_a_flow_that_ships_is_found_by_its_name(runner: CliRunner, command: str) -> None:
+    assert runner.invoke(app, [command, "klinika"]).exit_code == 0
+    wrong = runner.invoke(app, [command, "klinikaa"])
+    assert wrong.exit_code == 1
+    assert "one that ships: bank, klinika, kommunal, xatirlatma" in wrong.stderr
+
+
 def test_compile_prints_what_pipecat_loads_and_names_the_handlers(runner: CliRunner) -> None:
     result = runner.invoke(app, ["compile", _KLINIKA])
     assert result.exit_code == 0

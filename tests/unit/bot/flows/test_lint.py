@@ -172,6 +172,7 @@ _SEEDS = [
     ("id: klinika", "id: Klinika", "string-pattern-mismatch", "id: Klinika", True),
     ("save: {id: $.id}", "save: {id: id}", "string-pattern-mismatch", "id: id", True),
     ("transfer: {to: \"{{ operator }}\", on_fail: sorry}", "transfer: sip:1", "model-type", "sip:1", True),
+    ('to: "{{ operator }}"', 'to: "200"', "no-sip-address", 'to: "200"', True),
     ("pii: true", "pii: maybe", "bool-parsing", "maybe", True),
     ("closed: [2026-12-31]", "closed: [31.12.2026]", "date-from-datetime-parsing", "31.12.2026", True),
     ("mon-fri", "mo-fr", "string-pattern-mismatch", "mo-fr", True),

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from bot.flows.loader import LIBRARY, load_flow
 from bot.flows.problems import FlowFileError
 from bot.flows.testing import Outcome, load_suite, run_suite
 from tests.fakes.flows import flow_of
@@ -48,6 +50,17 @@ def _run(text: str, folder: Path) -> list[Outcome]:
     path = folder / "a.test.yaml"
     path.write_text(text, encoding="utf-8")
     return run_suite(_FLOW, *load_suite(path))
+
+
+def test_the_examples_of_the_page_pass(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[4] / "docs" / "flows.md").read_text(encoding="utf-8")
+    clinic, reminder = re.findall(r"```yaml\n(scenarios:.*?)```", page, re.DOTALL)
+    for name, text in (("klinika", clinic), ("xatirlatma", reminder)):
+        path = tmp_path / f"{name}.test.yaml"
+        path.write_text(text, encoding="utf-8")
+        outcomes = run_suite(load_flow(LIBRARY / f"{name}.flow.yaml"), *load_suite(path))
+        assert outcomes
+        assert [outcome.failures for outcome in outcomes] == [()] * len(outcomes)
 
 
 def test_what_is_expected_and_comes_passes(tmp_path: Path) -> None:

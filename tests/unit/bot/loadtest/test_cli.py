@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from bot.flows.flow import Flow
+from bot.loadtest import cli
 from bot.loadtest.cli import app, write_report
 from bot.loadtest.results import Report
+from bot.loadtest.speech_load import SpeechLoad
 from tests.unit.bot.loadtest.records import call, report, stage
 
 
@@ -24,6 +27,7 @@ def saved(folder: Path, mean_ms: float) -> str:
         (["--target", "sip:a@b", "--slo", "speed=1"], "no such promise"),
         (["none.yaml"], "cannot read the plan"),
         (["--target", "sip:a@b", "--slo", "latency_p95_ms"], "NAME=NUMBER"),
+        (["--target", "sip:a@b", "--steps", "a,b"], "write whole numbers, such as 1,2,4,8"),
     ],
 )
 def test_what_is_wrong_on_the_command_line_is_named_and_nothing_is_called(options: list[str], word: str) -> None:
@@ -31,6 +35,49 @@ def test_what_is_wrong_on_the_command_line_is_named_and_nothing_is_called(option
 
     assert result.exit_code == 2
     assert word in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["tts", "127.0.0.1:8100"], "is no URL"),
+        (["tts", "http://127.0.0.1:1", "--texts", "none.txt"], "does not exist"),
+        (["sources", "klinika", "127.0.0.1:8100", "OUT"], "is no URL"),
+        (["sources", "klinikaa", "http://127.0.0.1:1", "OUT"], "one that ships: bank, klinika"),
+    ],
+)
+def test_a_speech_server_is_named_by_its_url_before_anything_is_asked(
+    arguments: list[str], word: str, tmp_path: Path
+) -> None:
+    result = CliRunner().invoke(app, [str(tmp_path) if one == "OUT" else one for one in arguments])
+
+    assert result.exit_code == 2
+    assert word in result.output
+
+
+def test_the_prompts_of_a_flow_that_ships_are_rendered_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def render(flow: Flow, load: SpeechLoad, folder: Path) -> list[Path]:
+        return [folder / f"{flow.id}.wav"]
+
+    monkeypatch.setattr(cli, "render_sources", render)
+    result = CliRunner().invoke(app, ["sources", "klinika", "http://127.0.0.1:1", str(tmp_path)])
+
+    assert (result.exit_code, result.output.split()[:2]) == (0, ["1", "prompts"])
+
+
+def test_the_terminal_says_why_calls_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Conducted:
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        async def run(self) -> Report:
+            return report(stage([call([None])]).model_copy(update={"failures": {"no answer [408]": 3}}))
+
+    monkeypatch.setattr(cli, "Conductor", Conducted)
+    result = CliRunner().invoke(app, ["run", "--target", "sip:a@b", "--out", str(tmp_path)])
+
+    assert "3 × no answer [408]" in result.output
 
 
 def test_a_report_is_written_three_times_and_can_be_read_again(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -53,12 +54,44 @@ def test_turns_are_steps() -> None:
         ({"shape": {}}, "exactly one of steps"),
         ({"scenarios": [{"name": "a", "turns": [{"dtmf": 1, "user": "b"}]}]}, "split it"),
         ({"scenarios": [{"name": "a", "turns": [{"dtmf": 1, "into_ms": 5}]}]}, "into_ms goes with"),
-        ({"speed": 3}, "speed"),
+        ({"brightness": 3}, "brightness: there is no such key; known: version, target, shape, scenarios"),
+        ({"target": "127.0.0.1"}, "target: '127.0.0.1' cannot be called: write sip:bot@127.0.0.1:5060, or http://"),
+        ({"target": "http://"}, "target: 'http://' is no URL"),
+        ({"metrics_url": "127.0.0.1:7860"}, "metrics_url: '127.0.0.1:7860' is no URL"),
+        ({"slo": {"latency_p95_ms": -1}}, "slo: latency_p95_ms is -1: a promise is a number above 0"),
+        ({"slo": {"gaps_per_minute": ".nan"}}, "slo.gaps_per_minute: must be a valid number"),
+        ({"slo": {"gaps_per_minute": float("nan")}}, "gaps_per_minute is nan"),
+        ({"slo": {"missed_turn_share": 2}}, "missed_turn_share is 2: a share is between 0 and 1"),
+        ({"shape": {"soak_hours": 1}}, "shape: soak_hours goes with calls"),
+        ({"shape": {"steps": [1], "calls": 5}}, "shape: calls goes with soak_hours or find_knee"),
+        ({"clips": ["nope"]}, "clips: there is no folder nope"),
+        ({"references": "nope"}, "references: there is no folder nope"),
+        ({"rtp_port_min": 50_000, "rtp_port_max": 40_000}, "rtp_port_min is not below rtp_port_max"),
+        ({"scenarios": [{"name": "a", "turns": [{"user": "filan"}]}]}, "no clip says 'filan'; known: beli"),
     ],
 )
 def test_what_is_wrong_in_a_plan_is_named(change: dict[str, object], word: str) -> None:
-    with pytest.raises(SettingsError, match=word):
+    with pytest.raises(SettingsError, match=re.escape(word)):
         load_plan(None, PLAN | change)
+
+
+def test_a_misspelt_key_is_one_mistake_with_what_was_meant() -> None:
+    plan = {"target": "sip:a@b", "shap": {"steps": [1]}, "scenarios": [{"name": "a", "turns": [{"usr": "Salam"}]}]}
+
+    with pytest.raises(SettingsError) as refused:
+        load_plan(None, plan)
+
+    assert str(refused.value) == (
+        "plan: scenarios.0.turns.0.usr: there is no such key; did you mean user?; "
+        "shap: there is no such key; did you mean shape?"
+    )
+
+
+def test_a_soak_that_another_process_reads_again_is_the_same() -> None:
+    plan = load_plan(None, PLAN | {"shape": {"soak_hours": 1, "calls": 4}})
+
+    assert Plan.model_validate_json(plan.model_dump_json()) == plan
+    assert Plan.model_validate_json(load_plan(None, PLAN).model_dump_json()) == load_plan(None, PLAN)
 
 
 def test_a_file_that_is_no_plan_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,125 @@
+"""What the service tells the processes that it starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot.edge import service
+from bot.edge.banner import banner
+from bot.edge.children import ChildSpec
+from bot.edge.cli import _with_voice
+from bot.edge.service import Service
+from bot.settings import Settings, load_settings
+from tts_engine.settings import TtsSettings, load_tts_settings
+
+_TTS = """
+[tts]
+voice = "aysel"
+max_streams = 3
+[tts.espeak]
+pitch = 40
+[tts.csm]
+model = "base"
+adapter = "adapter"
+voices = ["voices/aysel"]
+device = "cuda"
+streams = 7
+"""
+
+
+class Nursery:
+    """Takes the place of `Children`: keeps what it is told to start."""
+
+    def __init__(self) -> None:
+        self.specs: dict[str, ChildSpec] = {}
+
+    async def start(self, spec: ChildSpec) -> None:
+        self.specs[spec.name] = spec
+
+
+@pytest.fixture(autouse=True)
+def no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "free_port", lambda: 8100)
+    monkeypatch.setattr(service, "fetch_missing", lambda name, models: None)
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "zeng.toml"
+    file.write_text("[redis]\nurl = 'redis://127.0.0.1:1'\n" + text)
+    return file
+
+
+async def started(settings: Settings, config: Path | None, folder: Path) -> tuple[Nursery, dict[str, str]]:
+    parts = Service(settings, config=config, demo=False, log_level="INFO")
+    nursery = Nursery()
+    parts._children = nursery  # type: ignore[assignment]
+    return nursery, await parts._start_parts(folder)
+
+
+def read_by_its_server(nursery: Nursery, monkeypatch: pytest.MonkeyPatch) -> TtsSettings:
+    """As `zeng tts serve` reads them, in the environment that it is started with."""
+    for name, value in nursery.specs["speech server"].environment.items():
+        monkeypatch.setenv(name, value)
+    return load_tts_settings(None)
+
+
+@pytest.mark.parametrize("by_variable", [False, True])
+async def test_the_speech_server_is_given_all_of_its_section(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_variable: bool
+) -> None:
+    config = write(tmp_path, "[recogniser]\nurl = 'http://127.0.0.1:2/v1'\n[sip]\nuser = 'zeng'\n" + _TTS)
+    if by_variable:
+        monkeypatch.setenv("ZENG_CONFIG", str(config))
+    settings = load_settings(None if by_variable else config)
+
+    nursery, _ = await started(settings, None if by_variable else config, tmp_path)
+    tts = read_by_its_server(nursery, monkeypatch)
+
+    assert tts == settings.tts.model_copy(update={"redis_url": "redis://127.0.0.1:1"})
+    assert (tts.voice, tts.max_streams, tts.espeak.pitch, tts.csm.device, tts.csm.streams) == (
+        "aysel",
+        3,
+        40,
+        "cuda",
+        7,
+    )
+
+
+async def test_options_of_the_command_go_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = write(tmp_path, "[recogniser]\nurl = 'http://127.0.0.1:2/v1'\n" + _TTS)
+    settings = load_settings(config, _with_voice(load_settings(config), "/voice"))
+
+    nursery, _ = await started(settings, config, tmp_path)
+    tts = read_by_its_server(nursery, monkeypatch)
+
+    assert (tts.csm.model, tts.backend, tts.voice) == ("/voice", settings.tts.backend, "aysel")
+
+
+async def test_an_own_recogniser_is_asked_for_the_model_that_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = write(tmp_path, "[speech]\nurl = 'http://127.0.0.1:2'\n[recogniser_server]\nmodel = 'own'\nthreads = 2\n")
+    settings = load_settings(config)
+
+    nursery, environment = await started(settings, config, tmp_path)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    assert "recogniser" in nursery.specs
+    assert load_settings(None).recogniser.model == "own"  # as a worker reads it
+    assert load_settings(None).recogniser_server.threads == 2
+    shown = banner(Service(settings, config=config, demo=False, log_level="INFO")._info(""), "http://x")
+    assert "recogniser     own (on this machine)" in shown
+
+
+def test_the_example_of_the_banner_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_settings(None)
+    shown = banner(Service(settings, config=None, demo=True, log_level="INFO")._info(""), "http://x")
+    pairs = [word.split("=", 1) for word in shown.split() if word.startswith("ZENG_")]
+    for name, value in pairs:
+        monkeypatch.setenv(name, value)
+
+    assert pairs
+    assert load_settings(None).flow.path == "bank"
