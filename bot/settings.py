@@ -29,7 +29,6 @@ from telephony.settings import RtpSettings, SipSettings, StreamSettings, WebRtcS
 from telephony.sip.uri import SipUri, parse_uri
 from tts_engine.settings import TtsSettings
 
-
 _NAMES = "docs/configuration.md has all names"
 
 
