@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 
@@ -11,7 +12,8 @@ from bot.refusals import models_of
 
 _PREFIX, _DELIMITER = "ZENG_", "__"
 _LIKE = 0.9  # of two names: one letter wrong or two exchanged
-_OF_PODS = ("tcp://", "udp://")  # Kubernetes writes ZENG_TTS_PORT=tcp://10.0.0.1:8100 for a service named zeng-tts
+# Kubernetes tells every pod of a service named zeng-tts: ZENG_TTS_SERVICE_HOST=10.0.0.1, ZENG_TTS_PORT=tcp://10.0.0.1:8100
+_OF_PODS, _ADDRESS_OF_PODS = re.compile(r"_SERVICE_(HOST|PORT)|_PORT_[0-9]+_"), re.compile(r"[a-z]+://")
 
 
 def misspelt(environment: Mapping[str, str], model: type[BaseModel], *, own: Collection[str]) -> list[str]:
@@ -26,8 +28,10 @@ def misspelt(environment: Mapping[str, str], model: type[BaseModel], *, own: Col
         name = variable.upper()
         if not name.startswith(_PREFIX) or name.partition(_DELIMITER)[0] in sections or variable in own:
             continue
+        if _OF_PODS.search(name) or (name.endswith("_PORT") and _ADDRESS_OF_PODS.match(value)):
+            continue
         near = get_close_matches(name.replace("_", ""), by_letters, n=1, cutoff=_LIKE)
-        if near and not value.startswith(_OF_PODS):
+        if near:
             faults.append(f"{variable} is no setting: did you mean {by_letters[near[0]]}?")
         elif _DELIMITER in name:
             faults.append(f"{variable} is no setting: there is no such section; docs/configuration.md has all names")

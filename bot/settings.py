@@ -29,6 +29,8 @@ from telephony.settings import RtpSettings, SipSettings, StreamSettings, WebRtcS
 from telephony.sip.uri import SipUri, parse_uri
 from tts_engine.settings import TtsSettings
 
+_NAMES = "docs/configuration.md has all names"
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -219,14 +221,12 @@ def load_settings(config: Path | None, overrides: dict[str, Any] | None = None) 
     return settings
 
 
-_NAMES = "docs/configuration.md has all names"
-
-
 def _place(location: Location) -> str:
     """Write `[sip] port: ` or, of a table of an array, `[[sip.trunks]] servers: `."""
     table = next((at for at, part in enumerate(location) if isinstance(part, int)), None)
     names = [part for part in location if isinstance(part, str)]
     if table is not None and len(names) > table:
         return f"[[{'.'.join(names[:table])}]] {'.'.join(names[table:])}: "
-    *section, name = names
-    return f"[{'.'.join(section)}] {name}: " if section else f"[{name}] "
+    if len(names) < 2:
+        return f"[{names[0]}] " if names else ""
+    return f"[{'.'.join(names[:-1])}] {names[-1]}: "

@@ -72,7 +72,7 @@ async def test_a_worker_is_told_both_public_ports(tmp_path: Path) -> None:
             SipSettings(port=0, trunks=(SipTrunkSettings(name="pbx", servers=("sip:x",), password_env="NOT_SET"),)),
             "NOT_SET",
         ),
-        (SipSettings(host="192.0.2.1", port=0), "[sip] port"),
+        (SipSettings(host="192.0.2.1", port=0), "[sip] host, port"),
     ],
 )
 async def test_what_is_wrong_is_said_before_anything_starts(settings: SipSettings, named: str) -> None:

@@ -18,7 +18,7 @@ import pytest
 import uvicorn
 import yaml
 
-from bot.errors import RecognitionError
+from bot.errors import RecognitionError, SettingsError
 from bot.flows.actions import Candidate
 from bot.models.cache import ModelCache
 from bot.models.registry import WHISPER_BASE
@@ -157,6 +157,11 @@ async def test_an_utterance_that_nobody_waits_for_frees_the_server(url: str):
                 await asyncio.sleep(0)
         assert await figure('zeng_stt_requests_total{outcome="gone"}') == gone + 3
     assert "alam" in await hear(url, clip("salam"))
+
+
+def test_a_number_type_that_the_machine_has_not_is_a_wrong_setting(folder: Path):
+    with pytest.raises(SettingsError, match="compute_type = 'float16' does not run here"):
+        Whisper(folder, RecogniserServerSettings(compute_type="float16"))
 
 
 def test_the_whole_vocabulary_reads_other_languages(folder: Path):

@@ -20,6 +20,22 @@ def test_a_slip_in_the_underscores_is_told_with_the_right_name(variable: str) ->
     assert misspelt({variable: "5099"}, Settings, own=()) == [f"{variable} is no setting: did you mean ZENG_SIP__PORT?"]
 
 
+@pytest.mark.parametrize("section", Settings.model_fields)
+def test_what_kubernetes_tells_of_a_service_named_as_a_section_is_left_alone(section: str) -> None:
+    own = f"ZENG_{section.upper()}"
+    told = {
+        f"{own}_SERVICE_HOST": "10.0.0.1",
+        f"{own}_SERVICE_PORT": "8100",
+        f"{own}_SERVICE_PORT_HTTP": "8100",
+        f"{own}_PORT": "tcp://10.0.0.1:8100",
+        f"{own}_PORT_8100_TCP": "tcp://10.0.0.1:8100",
+        f"{own}_PORT_8100_TCP_PORT": "8100",
+        f"{own}_PORT_8100_TCP_ADDR": "10.0.0.1",
+    }
+
+    assert misspelt(told, Settings, own=()) == []
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
@@ -29,8 +45,6 @@ def test_a_slip_in_the_underscores_is_told_with_the_right_name(variable: str) ->
         ("ZENG_EDGE_IP", "127.0.0.1"),
         ("ZENG_SIP__PORT", "5099"),
         ("ZENG_SIP__PROT", "5099"),  # pydantic refuses it
-        ("ZENG_TTS_PORT", "tcp://10.0.0.1:8100"),  # of Kubernetes
-        ("ZENG_TTS_SERVICE_HOST", "10.0.0.1"),
         ("SIP_PORT", "5099"),
         ("ZENG_TTS_VOICES", "own"),
     ],
