@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import socket
+import struct
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -113,8 +115,8 @@ class RingOutlet:
 class SocketSender:
     """Sends packets to the speech server over its Unix socket; may be called from several threads.
 
-    `gone` is called on a thread of ours when the other side has closed, or was killed: nothing else tells vLLM's
-    process, which would keep the GPU's memory.
+    `gone` is called on a thread of ours when the server's process has closed it or was killed: nothing else tells
+    vLLM's process, which would keep the GPU's memory. A server in this same process (tests have it) is not watched.
     """
 
     def __init__(self, path: Path, gone: Callable[[], None]) -> None:
@@ -122,8 +124,8 @@ class SocketSender:
         self._socket.connect(str(path))
         self._lock = threading.Lock()
         self._gone, self._closed = gone, False
-        self._thread = threading.Thread(target=self._watch, name="csm-server-watch", daemon=True)
-        self._thread.start()
+        if _peer_pid(self._socket) != os.getpid():
+            threading.Thread(target=self._watch, name="csm-server-watch", daemon=True).start()
 
     def __call__(self, keys: Keys, rows: Rows) -> None:
         with self._lock:
@@ -133,8 +135,7 @@ class SocketSender:
     def close(self) -> None:
         self._closed = True
         with suppress(OSError):  # the other side was first
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
+            self._socket.shutdown(socket.SHUT_RDWR)  # the watch ends
         self._socket.close()
 
     def _watch(self) -> None:
@@ -142,3 +143,8 @@ class SocketSender:
             self._socket.recv(1)  # it never says anything: this is its end
         if not self._closed:
             self._gone()
+
+
+def _peer_pid(connected: socket.socket) -> int:
+    ucred = struct.Struct("3i")  # pid, uid, gid: unix(7), SO_PEERCRED
+    return ucred.unpack(connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, ucred.size))[0]

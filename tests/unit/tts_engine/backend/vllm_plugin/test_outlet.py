@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -63,11 +65,43 @@ def test_an_inlet_that_nobody_came_to_is_closed_without_a_word(tmp_path: Path):
 
 def test_an_inlet_closed_while_the_other_side_lives_stops(tmp_path: Path):
     some = threading.Event()
-    gone = threading.Event()
     inlet = Inlet(tmp_path / "s", lambda _keys, _rows: some.set(), lambda: None)
-    sender = SocketSender(tmp_path / "s", gone=gone.set)
+    sender = SocketSender(tmp_path / "s", gone=never)
     sender(np.array([5]), rows(SPOKE).numpy())
     assert some.wait(10)
     inlet.close()
-    assert gone.wait(10)  # as it is when the whole process was killed
     sender.close()
+
+
+LISTEN = """
+import socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen(1)
+print("listening", flush=True)
+peer, _ = listener.accept()
+peer.recv(1)
+"""
+
+
+def test_a_server_that_is_killed_is_noticed(tmp_path: Path):
+    gone = threading.Event()
+    command = [sys.executable, "-c", LISTEN, str(tmp_path / "s")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline()
+        sender = SocketSender(tmp_path / "s", gone=gone.set)
+        server.kill()
+    assert gone.wait(10)
+    sender.close()
+
+
+def test_a_sender_that_is_closed_misses_nobody(tmp_path: Path):
+    command = [sys.executable, "-c", LISTEN, str(tmp_path / "s")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline()
+        SocketSender(tmp_path / "s", gone=never).close()
+        assert server.wait(10) == 0
+    while any(thread.name == "csm-server-watch" for thread in threading.enumerate()):
+        pass
