@@ -17,7 +17,8 @@ _SOFTENED = {"k": "y", "q": "ğ"}
 
 _ORDINAL = re.compile(r"[ıiuü]?n?c[ıiuü](.*)")
 _UNTIL = re.compile(r"(?:[yn]?[aə])?(?:c[aə])?d[əa]k")
-_DATIVE = re.compile(r"[yn]?[aə]")
+_DATIVE = re.compile(r"y?[aə]")
+_POSSESSED = re.compile(r"n[aə]|nd[aə]n?")  # ayın 15-nə: on beşinə
 _PREDICATE = re.compile(r"(.+)d[ıiuü]r")
 _GENITIVE = re.compile(r"n?[ıiuü]n")
 _ACCUSATIVE = re.compile(r"n?[ıiuü]")
@@ -25,6 +26,7 @@ _ACCUSATIVE = re.compile(r"n?[ıiuü]")
 _REGULAR = re.compile(
     r"d[aə]n?|d[ıiuü]r|l[aə]r(?:[ıiuü]n?)?(?:d[aə]n?|[aə])?|l[ıiuü](?:q|k|ğ[ıiuü]|y[iü])?|l[aə]|yl[aə]|s[ıiuü]z"
     r"|s?[ıiuü](?:n[aə]|nd[aə]n?|n[ıiuü]n?)|s[ıiuü]|ş?[aə]r|c[aə]|d[aə]k[ıiuü]|k[ıiuü]"
+    r"|[ıiuü]?(?:n[ıiuü]z|m(?:[ıiuü]z)?)(?:d[aə]n?|[ıiuü]n?|[aə]|l[aə])?"
 )
 
 
@@ -58,6 +60,8 @@ def _attached(words: str, written: str) -> str | None:
         return attach(ordinal_form(words), found[1])
     if _UNTIL.fullmatch(written):
         return f"{_dative(words)}dək"
+    if _POSSESSED.fullmatch(written):
+        written = f"{'s' if ends_in_vowel(words) else ''}ı{written}"
     if _DATIVE.fullmatch(written):
         return _dative(words)
     if _GENITIVE.fullmatch(written):

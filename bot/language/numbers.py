@@ -14,10 +14,10 @@ _LARGEST = 10**36  # what the scale words of the converter reach
 
 DIGITS = ("sıfır", "bir", "iki", "üç", "dörd", "beş", "altı", "yeddi", "səkkiz", "doqquz")
 
-# 1.234.567,89 and 1 234 567,89 (CLDR az), 1,234.56 (English), 12,5 and 12.5, 1234.
+# 1.234.567,89 and 1 234 567,89 (CLDR az), 1,234.56 and 1,234,567 (English), 12,5 and 12.5, 1234.
 _SPACES = "\u00a0\u202f\u2009 "
 NUMBER = (
-    rf"(?:\d{{1,3}}(?:\.\d{{3}})+(?:,\d+)?(?!\d|\.\d)|\d{{1,3}}(?:,\d{{3}})+\.\d+|[1-9]\d{{0,2}}(?:[{_SPACES}]\d{{3}})+(?!\d)"
+    rf"(?:\d{{1,3}}(?:\.\d{{3}})+(?:,\d+)?(?!\d|\.\d)|\d{{1,3}}(?:,\d{{3}})+\.\d+|\d{{1,3}}(?:,\d{{3}}){{2,}}(?![\d,])|[1-9]\d{{0,2}}(?:[{_SPACES}]\d{{3}})+(?!\d)"
     r"(?:[.,]\d+)?|\d+(?:[.,]\d+)?)"
 )
 
@@ -25,7 +25,7 @@ NUMBER = (
 def cardinal(number: int) -> str:
     """Say an integer; beyond 10^36 its digits one by one."""
     if abs(number) >= _LARGEST:
-        return ("mənfi " if number < 0 else "") + digit_by_digit(str(abs(number)))
+        return ("mənfi " if number < 0 else "") + digit_by_digit(str(Decimal(abs(number))))
     return _CONVERTER.convert_integer(number)
 
 
@@ -40,7 +40,7 @@ def decimal(number: Decimal) -> str:
     if not isinstance(exponent, int):
         raise TypeError(f"{number} is infinite or no number: pass a finite decimal")
     places = max(0, -exponent)
-    scaled = int("".join(map(str, digits))) * 10 ** max(0, exponent)
+    scaled = int(Decimal((0, digits, 0))) * 10 ** max(0, exponent)
     whole, fraction = divmod(scaled, 10**places)
     minus = "mənfi " if sign and any(digits) else ""
     if not fraction:
@@ -68,6 +68,6 @@ def written_number(text: str) -> Decimal:
     compact = re.sub(rf"[{_SPACES}]", "", text)
     if re.fullmatch(r"[1-9]\d{0,2}(?:\.\d{3})+(?:,\d+)?", compact):
         compact = compact.replace(".", "")
-    elif re.fullmatch(r"\d{1,3}(?:,\d{3})+\.\d+", compact):
+    elif re.fullmatch(r"\d{1,3}(?:(?:,\d{3})+\.\d+|(?:,\d{3}){2,})", compact):
         compact = compact.replace(",", "")
     return Decimal(compact.replace(",", "."))

@@ -11,6 +11,7 @@ from bot.language.spoken.numerals import SUFFIX
 from bot.language.spoken.rule import Rule
 
 _UPPER = "A-ZƏÖÜÇŞĞİ"
+_NOT_A_CODE = r"(?:\d+(?:AZN|USD|EUR|RUB|TRY|GBP|V|KB|MB|GB|TB)|(?:AZN|USD|EUR|RUB|TRY|GBP)\d+)(?!\w)"
 _FIN_CHARACTERS = "0-9A-HJ-NP-Z"  # a FIN has seven of them, never I or O
 
 
@@ -32,7 +33,21 @@ def _fin(match: re.Match[str]) -> str:
 
 def _card(match: re.Match[str]) -> str:
     groups = re.findall(r"\d{4}", re.sub(r"[\s-]", "", match[0]))
-    return ", ".join(f"{digit_group(group[:2])} {digit_group(group[2:])}" for group in groups)
+    return ", ".join(map(_pairs, groups))
+
+
+def _masked_card(match: re.Match[str]) -> str:
+    """Say what a masked card number shows: its first four digits, if any, and its end."""
+    first = f"{_pairs(match['first'])}, " if match["first"] else ""
+    return f"{first}sonu {attach(_pairs(match['last']), match['suffix'] or '')}"
+
+
+def _pairs(group: str) -> str:
+    return f"{digit_group(group[:2])} {digit_group(group[2:])}"
+
+
+def _passport(match: re.Match[str]) -> str:
+    return f"{spell(match['series'], latin=True)} {attach(digit_by_digit(match['number']), match['suffix'] or '')}"
 
 
 def _plate(match: re.Match[str]) -> str:
@@ -53,6 +68,17 @@ RULES = (
     Rule("IBAN", re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?:\s?[A-Z0-9]{4}){3,7}(?:\s?[A-Z0-9]{1,3})?(?!\w)"), _iban),
     Rule("card", re.compile(r"(?<![\w,.])\d{4}(?P<gap>[\s-]?)\d{4}(?P=gap)\d{4}(?P=gap)\d{4}(?![\w])"), _card),
     Rule(
+        "masked card",
+        re.compile(
+            rf"(?<![\w,.*])(?:(?P<first>\d{{4}})[\s-]?)?(?:[*•]{{2,12}}[\s-]?)+(?P<last>\d{{4}}){SUFFIX}?(?![\w*#])"
+        ),
+        _masked_card,
+    ),
+    Rule(
+        "passport", re.compile(rf"(?<!\w)(?P<series>AZE|AA)\s(?:№\s?)?(?P<number>\d{{7,8}}){SUFFIX}?(?!\w)"), _passport
+    ),
+    Rule("code", re.compile(r"(?<![\w-])(?P<code>[A-Z]-\d{1,4})(?P<suffix>)(?![\w-])"), _mixed),
+    Rule(
         "FIN",
         re.compile(rf"(?<!\w)(?P<label>F[Iİ]N(?:[\s-]?kod\w*)?[\s:–-]{{1,3}})(?P<fin>[{_FIN_CHARACTERS}]{{7}})(?!\w)"),
         _fin,
@@ -60,7 +86,9 @@ RULES = (
     Rule("plate", re.compile(r"(?<![\w-])\d{2}[\s-][A-Z]{2}[\s-]\d{3}(?![\w-])"), _plate),
     Rule(
         "code",
-        re.compile(rf"(?<!\w)(?P<code>(?=[{_UPPER}]*\d)(?=\d*[{_UPPER}])[{_UPPER}\d]{{2,}}){SUFFIX}?(?!\w)"),
+        re.compile(
+            rf"(?<!\w)(?P<code>(?!{_NOT_A_CODE})(?=[{_UPPER}]*\d)(?=\d*[{_UPPER}])[{_UPPER}\d]{{2,}}){SUFFIX}?(?!\w)"
+        ),
         _mixed,
     ),
 )

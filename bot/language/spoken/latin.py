@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 
 from bot.language.fold import fold
+from bot.language.harmony import attach
 from bot.language.letters import spell
 from bot.language.numbers import digit_group
+from bot.language.spoken.numerals import SUFFIX
 from bot.language.spoken.rule import Rule
 
 _SAID = {
@@ -15,13 +17,15 @@ _SAID = {
     "offline": "oflayn", "e-mail": "imeyl", "email": "imeyl", "iphone": "ayfon",
     "mastercard": "masterkard", "visa": "viza", "bluetooth": "blutuz", "website": "vebsayt", "web": "veb",
     "login": "loqin", "app": "ep", "chat": "çat", "call": "kol",
-    "center": "sentr",
+    "center": "sentr", "cashback": "keşbek", "viber": "vayber", "messenger": "messencer", "android": "android",
+    "ios": "ay-o-es", "play": "pley", "pay": "pey", "store": "stor", "swift": "svift", "covid": "kovid",
     "microsoft": "maykrosoft", "windows": "vindovs", "apple": "epl", "zoom": "zum", "ok": "okey", "okay": "okey",
 }  # fmt: skip
 _MARKS = {
     "@": "et", ".": "nöqtə", "-": "tire", "_": "alt xətt", "/": "kəsr", "+": "üstəgəl", "#": "diyez",
     "?": "sual işarəsi", "=": "bərabərdir", "&": "ənd", ":": "iki nöqtə", "%": "faiz", "~": "tilda",
 }  # fmt: skip
+_IN_ADDRESSES = {"com": "kom", "gmail": "cimeyl"}
 _TLD = r"(?:az|com|org|net|edu|gov|info|biz|io|ru|tr|eu|me|app|dev)"
 
 
@@ -36,7 +40,7 @@ def _address_part(part: str) -> str:
     if part in _MARKS:
         return _MARKS[part]
     folded = fold(part.replace("I", "i"))
-    return "ve ve ve" if folded == "www" else _SAID.get(folded) or _without_w(folded)
+    return "ve ve ve" if folded == "www" else _IN_ADDRESSES.get(folded) or _SAID.get(folded) or _without_w(folded)
 
 
 def _without_w(word: str) -> str:
@@ -44,29 +48,54 @@ def _without_w(word: str) -> str:
 
 
 def _address(match: re.Match[str]) -> str:
-    return _spell_address(re.sub(r"^https?://", "", match["address"]).rstrip("/"))
+    address, suffix = re.sub(r"^https?://", "", match["address"]).rstrip("/"), match["suffix"] or ""
+    if declined := _DECLINED.fullmatch(address):
+        address, suffix = declined["address"], declined["suffix"]
+    return attach(_spell_address(address), suffix)
+
+
+def _handle(match: re.Match[str]) -> str:
+    return f"et {_spell_address(match['name'])}"
 
 
 def _said(match: re.Match[str]) -> str:
-    return _SAID[fold(match[0].replace("I", "i"))]
+    return attach(_SAID[fold(match["word"].replace("I", "i"))], match["suffix"] or "")
 
 
 def _foreign(match: re.Match[str]) -> str:
     return match[0].replace("w", "v").replace("W", "V")
 
 
+_DECLINED = re.compile(rf"(?P<address>.*\.{_TLD}){SUFFIX}")
 RULES = (
-    Rule("e-mail", re.compile(r"(?<![\w.])(?P<address>[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)"), _address),
-    Rule("web address", re.compile(r"(?<!\w)(?P<address>(?:https?://|www\.)[^\s,;()<>]*[\w/])"), _address),
+    Rule(
+        "e-mail",
+        re.compile(
+            rf"(?<![\w.])(?P<address>[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z0-9]+){SUFFIX}?"
+        ),
+        _address,
+    ),
+    Rule("web address", re.compile(r"(?<!\w)(?P<address>(?:https?://|www\.)[^\s,;()<>]*[\w/])(?P<suffix>)"), _address),
     Rule(
         "web address",
-        re.compile(rf"(?<![\w.@-])(?P<address>(?:[a-z0-9][a-z0-9-]*\.)+{_TLD})(?![\w@]|\.\w)", re.ASCII),
+        re.compile(
+            rf"(?<![\w.@-])(?P<address>(?:[a-z0-9][a-z0-9-]*\.)+{_TLD}(?:/[a-z0-9./?=&%_-]*[a-z0-9])?){SUFFIX}?(?![\w@]|\.\w)",
+            re.ASCII,
+        ),
         _address,
+    ),
+    Rule("handle", re.compile(r"(?<![\w.@])@(?P<name>[a-z0-9_.]*[a-z0-9_])(?!\w)", re.ASCII), _handle),
+    Rule(
+        "foreign word",
+        re.compile(r"(?<![\w-])e-?mail(?P<ending>[a-zəıöüğşç]{1,8})(?!\w)"),
+        lambda m: f"imeyl{m['ending']}",
     ),
     Rule(
         "foreign word",
         re.compile(
-            rf"(?<![\w-])(?:{'|'.join(sorted(map(re.escape, _SAID), key=len, reverse=True))})(?![\w-])", re.IGNORECASE
+            rf"(?<![\w-])(?P<word>{'|'.join(sorted(map(re.escape, _SAID), key=len, reverse=True))})"
+            rf"(?:{SUFFIX}|(?![^\W\d]|-[^\W\d]))",
+            re.IGNORECASE,
         ),
         _said,
     ),

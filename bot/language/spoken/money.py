@@ -35,8 +35,14 @@ _CURRENCIES = {
     "TRY": _LIRA, "₺": _LIRA, "lirə": _LIRA,
     "GBP": _POUND, "£": _POUND, "funt sterlinq": _POUND,
 }  # fmt: skip
+_THOUSANDS = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+")
 _SCALES = {"min": "min", "mln": "milyon", "mln.": "milyon", "milyon": "milyon", "mlrd": "milyard", "mlrd.": "milyard",
-           "milyard": "milyard"}  # fmt: skip
+           "milyard": "milyard", "trln": "trilyon", "trln.": "trilyon", "trilyon": "trilyon"}  # fmt: skip
+
+
+def _amount_of(text: str) -> Decimal:
+    """Read an amount as written; no currency has thousandths, so the comma of `1,500` groups as in English."""
+    return written_number(text.replace(",", "") if _THOUSANDS.fullmatch(text) else text)
 
 
 def _any_of(names: tuple[str, ...]) -> str:
@@ -46,10 +52,10 @@ def _any_of(names: tuple[str, ...]) -> str:
 def amount(value: Decimal, currency: Currency = MANAT, suffix: str = "") -> str:
     """Say an amount, in hundredths where it has them: 12.5 is `on iki manat əlli qəpik`."""
     minus = "mənfi " if value < 0 else ""
-    hundredths = abs(value) * 100
-    if hundredths != int(hundredths):
-        return minus + attach(f"{decimal(abs(value))} {currency.name}", suffix)
-    whole, rest = divmod(int(hundredths), 100)
+    hundredths = _in_hundredths(value)
+    if hundredths is None:
+        return minus + attach(f"{decimal(value.copy_abs())} {currency.name}", suffix)
+    whole, rest = divmod(hundredths, 100)
     parts: list[str] = []
     if whole or not rest:
         parts.append(f"{cardinal(whole)} {currency.name}")
@@ -58,19 +64,30 @@ def amount(value: Decimal, currency: Currency = MANAT, suffix: str = "") -> str:
     return minus + attach(" ".join(parts), suffix)
 
 
+def _in_hundredths(value: Decimal) -> int | None:
+    """Give the whole hundredths, exactly: the arithmetic of decimals rounds beyond 28 digits."""
+    _, digits, exponent = value.as_tuple()
+    places = int(exponent) + 2
+    whole, rest = divmod(int(Decimal((0, digits, 0))) * 10 ** max(0, places), 10 ** max(0, -places))
+    return None if rest else whole
+
+
 def _spoken(match: re.Match[str]) -> str:
     groups = match.groupdict()
     currency = _CURRENCIES[match["currency"]]
-    value = written_number(match["number"]) * (-1 if groups.get("sign") else 1)
+    value = _amount_of(match["number"])
+    value = value.copy_negate() if groups.get("sign") else value
     suffix = groups.get("suffix") or groups.get("ending") or ""
     if scale := groups.get("scale"):
         return attach(f"{decimal(value)} {_SCALES[scale]} {currency.name}", suffix)
     return amount(value, currency, suffix)
 
 
-def _range(match: re.Match[str]) -> str:
+def _range(match: re.Match[str]) -> str | None:
     currency = _CURRENCIES[match["currency"]]
-    first, last = (decimal(written_number(match[key])) for key in ("first", "last"))
+    if match["first_currency"] and _CURRENCIES[match["first_currency"]] is not currency:
+        return None  # 10 AZN-20 USD
+    first, last = (decimal(_amount_of(match[key])) for key in ("first", "last"))
     suffix = match["suffix"] or match["ending"] or ""
     return attach(f"{first}-{last} {currency.name}", suffix)
 
@@ -87,7 +104,10 @@ _SIGNS_BEFORE = _any_of(("AZN", "₼", "USD", "$", "US$", "EUR", "€", "RUB", "
 RULES = (
     Rule(
         "money range",
-        re.compile(rf"(?<![\w.,-])(?P<first>{NUMBER})\s?[-–—]\s?(?P<last>{NUMBER})\s?{_AFTER}"),
+        re.compile(
+            rf"(?<![\w.,-])(?P<first>{NUMBER})(?:\s?(?P<first_currency>{_NAMES}|{_CODES}))?"
+            rf"\s?[-–—]\s?(?P<last>{NUMBER})\s?{_AFTER}"
+        ),
         _range,
     ),
     Rule(
@@ -97,8 +117,10 @@ RULES = (
     ),
     Rule(
         "money",
-        re.compile(rf"{SIGN}(?<!\w)(?P<currency>{_SIGNS_BEFORE})\s?(?P<number>{NUMBER})(?!\w){SUFFIX}?"),
+        re.compile(
+            rf"{SIGN}(?<!\w)(?P<currency>{_SIGNS_BEFORE})\s?(?P<number>{NUMBER})(?:\s?(?P<scale>{_any_of(tuple(_SCALES))})(?!\w)|(?!\w)){SUFFIX}?"
+        ),
         _spoken,
     ),
-    Rule("money", re.compile(rf"(?P<number>\d+)\s?qəp(?:\.|(?!\w)){SUFFIX}?"), _hundredths),
+    Rule("money", re.compile(rf"(?P<number>\d{{1,15}})\s?qəp(?:\.|(?!\w)){SUFFIX}?"), _hundredths),
 )

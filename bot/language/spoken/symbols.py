@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from bot.language.numbers import cardinal
 from bot.language.spoken.rule import Rule
 
 _MARKDOWN = (
     (re.compile(r"!?\[([^\]\n]*)\]\(([^)\s]*)\)"), r"\1"),
-    (re.compile(r"^\s{0,3}(?:#{1,6}|[-*+•>])\s+", re.MULTILINE), ""),
-    (re.compile(r"\*{1,3}(?=\S)([^*\n]+?)(?<=\S)\*{1,3}"), r"\1"),
+    (re.compile(r"^\s{0,3}(?:#{1,6}|[-*+•>])\s+(?!(?<=[#*]\s)(?:düymə|işarə|simvol|bas[ım]))", re.MULTILINE), ""),
+    (re.compile(r"\*{1,3}(?=\S)(?!\d+\*\d)([^*\n]+?)(?<=\S)\*{1,3}"), r"\1"),
     (re.compile(r"(?<!\w)_{1,2}(?=\S)([^_\n]+?)(?<=\S)_{1,2}(?!\w)"), r"\1"),
     (re.compile(r"`+"), ""),
 )
@@ -18,16 +19,32 @@ _UNSAID = re.compile("[\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufe00-\ufe0f\ufef
 _BREAKS = re.compile(r"\s*\n\s*")
 _SPACES = re.compile(r"[^\S\n]+")
 _SAID_SYMBOLS = "°№©"
+_SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFKC", text)
+
 
 RULES = (
+    Rule("symbol", re.compile(r"(?<![\w+])\+(?=\d{1,2}(?:[.,]\d)?\s?°)"), lambda _: "müsbət "),
     Rule("symbol", re.compile(r"(?<=\s)&(?=\s)"), lambda _: "və"),
-    Rule("symbol", re.compile(r"(?<=\d)\s?\+\s?(?=\d)|(?<=\s)\+(?=\s?\d)"), lambda _: " üstəgəl "),
+    Rule(
+        "symbol",
+        re.compile(r"(?<=\d)\s?\+\s?(?=\d)|(?<=\s)\+(?=\s?\d)|(?<!\+)\+(?=\d)"),
+        lambda _: " üstəgəl ",
+    ),
     Rule("symbol", re.compile(r"[~≈]\s?(?=\d)"), lambda _: "təxminən "),
     Rule("symbol", re.compile(r"±\s?(?=\d)"), lambda _: "plyus-minus "),
-    Rule("symbol", re.compile(r"(?<![\w+])\+(?=\d{1,2}\s?°)"), lambda _: "müsbət "),
-    Rule("symbol", re.compile(r"(?<=\d)\+(?=$|[\s,.;!?)])"), lambda _: " plyus"),
-    Rule("symbol", re.compile(r"\s=\s"), lambda _: " bərabərdir "),
-    Rule("symbol", re.compile(r"(?<=\d)\s?[×*]\s?(?=\d)"), lambda _: " vurulsun "),
+    Rule("symbol", re.compile(r"(?<=[^\W_])\+(?=$|[\s,.;!?)])"), lambda _: " plyus"),
+    Rule("symbol", re.compile(r"\s=\s|(?<=[\w₼$€])=(?=[\d₼$€-])"), lambda _: " bərabərdir "),
+    Rule("symbol", re.compile(r"(?<=\d)\s?[×*xх]\s?(?=\d)"), lambda _: " vurulsun "),
+    Rule("symbol", re.compile(r"≥\s?(?=\d)"), lambda _: "ən azı "),
+    Rule("symbol", re.compile(r"≤\s?(?=\d)"), lambda _: "ən çoxu "),
+    Rule("symbol", re.compile(r"(?<!\w)#(?=[^\W\d_])"), lambda _: "heşteq "),
+    Rule("power", re.compile("²"), lambda _: "kvadrat"),
+    Rule("power", re.compile("³"), lambda _: "kub"),
+    Rule("power", re.compile("[⁰¹⁴-⁹][⁰¹²³⁴-⁹]{0,8}"), lambda match: f"üstü {cardinal(int(_composed(match[0])))}"),
     Rule("symbol", re.compile(r"§\s?(?=\d)"), lambda _: "paraqraf "),
     Rule("symbol", re.compile(r"(?<=[^\W\d_])/(?=[^\W\d_])"), lambda _: " və ya "),
 )
@@ -44,8 +61,18 @@ def _strip_once(text: str) -> str:
     for pattern, kept in _MARKDOWN:
         text = pattern.sub(kept, text)
     text = _UNSAID.sub("", unicodedata.normalize("NFC", text))
-    text = "".join(" " if _is_picture(character) else character for character in text)
+    text = "".join(" " if _is_picture(character) else _plain_numeral(character) for character in text)
     return _SPACES.sub(" ", _BREAKS.sub("\n", text)).strip()
+
+
+def _plain_numeral(character: str) -> str:
+    """Write Ⅳ as IV, ① as 1 and ₂ as 2; powers and ½ have names of their own."""
+    if unicodedata.category(character) not in {"Nl", "No"} or character in _SUPERSCRIPTS:
+        return character
+    plain = _composed(character)
+    if "\N{FRACTION SLASH}" in plain:
+        return character
+    return str(unicodedata.digit(plain)) if len(plain) == 1 and plain.isdigit() else plain
 
 
 def _is_picture(character: str) -> bool:
