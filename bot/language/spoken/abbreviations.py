@@ -11,7 +11,7 @@ from bot.language.spoken.numerals import SUFFIX
 from bot.language.spoken.rule import Rule
 
 _IN_FULL = {
-    "və s.": "və sair", "vs.": "və sair", "və b.": "və başqaları", "və d.": "və digərləri",
+    "və s.": "və sair", "və b.": "və başqaları", "və d.": "və digərləri",
     "və i.a.": "və ilaxır", "və i. a.": "və ilaxır",
     "b.e.ə.": "bizim eradan əvvəl", "e.ə.": "eramızdan əvvəl",
     "küç.": "küçəsi", "pr.": "prospekti", "pr-ti": "prospekti", "dr.": "doktor", "prof.": "professor",
@@ -22,7 +22,7 @@ _IN_FULL = {
     "max.": "maksimum", "maks.": "maksimum",
     "ş/v": "şəxsiyyət vəsiqəsi", "b.e.": "bazar ertəsi", "ç.a.": "çərşənbə axşamı", "c.a.": "cümə axşamı",
 }  # fmt: skip
-_LOWER_ONLY = frozenset({"ray.", "bax:"})  # Ray is a name
+_LOWER_ONLY = frozenset({"ray.", "max.", "bax:"})  # Ray and Max are names
 # Said letter by letter though they have a vowel; those without one always are.
 _BY_LETTER = frozenset((
     "ABŞ", "AB", "AR", "AŞ", "ASC", "BDU", "BMT", "ADNSU", "AMEA", "AŞPA", "ATƏT", "QHT", "DİN", "XİN", "DSK", "BOKT",
@@ -96,7 +96,7 @@ RULES = (
     ),
     Rule(
         "abbreviation",
-        re.compile(rf"(?<!\w)(?P<city>{_CAPITAL}{_SMALL}+)\s?ş\.(?!\w)"),
+        re.compile(rf"(?<!\w)(?P<city>{_CAPITAL}{_SMALL}+)\sş\.(?!\w)"),
         lambda match: f"{match['city']} şəhəri",
     ),
     Rule(

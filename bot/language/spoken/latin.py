@@ -18,7 +18,8 @@ _SAID = {
     "mastercard": "masterkard", "visa": "viza", "bluetooth": "blutuz", "website": "vebsayt", "web": "veb",
     "login": "loqin", "app": "ep", "chat": "çat", "call": "kol",
     "center": "sentr", "cashback": "keşbek", "viber": "vayber", "messenger": "messencer", "android": "android",
-    "ios": "ay-o-es", "play": "pley", "pay": "pey", "store": "stor", "swift": "svift", "covid": "kovid",
+    "ios": "ay-o-es", "google play": "quql pley", "apple pay": "epl pey", "app store": "ep stor",
+    "swift": "svift", "covid": "kovid",
     "microsoft": "maykrosoft", "windows": "vindovs", "apple": "epl", "zoom": "zum", "ok": "okey", "okay": "okey",
 }  # fmt: skip
 _MARKS = {

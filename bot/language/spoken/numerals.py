@@ -65,9 +65,10 @@ def _vulgar(match: re.Match[str]) -> str:
 
 
 def _dotted(match: re.Match[str]) -> str | None:
-    if re.fullmatch(r"[1-9]\d{0,2}(?:\.\d{3})+", match[0]):
+    if re.fullmatch(r"[1-9]\d{0,2}(?:\.\d{3})+", match["number"]):
         return None  # thousands
-    return " nöqtə ".join(digit_group(part) for part in match[0].split("."))
+    spoken = " nöqtə ".join(digit_group(part) for part in match["number"].split("."))
+    return attach(spoken, match["suffix"] or "")
 
 
 NUMERO = Rule(
@@ -79,7 +80,9 @@ LIST_ITEM = Rule(
     re.compile(r"^(?P<number>\d{1,2})[.)](?=\s+\S)", re.MULTILINE),
     lambda m: cardinal(int(m["number"])) + ".",
 )
-DOTTED = Rule("dotted number", re.compile(r"(?<!\w)\d{1,4}(?:\.\d{1,4}){2,}(?!\w|\.\d)"), _dotted)
+DOTTED = Rule(
+    "dotted number", re.compile(rf"(?<!\w)(?P<number>\d{{1,4}}(?:\.\d{{1,4}}){{2,}})(?:{SUFFIX}|(?!\w|\.\d))"), _dotted
+)
 FRACTION = Rule(
     "fraction",
     re.compile(rf"(?<![\w/.,])(?P<upper>\d{{1,6}}(?:[.,]\d)?)/(?P<lower>\d{{1,8}})(?:{SUFFIX}|(?![\w/]))"),

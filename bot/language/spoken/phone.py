@@ -68,7 +68,7 @@ RULES = (
         ),
         _azerbaijani,
     ),
-    Rule("phone", re.compile(rf"(?<![\w+,.])\(?(?P<operator>0\d{{2}})\)?{_GAP}{_LOCAL}"), _national),
+    Rule("phone", re.compile(rf"(?<![\w+,.])(?:\((?=\d{{3}}\)))?(?P<operator>0\d{{2}})\)?{_GAP}{_LOCAL}"), _national),
     Rule(
         "phone",
         re.compile(r"(?<![\w+,.-])(?P<a>\d{3})[\s-](?P<b>\d{2})[\s-](?P<c>\d{2})" + rf"(?:{SUFFIX}|(?![\w-]))"),

@@ -38,7 +38,7 @@ _PER_UNIT = {unit: name for unit, name in _UNITS.items() if not unit.startswith(
     "dl": "desilitr", "ədəd": "ədəd", "nəfər": "nəfər", "şəxs": "şəxs", "gecə": "gecə",
 }  # fmt: skip
 _MONEY = r"(?:AZN|₼|manat|qəp\.?|qəpik|USD|\$|€|avro|dollar)"
-_RATED = rf"(?:km|m|l|m³|kub|mmol|mq|q|kq|Kbit|Mbit|Mb|Gbit|MB|GB|{_MONEY})"
+_RATED = rf"(?:km|m|l|m³|kub|ml|mmol|mq|q|kq|Kbit|Mbit|Mb|Gbit|MB|GB|{_MONEY})"
 _UNIT = "|".join(re.escape(unit) for unit in sorted(_UNITS, key=len, reverse=True))
 _ENDING = r"(?<=t[/·⋅*.-]saat)(?P<ending>a(?:dək)?|dan|lıq)(?!\w)"  # 300 kVt/saatadək
 _AFTER = rf"\s?(?P<unit>{_UNIT})(?:{_ENDING}|(?![\w²³/]){SUFFIX}?)"

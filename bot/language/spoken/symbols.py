@@ -27,7 +27,11 @@ def _composed(text: str) -> str:
 
 
 RULES = (
-    Rule("symbol", re.compile(r"(?<![\w+])\+(?=\d{1,2}(?:[.,]\d)?\s?°)"), lambda _: "müsbət "),
+    Rule(
+        "symbol",
+        re.compile(r"(?<![\w+])\+(?=\d{1,2}(?:[.,]\d)?(?:\s?(?:\.\.\.|…|[-–])\s?\+?\d{1,2})?\s?°)"),
+        lambda _: "müsbət ",
+    ),
     Rule("symbol", re.compile(r"(?<=\s)&(?=\s)"), lambda _: "və"),
     Rule(
         "symbol",
