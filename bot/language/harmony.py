@@ -61,7 +61,7 @@ def _attached(words: str, written: str) -> str | None:
     if _UNTIL.fullmatch(written):
         return f"{_dative(words)}dək"
     if _POSSESSED.fullmatch(written):
-        return _harmonise(words, f"{'s' if ends_in_vowel(words) else ''}ı{written}")
+        written = f"{'s' if ends_in_vowel(words) else ''}ı{written}"
     if _DATIVE.fullmatch(written):
         return _dative(words)
     if _GENITIVE.fullmatch(written):

@@ -21,6 +21,7 @@ _TODAY = re.compile(r"bug[ue]n\w{0,3}")
 _TOMORROW = re.compile(r"sabah(?:a|ki|kina|dan)?|sabax")
 _AFTER_TOMORROW = re.compile(r"birisigun\w{0,3}|birigun\w{0,3}|birsigun")
 _POSSESSED = re.compile(r"(bir|on)[iu](?:n[ae]|nd[ae]n?)?")
+_AT = re.compile(r".*(?<![iu]n)d[ae]")  # üçdə is a time of day; the third is üçündə
 _DAY = re.compile(r"gun\w{0,4}")
 _WEEK = re.compile(r"hefte\w{0,4}")
 _NEXT = re.compile(r"gelen|gelecek|novbeti|obiri")
@@ -70,7 +71,7 @@ def _carried(before: Sequence[Token], after: Sequence[Token]) -> Sequence[Token]
         return before[day.start : day.end] if day else ()  # on beş noyabr, yox, dekabr
     number = _number_at(after, 0)
     names_itself = corrected_month_at is not None or "ayin" in plains(after) or _days_ahead(after, plains(after))
-    if number and not names_itself:
+    if number and not names_itself and not _AT.fullmatch(after[number.end - 1].plain):
         if month_at is not None:
             day = _day_near(before, month_at) if _year([number]) else None
             start, end = (day.start, day.end) if day else (month_at, month_at)

@@ -11,7 +11,8 @@ from bot.language.spoken.numerals import SUFFIX
 from bot.language.spoken.rule import Rule
 
 _IN_FULL = {
-    "və s.": "və sair", "vs.": "və sair", "və b.": "və başqaları", "və d.": "və digərləri", "və i.a.": "və ilaxır", "və i. a.": "və ilaxır",
+    "və s.": "və sair", "və b.": "və başqaları", "və d.": "və digərləri",
+    "və i.a.": "və ilaxır", "və i. a.": "və ilaxır",
     "b.e.ə.": "bizim eradan əvvəl", "e.ə.": "eramızdan əvvəl",
     "küç.": "küçəsi", "pr.": "prospekti", "pr-ti": "prospekti", "dr.": "doktor", "prof.": "professor",
     "dos.": "dosent",
@@ -21,12 +22,12 @@ _IN_FULL = {
     "max.": "maksimum", "maks.": "maksimum",
     "ş/v": "şəxsiyyət vəsiqəsi", "b.e.": "bazar ertəsi", "ç.a.": "çərşənbə axşamı", "c.a.": "cümə axşamı",
 }  # fmt: skip
-_LOWER_ONLY = frozenset({"ray.", "bax:"})  # Ray is a name
+_LOWER_ONLY = frozenset({"ray.", "max.", "bax:"})  # Ray and Max are names
 # Said letter by letter though they have a vowel; those without one always are.
 _BY_LETTER = frozenset((
     "ABŞ", "AB", "AR", "AŞ", "ASC", "BDU", "BMT", "ADNSU", "AMEA", "AŞPA", "ATƏT", "QHT", "DİN", "XİN", "DSK", "BOKT",
-    "İD", "ID", "PDF", "SMS", "USB", "GPS", "ATM", "CEO", "HR", "IT", "İT", "İKT", "USSD", "API", "URL", "ƏDV", "EDV", "İB",
-    "BNA", "ABB", "ADY", "LTE", "OTP", "UTC", "EKQ", "USM", "AZ",
+    "İD", "ID", "PDF", "SMS", "USB", "GPS", "ATM", "CEO", "HR", "IT", "İT", "İKT", "USSD", "API", "URL", "ƏDV", "EDV",
+    "İB", "BNA", "ABB", "ADY", "LTE", "OTP", "UTC", "EKQ", "USM", "AZ",
 ))  # fmt: skip
 _AS_WORDS = {
     "AZN": "manat", "USD": "dollar", "EUR": "avro", "RUB": "rubl", "TRY": "lirə", "GBP": "funt sterlinq",
@@ -79,6 +80,7 @@ def _any_of(names: frozenset[str] | dict[str, str]) -> str:
     return "|".join(re.escape(name) for name in sorted(names, key=lambda name: (-len(name), name)))
 
 
+_SHORTS = "|".join(map(_either_case, sorted(_IN_FULL, key=len, reverse=True)))
 _CAPITAL, _SMALL = "[A-ZƏÖÜÇŞĞİ]", "[a-zəıöüğşç]"
 _SURNAME = rf"{_CAPITAL}{_SMALL}+(?:[oe]va?|zadə)(?:n?[ıi]n|[yn]?[aə]|n?[ıi]|d[aə]n?)?(?!\w)"
 
@@ -89,10 +91,12 @@ RULES = (
         _weekdays,
     ),
     Rule("abbreviation", re.compile(r"(?<!\w)[Mm]ən\.\s?(?=\d)|(?<=\d,\s)m\.\s?(?=\d)"), lambda _: "mənzil "),
-    Rule("abbreviation", re.compile(rf"(?<=\w\s)r-n(?P<end>u{_SMALL}{{0,4}})?(?!\w)"), lambda m: f"rayon{m['end'] or ''}"),
+    Rule(
+        "abbreviation", re.compile(rf"(?<=\w\s)r-n(?P<end>u{_SMALL}{{0,4}})?(?!\w)"), lambda m: f"rayon{m['end'] or ''}"
+    ),
     Rule(
         "abbreviation",
-        re.compile(rf"(?<!\w)(?P<city>{_CAPITAL}{_SMALL}+)\s?ş\.(?!\w)"),
+        re.compile(rf"(?<!\w)(?P<city>{_CAPITAL}{_SMALL}+)\sş\.(?!\w)"),
         lambda match: f"{match['city']} şəhəri",
     ),
     Rule(
@@ -110,7 +114,7 @@ RULES = (
     ),
     Rule(
         "abbreviation",
-        re.compile(rf"(?<!\w)(?P<short>{'|'.join(map(_either_case, sorted(_IN_FULL, key=len, reverse=True)))})(?=(?P<end>\s*$|\s+[A-ZƏÖÜÇŞĞİ]))?(?!\w)"),
+        re.compile(rf"(?<!\w)(?P<short>{_SHORTS})(?=(?P<end>\s*$|\s+[A-ZƏÖÜÇŞĞİ]))?(?!\w)"),
         _in_full,
     ),
     Rule("abbreviation", re.compile(rf"(?<!\w)(?P<short>{_any_of(_AS_WORDS)}){SUFFIX}?(?!\w)"), _as_word),

@@ -69,10 +69,14 @@ RULES = (
     Rule("card", re.compile(r"(?<![\w,.])\d{4}(?P<gap>[\s-]?)\d{4}(?P=gap)\d{4}(?P=gap)\d{4}(?![\w])"), _card),
     Rule(
         "masked card",
-        re.compile(rf"(?<![\w,.*])(?:(?P<first>\d{{4}})[\s-]?)?(?:[*•]{{2,12}}[\s-]?)+(?P<last>\d{{4}}){SUFFIX}?(?![\w*#])"),
+        re.compile(
+            rf"(?<![\w,.*])(?:(?P<first>\d{{4}})[\s-]?)?(?:[*•]{{2,12}}[\s-]?)+(?P<last>\d{{4}}){SUFFIX}?(?![\w*#])"
+        ),
         _masked_card,
     ),
-    Rule("passport", re.compile(rf"(?<!\w)(?P<series>AZE|AA)\s(?:№\s?)?(?P<number>\d{{7,8}}){SUFFIX}?(?!\w)"), _passport),
+    Rule(
+        "passport", re.compile(rf"(?<!\w)(?P<series>AZE|AA)\s(?:№\s?)?(?P<number>\d{{7,8}}){SUFFIX}?(?!\w)"), _passport
+    ),
     Rule("code", re.compile(r"(?<![\w-])(?P<code>[A-Z]-\d{1,4})(?P<suffix>)(?![\w-])"), _mixed),
     Rule(
         "FIN",
@@ -82,7 +86,9 @@ RULES = (
     Rule("plate", re.compile(r"(?<![\w-])\d{2}[\s-][A-Z]{2}[\s-]\d{3}(?![\w-])"), _plate),
     Rule(
         "code",
-        re.compile(rf"(?<!\w)(?P<code>(?!{_NOT_A_CODE})(?=[{_UPPER}]*\d)(?=\d*[{_UPPER}])[{_UPPER}\d]{{2,}}){SUFFIX}?(?!\w)"),
+        re.compile(
+            rf"(?<!\w)(?P<code>(?!{_NOT_A_CODE})(?=[{_UPPER}]*\d)(?=\d*[{_UPPER}])[{_UPPER}\d]{{2,}}){SUFFIX}?(?!\w)"
+        ),
         _mixed,
     ),
 )

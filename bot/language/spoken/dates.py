@@ -165,5 +165,9 @@ RULES = (
         ),
         _of_month,
     ),
-    Rule("year range", re.compile(r"(?<![\w-])(?P<first>\d{4})\s?[-–—/]\s?(?P<last>\d{4})-c[ıiuü](?=\s(?:il|tədris|maliyyə))"), _years),
+    Rule(
+        "year range",
+        re.compile(r"(?<![\w-])(?P<first>\d{4})\s?[-–—/]\s?(?P<last>\d{4})-c[ıiuü](?=\s(?:il|tədris|maliyyə))"),
+        _years,
+    ),
 )

@@ -18,7 +18,8 @@ _SAID = {
     "mastercard": "masterkard", "visa": "viza", "bluetooth": "blutuz", "website": "vebsayt", "web": "veb",
     "login": "loqin", "app": "ep", "chat": "çat", "call": "kol",
     "center": "sentr", "cashback": "keşbek", "viber": "vayber", "messenger": "messencer", "android": "android",
-    "ios": "ay-o-es", "play": "pley", "pay": "pey", "store": "stor", "swift": "svift", "covid": "kovid",
+    "ios": "ay-o-es", "google play": "quql pley", "apple pay": "epl pey", "app store": "ep stor",
+    "swift": "svift", "covid": "kovid",
     "microsoft": "maykrosoft", "windows": "vindovs", "apple": "epl", "zoom": "zum", "ok": "okey", "okay": "okey",
 }  # fmt: skip
 _MARKS = {
@@ -70,7 +71,9 @@ _DECLINED = re.compile(rf"(?P<address>.*\.{_TLD}){SUFFIX}")
 RULES = (
     Rule(
         "e-mail",
-        re.compile(rf"(?<![\w.])(?P<address>[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z0-9]+){SUFFIX}?"),
+        re.compile(
+            rf"(?<![\w.])(?P<address>[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z0-9]+){SUFFIX}?"
+        ),
         _address,
     ),
     Rule("web address", re.compile(r"(?<!\w)(?P<address>(?:https?://|www\.)[^\s,;()<>]*[\w/])(?P<suffix>)"), _address),
@@ -83,7 +86,11 @@ RULES = (
         _address,
     ),
     Rule("handle", re.compile(r"(?<![\w.@])@(?P<name>[a-z0-9_.]*[a-z0-9_])(?!\w)", re.ASCII), _handle),
-    Rule("foreign word", re.compile(r"(?<![\w-])e-?mail(?P<ending>[a-zəıöüğşç]{1,8})(?!\w)"), lambda m: f"imeyl{m['ending']}"),
+    Rule(
+        "foreign word",
+        re.compile(r"(?<![\w-])e-?mail(?P<ending>[a-zəıöüğşç]{1,8})(?!\w)"),
+        lambda m: f"imeyl{m['ending']}",
+    ),
     Rule(
         "foreign word",
         re.compile(

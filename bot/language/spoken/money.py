@@ -52,10 +52,10 @@ def _any_of(names: tuple[str, ...]) -> str:
 def amount(value: Decimal, currency: Currency = MANAT, suffix: str = "") -> str:
     """Say an amount, in hundredths where it has them: 12.5 is `on iki manat əlli qəpik`."""
     minus = "mənfi " if value < 0 else ""
-    hundredths = abs(value) * 100
-    if hundredths != int(hundredths):
-        return minus + attach(f"{decimal(abs(value))} {currency.name}", suffix)
-    whole, rest = divmod(int(hundredths), 100)
+    hundredths = _in_hundredths(value)
+    if hundredths is None:
+        return minus + attach(f"{decimal(value.copy_abs())} {currency.name}", suffix)
+    whole, rest = divmod(hundredths, 100)
     parts: list[str] = []
     if whole or not rest:
         parts.append(f"{cardinal(whole)} {currency.name}")
@@ -64,10 +64,19 @@ def amount(value: Decimal, currency: Currency = MANAT, suffix: str = "") -> str:
     return minus + attach(" ".join(parts), suffix)
 
 
+def _in_hundredths(value: Decimal) -> int | None:
+    """Give the whole hundredths, exactly: the arithmetic of decimals rounds beyond 28 digits."""
+    _, digits, exponent = value.as_tuple()
+    places = int(exponent) + 2
+    whole, rest = divmod(int(Decimal((0, digits, 0))) * 10 ** max(0, places), 10 ** max(0, -places))
+    return None if rest else whole
+
+
 def _spoken(match: re.Match[str]) -> str:
     groups = match.groupdict()
     currency = _CURRENCIES[match["currency"]]
-    value = _amount_of(match["number"]) * (-1 if groups.get("sign") else 1)
+    value = _amount_of(match["number"])
+    value = value.copy_negate() if groups.get("sign") else value
     suffix = groups.get("suffix") or groups.get("ending") or ""
     if scale := groups.get("scale"):
         return attach(f"{decimal(value)} {_SCALES[scale]} {currency.name}", suffix)
@@ -95,8 +104,10 @@ _SIGNS_BEFORE = _any_of(("AZN", "₼", "USD", "$", "US$", "EUR", "€", "RUB", "
 RULES = (
     Rule(
         "money range",
-        re.compile(rf"(?<![\w.,-])(?P<first>{NUMBER})(?:\s?(?P<first_currency>{_NAMES}|{_CODES}))?"
-                   rf"\s?[-–—]\s?(?P<last>{NUMBER})\s?{_AFTER}"),
+        re.compile(
+            rf"(?<![\w.,-])(?P<first>{NUMBER})(?:\s?(?P<first_currency>{_NAMES}|{_CODES}))?"
+            rf"\s?[-–—]\s?(?P<last>{NUMBER})\s?{_AFTER}"
+        ),
         _range,
     ),
     Rule(
@@ -106,7 +117,9 @@ RULES = (
     ),
     Rule(
         "money",
-        re.compile(rf"{SIGN}(?<!\w)(?P<currency>{_SIGNS_BEFORE})\s?(?P<number>{NUMBER})(?:\s?(?P<scale>{_any_of(tuple(_SCALES))})(?!\w)|(?!\w)){SUFFIX}?"),
+        re.compile(
+            rf"{SIGN}(?<!\w)(?P<currency>{_SIGNS_BEFORE})\s?(?P<number>{NUMBER})(?:\s?(?P<scale>{_any_of(tuple(_SCALES))})(?!\w)|(?!\w)){SUFFIX}?"
+        ),
         _spoken,
     ),
     Rule("money", re.compile(rf"(?P<number>\d{{1,15}})\s?qəp(?:\.|(?!\w)){SUFFIX}?"), _hundredths),

@@ -60,35 +60,35 @@ def _vulgar(match: re.Match[str]) -> str:
     """`½` is `yarım`, `2¼` is `iki tam dörddə bir`."""
     upper, _, lower = unicodedata.normalize("NFKC", match["part"]).partition("\N{FRACTION SLASH}")
     whole = cardinal(int(match["whole"])) if match["whole"] else ""
-    if lower == "2":
-        words = f"{whole} yarım".strip()
-    else:
-        words = f"{whole} tam " * bool(whole) + _spoken_fraction(upper, lower)
-    return attach(words, match["suffix"] or "")
+    part = "yarım" if lower == "2" else f"{'tam ' if whole else ''}{_spoken_fraction(upper, lower)}"
+    return attach(f"{whole} {part}".strip(), match["suffix"] or "")
 
 
 def _dotted(match: re.Match[str]) -> str | None:
-    if re.fullmatch(r"[1-9]\d{0,2}(?:\.\d{3})+", match[0]):
+    if re.fullmatch(r"[1-9]\d{0,2}(?:\.\d{3})+", match["number"]):
         return None  # thousands
-    return " nöqtə ".join(digit_group(part) for part in match[0].split("."))
+    spoken = " nöqtə ".join(digit_group(part) for part in match["number"].split("."))
+    return attach(spoken, match["suffix"] or "")
 
 
-NUMERO = Rule("numero", re.compile(r"№+\s*|(?:\bNo\.|\bNº|\bN\s)\s*(?=\d)|(?<![\w*#])#(?=\d{2,}(?![\d*#]))"), lambda _: "nömrə ")
+NUMERO = Rule(
+    "numero", re.compile(r"№+\s*|(?:\bNo\.|\bNº|\bN\s)\s*(?=\d)|(?<![\w*#])#(?=\d{2,}(?![\d*#]))"), lambda _: "nömrə "
+)
 NUMERO_DECLINED = Rule("numero", re.compile(rf"№{SUFFIX}"), lambda match: attach("nömrə", match["suffix"]))
 LIST_ITEM = Rule(
     "list item",
     re.compile(r"^(?P<number>\d{1,2})[.)](?=\s+\S)", re.MULTILINE),
     lambda m: cardinal(int(m["number"])) + ".",
 )
-DOTTED = Rule("dotted number", re.compile(r"(?<!\w)\d{1,4}(?:\.\d{1,4}){2,}(?!\w|\.\d)"), _dotted)
+DOTTED = Rule(
+    "dotted number", re.compile(rf"(?<!\w)(?P<number>\d{{1,4}}(?:\.\d{{1,4}}){{2,}})(?:{SUFFIX}|(?!\w|\.\d))"), _dotted
+)
 FRACTION = Rule(
     "fraction",
     re.compile(rf"(?<![\w/.,])(?P<upper>\d{{1,6}}(?:[.,]\d)?)/(?P<lower>\d{{1,8}})(?:{SUFFIX}|(?![\w/]))"),
     _fraction,
 )
-VULGAR = Rule(
-    "fraction", re.compile(rf"(?:(?<![\d.,])(?P<whole>\d{{1,6}})\s?)?(?P<part>[¼-¾⅐-⅞]){SUFFIX}?"), _vulgar
-)
+VULGAR = Rule("fraction", re.compile(rf"(?:(?<![\d.,])(?P<whole>\d{{1,6}})\s?)?(?P<part>[¼-¾⅐-⅞]){SUFFIX}?"), _vulgar)
 SCORE = Rule(
     "score",
     re.compile(r"(?<![\w:])(?P<first>\d{1,2}):(?P<last>\d)(?![\w:])"),
@@ -106,9 +106,12 @@ ORDINAL_RANGE = Rule(
     ),
     _ordinal_range,
 )
-JOINED_ORDINAL = Rule("ordinal", re.compile(r"(?<!\w)(?P<number>\d{1,15})(?P<suffix>[ıiuü]?n?c[ıiuü])(?!\w)"), _joined_ordinal)
+JOINED_ORDINAL = Rule(
+    "ordinal", re.compile(r"(?<!\w)(?P<number>\d{1,15})(?P<suffix>[ıiuü]?n?c[ıiuü])(?!\w)"), _joined_ordinal
+)
 NUMBER_RULE = Rule("number", re.compile(rf"{SIGN}(?P<number>{NUMBER}){SUFFIX}?"), _number)
 
 RULES = (
-    NUMERO_DECLINED, NUMERO, LIST_ITEM, DOTTED, FRACTION, VULGAR, SCORE, RANGE, ORDINAL_RANGE, JOINED_ORDINAL, NUMBER_RULE,
+    NUMERO_DECLINED, NUMERO, LIST_ITEM, DOTTED, FRACTION, VULGAR, SCORE, RANGE, ORDINAL_RANGE,
+    JOINED_ORDINAL, NUMBER_RULE,
 )  # fmt: skip

@@ -38,9 +38,10 @@ _PER_UNIT = {unit: name for unit, name in _UNITS.items() if not unit.startswith(
     "dl": "desilitr", "ədəd": "ədəd", "nəfər": "nəfər", "şəxs": "şəxs", "gecə": "gecə",
 }  # fmt: skip
 _MONEY = r"(?:AZN|₼|manat|qəp\.?|qəpik|USD|\$|€|avro|dollar)"
-_RATED = rf"(?:km|m|l|m³|kub|mmol|mq|q|kq|Kbit|Mbit|Mb|Gbit|MB|GB|{_MONEY})"
+_RATED = rf"(?:km|m|l|m³|kub|ml|mmol|mq|q|kq|Kbit|Mbit|Mb|Gbit|MB|GB|{_MONEY})"
 _UNIT = "|".join(re.escape(unit) for unit in sorted(_UNITS, key=len, reverse=True))
-_AFTER = rf"\s?(?P<unit>{_UNIT})(?![\w²³/]){SUFFIX}?"
+_ENDING = r"(?<=t[/·⋅*.-]saat)(?P<ending>a(?:dək)?|dan|lıq)(?!\w)"  # 300 kVt/saatadək
+_AFTER = rf"\s?(?P<unit>{_UNIT})(?:{_ENDING}|(?![\w²³/]){SUFFIX}?)"
 
 
 def _rate(match: re.Match[str]) -> str:
@@ -59,14 +60,17 @@ def _rate(match: re.Match[str]) -> str:
 
 def _quantity(match: re.Match[str]) -> str:
     minus = "mənfi " if match["sign"] else ""
-    return attach(f"{minus}{decimal(written_number(match['number']))} {_UNITS[match['unit']]}", match["suffix"] or "")
+    return attach(
+        f"{minus}{decimal(written_number(match['number']))} {_UNITS[match['unit']]}",
+        match["suffix"] or match["ending"] or "",
+    )
 
 
 def _range(match: re.Match[str]) -> str | None:
     if match["first_unit"] not in {None, match["unit"]}:
         return None  # 5 km-10 m
     first, last = (decimal(written_number(match[key])) for key in ("first", "last"))
-    return attach(f"{first}-{last} {_UNITS[match['unit']]}", match["suffix"] or "")
+    return attach(f"{first}-{last} {_UNITS[match['unit']]}", match["suffix"] or match["ending"] or "")
 
 
 def _alone(match: re.Match[str]) -> str:

@@ -18,7 +18,11 @@ _COUNTED = (
     r"|Qarabağ\s[Mm]üharib"
 )
 # `I, II və III qrup`: the letter stands among numerals of what is counted.
-_LISTED = rf"(?:(?:,|\s(?:və|ya|yaxud|ilə))\s[IVX]{{1,5}}(?:{SUFFIX.replace('?P<suffix>', '')})?){{1,4}}\s(?:{_COUNTED})"
+_NAMED = r"(?P<named>(?=\s(?:Dünya|Qarabağ)\s))?"  # a name: Birinci Dünya müharibəsi
+_CAPITALS = {"i": "İ"}
+_LISTED = (
+    rf"(?:(?:,|\s(?:və|ya|yaxud|ilə))\s[IVX]{{1,5}}(?:{SUFFIX.replace('?P<suffix>', '')})?){{1,4}}\s(?:{_COUNTED})"
+)
 
 
 def _value(numeral: str) -> int:
@@ -31,7 +35,10 @@ def _value(numeral: str) -> int:
 
 def _ordinal(match: re.Match[str]) -> str:
     suffix = match["suffix"] or ""
-    return attach(ordinal(_value(match["numeral"])), "" if re.fullmatch("[ıiuü]?n?c[ıiuü]", suffix) else suffix)
+    words = attach(ordinal(_value(match["numeral"])), "" if re.fullmatch("[ıiuü]?n?c[ıiuü]", suffix) else suffix)
+    return (
+        words.replace(words[0], _CAPITALS.get(words[0], words[0].upper()), 1) if match["named"] is not None else words
+    )
 
 
 def _range(match: re.Match[str]) -> str:
@@ -47,12 +54,12 @@ RULES = (
     ),
     Rule(
         "Roman numeral",
-        re.compile(rf"(?<![\w.'’-])(?P<numeral>(?=[IVX]{{2}}){_CANONICAL})(?![\w.]\w){SUFFIX}?(?!\w)"),
+        re.compile(rf"(?<![\w.'’-])(?P<numeral>(?=[IVX]{{2}}){_CANONICAL})(?![\w.]\w){SUFFIX}?(?!\w){_NAMED}"),
         _ordinal,
     ),
     Rule(
         "Roman numeral",
-        re.compile(rf"(?<![\w.'’-])(?P<numeral>[IVX])(?:{SUFFIX}|(?!\w))(?=\s(?:{_COUNTED})|{_LISTED})"),
+        re.compile(rf"(?<![\w.'’-])(?P<numeral>[IVX])(?:{SUFFIX}|(?!\w))(?=\s(?:{_COUNTED})|{_LISTED}){_NAMED}"),
         _ordinal,
     ),
 )

@@ -27,9 +27,17 @@ def _composed(text: str) -> str:
 
 
 RULES = (
-    Rule("symbol", re.compile(r"(?<![\w+])\+(?=\d{1,2}(?:[.,]\d)?\s?°)"), lambda _: "müsbət "),
+    Rule(
+        "symbol",
+        re.compile(r"(?<![\w+])\+(?=\d{1,2}(?:[.,]\d)?(?:\s?(?:\.\.\.|…|[-–])\s?\+?\d{1,2})?\s?°)"),
+        lambda _: "müsbət ",
+    ),
     Rule("symbol", re.compile(r"(?<=\s)&(?=\s)"), lambda _: "və"),
-    Rule("symbol", re.compile(r"(?<=\d)\s?\+\s?(?=\d)|(?<![^\W_a-zəıöüğşç])(?<![+\d])\+(?=\d)|(?<=\s)\+(?=\s?\d)|(?<=[A-Z])\+(?=\d)"), lambda _: " üstəgəl "),
+    Rule(
+        "symbol",
+        re.compile(r"(?<=\d)\s?\+\s?(?=\d)|(?<=\s)\+(?=\s?\d)|(?<!\+)\+(?=\d)"),
+        lambda _: " üstəgəl ",
+    ),
     Rule("symbol", re.compile(r"[~≈]\s?(?=\d)"), lambda _: "təxminən "),
     Rule("symbol", re.compile(r"±\s?(?=\d)"), lambda _: "plyus-minus "),
     Rule("symbol", re.compile(r"(?<=[^\W_])\+(?=$|[\s,.;!?)])"), lambda _: " plyus"),

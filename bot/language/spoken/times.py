@@ -61,7 +61,9 @@ RULES = (
     ),
     Rule(
         "time range",
-        re.compile(rf"{_AFTER_HOUR_WORD}(?P<first>{_DOTTED})-d[aə]n\s(?:saat\s)?(?P<last>{_DOTTED}){SUFFIX}(?![\w:.-])"),
+        re.compile(
+            rf"{_AFTER_HOUR_WORD}(?P<first>{_DOTTED})-d[aə]n\s(?:saat\s)?(?P<last>{_DOTTED}){SUFFIX}(?![\w:.-])"
+        ),
         _from_to,
     ),
     Rule("time", re.compile(rf"(?<![\w:.])(?P<time>{_CLOCK})(?::(?P<second>[0-5]\d))?(?![\d:]){SUFFIX}?"), _time),

@@ -33,6 +33,13 @@ def test_numbers_beyond_the_scale_words_are_read_by_digit() -> None:
     assert cardinal(-5) == "mənfi beş"
 
 
+def test_no_number_is_too_long_for_words() -> None:
+    """Python itself turns no more than 4,300 digits into an integer or back."""
+    assert cardinal(10**5000).count("sıfır") == 5000
+    assert decimal(Decimal("9" * 5000)).count("doqquz") == 5000
+    assert decimal(Decimal("0." + "9" * 5000)).count("doqquz") == 5000
+
+
 def test_ordinals_and_digit_groups() -> None:
     assert ordinal(26) == "iyirmi altıncı"
     assert digit_by_digit("5-05") == "beş sıfır beş"

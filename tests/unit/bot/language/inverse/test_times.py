@@ -84,6 +84,8 @@ def test_an_hour_from_one_to_seven_is_of_the_afternoon(hour: int) -> None:
         ("dekabrın on beşi saat üçdə, yox, on altısı", "15:00"),
         ("ayın 15-i saat üçdə, yox, 16-sı", "15:00"),
         ("dekabrın on beşi saat üçdə, yox, yeddi", "19:00"),
+        ("dekabrın on beşi saat ikidə, yox, üçdə", "15:00"),
+        ("saat üçdə, yox, cümə günü", "15:00"),
         ("saat üçdə, yox", "15:00"),
     ],
 )
