@@ -1,7 +1,8 @@
-# The speech server. EXTRAS picks the voice: "tts,espeak" on a CPU; "vllm" on a GPU, with a CUDA image as BASE.
+# The speech server. EXTRAS picks the voice: "tts,espeak" on a CPU; "vllm" on a GPU, with a CUDA image as BASE and vllm.lock as LOCK.
 ARG BASE=python:3.11-slim-bookworm
 FROM ${BASE}
 ARG EXTRAS=tts,espeak
+ARG LOCK=requirements.lock
 # With g++ and Python's headers Triton builds its kernels' launchers as it runs.
 # Debian drops old versions from its archive, so pins break builds.
 # hadolint ignore=DL3008
@@ -9,7 +10,8 @@ RUN apt-get update \
  && apt-get install -y --no-install-recommends make python3-dev python3-venv g++ \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /srv/zeng
-COPY pyproject.toml requirements.lock Makefile README.md ./
+COPY pyproject.toml Makefile README.md ./
+COPY ${LOCK} requirements.lock
 COPY bot bot
 COPY telephony telephony
 COPY tts_engine tts_engine

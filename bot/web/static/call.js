@@ -2,13 +2,14 @@
  * One WebRTC call to the bot, without any of the page: microphone, offer and answer, data channel.
  *
  * Events (CustomEvent, `detail` in brackets): "state" ["connecting" | "active" | "unstable" | "ended"],
- * "message" [an object from the bot, see docs/page-protocol.md], "audio" [MediaStream],
- * "failed" [{key, ...values}: the text to show].
+ * "microphone" [MediaStream, again when another one is taken], "message" [an object from the bot, see
+ * docs/page-protocol.md], "audio" [MediaStream], "failed" [{key, ...values}: the text to show].
  */
 
 const CONNECT_TIMEOUT_MS = 20_000;
 const GATHER_TIMEOUT_MS = 200; // what is found later trickles
-const RESTART_AFTER_MS = 1_000; // of silence from the network, and after an attempt that failed
+const RESTART_AFTER_MS = 1_000; // of silence from the network, and after an attempt that nobody answered
+const RESTART_AGAIN_AFTER_MS = 4_000; // after one that was answered: it takes some round trips
 const RESTARTS = 8; // of one silence
 const UNSTABLE_TIMEOUT_MS = 15_000;
 const ANSWER_TIMEOUT_MS = 3_000; // of what a call can do without
@@ -136,20 +137,22 @@ export class Call extends EventTarget {
     if (connection.signalingState !== "stable") return;
     this.#restarting = true;
     this.#restarts += 1;
+    let waitMs = RESTART_AGAIN_AFTER_MS;
     try {
       await this.#findNewWay(connection);
     } catch {
+      waitMs = RESTART_AFTER_MS;
       // Without an answer to it the offer is taken back, so that another can be made.
       if (!this.#over) await connection.setLocalDescription({ type: "rollback" }).catch(() => {});
     } finally {
       this.#restarting = false;
     }
-    if (!this.#over && connection.connectionState === "disconnected") this.#restartSoon();
+    if (!this.#over && connection.connectionState === "disconnected") this.#restartIn(waitMs);
   }
 
-  #restartSoon() {
+  #restartIn(ms) {
     clearTimeout(this.#restartTimer);
-    this.#restartTimer = setTimeout(() => this.#restart(), RESTART_AFTER_MS);
+    this.#restartTimer = setTimeout(() => this.#restart(), ms);
   }
 
   async #findNewWay(connection) {
@@ -172,7 +175,7 @@ export class Call extends EventTarget {
         return this.#emit("state", "active");
       case "disconnected":
         this.#timer = setTimeout(() => this.#fail({ key: "errorLost" }), UNSTABLE_TIMEOUT_MS);
-        this.#restartSoon();
+        this.#restartIn(RESTART_AFTER_MS);
         return this.#emit("state", "unstable");
       case "failed":
         return this.#fail({ key: "errorLost" });

@@ -100,11 +100,12 @@ def options(transport: str, port: int) -> str:
     )
 
 
-async def test_a_phone_registers_and_calls_the_bot_through_the_edge(tmp_path: Path) -> None:
+@pytest.mark.parametrize("transport", ["udp", "tcp"])  # over TCP Record-Route is there twice, once for each side
+async def test_a_phone_registers_and_calls_the_bot_through_the_edge(tmp_path: Path, transport: str) -> None:
     async with tone_bot() as (bot, port), kamailio_edge(tmp_path, [port]) as edge:
         await edge.until_bots("AP")
 
-        assert await call(edge.sip, "uac_registered", folder=tmp_path, calls=5, rate=5) == ""
+        assert await call(edge.sip, "uac_registered", folder=tmp_path, transport=transport, calls=5, rate=5) == ""
 
         assert [end.cause for end in bot.ends] == [EndCause.CALLER_HUNG_UP] * 5
 

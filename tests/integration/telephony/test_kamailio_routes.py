@@ -54,13 +54,15 @@ class Peer:
             else:
                 self._came.put_nowait(message)
 
-    async def invite(self, edge: KamailioEdge, uri: str, *, to_tag: str = "", extra: str = "") -> str:
-        """Send one; returns its Call-ID."""
-        call_id = f"{self.host}-{next(self._calls)}"
+    async def invite(self, edge: KamailioEdge, uri: str, *, to_tag: str = "", extra: str = "", within: str = "") -> str:
+        """Send one, in a new call or `within` that of a Call-ID; returns its Call-ID."""
+        number = next(self._calls)
+        call_id, branch = within or f"{self.host}-{number}", f"z9hG4bK{self.port}-{number}"
         body = _SDP.format(host=self.host)
         message = (
-            f"INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {self.host}:{self.port};branch=z9hG4bK{call_id};rport\r\n"
-            f"From: <sip:1001@127.0.0.1>;tag=a\r\nTo: <{uri}>{to_tag}\r\nCall-ID: {call_id}\r\nCSeq: 1 INVITE\r\n"
+            f"INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {self.host}:{self.port};branch={branch};rport\r\n"
+            f"From: <sip:1001@127.0.0.1>;tag=a\r\nTo: <{uri}>{to_tag}\r\n"
+            f"Call-ID: {call_id}\r\nCSeq: {number} INVITE\r\n"
             f"Contact: <sip:1001@{self.host}:{self.port}>\r\nMax-Forwards: 20\r\n{extra}"
             f"Content-Type: application/sdp\r\nContent-Length: {len(body)}\r\n\r\n{body}"
         )
@@ -171,4 +173,23 @@ async def test_a_call_that_only_claims_to_have_begun_goes_nowhere(tmp_path: Path
         refusal = await stranger.answered(await stranger.invite(edge, outside, to_tag=";tag=b", extra=route))
 
         assert refusal.status == 481
+        assert await carrier.nothing_came()
+
+
+async def test_who_is_in_a_call_with_a_bot_reaches_nobody_else_by_it(tmp_path: Path) -> None:
+    async with (
+        peers("127.0.0.1", _CARRIER, _TRUNK) as (bot, carrier, trunk),
+        kamailio_edge(tmp_path, [bot.port]) as edge,
+    ):
+        await edge.until_bots("AP")
+        call_id = await trunk.invite(edge, f"sip:bot@127.0.0.1:{edge.sip}")
+        route = f"Route: {(await bot.invited()).headers.first('Record-Route')}\r\n"
+
+        async def ask(uri: str) -> None:
+            await trunk.invite(edge, uri, to_tag=";tag=b", extra=route, within=call_id)
+
+        await ask(f"sip:bot@127.0.0.1:{bot.port}")
+        assert (await bot.invited()).cseq.number == 2
+        await ask(f"sip:994501112233@{carrier.host}:{carrier.port}")
+        assert (await trunk.answered(call_id)).status == 403
         assert await carrier.nothing_came()

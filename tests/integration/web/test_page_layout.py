@@ -70,6 +70,15 @@ async def test_on_any_screen_nothing_sticks_out_and_no_button_is_covered(page: P
         assert await page.evaluate(COVERED) == []
 
 
+async def test_a_phone_on_its_side_shows_all_that_a_call_needs(page: Page) -> None:
+    await page.resize(width=568, height=320)
+
+    below = (
+        "['talk', 'status', 'mute', 'keypad-toggle'].filter(id => $(id).getBoundingClientRect().bottom > innerHeight)"
+    )
+    assert await page.evaluate(f"(($) => {below})((id) => document.getElementById(id))") == []
+
+
 async def test_colours_follow_the_scheme_of_the_system(page: Page) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"
     await page.resize(width=1280, height=800)

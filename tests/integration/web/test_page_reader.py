@@ -8,8 +8,8 @@ import pytest
 
 from tests.e2e.chromium import Page
 from tests.fakes.page_server import PageServer, say
-from tests.fakes.webrtc import Ears
 from tests.integration.web.test_page_call import STATE, call, error_after_a_call
+from tests.integration.web.test_page_mishaps import is_up
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -81,7 +81,4 @@ async def test_a_key_that_is_held_calls_once(page: Page, server: PageServer) -> 
         await asyncio.sleep(0.05)
     await page.command("Input.dispatchKeyEvent", type="keyUp", key="Enter", code="Enter", windowsVirtualKeyCode=13)
 
-    leg = await server.call()
-    await page.wait_for(f"{STATE} === 'listening'")
-    await leg.hang_up()
-    await Ears(leg).end()
+    assert await is_up(page, server)
