@@ -48,11 +48,13 @@ class _Call:
         self._send = send
         self._close = close
         self._leg: StreamLeg | None = None
+        self._refused = False
         self._deadline = asyncio.get_running_loop().call_later(_START_S, close)
 
     def receive(self, data: Wire) -> None:
         for event in self._dialect.receive(data):
-            self._take(event)
+            if not self._refused:
+                self._take(event)
 
     def _take(self, event: StreamEvent) -> None:
         if self._leg is not None:
@@ -61,6 +63,7 @@ class _Call:
             self._deadline.cancel()
             self._leg = self._owner.begin(event, self._dialect, self._send, self._close)
         elif isinstance(event, Broken):
+            self._refused = True
             _logger.warning("a stream of %s was refused: %s", self._dialect.name, event.reason)
             self._close()
 

@@ -261,6 +261,21 @@ async def test_what_is_no_audiosocket_is_closed(data: bytes) -> None:
     assert not bot.legs
 
 
+async def test_what_is_no_audiosocket_is_told_once_however_much_of_it_comes(caplog: pytest.LogCaptureFixture) -> None:
+    bot = Bot()
+    async with serving(bot) as settings:
+        reader, writer = await asyncio.open_connection("127.0.0.1", settings.audiosocket_port)
+        writer.write(frame(0x10) * 1_000 + frame(0x01, uuid.uuid4().bytes))
+        async with asyncio.timeout(HUNG_S):
+            with contextlib.suppress(ConnectionError):
+                assert await reader.read() == b""
+        writer.close()
+    assert [record.getMessage() for record in caplog.records] == [
+        "a stream of audiosocket was refused: the first frame is not the call's UUID"
+    ]
+    assert not bot.legs
+
+
 async def test_a_stranger_is_cut_off() -> None:
     bot = Bot()
     async with serving(bot, allowed_sources=("127.0.0.1",)) as settings:
