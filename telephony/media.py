@@ -50,6 +50,7 @@ class MediaParameters:
     comfort_noise: bool = False  # whether both take payload type 13 in pauses (RFC 3389)
     srtp: SrtpKeys | None = None  # None: plain RTP
     voip_metrics: bool = False  # whether the peer asks for RTCP XR (RFC 3611 section 5.1)
+    own_numbers: tuple[tuple[int, int], ...] = ()  # payload types of our offer, and what the answer calls them instead
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ class RtpReceiver:
         self.malformed = 0  # datagrams that are no RTP, or of a payload type not agreed
         self._silence_timeout_s = silence_timeout_s
         self._parameters: MediaParameters | None = None
-        self._payload_types: frozenset[int | None] = frozenset()
+        self._kinds: dict[int | None, int | None] = {}  # payload types, by what may stand in packets
         self._clock_hz = 8_000
         self._dtmf = DtmfReceiver()
         self._stranger: AudioArrived | None = None  # the first packet of another SSRC, until its second
@@ -53,7 +53,8 @@ class RtpReceiver:
     def agree(self, parameters: MediaParameters, *, named: Address | None, now: float) -> None:
         """Take what SDP agreed; `named` is its address, None where it names none."""
         before, self._parameters = self._parameters, parameters
-        self._payload_types = frozenset({parameters.payload_type, parameters.dtmf_payload_type, COMFORT_NOISE})
+        agreed = (parameters.payload_type, parameters.dtmf_payload_type, COMFORT_NOISE)
+        self._kinds = {**dict(parameters.own_numbers), **dict(zip(agreed, agreed, strict=True))}
         self._dtmf.clock_hz = parameters.dtmf_clock_hz
         self._clock_hz = CODECS[parameters.codec].clock_hz
         if before is not None and before.codec != parameters.codec:
@@ -97,8 +98,8 @@ class RtpReceiver:
         except RtpParseError:
             self.malformed += 1
             return
-        kind = packet.payload_type
-        if kind not in self._payload_types:
+        kind = self._kinds.get(packet.payload_type)
+        if kind is None:
             self.malformed += 1
             if source == self.source.locked:  # such as a keep-alive (RFC 6263 section 4.6): it came, so it is not lost
                 self._count(packet, now)

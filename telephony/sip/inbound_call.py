@@ -10,7 +10,7 @@ from telephony.leg import EndCause
 from telephony.sip.accepted_invite import Due
 from telephony.sip.body import session_description
 from telephony.sip.call_context import CallContext, Extra
-from telephony.sip.dialog import Dialog, DialogId
+from telephony.sip.dialog import Dialog, DialogId, contact_of
 from telephony.sip.events import CallEnded, CallOffered, MediaAgreed
 from telephony.sip.flow import Flow
 from telephony.sip.inspection import warning
@@ -278,10 +278,25 @@ class InboundCall:
             self.cancel(now=now)
         elif request.method == "INVITE":
             # Section 14.2: a second INVITE while the first has no final response.
-            wait_s = str(int(10 * self._context.fraction()))
-            self._context.respond(key, request, 500, now=now, extra=(("Retry-After", wait_s),))
+            self._context.respond(key, request, 500, now=now, extra=self._wait())
+        elif request.method == "UPDATE":
+            self._receive_update(key, request, now)
         else:
             self._context.respond(key, request, 481, now=now)
+
+    def _receive_update(self, key: ServerKey, update: Request, now: float) -> None:
+        """Take an UPDATE before the answer; one with an offer comes too soon: the INVITE's has no answer (RFC 3311)."""
+        offer, target = session_description(update), contact_of(update)
+        if not self._dialog.take_cseq(update):
+            self._context.respond(key, update, 500, now=now)
+        elif offer is not None:
+            self._context.respond(key, update, 500, now=now, extra=self._wait())
+        else:
+            self._dialog.refresh_target(target)
+            self._context.respond(key, update, 200, now=now, extra=self._context.dialog_headers(self._flow))
+
+    def _wait(self) -> Extra:
+        return (("Retry-After", str(int(10 * self._context.fraction()))),)
 
     def receive_ack(self, ack: Request, *, now: float) -> None:
         """Take the ACK for our 2xx."""

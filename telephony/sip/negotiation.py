@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from telephony.errors import LocalProtocolError, SdpError
 from telephony.media import MediaParameters, SrtpKeys
 from telephony.sip.offer_answer import (
@@ -34,6 +36,7 @@ class Negotiation:
         self._agreed: RemoteAudio | None = None
         self._wanted = Direction.SENDRECV
         self._offered: Direction | None = None  # of our offer that has no answer yet
+        self._terms = StreamTerms({})  # of our last offer
 
     @property
     def offer_pending(self) -> bool:
@@ -72,7 +75,8 @@ class Negotiation:
 
     def _offered_media(self, direction: Direction) -> tuple[MediaDescription, ...]:
         agreed = self._agreed
-        line = audio_line(self._local, self._first_terms() if agreed is None else self._next_terms(agreed), direction)
+        self._terms = self._first_terms() if agreed is None else self._next_terms(agreed)
+        line = audio_line(self._local, self._terms, direction)
         if agreed is None:
             return (line,)
         # Section 8: every m= line stays in its place.
@@ -120,7 +124,17 @@ class Negotiation:
         audio = self._read(session)
         key = self._answered_key(audio)
         self._agreed, self._wanted = audio, offered
-        return self._parameters(audio, answer_direction(audio.direction, offered), key)
+        parameters = self._parameters(audio, answer_direction(audio.direction, offered), key)
+        return replace(parameters, own_numbers=self._own_numbers(audio))
+
+    def _own_numbers(self, audio: RemoteAudio) -> tuple[tuple[int, int], ...]:
+        """Section 5.1: the peer sends by the numbers of our offer, whatever numbers its answer wants to be sent."""
+        events = {clock_hz: payload_type for payload_type, clock_hz in self._terms.events}
+        pairs = (
+            (self._terms.codecs.get(audio.codec), audio.payload_type),
+            (events.get(audio.dtmf_clock_hz), audio.dtmf_payload_type),
+        )
+        return tuple((own, their) for own, their in pairs if own is not None and their is not None and own != their)
 
     def _answered_key(self, audio: RemoteAudio) -> bytes | None:
         """Give the key of ours that the answer has chosen by its tag (RFC 4568 section 5.1.3)."""

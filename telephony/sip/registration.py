@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from dataclasses import dataclass
 
 from telephony.errors import SipParseError
-from telephony.sip.address import NameAddr
-from telephony.sip.flow import Flow
-from telephony.sip.grammar import find_parameter, parse_number
+from telephony.sip.address import NameAddr, parse_name_addr
+from telephony.sip.flow import DEFAULT_PORT, Flow
+from telephony.sip.grammar import find_parameter, parse_number, split_list, unquote
 from telephony.sip.headers import Headers
 from telephony.sip.identity import Identity
 from telephony.sip.inspection import ACCEPT, ALLOW
 from telephony.sip.message import Request, Response, addresses, header_number
-from telephony.sip.uri import SipUri, bracketed
+from telephony.sip.uri import SipUri, bracketed, transport_of
 
 _MAX_DELTA_S = 2**32 - 1
 
@@ -81,19 +82,32 @@ def binding_expiry(response: Response, register: Request, *, default_s: int) -> 
     """
     (ours,) = addresses(register, "Contact")
     expires_s = header_number(response, "Expires", maximum=_MAX_DELTA_S)
-    for binding in addresses(response, "Contact"):
-        if _same_place(binding.uri, ours.uri):
-            written = find_parameter(binding.parameters, "expires")
-            expires_s = parse_number(written, name="expires", maximum=_MAX_DELTA_S) if written else expires_s
+    bindings = _bindings(response)
+    # Where it names one only that is ours, however it is written: behind a NAT some write the address that they see.
+    for binding in bindings if len(bindings) == 1 else [each for each in bindings if _same_place(each.uri, ours.uri)]:
+        written = unquote(find_parameter(binding.parameters, "expires") or "")
+        expires_s = parse_number(written, name="expires", maximum=_MAX_DELTA_S) if written else expires_s
     if expires_s == 0:
         raise SipParseError("the registrar accepted and does not keep our binding")
     return default_s if expires_s is None else expires_s
 
 
+def _bindings(response: Response) -> list[NameAddr]:
+    """Read the bindings that can be read: what others have registered is not for us to judge."""
+    found: list[NameAddr] = []
+    for line in response.headers.all("Contact"):
+        with contextlib.suppress(SipParseError):
+            for value in split_list(line):
+                with contextlib.suppress(SipParseError):
+                    found.append(parse_name_addr(value))
+    return found
+
+
 def _same_place(one: object, other: object) -> bool:
-    """Compare user, host and port; some registrars add parameters to a Contact, or leave its transport out."""
+    """Compare user, host and port; some registrars add parameters to a Contact, or leave its transport or port out."""
     match one, other:
         case SipUri(), SipUri():
-            return (one.userinfo, one.host, one.port) == (other.userinfo, other.host, other.port)
+            port = one.port or DEFAULT_PORT[transport_of(other)]
+            return (one.userinfo, one.host, port) == (other.userinfo, other.host, other.port)
         case _:
             return False

@@ -137,7 +137,7 @@ class Session:
     def _receive_bye(self, key: ServerKey, request: Request, now: float) -> None:
         self._context.respond(key, request, 200, now=now)
         self._machine.step(Cause.BYE_RECEIVED)
-        self._stop()
+        self._stop(now)
         self._unacked = None
         reason = printable(request.headers.first("Reason") or "")[:200]
         cause = EndCause.CALLER_HUNG_UP
@@ -195,7 +195,7 @@ class Session:
         """End the call; `reason` is the value of a Reason header (RFC 3326). Idempotent."""
         if not self._machine.step(Cause.HANG_UP):
             return
-        self._stop()
+        self._stop(now)
         self._bye_headers = (("Reason", reason),) if reason else ()
         self._end(cause, detail)
         if self.state is State.CLOSING:
@@ -211,13 +211,16 @@ class Session:
         self.notify(200, now=now)
         self.leave(now=now)
 
-    def _stop(self) -> None:
+    def _stop(self, now: float) -> None:
         self.offers.stop()
         self._keys.stop()
+        if self._referral is not None and self._referral.decide(accepted=False):
+            # RFC 3261 section 15.1.2: what still waits is answered too, or its transaction would wait for ever.
+            self._context.respond(self._referral.key, self._referral.request, 487, now=now)
 
     def _send_bye(self, now: float) -> None:
         """Say BYE, once every NOTIFY is answered: a peer may not look at one that overtakes its answer."""
-        self._stop()
+        self._stop(now)
         self._bye_waits = self._client.waits_for("NOTIFY")
         if not self._bye_waits:
             self._client.send("BYE", self._bye_headers, now=now)

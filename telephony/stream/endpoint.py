@@ -29,6 +29,7 @@ DIALECTS: dict[str, Callable[[], Dialect]] = {"asterisk": AsteriskDialect, "twil
 
 _START_S = 5.0  # a connection that has not begun a call by then is closed
 _CLOSE_S = 1.0  # for the far side's goodbye
+_GONE_S = 3.0  # for what was said before, our own goodbye, and the far side's
 _MAX_MESSAGE_BYTES = 65_536
 _MAX_WAITING = 512  # messages to a peer that does not read: ten seconds of sound
 _MAX_BUFFER_BYTES = 262_144
@@ -47,11 +48,13 @@ class _Call:
         self._send = send
         self._close = close
         self._leg: StreamLeg | None = None
+        self._refused = False
         self._deadline = asyncio.get_running_loop().call_later(_START_S, close)
 
     def receive(self, data: Wire) -> None:
         for event in self._dialect.receive(data):
-            self._take(event)
+            if not self._refused:
+                self._take(event)
 
     def _take(self, event: StreamEvent) -> None:
         if self._leg is not None:
@@ -60,6 +63,7 @@ class _Call:
             self._deadline.cancel()
             self._leg = self._owner.begin(event, self._dialect, self._send, self._close)
         elif isinstance(event, Broken):
+            self._refused = True
             _logger.warning("a stream of %s was refused: %s", self._dialect.name, event.reason)
             self._close()
 
@@ -85,7 +89,7 @@ class _AudioSocket(asyncio.Protocol):
         if not self._owner.sources.allows(host):
             stream.abort()
             return
-        self._call = _Call(AudioSocketDialect(), self._owner, self._send, stream.close)
+        self._call = _Call(AudioSocketDialect(), self._owner, self._send, self._close)
 
     def data_received(self, data: bytes) -> None:
         if self._call is not None:
@@ -103,6 +107,16 @@ class _AudioSocket(asyncio.Protocol):
         self._transport.write(data)
         if self._transport.get_write_buffer_size() > _MAX_BUFFER_BYTES:
             self._transport.abort()
+
+    def _close(self) -> None:
+        assert self._transport is not None
+        self._transport.close()
+        _abort_later(self._transport)
+
+
+def _abort_later(transport: asyncio.Transport) -> None:
+    """Have a connection that was closed gone in time: a peer that does not read would keep it open for ever."""
+    asyncio.get_running_loop().call_later(_GONE_S, transport.abort)
 
 
 class _WebSocket(ServerConnection):
@@ -183,18 +197,23 @@ class StreamEndpoint:
         dialect = DIALECTS[connection.request.path.strip("/").partition("/")[0]]()
         waiting: asyncio.Queue[Wire | None] = asyncio.Queue(_MAX_WAITING)
 
-        def send(message: Wire | None) -> None:
+        def send(message: Wire) -> None:
             if waiting.full():
                 call.fail("the peer does not read")
             else:
                 waiting.put_nowait(message)
+
+        def close() -> None:
+            if not waiting.full():
+                waiting.put_nowait(None)
+            _abort_later(connection.transport)
 
         async def write() -> None:
             while (message := await waiting.get()) is not None:
                 await connection.send(message)
             await connection.close()
 
-        call = _Call(dialect, self, send, lambda: send(None))
+        call = _Call(dialect, self, send, close)
         writing = asyncio.create_task(write())
         try:
             async for message in connection:

@@ -32,6 +32,7 @@ from telephony.leg import (
     RejectReason,
 )
 from telephony.settings import StreamSettings
+from telephony.stream import endpoint
 from telephony.stream.endpoint import StreamEndpoint
 from tests.integration.telephony.sip_house import free_port
 from tests.waiting import HUNG_S
@@ -100,12 +101,12 @@ async def serving(bot: Bot, **settings: object) -> AsyncIterator[StreamSettings]
         websocket_token=SecretStr(TOKEN),
         **settings,  # type: ignore[arg-type] - passed on as they are
     )
-    endpoint = StreamEndpoint(chosen, on_call=bot.take)
-    await endpoint.open()
+    ours = StreamEndpoint(chosen, on_call=bot.take)
+    await ours.open()
     try:
         yield chosen
     finally:
-        await endpoint.close()
+        await ours.close()
 
 
 # AudioSocket
@@ -260,6 +261,21 @@ async def test_what_is_no_audiosocket_is_closed(data: bytes) -> None:
     assert not bot.legs
 
 
+async def test_what_is_no_audiosocket_is_told_once_however_much_of_it_comes(caplog: pytest.LogCaptureFixture) -> None:
+    bot = Bot()
+    async with serving(bot) as settings:
+        reader, writer = await asyncio.open_connection("127.0.0.1", settings.audiosocket_port)
+        writer.write(frame(0x10) * 1_000 + frame(0x01, uuid.uuid4().bytes))
+        async with asyncio.timeout(HUNG_S):
+            with contextlib.suppress(ConnectionError):
+                assert await reader.read() == b""
+        writer.close()
+    assert [record.getMessage() for record in caplog.records] == [
+        "a stream of audiosocket was refused: the first frame is not the call's UUID"
+    ]
+    assert not bot.legs
+
+
 async def test_a_stranger_is_cut_off() -> None:
     bot = Bot()
     async with serving(bot, allowed_sources=("127.0.0.1",)) as settings:
@@ -346,10 +362,7 @@ async def test_asterisk_calls_over_its_websocket_channel() -> None:
 async def test_a_provider_that_pings_and_never_reads_is_cut_off() -> None:
     bot = Bot()
     async with serving(bot) as settings:
-        with socket.socket() as sock:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            sock.connect(("127.0.0.1", settings.websocket_port))
-            reader, writer = await asyncio.open_connection(sock=sock.dup())
+        reader, writer = await unread(settings.websocket_port)
         asked = (
             f"GET /twilio/{TOKEN} HTTP/1.1\r\nHost: bot\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -366,6 +379,46 @@ async def test_a_provider_that_pings_and_never_reads_is_cut_off() -> None:
         writer.close()
 
     assert sent < _ENOUGH_BYTES
+
+
+async def unread(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect with hardly any room for what is not read."""
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.connect(("127.0.0.1", port))
+        reader, writer = await asyncio.open_connection(sock=sock.dup())
+    return reader, writer
+
+
+async def test_a_provider_that_does_not_read_loses_its_call_and_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint, "_GONE_S", 0.1)
+    bot = Bot(answers=False)
+    async with serving(bot) as settings:
+        reader, writer = await unread(settings.websocket_port)
+        asked = (
+            f"GET /twilio/{TOKEN} HTTP/1.1\r\nHost: bot\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        start = json.dumps({"event": "start", "streamSid": "MZ1" * 60, "start": {}}).encode()
+        writer.write(asked.encode())
+        await reader.readuntil(b"\r\n\r\n")
+        writer.transport.pause_reading()  # type: ignore[attr-defined] - a transport of TCP has it
+        writer.write(b"\x81\xfe" + struct.pack("!H", len(start)) + bytes(4) + start)
+        async with asyncio.timeout(HUNG_S):
+            while not bot.legs:
+                await asyncio.sleep(0.01)
+            await bot.legs[0].answer()
+            event: LegEvent | None = None
+            while not isinstance(event, LegEnded):
+                for _ in range(200):
+                    bot.legs[0].flush()  # each says something to the provider
+                event = await bot.legs[0].receive()
+            assert event == LegEnded(EndCause.FAILED, "the peer does not read")
+            await asyncio.sleep(0.2)
+            writer.transport.resume_reading()  # type: ignore[attr-defined] - as above
+            with contextlib.suppress(ConnectionError):
+                await reader.read()
+        writer.close()
 
 
 @pytest.mark.parametrize("path", ["/twilio/wrong-token-here", "/other/" + TOKEN, "/", "/twilio", "/twilio/"])

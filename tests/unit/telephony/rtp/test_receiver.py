@@ -251,3 +251,18 @@ def test_another_codec_counts_anew_and_keeps_what_was_counted() -> None:
     assert (ours.received, ours.lost) == (5, 2)
     assert ours.reception is not None
     assert ours.reception.clock_hz == 48_000
+
+
+def test_packets_by_the_numbers_of_our_offer_are_taken_as_those_of_the_answer() -> None:
+    ours = RtpReceiver(silence_timeout_s=30.0)
+    agreed = MediaParameters("192.0.2.1", 4000, "opus", 96, 97, dtmf_clock_hz=48_000)
+    ours.agree(replace(agreed, own_numbers=((111, 96), (101, 97))), named=PEER, now=0.0)
+    press = build_event(TelephoneEvent(event=5, end=True, volume=10, duration=4_800))
+    for number, payload_type in enumerate((96, 111)):
+        ours.receive(rtp(number, payload_type=payload_type), PEER, now=0.0)
+    ours.receive(rtp(2, payload_type=101, payload=press), PEER, now=0.1)
+
+    first, second, digit = drain(ours)
+    assert numbers([first, second]) == [0, 1]
+    assert digit == DigitReceived("5", 100)
+    assert ours.malformed == 0

@@ -41,6 +41,7 @@ class Bench:
     failures: list[RequestFailed] = field(default_factory=list[RequestFailed])
 
     limits: CallLimits = DEFAULT_LIMITS
+    refers: bool = False  # whether REFER is heeded, from anybody
 
     def __post_init__(self) -> None:
         tokens = itertools.count(1)
@@ -52,6 +53,7 @@ class Bench:
             lambda: f"{next(tokens):08x}{'0' * 24}",
             self.events.append,
             self.limits,
+            heeds_refer=(lambda _: True) if self.refers else None,
         )
 
     def pump(self) -> list[LayerOutput]:

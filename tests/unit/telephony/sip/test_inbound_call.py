@@ -384,3 +384,32 @@ def test_only_an_answered_call_is_transferred() -> None:
     call.transfer("<sip:op@pbx>", now=1.0)
 
     assert (bench.take_request()[1].method, call.dialog is not None) == ("REFER", True)
+
+
+# UPDATE: RFC 3311
+
+
+@pytest.mark.parametrize(("body", "status"), [(b"", 200), (OFFER, 500)])
+def test_an_update_while_it_rings_is_taken_without_an_offer_only(body: bytes, status: int) -> None:
+    bench = Bench()
+    call = ringing(bench)
+    bench.take_sent()
+    asked = request("UPDATE", branch="z9hG4bKup", cseq=2, to_tag=call.dialog_id.local_tag, body=body)
+    key, received = bench.incoming(asked)
+    call.receive_request(key, received, PEER, now=2.0)
+    answer = bench.take_response()
+
+    assert (answer.status, answer.headers.first("Retry-After") is not None) == (status, status == 500)
+    assert call.state is State.RINGING
+
+
+def test_an_update_that_is_out_of_order_is_refused() -> None:
+    bench = Bench()
+    call = ringing(bench)
+    bench.take_sent()
+    for cseq in (3, 2):
+        asked = request("UPDATE", branch=f"z9hG4bK{cseq}", cseq=cseq, to_tag=call.dialog_id.local_tag)
+        key, received = bench.incoming(asked)
+        call.receive_request(key, received, PEER, now=2.0)
+
+    assert bench.take_statuses() == [200, 500]

@@ -208,3 +208,19 @@ def test_a_payload_type_in_use_is_given_to_no_other_codec() -> None:
     ours.answer(OFFER.replace(b"101", b"111"))
 
     assert parse_sdp(ours.offer()).media[0].formats == ("8", "9", "111")
+
+
+def test_an_answer_may_call_things_by_other_numbers_and_ours_are_what_the_peer_sends_by() -> None:
+    local = LocalAudio("192.0.2.9", 20_000, MediaAbilities(("opus", "PCMU")))
+    ours, other = Negotiation(local, session_id=7), Negotiation(local, session_id=7)
+    ours.offer()
+    other.offer()
+    answer = OFFER.replace(b"0 8 101", b"96 97").replace(
+        b"a=rtpmap:101 telephone-event/8000", b"a=rtpmap:96 opus/48000/2\r\na=rtpmap:97 telephone-event/48000"
+    )
+
+    parameters = ours.take_answer(answer)
+
+    assert (parameters.payload_type, parameters.dtmf_payload_type) == (96, 97)
+    assert parameters.own_numbers == ((111, 96), (102, 97))
+    assert other.take_answer(OFFER).own_numbers == ()

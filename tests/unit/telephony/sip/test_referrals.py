@@ -341,3 +341,18 @@ def test_a_target_that_is_gone_already_is_not_hung_up() -> None:
     call.bot.core.handle_timer(now=call.pair.now)
 
     assert call.methods(call.bot) == []
+
+
+@pytest.mark.parametrize("by_us", [True, False])
+def test_a_refer_that_is_not_decided_when_the_call_ends_is_answered(by_us: bool) -> None:
+    call = Referred()
+    call.bot.react = lambda event, now: None  # whom it names is still looked up
+    call.refer()
+    (bot, theirs) = (call.bot.core, call.pbx.core)
+    bot.hang_up(call.handle, now=3.0) if by_us else theirs.hang_up(call.theirs, now=3.0)
+    call.pair.play(until=4.0)
+    bot.refer(call.handle, call.flows, now=4.0)
+    call.pair.play(until=100.0)
+
+    assert [line for line in call.bot.sent if b"487" in line[:12]] != []
+    assert call.pair.is_quiet()

@@ -54,6 +54,12 @@ def test_a_probe_asks_the_domain() -> None:
         ("Contact: <sip:other@192.0.2.8>;expires=9, <sip:aysel@192.0.2.9:5060;ob>;expires=77\r\n", 77),
         ("Contact: <sip:aysel@192.0.2.9:5060>\r\nExpires: 60\r\n", 60),
         ("Contact: <tel:1>\r\n", 300),
+        ("Contact: <tel:1>;expires=9, <sip:aysel@192.0.2.9:5060>;expires=77\r\n", 77),
+        ("Contact: <sip:other@192.0.2.8>;expires=9, <sip:aysel@192.0.2.9>;expires=77\r\n", 77),  # 5060 left out
+        ("Contact: <sip:aysel@203.0.113.7:31000>;expires=60\r\n", 60),  # where the registrar sees us
+        ('Contact: <sip:aysel@192.0.2.9:5060>;expires="60"\r\n', 60),
+        ("Contact: <sip:a b>;expires=9, <sip:aysel@192.0.2.9:5060>;expires=77\r\n", 77),
+        ('Contact: "cut\r\nContact: <sip:aysel@192.0.2.9:5060>;expires=77\r\n', 77),
         ("", 300),
     ],
 )

@@ -39,8 +39,9 @@ class Call:
         credentials: Credentials | None = None,
         limits: CallLimits = DEFAULT_LIMITS,
         extra: str = "",
+        refers: bool = False,
     ) -> None:
-        self.bench = Bench(limits=limits)
+        self.bench = Bench(limits=limits, refers=refers)
         self.cseq = 1
         key, invite = self.bench.incoming(request(body=body, extra=extra), flow)
         negotiation = Negotiation(LOCAL, session_id=7)
@@ -964,3 +965,17 @@ def test_whoever_hangs_up_sends_no_more_keys() -> None:
     call.session.handle_timer(now=9.0)
 
     assert call.bench.take_sent() == []
+
+
+def test_a_call_that_is_over_has_nothing_more_to_notify() -> None:
+    call = Call(refers=True).confirmed()
+    call.ask("REFER", extra="Refer-To: <sip:other@192.0.2.1>\r\n")
+    call.session.refer(accepted=True, now=1.0)
+    call.session.notify(180, now=1.0)
+    (notify,) = [message for message in call.bench.take_sent() if isinstance(message, Request)]
+    call.ask("BYE", now=2.0)
+    call.bench.take_sent()
+
+    call.respond(notify, 200, now=3.0)
+
+    assert (call.bench.take_sent(), call.session.state) == ([], State.CLOSED)
