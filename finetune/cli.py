@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from safetensors import SafetensorError
 
 from finetune.config import RunSettings, read_settings
 from finetune.data.reasons import REMEDIES
@@ -38,7 +39,11 @@ def prepare(
         read = read_settings(PrepareSettings, settings, overrides or [])
         from finetune.data.prepare import prepare as run  # noqa: PLC0415 - torch
 
-        summary = run(read, console)
+        try:
+            summary = run(read, console)
+        except KeyboardInterrupt:
+            console.print("stopped; the same command goes on from here")
+            raise typer.Exit(130) from None
         console.print(f"{summary.clips} clips, {summary.seconds / 60:.1f} minutes; look at {read.output}/report.html")
         for reason, count in sorted(summary.rejected.items(), key=lambda pair: -pair[1]):
             console.print(f"  {count:5d} {reason}: {REMEDIES[reason]}")
@@ -158,7 +163,7 @@ def _told() -> Generator[None]:
     """Show what the user can mend as one line, without a traceback."""
     try:
         yield
-    except (FinetuneError, ModelError, OSError) as error:
+    except (FinetuneError, ModelError, SafetensorError, OSError) as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True, highlight=False)
         raise typer.Exit(1) from error
 

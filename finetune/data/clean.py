@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
-from finetune.data.audio import RATE_HZ, Recording, Samples, bandwidth_hz, decode, read_clip
+from finetune.data.audio import RATE_HZ, Recording, Samples, bandwidth_hz, decode, read_clip, write_flac
 from finetune.data.clip import Clip, Rejection, Utterance, Word, file_name, letters
 from finetune.data.dnsmos import dnsmos, require_dnsmos
 from finetune.data.loudness import levelled
@@ -59,7 +58,7 @@ def write_clip(samples: Samples, folder: Path, name: str) -> tuple[str, str]:
     path = Path("clips") / f"{file_name(name)}-{digest[:8]}.flac"
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
     partial = (folder / path).with_suffix(".partial")
-    soundfile.write(partial, pcm, RATE_HZ, format="FLAC", subtype="PCM_16")
+    write_flac(partial, pcm)
     partial.replace(folder / path)
     return str(path), digest
 

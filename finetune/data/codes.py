@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from finetune.data.audio import Samples, read_clip
 from finetune.data.clip import Clip
@@ -73,7 +73,7 @@ def encode_shard(encoder: Encoder, clips: Sequence[Clip], folder: Path, path: Pa
         sounds = [read_clip(folder / clip.file) for clip in batch]
         codes.update(zip((clip.id for clip in batch), encoder.encode(sounds), strict=True))
     partial = path.with_suffix(".partial")
-    save_file(codes, partial)
+    partial.write_bytes(save(codes))  # raises OSError on a full disk, as safetensors' own writing does not
     partial.replace(path)
 
 

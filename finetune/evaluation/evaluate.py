@@ -9,12 +9,11 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-import soundfile
 import torch
 from peft import PeftModel
 from torch import nn
 
-from finetune.data.audio import RATE_HZ, Samples, read_clip
+from finetune.data.audio import RATE_HZ, Samples, read_clip, write_flac
 from finetune.data.clip import letters
 from finetune.data.recognition import Recognise
 from finetune.errors import ConfigError
@@ -94,7 +93,7 @@ def evaluate(
         sounds = voice.sound([one.codes for one in spoken])
         for (text, seed), one, samples in zip(part, spoken, sounds, strict=True):
             file = f"sounds/{len(measured):03d}.flac"
-            soundfile.write(output / file, samples, RATE_HZ)
+            write_flac(output / file, samples)
             measured.append(_measured(text, seed, file, one, samples, duration, ears))
         tell(f"said {len(measured)} of {len(asked)}")
     validation = fitting(corpus.items("validation"), voice.config.backbone.max_positions)

@@ -62,7 +62,10 @@ def write_checkpoint(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     save_file(dict(weights), partial / "weights.safetensors")
-    torch.save({name: dict(own) for name, own in state.items()}, partial / "optimiser.pt")
+    try:
+        torch.save({name: dict(own) for name, own in state.items()}, partial / "optimiser.pt")
+    except RuntimeError as error:  # all that torch says of a full disk is where its writer stands
+        raise OSError(f"{partial}/optimiser.pt cannot be written; is the disk full? ({error})") from error
     (partial / "progress.json").write_text(json.dumps(asdict(progress)), encoding="utf-8")
     replace_folder(partial, path)
     for old in checkpoints(folder)[:-keep]:

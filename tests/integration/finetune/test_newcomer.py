@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from typer.testing import CliRunner
 
 from finetune.cli import app
@@ -89,6 +90,28 @@ def test_what_the_user_can_mend_is_one_line(tmp_path: Path):
     result = CliRunner().invoke(app, ["train", str(tmp_path / "run.yaml")])
     assert result.exit_code == 1
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "said"),
+    [
+        (KeyboardInterrupt(), 130, "stopped; the same command goes on from here"),
+        (OSError(28, "No space left on device"), 1, "No space left on device"),
+        (SafetensorError("I/O error: No space left on device"), 1, "No space left on device"),
+    ],
+)
+def test_what_stops_prepare_is_one_line(
+    raised: BaseException, code: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def stopped(*_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr("finetune.data.prepare.prepare", stopped)
+    (tmp_path / "prepare.yaml").write_text("corpus: a\noutput: b\ncodec: c\n", encoding="utf-8")
+    result = CliRunner().invoke(app, ["prepare", str(tmp_path / "prepare.yaml")])
+    assert result.exit_code == code
+    assert said in result.output
+    assert len(result.output.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

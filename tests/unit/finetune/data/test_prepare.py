@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -336,3 +337,21 @@ def test_a_codec_that_is_not_there_is_named_before_the_first_clip(tmp_path: Path
     with pytest.raises(CheckpointError, match="nowhere"):
         prepare(settings, Console(quiet=True))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_corpus_with_sound_in_its_rows_is_not_in_memory_as_a_whole(tmp_path: Path, base: Base):
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    sound, rows = bytes(200_000), 200
+    table = pyarrow.table({"audio": [sound] * rows, "text": [TEXT] * rows})
+    (tmp_path / "corpus").mkdir()
+    parquet.write_table(table, tmp_path / "corpus/a.parquet")
+    del table
+    settings = PrepareSettings(corpus=tmp_path / "corpus", output=tmp_path / "out", codec=str(base.folder), workers=1)
+    tracemalloc.start()
+    try:
+        with pytest.raises(CorpusError, match="no clip is left"):
+            prepare(settings, Console(quiet=True))
+        assert tracemalloc.get_traced_memory()[1] < 0.7 * rows * len(sound)
+    finally:
+        tracemalloc.stop()
