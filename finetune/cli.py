@@ -78,16 +78,18 @@ def evaluate(
     """Let a checkpoint speak, measure it, and write a page to listen to."""
     with _told():
         from finetune.data.recognition import open_recogniser  # noqa: PLC0415 - torch
-        from finetune.evaluation.evaluate import Plan  # noqa: PLC0415 - torch
+        from finetune.data.text import as_served  # noqa: PLC0415 - torch
+        from finetune.evaluation.evaluate import Plan, learnt_voice  # noqa: PLC0415 - torch
         from finetune.evaluation.evaluate import evaluate as measure  # noqa: PLC0415 - torch
         from finetune.evaluation.listening import failed_gates, write_page  # noqa: PLC0415 - torch
         from finetune.evaluation.sheet import SHEET  # noqa: PLC0415 - torch
         from finetune.release import open_base, open_run  # noqa: PLC0415 - torch
 
         opened = open_base(run) if base else open_run(run, which)
+        texts = _lines(sentences) if sentences else SHEET
         plan = Plan(
-            sentences=_lines(sentences) if sentences else tuple(SHEET),
-            voice=min(opened.prepared.voices.values()),
+            sentences=tuple(as_served(text, case=opened.prepared.text_case) for text in texts),
+            voice=learnt_voice(opened.settings.data),
             seeds=seeds,
             limit_s=limit_s,
             recognise=open_recogniser(recogniser) if recogniser else None,
@@ -138,7 +140,7 @@ def export(
 def _lines(path: Path) -> tuple[str, ...]:
     """Read a sentence a line; raises ConfigError."""
     try:
-        lines = tuple(line for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+        lines = tuple(line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip())
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read as UTF-8: {error}", field="sentences") from error
     if not lines:

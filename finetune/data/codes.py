@@ -35,7 +35,7 @@ class Encoder:
         self._device = device
         self.num_codebooks = config.num_codebooks
         self.frame_samples = config.mimi.frame_samples
-        self.fingerprint = _fingerprint(checkpoint)
+        self.fingerprint = fingerprint(checkpoint)
 
     @torch.inference_mode()
     def encode(self, sounds: Sequence[Samples]) -> list[Codes]:
@@ -99,7 +99,7 @@ def _batches(clips: Iterable[Clip], batch_s: float) -> Iterator[list[Clip]]:
         yield batch
 
 
-def _fingerprint(checkpoint: Checkpoint) -> str:
+def fingerprint(checkpoint: Checkpoint) -> str:
     """Name the codec by its codebooks: codes of one are noise to another."""
     digest = hashlib.sha256()
     for name in sorted(checkpoint.names("codec_model.quantizer.")):
