@@ -58,11 +58,8 @@ def prepare(settings: PrepareSettings, console: Console) -> Summary:
     with Progress(console=console) as progress:
         outcomes = _clean_all(folder, keys, settings, progress)
         rejections += [outcome for outcome in outcomes if isinstance(outcome, Rejection)]
-        clips, more = _select([o for o in outcomes if isinstance(o, Clip)], settings)
+        clips, splits, more = _select([o for o in outcomes if isinstance(o, Clip)], settings)
         rejections += more
-        splits, more = assign_splits(clips, settings.split)
-        rejections += more
-        clips = [clip for clip in clips if clip.id in splits]
         voices = _voices(clips)
         encoder = Encoder(codec, device=torch.device("cuda" if torch.cuda.is_available() else "cpu"))
         entries, more = _encode_all(clips, splits, voices, encoder, settings, progress)
@@ -114,7 +111,21 @@ def _clean_all(folder: Path, keys: Mapping[str, str], settings: PrepareSettings,
             progress.advance(task)
     finally:
         journal.close()
-    return [outcome for name in keys for outcome in done.get(name, ())]
+    return _once(outcome for name in keys for outcome in done.get(name, ()))
+
+
+def _once(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """Leave out clips of an id that there was: the pieces of recording `a` are `a-1` and so on, as a row may be too."""
+    found: list[Outcome] = []
+    taken: set[str] = set()
+    for outcome in outcomes:
+        if isinstance(outcome, Clip) and outcome.id in taken:
+            found.append(Rejection(outcome.id, Reason.ID_DUPLICATE, f"of {outcome.source}", outcome.file))
+        else:
+            found.append(outcome)
+        if isinstance(outcome, Clip):
+            taken.add(outcome.id)
+    return found
 
 
 def _again(folder: Path, wanted: set[str], settings: PrepareSettings) -> Iterator[Utterance]:
@@ -125,22 +136,30 @@ def _again(folder: Path, wanted: set[str], settings: PrepareSettings) -> Iterato
             yield row
 
 
-def _select(clips: Sequence[Clip], settings: PrepareSettings) -> tuple[list[Clip], list[Rejection]]:
+def _select(clips: Sequence[Clip], settings: PrepareSettings) -> tuple[list[Clip], dict[str, Split], list[Rejection]]:
+    filters = settings.filters
     rejections: list[Rejection] = []
-    kept, out = without_duplicates(clips, settings.filters)
+    kept, out = without_duplicates(clips, filters)
     rejections += out
-    kept, out = merge_short(kept, settings.filters, settings.merge, partial(joined, settings=settings))
+    splits, out = assign_splits(kept, settings.split, seconds_min=filters.seconds_min)
     rejections += out
-    kept, out = without_outliers(kept, settings.filters)
+    kept = [clip for clip in kept if clip.id in splits]
+    kept, out = merge_short(kept, splits, filters, settings.merge, partial(joined, settings=settings))
+    rejections += out
+    kept, out = without_outliers(kept, filters)
     rejections += out
     kept, out = whole_conversations(kept)
-    return kept, rejections + out
+    return kept, splits, rejections + out
+
+
+_NUMBERS = frozenset(map(str, range(1000)))
 
 
 def _voices(clips: Iterable[Clip]) -> dict[str, int]:
     """Give each speaker a number; those that are numbers keep them, the rest follow by name."""
     names = {clip.speaker for clip in clips}
-    voices = {name: int(name) for name in names if name.isdecimal() and int(name) < 1000}
+    # as Python writes them: 01 is another speaker than 1
+    voices = {name: int(name) for name in names if name in _NUMBERS}
     free = (number for number in range(len(names) + 1000) if number not in set(voices.values()))
     for name in sorted(names - voices.keys()):
         voices[name] = next(free)

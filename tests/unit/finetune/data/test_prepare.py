@@ -355,3 +355,33 @@ def test_a_corpus_with_sound_in_its_rows_is_not_in_memory_as_a_whole(tmp_path: P
         assert tracemalloc.get_traced_memory()[1] < 0.7 * rows * len(sound)
     finally:
         tracemalloc.stop()
+
+
+def test_a_piece_and_a_row_of_one_name_and_speakers_1_and_01_stay_apart(tmp_path: Path, base: Base):
+    corpus = tmp_path / "corpus"
+    pieces = [recording(8.4, lead=0.1, tail=0.9, seed=seed) for seed in (1, 2)]
+    write(corpus / "rec.wav", np.concatenate(pieces))
+    words = [
+        {"text": "gözəldir", "start": at + 0.2 + 1.6 * n, "end": at + 1.5 + 1.6 * n}
+        for at in (0, 9.4)
+        for n in range(5)
+    ]
+    rows = [_row("rec.wav", text=" ".join(["gözəldir"] * 10), words=words, speaker="1")]
+    for name, speaker in (("rec-1", "01"), ("other", "qız")):
+        write(corpus / f"{name}.wav", recording(2.5, seed=len(rows) + 5))
+        rows.append(_row(f"{name}.wav", text=f"{TEXT} {'a' * len(rows)}", speaker=speaker))
+    (corpus / "all.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    settings = PrepareSettings(
+        corpus=corpus, output=tmp_path / "out", codec=str(base.folder), workers=1, trim={"vad": "energy"}
+    )
+    summary = prepare(settings, Console(quiet=True))
+    assert summary.rejected == {Reason.ID_DUPLICATE: 1}
+    rows[2]["speaker"] = "1"
+    assert {entry.clip.id: entry.voice for entry in read_manifest(tmp_path / "out")} == {
+        "rec": 1,
+        "rec-1": 1,
+        "other": 0,
+    }
+    (corpus / "all.jsonl").write_text("\n".join(map(json.dumps, rows[1:])), encoding="utf-8")
+    prepare(settings, Console(quiet=True))
+    assert read_prepared(tmp_path / "out").voices == {"01": 0, "1": 1}
