@@ -34,7 +34,7 @@ from finetune.data.select import (
 from finetune.data.settings import PrepareSettings
 from finetune.data.text import NORMALISER
 from finetune.data.workers import cleaned
-from finetune.errors import CorpusError
+from finetune.errors import ConfigError, CorpusError
 from tts_engine.model.checkpoint import resolve
 
 
@@ -52,6 +52,8 @@ def prepare(settings: PrepareSettings, console: Console) -> Summary:
     _check_networks(settings)
     codec = resolve(settings.codec)  # before hours of cleaning, not after
     folder = corpus_folder(settings.corpus)
+    if settings.output.resolve() == folder.resolve():
+        raise ConfigError("is the corpus itself, whose manifests it would be read with; name another", field="output")
     settings.output.mkdir(parents=True, exist_ok=True)
     (settings.output / "prepared.json").unlink(missing_ok=True)
     keys, rejections = _rows(folder, settings)

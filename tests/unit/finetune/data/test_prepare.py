@@ -23,7 +23,7 @@ from finetune.data.manifest import Entry, read_manifest, read_prepared
 from finetune.data.prepare import Summary, prepare
 from finetune.data.reasons import Reason
 from finetune.data.settings import PrepareSettings
-from finetune.errors import CorpusError, RecogniserError
+from finetune.errors import ConfigError, CorpusError, RecogniserError
 from tests.unit.finetune.data.sounds import noise, recording, speech, write
 from tests.unit.finetune.tiny import CODEBOOKS, Base
 from tts_engine.model.errors import CheckpointError
@@ -330,6 +330,12 @@ def test_what_was_rejected_is_played_though_the_corpus_was_named_from_another_fo
         prepare(settings, Console(quiet=True))
     source = re.findall(r'<audio[^>]* src="([^"]+)"', Path("out/report.html").read_text(encoding="utf-8"))
     assert [(Path("out") / unquote(name)).resolve() for name in source] == [tmp_path / "corpus/ə #1.wav"]
+
+
+def test_the_corpus_itself_is_no_output(tmp_path: Path, base: Base):
+    settings = PrepareSettings(corpus=tmp_path, output=tmp_path / "a/..", codec=str(base.folder))
+    with pytest.raises(ConfigError, match="output: is the corpus itself"):
+        prepare(settings, Console(quiet=True))
 
 
 def test_a_codec_that_is_not_there_is_named_before_the_first_clip(tmp_path: Path):
