@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from safetensors import SafetensorError
 
 from finetune.config import RunSettings, read_settings
 from finetune.data.reasons import REMEDIES
@@ -38,7 +39,11 @@ def prepare(
         read = read_settings(PrepareSettings, settings, overrides or [])
         from finetune.data.prepare import prepare as run  # noqa: PLC0415 - torch
 
-        summary = run(read, console)
+        try:
+            summary = run(read, console)
+        except KeyboardInterrupt:
+            console.print("stopped; the same command goes on from here")
+            raise typer.Exit(130) from None
         console.print(f"{summary.clips} clips, {summary.seconds / 60:.1f} minutes; look at {read.output}/report.html")
         for reason, count in sorted(summary.rejected.items(), key=lambda pair: -pair[1]):
             console.print(f"  {count:5d} {reason}: {REMEDIES[reason]}")
@@ -73,16 +78,18 @@ def evaluate(
     """Let a checkpoint speak, measure it, and write a page to listen to."""
     with _told():
         from finetune.data.recognition import open_recogniser  # noqa: PLC0415 - torch
-        from finetune.evaluation.evaluate import Plan  # noqa: PLC0415 - torch
+        from finetune.data.text import as_served  # noqa: PLC0415 - torch
+        from finetune.evaluation.evaluate import Plan, learnt_voice  # noqa: PLC0415 - torch
         from finetune.evaluation.evaluate import evaluate as measure  # noqa: PLC0415 - torch
         from finetune.evaluation.listening import failed_gates, write_page  # noqa: PLC0415 - torch
         from finetune.evaluation.sheet import SHEET  # noqa: PLC0415 - torch
         from finetune.release import open_base, open_run  # noqa: PLC0415 - torch
 
         opened = open_base(run) if base else open_run(run, which)
+        texts = _lines(sentences) if sentences else SHEET
         plan = Plan(
-            sentences=_lines(sentences) if sentences else tuple(SHEET),
-            voice=min(opened.prepared.voices.values()),
+            sentences=tuple(as_served(text, case=opened.prepared.text_case) for text in texts),
+            voice=learnt_voice(opened.settings.data),
             seeds=seeds,
             limit_s=limit_s,
             recognise=open_recogniser(recogniser) if recogniser else None,
@@ -133,7 +140,7 @@ def export(
 def _lines(path: Path) -> tuple[str, ...]:
     """Read a sentence a line; raises ConfigError."""
     try:
-        lines = tuple(line for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+        lines = tuple(line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip())
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read as UTF-8: {error}", field="sentences") from error
     if not lines:
@@ -158,7 +165,7 @@ def _told() -> Generator[None]:
     """Show what the user can mend as one line, without a traceback."""
     try:
         yield
-    except (FinetuneError, ModelError, OSError) as error:
+    except (FinetuneError, ModelError, SafetensorError, OSError) as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True, highlight=False)
         raise typer.Exit(1) from error
 

@@ -59,6 +59,16 @@ def read_clip(path: Path) -> Samples:
     return np.asarray(soundfile.read(path, dtype="float32")[0], np.float32)
 
 
+def write_flac(path: Path, samples: Samples | npt.NDArray[np.int16]) -> None:
+    """Write 24 kHz mono as FLAC of 16 bits; raises OSError.
+
+    Made in memory first: on a full disk libsndfile names no reason, and of the last block it says nothing at all.
+    """
+    made = io.BytesIO()
+    soundfile.write(made, samples, RATE_HZ, format="FLAC", subtype="PCM_16")
+    path.write_bytes(made.getbuffer())
+
+
 def _check_file(path: Path) -> None:
     if not path.exists():
         raise Rejected(Reason.AUDIO_MISSING, path.name)

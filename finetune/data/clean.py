@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
-from finetune.data.audio import RATE_HZ, Recording, Samples, bandwidth_hz, decode, read_clip
+from finetune.data.audio import RATE_HZ, Recording, Samples, bandwidth_hz, decode, read_clip, write_flac
 from finetune.data.clip import Clip, Rejection, Utterance, Word, file_name, letters
 from finetune.data.dnsmos import dnsmos, require_dnsmos
 from finetune.data.loudness import levelled
@@ -42,14 +41,24 @@ def clean(utterance: Utterance, settings: PrepareSettings) -> tuple[Outcome, ...
             rate_min_hz=settings.filters.rate_min_hz,
             seconds_max=settings.filters.recording_max_s,
         )
-        return tuple(
-            _clip(part, utterance, recording, settings, number)
-            for number, part in enumerate(_parts(text, utterance, recording, settings))
-        )
+        _check_clipping(recording, settings.filters)
+        parts = _parts(text, utterance, recording, settings)
     except Rejected as verdict:
-        # absolute: the report lies in another folder than the one the corpus was named from
-        sound = str(utterance.sound.absolute()) if isinstance(utterance.sound, Path) else None
-        return (Rejection(utterance.id, verdict.reason, verdict.detail, sound),)
+        return (_rejection(utterance.id, utterance, verdict),)
+    outcomes: list[Outcome] = []
+    for number, part in enumerate(parts):
+        name = utterance.id if number == 0 else f"{utterance.id}-{number}"
+        try:
+            outcomes.append(_clip(name, part, utterance, settings))
+        except Rejected as verdict:  # of this piece: the others are as good as they were
+            outcomes.append(_rejection(name, utterance, verdict))
+    return tuple(outcomes)
+
+
+def _rejection(name: str, utterance: Utterance, verdict: Rejected) -> Rejection:
+    # absolute: the report lies in another folder than the one the corpus was named from
+    sound = str(utterance.sound.absolute()) if isinstance(utterance.sound, Path) else None
+    return Rejection(name, verdict.reason, verdict.detail, sound)
 
 
 def write_clip(samples: Samples, folder: Path, name: str) -> tuple[str, str]:
@@ -59,7 +68,7 @@ def write_clip(samples: Samples, folder: Path, name: str) -> tuple[str, str]:
     path = Path("clips") / f"{file_name(name)}-{digest[:8]}.flac"
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
     partial = (folder / path).with_suffix(".partial")
-    soundfile.write(partial, pcm, RATE_HZ, format="FLAC", subtype="PCM_16")
+    write_flac(partial, pcm)
     partial.replace(folder / path)
     return str(path), digest
 
@@ -103,10 +112,8 @@ def split_words(words: tuple[Word, ...], *, seconds_max: float) -> list[tuple[Wo
     ]
 
 
-def _clip(part: Part, utterance: Utterance, recording: Recording, settings: PrepareSettings, number: int) -> Clip:
+def _clip(name: str, part: Part, utterance: Utterance, settings: PrepareSettings) -> Clip:
     filters = settings.filters
-    if recording.clipped_share > filters.clipped_share_max:
-        raise Rejected(Reason.AUDIO_CLIPPED, f"{100 * recording.clipped_share:.2f} % of the samples")
     spans, samples = _trim(part.samples, settings.trim)
     snr = snr_db(part.samples, spans)
     _check_level(part.samples, spans, snr, filters)
@@ -116,7 +123,6 @@ def _clip(part: Part, utterance: Utterance, recording: Recording, settings: Prep
     _check_rate_of_speech(part.text, seconds, filters)
     samples = levelled(samples, lufs=settings.loudness_lufs, peak_dbfs=settings.peak_dbfs)
     mos, errors = _judged(samples, part.text, filters)
-    name = utterance.id if number == 0 else f"{utterance.id}-{number}"
     file, digest = write_clip(samples, settings.output, name)
     return Clip(
         id=name,
@@ -183,6 +189,11 @@ def joined(clips: list[Clip], settings: PrepareSettings) -> Clip:
         error_rate=max((clip.error_rate for clip in clips if clip.error_rate is not None), default=None),
         cut_s=round(sum(clip.cut_s for clip in clips), 3),
     )
+
+
+def _check_clipping(recording: Recording, filters: FilterSettings) -> None:
+    if recording.clipped_share > filters.clipped_share_max:
+        raise Rejected(Reason.AUDIO_CLIPPED, f"{100 * recording.clipped_share:.2f} % of the samples")
 
 
 def _check_level(samples: Samples, spans: list[Span], snr: float | None, filters: FilterSettings) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from finetune.data.audio import Samples, read_clip
 from finetune.data.clip import Clip
@@ -35,7 +35,7 @@ class Encoder:
         self._device = device
         self.num_codebooks = config.num_codebooks
         self.frame_samples = config.mimi.frame_samples
-        self.fingerprint = _fingerprint(checkpoint)
+        self.fingerprint = fingerprint(checkpoint)
 
     @torch.inference_mode()
     def encode(self, sounds: Sequence[Samples]) -> list[Codes]:
@@ -73,7 +73,7 @@ def encode_shard(encoder: Encoder, clips: Sequence[Clip], folder: Path, path: Pa
         sounds = [read_clip(folder / clip.file) for clip in batch]
         codes.update(zip((clip.id for clip in batch), encoder.encode(sounds), strict=True))
     partial = path.with_suffix(".partial")
-    save_file(codes, partial)
+    partial.write_bytes(save(codes))  # raises OSError on a full disk, as safetensors' own writing does not
     partial.replace(path)
 
 
@@ -99,7 +99,7 @@ def _batches(clips: Iterable[Clip], batch_s: float) -> Iterator[list[Clip]]:
         yield batch
 
 
-def _fingerprint(checkpoint: Checkpoint) -> str:
+def fingerprint(checkpoint: Checkpoint) -> str:
     """Name the codec by its codebooks: codes of one are noise to another."""
     digest = hashlib.sha256()
     for name in sorted(checkpoint.names("codec_model.quantizer.")):

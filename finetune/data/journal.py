@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,18 +18,22 @@ _DECIDING = ("trim", "filters", "loudness_lufs", "peak_dbfs", "text_case")
 
 
 class Journal:
-    """Outcomes by the key of their row, on disk line by line; a last line that is torn is forgotten."""
+    """Outcomes by the key of their row, on disk line by line; one that is torn is forgotten, and its row done anew."""
 
     def __init__(self, path: Path, folder: Path) -> None:
         self._done: dict[str, tuple[Outcome, ...]] = {}
         if path.exists():
-            for raw in path.read_bytes().split(b"\n")[:-1]:
-                line = json.loads(raw)
-                outcomes = tuple(_outcome(fields) for fields in line["outcomes"])
-                if all(isinstance(o, Rejection) or (folder / o.file).exists() for o in outcomes):
+            *whole, torn = path.read_bytes().split(b"\n")
+            for raw in whole:
+                try:
+                    line = json.loads(raw)
+                    outcomes = tuple(_outcome(fields) for fields in line["outcomes"])
+                except (ValueError, TypeError, KeyError):  # of a power cut, or of another version
+                    continue
+                if all(isinstance(o, Rejection) or _is_there(folder / o.file) for o in outcomes):
                     self._done[line["key"]] = outcomes
-            whole = path.read_bytes().rpartition(b"\n")
-            path.write_bytes(whole[0] + whole[1])
+            # cut off in place: written anew, all of it would be lost on a full disk
+            os.truncate(path, path.stat().st_size - len(torn))
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("a", encoding="utf-8")
 
@@ -59,6 +64,11 @@ def key_of(utterance: Utterance, settings: PrepareSettings) -> str:
     deciding = settings.model_dump(mode="json", include=set(_DECIDING))
     digest.update(json.dumps(deciding, sort_keys=True).encode())
     return digest.hexdigest()
+
+
+def _is_there(clip: Path) -> bool:
+    """Is the file there, and not one that a power cut left empty."""
+    return clip.exists() and clip.stat().st_size > 0
 
 
 def _outcome(fields: dict[str, Any]) -> Outcome:

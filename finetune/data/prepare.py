@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from pathlib import Path
 
 import torch
 from rich.console import Console
 from rich.progress import Progress
 
-from finetune.data.clean import Outcome, clean, joined
+from finetune.data.clean import Outcome, joined
 from finetune.data.clip import Clip, Rejection, Utterance
 from finetune.data.codes import Encoder, Shard, encode_shard, read_as_end, shards
 from finetune.data.dnsmos import require_dnsmos
 from finetune.data.journal import Journal, key_of
 from finetune.data.manifest import Entry, Prepared, write_manifest, write_prepared, write_rejections
 from finetune.data.readers.detect import open_corpus
+from finetune.data.readers.hub import corpus_folder
 from finetune.data.reasons import Reason
 from finetune.data.recognition import open_recogniser
 from finetune.data.report import write_report
@@ -35,7 +33,8 @@ from finetune.data.select import (
 )
 from finetune.data.settings import PrepareSettings
 from finetune.data.text import NORMALISER
-from finetune.errors import CorpusError
+from finetune.data.workers import cleaned
+from finetune.errors import ConfigError, CorpusError
 from tts_engine.model.checkpoint import resolve
 
 
@@ -52,17 +51,17 @@ def prepare(settings: PrepareSettings, console: Console) -> Summary:
     """Do all of it; what an earlier run has done and nothing has changed is not done again."""
     _check_networks(settings)
     codec = resolve(settings.codec)  # before hours of cleaning, not after
+    folder = corpus_folder(settings.corpus)
+    if settings.output.resolve() == folder.resolve():
+        raise ConfigError("is the corpus itself, whose manifests it would be read with; name another", field="output")
     settings.output.mkdir(parents=True, exist_ok=True)
     (settings.output / "prepared.json").unlink(missing_ok=True)
-    utterances, rejections = _rows(settings)
+    keys, rejections = _rows(folder, settings)
     with Progress(console=console) as progress:
-        outcomes = _clean_all(utterances, settings, progress)
+        outcomes = _clean_all(folder, keys, settings, progress)
         rejections += [outcome for outcome in outcomes if isinstance(outcome, Rejection)]
-        clips, more = _select([o for o in outcomes if isinstance(o, Clip)], settings)
+        clips, splits, more = _select([o for o in outcomes if isinstance(o, Clip)], settings)
         rejections += more
-        splits, more = assign_splits(clips, settings.split)
-        rejections += more
-        clips = [clip for clip in clips if clip.id in splits]
         voices = _voices(clips)
         encoder = Encoder(codec, device=torch.device("cuda" if torch.cuda.is_available() else "cpu"))
         entries, more = _encode_all(clips, splits, voices, encoder, settings, progress)
@@ -87,77 +86,82 @@ def _check_networks(settings: PrepareSettings) -> None:
         open_recogniser(settings.filters.recogniser)
 
 
-def _rows(settings: PrepareSettings) -> tuple[list[Utterance], list[Rejection]]:
-    utterances: dict[str, Utterance] = {}
+def _rows(folder: Path, settings: PrepareSettings) -> tuple[dict[str, str], list[Rejection]]:
+    """Give the key of each row by its id, in the order of the corpus; sound in rows is not kept."""
+    keys: dict[str, str] = {}
     rejections: list[Rejection] = []
-    for row in open_corpus(settings.corpus, settings.format, speaker=settings.speaker):
+    for row in open_corpus(folder, settings.format, speaker=settings.speaker):
         if isinstance(row, Rejection):
             rejections.append(row)
-        elif row.id in utterances:
+        elif row.id in keys:
             rejections.append(Rejection(row.id, Reason.ID_DUPLICATE))
         else:
-            utterances[row.id] = row
-    return list(utterances.values()), rejections
+            keys[row.id] = key_of(row, settings)
+    return keys, rejections
 
 
-def _clean_all(utterances: Sequence[Utterance], settings: PrepareSettings, progress: Progress) -> list[Outcome]:
+def _clean_all(folder: Path, keys: Mapping[str, str], settings: PrepareSettings, progress: Progress) -> list[Outcome]:
     """Outcomes in the order of the corpus, whichever process was first."""
-    task = progress.add_task("cleaning", total=len(utterances))
+    task = progress.add_task("cleaning", total=len(keys))
     journal = Journal(settings.output / "journal.jsonl", settings.output)
-    done: dict[str, tuple[Outcome, ...]] = {}
     try:
-        keys = {utterance.id: key_of(utterance, settings) for utterance in utterances}
-        for utterance in utterances:
-            if (outcomes := journal.get(keys[utterance.id])) is not None:
-                done[utterance.id] = outcomes
-                progress.advance(task)
-        for utterance, outcomes in _cleaned((u for u in utterances if u.id not in done), settings):
-            journal.add(keys[utterance.id], outcomes)
-            done[utterance.id] = outcomes
+        done = {name: outcomes for name, key in keys.items() if (outcomes := journal.get(key)) is not None}
+        progress.advance(task, len(done))
+        for name, outcomes in cleaned(_again(folder, keys.keys() - done.keys(), settings), settings):
+            journal.add(keys[name], outcomes)
+            done[name] = outcomes
             progress.advance(task)
     finally:
         journal.close()
-    return [outcome for utterance in utterances for outcome in done[utterance.id]]
+    return _once(outcome for name in keys for outcome in done.get(name, ()))
 
 
-def _cleaned(
-    utterances: Iterable[Utterance], settings: PrepareSettings
-) -> Iterator[tuple[Utterance, tuple[Outcome, ...]]]:
-    workers = settings.workers or os.cpu_count() or 1
-    if workers == 1:
-        for utterance in utterances:
-            yield utterance, clean(utterance, settings)
-        return
-    # spawned, since forking a process that has threads of torch can hang
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        pending: dict[Future[tuple[Outcome, ...]], Utterance] = {}
-        source = iter(utterances)
-        while True:
-            # few at a time: a corpus with sound in its rows must not be in memory as a whole
-            for utterance in islice(source, 4 * workers - len(pending)):
-                pending[pool.submit(clean, utterance, settings)] = utterance
-            if not pending:
-                return
-            for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                yield pending.pop(future), future.result()
+def _once(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """Leave out clips of an id that there was: the pieces of recording `a` are `a-1` and so on, as a row may be too."""
+    found: list[Outcome] = []
+    taken: set[str] = set()
+    for outcome in outcomes:
+        if isinstance(outcome, Clip) and outcome.id in taken:
+            found.append(Rejection(outcome.id, Reason.ID_DUPLICATE, f"of {outcome.source}", outcome.file))
+        else:
+            found.append(outcome)
+        if isinstance(outcome, Clip):
+            taken.add(outcome.id)
+    return found
 
 
-def _select(clips: Sequence[Clip], settings: PrepareSettings) -> tuple[list[Clip], list[Rejection]]:
+def _again(folder: Path, wanted: set[str], settings: PrepareSettings) -> Iterator[Utterance]:
+    """Read the corpus once more, for the first row of each id that is wanted."""
+    for row in open_corpus(folder, settings.format, speaker=settings.speaker):
+        if isinstance(row, Utterance) and row.id in wanted:
+            wanted.discard(row.id)
+            yield row
+
+
+def _select(clips: Sequence[Clip], settings: PrepareSettings) -> tuple[list[Clip], dict[str, Split], list[Rejection]]:
+    filters = settings.filters
     rejections: list[Rejection] = []
-    kept, out = without_duplicates(clips, settings.filters)
+    kept, out = without_duplicates(clips, filters)
     rejections += out
-    kept, out = merge_short(kept, settings.filters, settings.merge, partial(joined, settings=settings))
+    splits, out = assign_splits(kept, settings.split, seconds_min=filters.seconds_min)
     rejections += out
-    kept, out = without_outliers(kept, settings.filters)
+    kept = [clip for clip in kept if clip.id in splits]
+    kept, out = merge_short(kept, splits, filters, settings.merge, partial(joined, settings=settings))
+    rejections += out
+    kept, out = without_outliers(kept, filters)
     rejections += out
     kept, out = whole_conversations(kept)
-    return kept, rejections + out
+    return kept, splits, rejections + out
+
+
+_NUMBERS = frozenset(map(str, range(1000)))
 
 
 def _voices(clips: Iterable[Clip]) -> dict[str, int]:
     """Give each speaker a number; those that are numbers keep them, the rest follow by name."""
     names = {clip.speaker for clip in clips}
-    voices = {name: int(name) for name in names if name.isdecimal() and int(name) < 1000}
+    # as Python writes them: 01 is another speaker than 1
+    voices = {name: int(name) for name in names if name in _NUMBERS}
     free = (number for number in range(len(names) + 1000) if number not in set(voices.values()))
     for name in sorted(names - voices.keys()):
         voices[name] = next(free)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from statistics import median
 from typing import Literal
@@ -24,35 +24,42 @@ def text_key(text: str) -> str:
 
 
 def merge_short(
-    clips: Sequence[Clip], filters: FilterSettings, merge: MergeSettings, join: Callable[[list[Clip]], Clip]
+    clips: Sequence[Clip],
+    splits: Mapping[str, Split],
+    filters: FilterSettings,
+    merge: MergeSettings,
+    join: Callable[[list[Clip]], Clip],
 ) -> Sifted:
-    """Join clips that are too short with the speaker's next ones, sound and text; turns stay alone."""
+    """Join clips that are too short with the speaker's next ones of the split, sound and text; turns stay alone."""
     kept: list[Clip] = []
     out: list[Rejection] = []
-    by_speaker: defaultdict[str, list[Clip]] = defaultdict(list)
+    by_speaker: defaultdict[tuple[str, Split], list[Clip]] = defaultdict(list)
     for clip in clips:
         if clip.conversation is not None:
             kept.append(clip)
         else:
-            by_speaker[clip.speaker].append(clip)
+            by_speaker[clip.speaker, splits[clip.id]].append(clip)
     for own in by_speaker.values():
-        for group in _groups(own, filters.seconds_min, merge):
+        for group in _groups(own, filters, merge):
             if len(group) > 1:
                 kept.append(join(group))
             elif group[0].seconds >= filters.seconds_min:
                 kept.append(group[0])
             else:
                 out.append(_rejection(group[0], Reason.CLIP_TOO_SHORT, f"{group[0].seconds:.2f} s"))
-    return kept, out
+    place = {clip.id: number for number, clip in enumerate(clips)}
+    return sorted(kept, key=lambda clip: place[clip.id]), out
 
 
-def _groups(clips: Sequence[Clip], seconds_min: float, merge: MergeSettings) -> list[list[Clip]]:
+def _groups(clips: Sequence[Clip], filters: FilterSettings, merge: MergeSettings) -> list[list[Clip]]:
+    seconds_min, seconds_max = filters.seconds_min, min(merge.seconds_max, filters.seconds_max)
     groups: list[list[Clip]] = []
     for clip in clips:
         open_group = groups[-1] if groups else []
-        length = sum(c.seconds + merge.gap_ms / 1000 for c in open_group)
+        gap = merge.gap_ms / 1000
+        length = sum(c.seconds for c in open_group) + gap * max(len(open_group) - 1, 0)
         short = clip.seconds < seconds_min or 0 < length < seconds_min
-        if open_group and short and length + clip.seconds <= merge.seconds_max:
+        if open_group and short and length + gap + clip.seconds <= seconds_max:
             open_group.append(clip)
         else:
             groups.append([clip])
@@ -125,15 +132,20 @@ def whole_conversations(clips: Sequence[Clip]) -> Sifted:
     return kept, out
 
 
-def assign_splits(clips: Sequence[Clip], settings: SplitSettings) -> tuple[dict[str, Split], list[Rejection]]:
+def assign_splits(
+    clips: Sequence[Clip], settings: SplitSettings, *, seconds_min: float = 0.0
+) -> tuple[dict[str, Split], list[Rejection]]:
     """Give each clip its split by id. No text is in both; with enough speakers, no speaker is either.
 
-    A conversation is one text. Chance is a hash, so a corpus that grows keeps what was held out.
+    A conversation is one text. Chance is a hash, so a corpus that grows keeps what was held out. Done before clips are
+    joined, or a text would be in one split by itself and in the other within a longer one; so one that is always
+    shorter than `seconds_min` is not drawn by itself, since it may find nothing to be joined to there.
     """
     speakers = {clip.speaker for clip in clips}
     held_out = _drawn(speakers, settings.validation_share) if len(speakers) >= settings.speakers_min else set[str]()
     shared = _shared(clips, held_out) if held_out else {_text_of(clip) for clip in clips}
-    to_validation = _drawn(shared, settings.validation_share)
+    alone = {_text_of(clip) for clip in clips if clip.conversation is not None or clip.seconds >= seconds_min}
+    to_validation = _drawn(shared & alone, settings.validation_share)
     splits: dict[str, Split] = {}
     out: list[Rejection] = []
     for clip in clips:

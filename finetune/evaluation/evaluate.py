@@ -9,13 +9,14 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-import soundfile
 import torch
 from peft import PeftModel
 from torch import nn
 
-from finetune.data.audio import RATE_HZ, Samples, read_clip
+from finetune.data.audio import RATE_HZ, Samples, read_clip, write_flac
 from finetune.data.clip import letters
+from finetune.data.codes import fingerprint
+from finetune.data.manifest import read_manifest
 from finetune.data.recognition import Recognise
 from finetune.errors import ConfigError
 from finetune.evaluation.distortion import mel_cepstral_distortion
@@ -27,6 +28,7 @@ from finetune.training.devices import Devices
 from finetune.training.model import load_csm_for_training
 from finetune.training.servable import Servable
 from finetune.voice import Spoken, Voice
+from tts_engine.model.checkpoint import Checkpoint
 from tts_engine.model.sampling import Sampling
 
 _SIDE_BY_SIDE = 16
@@ -83,7 +85,8 @@ def evaluate(
     devices = Devices()
     dtype = torch.bfloat16 if devices.device.type == "cuda" else torch.float32
     voice = Voice(servable.folder, adapter=servable.adapter, device=devices.device, dtype=dtype)
-    corpus = TrainingCorpus(data, voice.builder, num_codebooks=voice.config.num_codebooks)
+    codec = fingerprint(Checkpoint(servable.folder))
+    corpus = TrainingCorpus(data, voice.builder, num_codebooks=voice.config.num_codebooks, codec=codec)
     duration = _duration(corpus)
     ears = open_ears(plan.recognise, _recordings(corpus, data, plan.voice))
     asked = [(text, seed) for seed in range(plan.seeds) for text in plan.sentences]
@@ -94,7 +97,7 @@ def evaluate(
         sounds = voice.sound([one.codes for one in spoken])
         for (text, seed), one, samples in zip(part, spoken, sounds, strict=True):
             file = f"sounds/{len(measured):03d}.flac"
-            soundfile.write(output / file, samples, RATE_HZ)
+            write_flac(output / file, samples)
             measured.append(_measured(text, seed, file, one, samples, duration, ears))
         tell(f"said {len(measured)} of {len(asked)}")
     validation = fitting(corpus.items("validation"), voice.config.backbone.max_positions)
@@ -104,6 +107,12 @@ def evaluate(
     evaluation = Evaluation({**_summary(measured), **floors}, perplexities, tuple(measured))
     (output / "evaluation.json").write_text(json.dumps(asdict(evaluation), ensure_ascii=False, indent=1), "utf-8")
     return evaluation
+
+
+def learnt_voice(data: Path) -> int:
+    """Give the first voice that is learnt: one that is only heard, or all held out, says nothing of a training."""
+    learnt = {e.voice for e in read_manifest(data) if e.split == "train" and e.clip.target}
+    return min(learnt, default=0)
 
 
 def read_evaluation(folder: Path) -> Evaluation:
@@ -159,13 +168,13 @@ def _summary(measured: Sequence[Measured]) -> dict[str, float]:
 
 
 def _duration(corpus: TrainingCorpus) -> Duration:
-    clips = [entry.clip for item in corpus.items("train") for entry in item.entries]
+    clips = [entry.clip for item in corpus.items("train") for entry in item.entries if entry.clip.target]
     return fit_duration([letters(clip.text) for clip in clips], [clip.seconds for clip in clips])
 
 
 def _recordings(corpus: TrainingCorpus, data: Path, voice: int) -> Iterator[Samples]:
     """Give clips of the voice that training has heard, to know it by."""
-    own = [e for item in corpus.items("train") for e in item.entries if e.voice == voice]
+    own = [e for item in corpus.items("train") for e in item.entries if e.voice == voice and e.clip.target]
     paths = [data / entry.clip.file for entry in own[:_ENROLLED]]
     return (read_clip(path) for path in paths if path.exists())
 
@@ -177,7 +186,8 @@ def _against_recordings(
 
     The voice says the same sentences, and its mel cepstral distortion is taken beside the codec's.
     """
-    entries = [e for item in items for e in item.entries if (data / e.clip.file).exists()][:_HELD_OUT]
+    own = [e for item in items for e in item.entries if e.clip.target]
+    entries = [e for e in own if (data / e.clip.file).exists()][:_HELD_OUT]
     if not entries:
         return {}
     recorded = [read_clip(data / entry.clip.file) for entry in entries]

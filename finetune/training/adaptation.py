@@ -66,10 +66,12 @@ def text_rows(tokenizer: TextTokenizer, texts: Iterable[str], which: str) -> set
         return set()
     rows: set[int] = set()
     for text in texts:
-        for word in text.split():
+        for number, word in enumerate(text.split()):
             # a token may hold a letter's one byte, so a word is asked about, not a token
             if which == "seen" or not word.isascii():
-                rows.update(tokenizer.encode(f" {word}"), tokenizer.encode(word))
+                # the first one follows the speaker's bracket, with which a token may begin
+                before = ("]",) if number == 0 else ()
+                rows.update(*(tokenizer.encode(f"{mark}{word}") for mark in (" ", "", *before)))
     return rows
 
 

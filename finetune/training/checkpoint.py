@@ -43,6 +43,8 @@ class Progress:
     best: Best | None = None
     stale: int = 0
     """Checks since the best."""
+    corpus: str = ""
+    """The corpus' digest; empty in checkpoints of before it was kept."""
 
 
 def write_checkpoint(
@@ -62,7 +64,10 @@ def write_checkpoint(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     save_file(dict(weights), partial / "weights.safetensors")
-    torch.save({name: dict(own) for name, own in state.items()}, partial / "optimiser.pt")
+    try:
+        torch.save({name: dict(own) for name, own in state.items()}, partial / "optimiser.pt")
+    except RuntimeError as error:  # all that torch says of a full disk is where its writer stands
+        raise OSError(f"{partial}/optimiser.pt cannot be written; is the disk full? ({error})") from error
     (partial / "progress.json").write_text(json.dumps(asdict(progress)), encoding="utf-8")
     replace_folder(partial, path)
     for old in checkpoints(folder)[:-keep]:
@@ -129,6 +134,8 @@ def fill(weights: Mapping[str, nn.Parameter], stored: Mapping[str, Tensor], path
     """Copy stored weights into those of their names; raises TrainingError if they are not the same set."""
     if different := sorted(weights.keys() ^ stored.keys()):
         raise TrainingError(f"{path} is of another base or method: {different[0]} is in one of the two only")
+    if unlike := next((name for name, weight in weights.items() if stored[name].shape != weight.shape), None):
+        raise TrainingError(f"{path} is of another base, method or corpus: {unlike} has another shape")
     with torch.no_grad():
         for name, weight in weights.items():
             weight.copy_(placed(stored[name], weight))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,13 +43,22 @@ of making a batch of it (60 of 135 us), and small models wait for that."""
 class TrainingCorpus:
     """Reads codes when they are asked for; of a corpus larger than 4 M positions the rest stays on disk."""
 
-    def __init__(self, folder: Path, builder: PromptBuilder, *, num_codebooks: int) -> None:
+    def __init__(self, folder: Path, builder: PromptBuilder, *, num_codebooks: int, codec: str) -> None:
+        """Open the folder for a base by its codec's `fingerprint`; raises CorpusError if its codes are another's."""
         self.prepared: Prepared = read_prepared(folder)
         if self.prepared.num_codebooks != num_codebooks:
             raise CorpusError(
                 f"{folder} has codes of {self.prepared.num_codebooks} codebooks, the base has {num_codebooks}: "
                 "prepare it with this base as `codec`"
             )
+        if self.prepared.codec_fingerprint not in {"", codec}:  # a folder of drawn codes has none
+            raise CorpusError(
+                f"{folder} has codes of another codec than the base, to which they are noise: prepare it with this "
+                "base as `codec`"
+            )
+        manifest = (folder / "manifest.jsonl").read_bytes()
+        self.digest = hashlib.sha256(self.prepared.codec_fingerprint.encode() + manifest).hexdigest()[:16]
+        """Names all that a run learns from."""
         self._builder = builder
         self._entries = list(read_manifest(folder))
         self._folder = folder
@@ -57,12 +67,16 @@ class TrainingCorpus:
         self._kept = 0
 
     def items(self, split: Split) -> list[Item]:
-        """Give clips and whole conversations of a split, in the order of the manifest."""
+        """Give clips and conversations of a split, in the order of the manifest.
+
+        A conversation ends with the last turn that is learnt: what follows is in nothing that is predicted or said.
+        """
         groups: defaultdict[str, list[Entry]] = defaultdict(list)
         for entry in self._entries:
             if entry.split == split:
                 groups[entry.clip.conversation or f"clip {entry.clip.id}"].append(entry)
-        return [Item(tuple(group), sum(self._positions(entry) for entry in group)) for group in groups.values()]
+        turns = [_until_last_target(group) for group in groups.values()]
+        return [Item(own, sum(self._positions(entry) for entry in own)) for own in turns if own]
 
     def texts(self, split: Split) -> list[str]:
         return [entry.clip.text for entry in self._entries if entry.split == split]
@@ -92,12 +106,21 @@ class TrainingCorpus:
         return len(text) + entry.frames + 1
 
 
+def _until_last_target(group: Sequence[Entry]) -> tuple[Entry, ...]:
+    last = max((number for number, entry in enumerate(group) if entry.clip.target), default=-1)
+    return tuple(group[: last + 1])
+
+
 def _targets(item: Item) -> list[tuple[Entry, bool]]:
     return [(entry, entry.clip.target) for entry in item.entries]
 
 
 def fitting(items: Sequence[Item], positions_max: int) -> list[Item]:
-    """Leave out what the model has no room for; raises CorpusError if that is all."""
+    """Leave out what the model has no room for; raises CorpusError if that is all, or if there is nothing."""
+    if not items:
+        raise CorpusError(
+            "the corpus has nothing to learn from or nothing held out: it takes two clips of different texts at least"
+        )
     kept = [item for item in items if item.positions <= positions_max]
     if not kept:
         raise CorpusError(f"no sample has at most {positions_max} positions: shorten clips or conversations")

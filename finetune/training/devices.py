@@ -38,6 +38,10 @@ class Devices:
         """Sum over the processes, of a tensor on their devices."""
         return values if self.count == 1 else reduce(values, "sum")  # type: ignore[return-value] - a tensor for one
 
+    def any(self, flag: bool) -> bool:
+        """Is it so on any process; all must ask, and all are told the same."""
+        return flag if self.count == 1 else bool(self.sum(torch.tensor(float(flag), device=self.device)) > 0)
+
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Sum the gradients over the processes, many in one exchange; one that a process lacks counts as zero."""
         if self.count == 1:

@@ -11,10 +11,19 @@ import torch
 from torch import Tensor
 
 from finetune.config import RunSettings, read_settings, write_settings
+from finetune.data.codes import fingerprint
 from finetune.errors import ConfigError
 from finetune.training.adaptation import Adaptation, adapt, text_rows
 from finetune.training.check import HeldOut, held_out, say, with_texts_swapped
-from finetune.training.checkpoint import Best, Progress, checkpoints, optimiser_state, restore, write_checkpoint
+from finetune.training.checkpoint import (
+    Best,
+    Progress,
+    checkpoints,
+    optimiser_state,
+    read_progress,
+    restore,
+    write_checkpoint,
+)
 from finetune.training.corpus import Item, TrainingCorpus, fitting
 from finetune.training.devices import Devices
 from finetune.training.feed import Feed, ahead
@@ -25,7 +34,7 @@ from finetune.training.servable import Servable, write_servable
 from finetune.training.sharding import gathered
 from finetune.training.step import Learner, make_learner, optimiser_step
 from finetune.voice import prompt_builder
-from tts_engine.model.checkpoint import resolve
+from tts_engine.model.checkpoint import Checkpoint, resolve
 from tts_engine.model.config import CsmConfig
 from tts_engine.model.tokenizer import TextTokenizer
 
@@ -112,7 +121,12 @@ def _begin(settings: RunSettings, tell: Tell, left_s: LeftSeconds | None) -> tup
     devices = Devices(sharded=settings.sharding == "layers")
     base = resolve(settings.base)
     config = CsmConfig.read(base)
-    corpus = TrainingCorpus(settings.data, prompt_builder(base, config), num_codebooks=config.num_codebooks)
+    corpus = TrainingCorpus(
+        settings.data,
+        prompt_builder(base, config),
+        num_codebooks=config.num_codebooks,
+        codec=fingerprint(Checkpoint(base)),
+    )
     _claim(settings, devices)  # now that its names are right: a claimed folder holds the run to them
     torch.manual_seed(settings.seed)
     model = load_csm_for_training(base, dtype=torch.bfloat16 if settings.precision == "bf16" else torch.float32)
@@ -121,12 +135,20 @@ def _begin(settings: RunSettings, tell: Tell, left_s: LeftSeconds | None) -> tup
     adaptation = adapt(model, settings.method, rows)
     adaptation.model.to(devices.device)
     learner = make_learner(settings, devices, adaptation)
-    progress = Progress()
+    progress = Progress(corpus=corpus.digest)
     if saved := checkpoints(settings.output / "checkpoints"):
+        if read_progress(saved[-1]).corpus not in {"", corpus.digest}:
+            raise ConfigError(
+                f"{settings.data} is not what {saved[-1]} learnt from: name a new output, or prepare it as it was",
+                field="data",
+            )
         progress = restore(saved[-1], adaptation.parameters(), learner.optimiser)
         tell(f"goes on from {saved[-1].name}")
     room = min(settings.batches.positions_max, config.backbone.max_positions)
-    items, validation = (fitting(corpus.items(split), room) for split in ("train", "validation"))
+    given = [corpus.items(split) for split in ("train", "validation")]
+    items, validation = (fitting(own, room) for own in given)
+    if left_out := sum(map(len, given)) - len(items) - len(validation):
+        tell(f"{left_out} of {sum(map(len, given))} samples have more than {room} positions and are left out")
     feed = Feed(
         corpus, items, settings.batches, settings.loss, settings.seed,
         devices.rank, devices.count, pinned=devices.device.type == "cuda", in_step=devices.sharded,
@@ -169,7 +191,8 @@ def _steps(run: Run, progress: Progress, tell: Tell, interrupted: Callable[[], b
             tell(f"step {progress.step}{of} loss {values['loss']:.4f}")
         if last or progress.step % settings.checks.every_steps == 0:
             progress = _check(run, progress, tell)
-        stop, stale = interrupted(), progress.stale >= settings.checks.patience
+        # agreed upon: a process that stops alone leaves the others waiting for it
+        stop, stale = run.devices.any(interrupted()), progress.stale >= settings.checks.patience
         if last or stop or stale or progress.step % settings.checkpoints.every_steps == 0:
             _save(run, progress)
         if stop:

@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import soundfile
-
-from finetune.data.audio import RATE_HZ, Samples
+from finetune.data.audio import RATE_HZ, Samples, write_flac
 from finetune.errors import ConfigError
 
 
@@ -19,10 +17,10 @@ class Record:
     def __init__(self, folder: Path, *, step: int, tensorboard: bool) -> None:
         self._folder = folder
         path = folder / "metrics.jsonl"
-        kept = [line for line in _lines(path) if json.loads(line)["step"] <= step]
-        path.write_text("".join(kept), encoding="utf-8")
         self._board = _tensorboard(folder) if tensorboard else None
         self._file = path.open("a", encoding="utf-8")
+        # cut off in place: written anew, all of it would be lost on a full disk
+        self._file.truncate(sum(len(line) for line in _lines(path) if json.loads(line)["step"] <= step))
 
     def add(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
         """Note the numbers of a step."""
@@ -38,7 +36,7 @@ class Record:
         folder = self._folder / f"samples/step_{step:06d}"
         folder.mkdir(parents=True, exist_ok=True)
         for number, (text, samples) in enumerate(zip(texts, sounds, strict=True)):
-            soundfile.write(folder / f"{number}.flac", samples, RATE_HZ)
+            write_flac(folder / f"{number}.flac", samples)
             (folder / f"{number}.txt").write_text(f"{text}\n", encoding="utf-8")
             if self._board is not None and len(samples):
                 self._board.add_audio(f"said/{number}", samples[:, None], step, sample_rate=RATE_HZ)
@@ -50,11 +48,9 @@ class Record:
             self._board.close()
 
 
-def _lines(path: Path) -> list[str]:
+def _lines(path: Path) -> list[bytes]:
     """All whole lines; the last one may be torn."""
-    if not path.exists():
-        return []
-    return [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+    return [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
 
 
 def _tensorboard(folder: Path) -> Any:  # noqa: ANN401 - the package is optional

@@ -305,7 +305,7 @@ def ours(variant: Variant, folder: Path, device: torch.device, *, tiny: bool, pr
     builder = PromptBuilder(
         TextTokenizer.read(folder), num_codebooks=codebooks, codebook_size=model.config.vocab_size, positions=2048
     )
-    corpus = TrainingCorpus(folder / "data", builder, num_codebooks=codebooks)
+    corpus = TrainingCorpus(folder / "data", builder, num_codebooks=codebooks, codec="")
     feed = Feed(
         corpus, corpus.items("train"), settings.batches, settings.loss, 0, pinned=device.type == "cuda"
     )  # fmt: skip

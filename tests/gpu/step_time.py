@@ -23,6 +23,7 @@ from typing import Any
 import torch
 
 from finetune.config import RunSettings, read_settings
+from finetune.data.codes import fingerprint
 from finetune.training.adaptation import adapt, text_rows
 from finetune.training.corpus import TrainingCorpus, fitting
 from finetune.training.devices import Devices
@@ -31,7 +32,7 @@ from finetune.training.loss import loss_parts, total
 from finetune.training.model import load_csm_for_training
 from finetune.training.step import Learner, make_learner, optimiser_step
 from finetune.voice import prompt_builder
-from tts_engine.model.checkpoint import resolve
+from tts_engine.model.checkpoint import Checkpoint, resolve
 from tts_engine.model.config import CsmConfig
 from tts_engine.model.tokenizer import TextTokenizer
 
@@ -67,7 +68,10 @@ class Stand:
 def stand(settings: RunSettings) -> Stand:
     base, devices = resolve(settings.base), Devices()
     config = CsmConfig.read(base)
-    corpus = TrainingCorpus(settings.data, prompt_builder(base, config), num_codebooks=config.num_codebooks)
+    codec = fingerprint(Checkpoint(base))
+    corpus = TrainingCorpus(
+        settings.data, prompt_builder(base, config), num_codebooks=config.num_codebooks, codec=codec
+    )
     items = fitting(corpus.items("train"), min(settings.batches.positions_max, config.backbone.max_positions))
     pinned = devices.device.type == "cuda"
     return Stand(settings, corpus, Feed(corpus, items, settings.batches, settings.loss, 0, pinned=pinned), devices)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -11,4 +12,8 @@ from finetune.config import RunSettings, read_settings
 from finetune.training.loop import train
 
 torch.set_num_threads(1)
-train(read_settings(RunSettings, Path(sys.argv[1])), lambda message: print(message, flush=True))
+train(
+    read_settings(RunSettings, Path(sys.argv[1])),
+    lambda message: print(message, flush=True),
+    lambda: os.environ.get("INTERRUPTED") == os.environ.get("RANK", "0"),
+)

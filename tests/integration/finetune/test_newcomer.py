@@ -14,13 +14,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from typer.testing import CliRunner
 
 from finetune.cli import app
 from finetune.config import RunSettings, read_settings
 from finetune.data.settings import PrepareSettings
+from finetune.errors import FinetuneError
+from finetune.evaluation.evaluate import Plan
 from finetune.voice import Voice
 from tests.gpu.finetune_cure import sentences, write_corpus
+from tests.unit.finetune.prepared import write_prepared_folder
 from tests.unit.finetune.tiny import Base
 from tts_engine.model.sampling import Sampling
 
@@ -89,6 +93,48 @@ def test_what_the_user_can_mend_is_one_line(tmp_path: Path):
     result = CliRunner().invoke(app, ["train", str(tmp_path / "run.yaml")])
     assert result.exit_code == 1
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "said"),
+    [
+        (KeyboardInterrupt(), 130, "stopped; the same command goes on from here"),
+        (OSError(28, "No space left on device"), 1, "No space left on device"),
+        (SafetensorError("I/O error: No space left on device"), 1, "No space left on device"),
+    ],
+)
+def test_what_stops_prepare_is_one_line(
+    raised: BaseException, code: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def stopped(*_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr("finetune.data.prepare.prepare", stopped)
+    (tmp_path / "prepare.yaml").write_text("corpus: a\noutput: b\ncodec: c\n", encoding="utf-8")
+    result = CliRunner().invoke(app, ["prepare", str(tmp_path / "prepare.yaml")])
+    assert result.exit_code == code
+    assert said in result.output
+    assert len(result.output.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("case", "meant"), [("keep", "Saat beşdə, ƏLİ!"), ("lower", "saat beşdə, əli!")])
+def test_sentences_are_said_as_the_bot_would_send_them(
+    case: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    class AskedError(FinetuneError):
+        pass
+
+    def measure(_servable: object, _data: object, plan: Plan, *_: object) -> None:
+        raise AskedError(f"{plan.voice}: {plan.sentences}")
+
+    data = write_prepared_folder(tmp_path / "data")
+    settings = SimpleNamespace(data=data)
+    opened = SimpleNamespace(prepared=SimpleNamespace(text_case=case), settings=settings, servable=None)
+    monkeypatch.setattr("finetune.release.open_run", lambda *_: opened)
+    monkeypatch.setattr("finetune.evaluation.evaluate.evaluate", measure)
+    (tmp_path / "few.txt").write_text("\ufeffSaat 5-də, ƏLİ!\r\n\r\n", encoding="utf-8", newline="")
+    result = CliRunner().invoke(app, ["evaluate", str(tmp_path), "--sentences", str(tmp_path / "few.txt")])
+    assert result.output.strip() == f"0: ('{meant}',)"
 
 
 @pytest.mark.parametrize(

@@ -67,19 +67,24 @@ def test_a_process_killed_in_the_middle_goes_on_with_the_same_losses(base: Base,
     assert record(killed) == record(whole)
 
 
-def run_both(run: RunSettings, folder: Path) -> None:
+def run_both(run: RunSettings, folder: Path, **environment: str) -> None:
     """Start two processes that find each other, as `accelerate launch` does."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     processes = [
-        start(run, folder, RANK=str(rank), LOCAL_RANK=str(rank), ACCELERATE_USE_CPU="true", **shared)
+        start(run, folder, RANK=str(rank), LOCAL_RANK=str(rank), ACCELERATE_USE_CPU="true", **shared, **environment)
         for rank in range(2)
     ]
-    for process in processes:
-        process.communicate()
-        assert process.returncode == 0
+    try:
+        for process in processes:
+            process.communicate(timeout=200)
+            assert process.returncode == 0
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
 
 
 def assert_alike(one: RunSettings, other: RunSettings) -> None:
@@ -98,6 +103,15 @@ def test_two_processes_do_what_one_does(base: Base, tmp_path: Path):
     run_both(together, tmp_path)
     train(alone, lambda _: None)
     assert_alike(alone, together)
+
+
+@pytest.mark.timeout(300)
+def test_a_signal_that_reaches_one_process_ends_both_after_the_same_step(base: Base, tmp_path: Path):
+    write_prepared_folder(tmp_path / "data")
+    stopped = settings(base, tmp_path, "stopped")
+    run_both(stopped, tmp_path, INTERRUPTED="1")
+    assert [path.name for path in (stopped.output / "checkpoints").iterdir()] == ["step_000001"]
+    assert "reason: interrupted" in (stopped.output / "result.yaml").read_text(encoding="utf-8")
 
 
 @pytest.mark.timeout(300)

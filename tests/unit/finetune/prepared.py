@@ -14,7 +14,7 @@ from tests.unit.finetune.tiny import CODEBOOKS, CODES, TEXTS
 
 
 def write_prepared_folder(
-    folder: Path, *, clips: int = 12, held_out: int = 3, frames: tuple[int, int] = (3, 14)
+    folder: Path, *, clips: int = 12, held_out: int = 3, frames: tuple[int, int] = (3, 14), codec: str = ""
 ) -> Path:
     rng = np.random.default_rng(0)
     (folder / "codes").mkdir(parents=True)
@@ -28,5 +28,5 @@ def write_prepared_folder(
         entries.append(Entry(clip, "validation" if number < held_out else "train", 0, "one", length))
     save_file(codes, folder / "codes/one.safetensors")
     write_manifest(folder, entries)
-    write_prepared(folder, Prepared("codec", CODEBOOKS, {"0": 0}, NORMALISER, "keep"), {}, {})
+    write_prepared(folder, Prepared(codec, CODEBOOKS, {"0": 0}, NORMALISER, "keep"), {}, {})
     return folder

@@ -141,3 +141,19 @@ def test_without_voice_detection_a_recording_stays_as_it_is(tmp_path: Path):
     (clip,) = clean(Utterance("a", write(tmp_path / "a.wav", sound), "Bu gün hava çox gözəldir.", "0"), whole)
     assert isinstance(clip, Clip)
     assert clip.seconds == pytest.approx(len(sound) / 24_000, abs=1e-3)
+
+
+def test_a_piece_that_is_no_good_costs_only_itself(tmp_path: Path):
+    # two pieces of one recording, the second with more text than can be said in it
+    pieces = [recording(8.4, lead=0.1, tail=0.9, seed=seed) for seed in (1, 2)]
+    sound = write(tmp_path / "long.wav", np.concatenate(pieces))
+    words = tuple(
+        Word(text, at + 0.2 + 1.6 * n, at + 1.5 + 1.6 * n)
+        for text, at in (("gözəldir", 0.0), ("gözəldir" * 6, 9.4))
+        for n in range(5)
+    )
+    text = " ".join(word.text for word in words)
+    good, bad = clean(Utterance("a", sound, text, "0", words=words), settings(tmp_path))
+    assert isinstance(good, Clip)
+    assert isinstance(bad, Rejection)
+    assert (good.id, bad.id, bad.reason) == ("a", "a-1", Reason.RATE_FAST)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from finetune.data.manifest import Entry, read_manifest, read_prepared
 from finetune.data.prepare import Summary, prepare
 from finetune.data.reasons import Reason
 from finetune.data.settings import PrepareSettings
-from finetune.errors import CorpusError, RecogniserError
+from finetune.errors import ConfigError, CorpusError, RecogniserError
 from tests.unit.finetune.data.sounds import noise, recording, speech, write
 from tests.unit.finetune.tiny import CODEBOOKS, Base
 from tts_engine.model.errors import CheckpointError
@@ -331,8 +332,62 @@ def test_what_was_rejected_is_played_though_the_corpus_was_named_from_another_fo
     assert [(Path("out") / unquote(name)).resolve() for name in source] == [tmp_path / "corpus/ə #1.wav"]
 
 
+def test_the_corpus_itself_is_no_output(tmp_path: Path, base: Base):
+    settings = PrepareSettings(corpus=tmp_path, output=tmp_path / "a/..", codec=str(base.folder))
+    with pytest.raises(ConfigError, match="output: is the corpus itself"):
+        prepare(settings, Console(quiet=True))
+
+
 def test_a_codec_that_is_not_there_is_named_before_the_first_clip(tmp_path: Path):
     settings = PrepareSettings(corpus=tmp_path, output=tmp_path / "out", codec=str(tmp_path / "nowhere"))
     with pytest.raises(CheckpointError, match="nowhere"):
         prepare(settings, Console(quiet=True))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_corpus_with_sound_in_its_rows_is_not_in_memory_as_a_whole(tmp_path: Path, base: Base):
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    sound, rows = bytes(200_000), 200
+    table = pyarrow.table({"audio": [sound] * rows, "text": [TEXT] * rows})
+    (tmp_path / "corpus").mkdir()
+    parquet.write_table(table, tmp_path / "corpus/a.parquet")
+    del table
+    settings = PrepareSettings(corpus=tmp_path / "corpus", output=tmp_path / "out", codec=str(base.folder), workers=1)
+    tracemalloc.start()
+    try:
+        with pytest.raises(CorpusError, match="no clip is left"):
+            prepare(settings, Console(quiet=True))
+        assert tracemalloc.get_traced_memory()[1] < 0.7 * rows * len(sound)
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_piece_and_a_row_of_one_name_and_speakers_1_and_01_stay_apart(tmp_path: Path, base: Base):
+    corpus = tmp_path / "corpus"
+    pieces = [recording(8.4, lead=0.1, tail=0.9, seed=seed) for seed in (1, 2)]
+    write(corpus / "rec.wav", np.concatenate(pieces))
+    words = [
+        {"text": "gözəldir", "start": at + 0.2 + 1.6 * n, "end": at + 1.5 + 1.6 * n}
+        for at in (0, 9.4)
+        for n in range(5)
+    ]
+    rows = [_row("rec.wav", text=" ".join(["gözəldir"] * 10), words=words, speaker="1")]
+    for name, speaker in (("rec-1", "01"), ("other", "qız")):
+        write(corpus / f"{name}.wav", recording(2.5, seed=len(rows) + 5))
+        rows.append(_row(f"{name}.wav", text=f"{TEXT} {'a' * len(rows)}", speaker=speaker))
+    (corpus / "all.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    settings = PrepareSettings(
+        corpus=corpus, output=tmp_path / "out", codec=str(base.folder), workers=1, trim={"vad": "energy"}
+    )
+    summary = prepare(settings, Console(quiet=True))
+    assert summary.rejected == {Reason.ID_DUPLICATE: 1}
+    rows[2]["speaker"] = "1"
+    assert {entry.clip.id: entry.voice for entry in read_manifest(tmp_path / "out")} == {
+        "rec": 1,
+        "rec-1": 1,
+        "other": 0,
+    }
+    (corpus / "all.jsonl").write_text("\n".join(map(json.dumps, rows[1:])), encoding="utf-8")
+    prepare(settings, Console(quiet=True))
+    assert read_prepared(tmp_path / "out").voices == {"01": 0, "1": 1}

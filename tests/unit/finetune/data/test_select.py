@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from finetune.data.clip import Clip
 from finetune.data.reasons import Reason
 from finetune.data.select import (
+    Split,
     assign_splits,
     merge_short,
     text_key,
@@ -31,22 +32,55 @@ def join(clips: list[Clip]) -> Clip:
     return replace(clips[0], text=" ".join(c.text for c in clips), seconds=length)
 
 
+def all_in(clips: list[Clip], split: Split = "train") -> dict[str, Split]:
+    return {one.id: split for one in clips}
+
+
 def test_a_short_clip_joins_the_next_of_its_speaker_with_its_text():
     clips = [clip("a", seconds=0.5, text="Bəli."), clip("x", seconds=0.5, speaker="b"), clip("b", text="Aydındır.")]
-    kept, out = merge_short(clips, FILTERS, MergeSettings(), join)
+    kept, out = merge_short(clips, all_in(clips), FILTERS, MergeSettings(), join)
     assert [(c.text, c.seconds) for c in kept] == [("Bəli. Aydındır.", 3.75)]
     assert [(r.id, r.reason) for r in out] == [("x", Reason.CLIP_TOO_SHORT)]
 
 
 def test_a_last_short_clip_joins_the_one_before():
-    kept, out = merge_short([clip("a"), clip("b", seconds=0.5)], FILTERS, MergeSettings(), join)
+    clips = [clip("a"), clip("b", seconds=0.5)]
+    kept, out = merge_short(clips, all_in(clips), FILTERS, MergeSettings(), join)
     assert [c.seconds for c in kept] == [3.75]
+    assert out == []
+
+
+def test_a_clip_just_too_short_joins_the_next_one_too():
+    clips = [clip("a", seconds=0.9), clip("b")]
+    kept, out = merge_short(clips, all_in(clips), FILTERS, MergeSettings(), join)
+    assert [c.seconds for c in kept] == [4.15]
     assert out == []
 
 
 def test_turns_of_a_conversation_stay_alone_however_short():
     turn = clip("a", seconds=0.4, conversation="c")
-    assert merge_short([turn, clip("b")], FILTERS, MergeSettings(), join)[0] == [turn, clip("b")]
+    clips = [turn, clip("b")]
+    assert merge_short(clips, all_in(clips), FILTERS, MergeSettings(), join)[0] == clips
+
+
+def test_joined_clips_are_no_longer_than_a_clip_may_be():
+    clips = [clip("a", seconds=4.5), clip("b", seconds=0.8), clip("c", seconds=3.0)]
+    kept, _ = merge_short(clips, all_in(clips), FilterSettings(seconds_max=5.0), MergeSettings(), join)
+    assert [c.seconds for c in kept] == [4.5, 4.05]
+
+
+@given(st.lists(st.tuples(st.sampled_from([0.4, 0.6, 2.0]), st.integers(0, 9)), min_size=2, max_size=60))
+def test_no_sentence_of_joined_clips_is_in_both_splits(readings: list[tuple[float, int]]):
+    clips = [clip(f"{n}", seconds=s, text=f"mətn{'x' * t}") for n, (s, t) in enumerate(readings)]
+    splits, _ = assign_splits(clips, SplitSettings(validation_share=0.3), seconds_min=FILTERS.seconds_min)
+    kept, _ = merge_short(clips, splits, FILTERS, MergeSettings(), join)
+    texts = [
+        {word for c in kept if splits[c.id] == split for word in c.text.split()} for split in ("train", "validation")
+    ]
+    assert not texts[0] & texts[1]
+    # and what is held out is not lost for being short
+    if len({c.text for c in clips if c.seconds >= FILTERS.seconds_min}) > 1:
+        assert texts[1]
 
 
 def test_a_text_said_too_often_is_left_out_whatever_its_marks():

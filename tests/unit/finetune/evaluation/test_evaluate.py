@@ -1,15 +1,29 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from finetune.data.audio import Samples
-from finetune.evaluation.evaluate import Plan, evaluate, read_evaluation
+from finetune.data.manifest import read_manifest, write_manifest
+from finetune.evaluation.evaluate import Plan, evaluate, learnt_voice, read_evaluation
 from finetune.training.servable import Servable
 from tests.unit.finetune.data.sounds import speech, write
 from tests.unit.finetune.prepared import write_prepared_folder
 from tests.unit.finetune.tiny import Base
+
+
+def test_the_voice_that_is_evaluated_is_one_that_was_learnt(tmp_path: Path):
+    data = write_prepared_folder(tmp_path / "data")
+    # voice 0 is a caller's, which is only heard; voice 1 is held out
+    places = [(1, True)] * 3 + [(0, False)] * 5 + [(2, True), (3, True), (2, True), (2, True)]
+    entries = [
+        replace(entry, voice=voice, clip=replace(entry.clip, target=target))
+        for entry, (voice, target) in zip(read_manifest(data), places, strict=True)
+    ]
+    write_manifest(data, entries)
+    assert learnt_voice(data) == 2
 
 
 def test_a_checkpoint_is_measured_with_the_floors_of_the_recogniser(base: Base, tmp_path: Path):

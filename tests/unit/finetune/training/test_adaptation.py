@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import Tensor
 
 from finetune.config import Full, Lora, LossSettings
@@ -52,6 +53,16 @@ def test_rows_of_new_letters_are_those_of_words_outside_ascii(base: Base):
     assert text_rows(tokenizer, ["salam"], "new_letters") == set()
     assert set(tokenizer.encode("salam")) <= text_rows(tokenizer, ["salam"], "seen")
     assert text_rows(tokenizer, ["dünya"], "none") == set()
+
+
+def test_rows_that_are_seen_are_those_of_the_prompt_and_its_bracket_too(base: Base):
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    letters = {character: number for number, character in enumerate([*alphabet, "]s"])}
+    joining = Tokenizer(models.BPE(vocab=letters, merges=[("]", "s")]))  # as Llama's has tokens of both
+    joining.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer = TextTokenizer(joining, bos_id=0, eos_id=1)
+    prompt = set(tokenizer.encode("[0]salam dünya"))
+    assert prompt - set(tokenizer.encode("[0")) <= text_rows(tokenizer, ["salam dünya"], "seen")
 
 
 def test_a_row_the_base_never_learnt_moves_only_if_it_is_trained(base: Base):

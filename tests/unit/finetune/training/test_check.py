@@ -38,7 +38,7 @@ def test_it_is_planned_by_the_longer_of_the_two() -> None:
 
 
 def test_a_check_compiles_nothing(base: Base, tmp_path: Path) -> None:
-    corpus = TrainingCorpus(write_prepared_folder(tmp_path), base.builder, num_codebooks=CODEBOOKS)
+    corpus = TrainingCorpus(write_prepared_folder(tmp_path), base.builder, num_codebooks=CODEBOOKS, codec="")
     model, items = base.model(), corpus.items("validation")
     plain = held_out(model, corpus, items, Devices(), positions=200, bf16=False)
     asked: list[Any] = []

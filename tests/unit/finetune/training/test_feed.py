@@ -20,7 +20,7 @@ BATCHES = BatchSettings(positions_per_step=160, positions_per_batch=60, context_
 @pytest.fixture(scope="module")
 def corpus(base: Base, tmp_path_factory: pytest.TempPathFactory) -> TrainingCorpus:
     folder: Path = write_prepared_folder(tmp_path_factory.mktemp("feed") / "prepared")
-    return TrainingCorpus(folder, base.builder, num_codebooks=CODEBOOKS)
+    return TrainingCorpus(folder, base.builder, num_codebooks=CODEBOOKS, codec="")
 
 
 def feed(corpus: TrainingCorpus, rank: int = 0, processes: int = 1, **change: object) -> Feed:

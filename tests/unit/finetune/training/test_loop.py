@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +183,28 @@ def test_training_attends_by_kernels_that_need_no_plan_for_each_shape(base: Base
     torch.backends.cuda.enable_cudnn_sdp(True)
     train(settings(base, data, tmp_path, schedule={"steps": 1}), quiet)
     assert not torch.backends.cuda.cudnn_sdp_enabled()
+
+
+def test_a_run_does_not_go_on_with_another_corpus(base: Base, tmp_path: Path):
+    run = settings(base, write_prepared_folder(tmp_path / "data"), tmp_path / "run", schedule={"steps": 1})
+    train(run, quiet)
+    shutil.rmtree(tmp_path / "data")
+    write_prepared_folder(tmp_path / "data", clips=13)
+    with pytest.raises(ConfigError, match=r"data: .* is not what .*step_000001 learnt from: name a new output"):
+        train(run, quiet)
+    # nor does a checkpoint that does not know its corpus, if it trained rows of other words
+    path = tmp_path / "run/checkpoints/step_000001/progress.json"
+    path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), "corpus": ""}), "utf-8")
+    manifest = tmp_path / "data/manifest.jsonl"
+    manifest.write_text(manifest.read_text("utf-8").replace("Salam", "Salam fjwqx"), "utf-8")
+    with pytest.raises(TrainingError, match=r"of another base, method or corpus: .* has another shape"):
+        train(run, quiet)
+
+
+def test_samples_for_which_there_is_no_room_are_counted(base: Base, data: Path, tmp_path: Path):
+    told: list[str] = []
+    run = settings(
+        base, data, tmp_path / "run", schedule={"steps": 1}, batches={"positions_max": 40, "positions_per_batch": 80}
+    )
+    train(run, told.append)
+    assert [line for line in told if re.fullmatch(r"[1-9] of 12 samples have more than 40 positions and .*", line)]

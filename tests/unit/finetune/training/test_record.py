@@ -10,6 +10,7 @@ import soundfile
 
 from finetune.errors import ConfigError
 from finetune.training.record import Record
+from tests.unit.finetune.full_disk import files_end_at
 
 
 def test_a_record_that_goes_on_forgets_what_came_after_its_checkpoint(tmp_path: Path):
@@ -22,6 +23,17 @@ def test_a_record_that_goes_on_forgets_what_came_after_its_checkpoint(tmp_path: 
     second.close()
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [(row["step"], row["loss"]) for row in rows] == [(1, 1.0), (2, 0.5), (3, 0.0)]
+
+
+def test_a_full_disk_costs_no_line_that_was_written(tmp_path: Path):
+    first = Record(tmp_path, step=0, tensorboard=False)
+    for step in (1, 2, 3):
+        first.add("step", step, {"loss": 1.0 / step})
+    first.close()
+    before = (tmp_path / "metrics.jsonl").read_bytes()
+    with files_end_at(len(before) // 2):
+        Record(tmp_path, step=3, tensorboard=False).close()
+    assert (tmp_path / "metrics.jsonl").read_bytes() == before
 
 
 def test_tensorboard_gets_the_numbers_and_the_sounds(tmp_path: Path):
