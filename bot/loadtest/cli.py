@@ -105,7 +105,7 @@ def write_report(report: Report, folder: Path) -> None:
 
 @app.command()
 def compare(first: Path, second: Path, seed: int = 1) -> None:
-    """Compare two report.json files; exits with 1 where something got significantly worse."""
+    """Compare two report.json files; exits with 1 where something got significantly worse, 3 for an INVALID one."""
     try:
         before, after = (Report.model_validate_json(path.read_text(encoding="utf-8")) for path in (first, second))
     except (OSError, ValidationError) as error:
@@ -113,6 +113,9 @@ def compare(first: Path, second: Path, seed: int = 1) -> None:
         raise typer.Exit(2) from error
     changes = compare_reports(before, after, np.random.default_rng(seed))
     typer.echo(comparison_table(changes))
+    if any(one.invalid for one in changes):
+        typer.echo("INVALID: loads of a run whose figures are not to be believed are not compared", err=True)
+        raise typer.Exit(_INVALID)
     raise typer.Exit(1 if any(one.verdict == "worse" for one in changes) else 0)
 
 

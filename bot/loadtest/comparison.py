@@ -29,10 +29,13 @@ class Change:
     second: float
     difference: Difference
     counts: tuple[int, int]  # of values in each run
+    invalid: bool = False  # one of the two is not to be believed
 
     @property
     def verdict(self) -> str:
-        """better, worse, no significant change, or too few values to say."""
+        """better, worse, no significant change, too few values to say, or INVALID."""
+        if self.invalid:
+            return "INVALID"
         least = _LEAST_TAIL if self.name.endswith("p95") else _LEAST
         if min(self.counts) < least:
             return f"too few to say ({self.counts[0]} and {self.counts[1]}; {least} are needed)"
@@ -62,7 +65,8 @@ def _stage(first: StageRecord, second: StageRecord, rng: Generator) -> list[Chan
         found = difference(before, after, rank, rng)
         if found is not None:
             counts = (sum(map(len, before)), sum(map(len, after)))
-            changes.append(Change(first.name, name, found.first, found.first + found.value, found, counts))
+            invalid = bool(first.invalid or second.invalid)
+            changes.append(Change(first.name, name, found.first, found.first + found.value, found, counts, invalid))
     return changes
 
 

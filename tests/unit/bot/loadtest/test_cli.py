@@ -52,6 +52,16 @@ def test_compare_fails_where_something_got_worse(tmp_path: Path, second_ms: floa
     assert word in result.output
 
 
+def test_compare_has_an_end_of_its_own_for_an_invalid_run(tmp_path: Path) -> None:
+    first, second = Path(saved(tmp_path / "a", 500)), saved(tmp_path / "b", 900)
+    text = first.read_text(encoding="utf-8").replace('"invalid": []', '"invalid": ["too slow"]')
+    first.write_text(text, encoding="utf-8")
+
+    result = CliRunner().invoke(app, ["compare", str(first), second])
+
+    assert (result.exit_code, "worse" in result.output) == (3, False)
+
+
 def test_compare_says_what_it_cannot_read(tmp_path: Path) -> None:
     (tmp_path / "old.json").write_text('{"schema_version": 0}', encoding="utf-8")
 
