@@ -76,7 +76,7 @@ def run(  # noqa: PLR0913, PLR0917  # one parameter an option
             conductor = Conductor(made, folder, on_progress=view.progress, on_stage=view.stage)
             report = asyncio.run(conductor.run())
     except BotError as error:
-        console.print(f"zeng loadtest: {error}", style="red")
+        console.print(f"zeng loadtest: {error}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(2) from error
     write_report(report, folder)
     for title, said, style in (
@@ -85,13 +85,13 @@ def run(  # noqa: PLR0913, PLR0917  # one parameter an option
         ("to know", report.caveats, "dim"),
     ):
         for line in said:
-            console.print(f"{title}: {line}", style=style, highlight=False, soft_wrap=True)
+            console.print(f"{title}: {line}", style=style, highlight=False, markup=False, soft_wrap=True)
     if report.knee is not None:
         console.print(knee_line(report).replace("**", ""), highlight=False)
-    console.print(f"report: {folder / 'report.html'}, report.md, report.json")
+    console.print(f"report: {folder / 'report.html'}, report.md, report.json", markup=False, soft_wrap=True)
     if report.invalid:
         for line in report.invalid:
-            console.print(f"INVALID: {line}", style="bold red", highlight=False, soft_wrap=True)
+            console.print(f"INVALID: {line}", style="bold red", highlight=False, markup=False, soft_wrap=True)
         raise typer.Exit(_INVALID)
     raise typer.Exit(_BROKEN if report.broken and not made.shape.find_knee else 0)
 

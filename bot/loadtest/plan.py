@@ -192,7 +192,7 @@ def load_plan(path: Path | None, overrides: dict[str, object]) -> Plan:
         if not isinstance(data, dict):
             raise SettingsError(f"{path}: a plan is a mapping of keys")
         return Plan.model_validate({**data, **overrides})
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError(f"cannot read the plan: {error}") from error
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]

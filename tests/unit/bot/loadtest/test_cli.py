@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,9 @@ def saved(folder: Path, mean_ms: float) -> str:
         (["--target", "tel:1"], "target"),
         (["--target", "sip:a@b", "--slo", "speed=1"], "no such promise"),
         (["none.yaml"], "cannot read the plan"),
+        (["plans[red].yaml"], "plans[red].yaml"),
+        (["plans[/red].yaml"], "plans[/red].yaml"),
+        ([sys.executable], "cannot read the plan"),  # no text at all
         (["--target", "sip:a@b", "--slo", "latency_p95_ms"], "NAME=NUMBER"),
     ],
 )
