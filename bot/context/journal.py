@@ -107,6 +107,10 @@ class Journal:
         """Write until `close()`; then let the speech server forget the call's audio."""
         while (work := await self._work.get()) is not None:
             await self._do(work)
+        if self.dropped:
+            self._on_failure(
+                ConversationError(f"{self.dropped} writes of the call were dropped: the stores are too slow")
+            )
         await self._do(lambda: self._speech.forget(self._call_id))
 
     async def close(self) -> None:

@@ -105,14 +105,22 @@ def _may_speak(run: Run) -> bool:
 
 
 def _question(run: Run) -> tuple[LlmTurn, ...]:
-    """Give what the bot asked in this state, unless it holds a personal value."""
+    """Give what the bot asked here, unless it holds a personal value; it goes among the model's instructions."""
     state = run.state
     asked = getattr(state, "say", None)
     if asked is None and isinstance(state, CollectState):
         asked = run.flow.slots[state.collect].ask
     if asked is None or asked.names() & run.personal:
         return ()
-    return (LlmTurn("bot", asked.render(run.shown(run.values))),)
+    return (LlmTurn("bot", asked.render(run.shown(run.values), masked=_in_others_words(run))),)
+
+
+def _in_others_words(run: Run) -> set[str]:
+    """Name the values that may hold any words of the caller, a tool or whoever set up the call: instructions, too."""
+    flow = run.flow
+    free = {name for name, slot in flow.slots.items() if slot.type == "text"}
+    free |= {name for tool in flow.tools.values() for name in tool.save}
+    return free | {name for name, written in flow.variables.items() if run.values.get(name) != written}
 
 
 def _task(run: Run) -> str:

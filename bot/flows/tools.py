@@ -128,14 +128,13 @@ class ToolClient:
         address = await self._checked_address(str(url))
         headers = {"Host": url.netloc.decode(), "Accept": "application/json", "Accept-Encoding": "identity"}
         headers |= {"Idempotency-Key": key, **self._authorization(http)}
-        has_body = http.method in {"POST", "PUT", "PATCH"}
         client = self._client(url.host)
         request = client.build_request(
             http.method,
             url.copy_with(host=address),
             headers=headers,
-            json=dict(arguments) if has_body else None,
-            params=None if has_body else {**dict(url.params), **arguments},
+            json=dict(arguments) if http.has_body else None,
+            params=None if http.has_body else url.params.merge(dict(arguments)),
             timeout=http.timeout_s,
             extensions={"sni_hostname": url.host},
         )

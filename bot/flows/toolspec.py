@@ -38,6 +38,11 @@ class HttpCall(BaseModel):
     retries: int = Field(default=1, ge=0, le=5)
     auth: Annotated[str, Field(pattern=r"^env:[A-Z][A-Z0-9_]*$")] | None = None
 
+    @property
+    def has_body(self) -> bool:
+        """Whether arguments go into the body, as JSON, and not into the query."""
+        return self.method in {"POST", "PUT", "PATCH"}
+
 
 _SavedPath = Annotated[str, Field(pattern=r"^\$(?:\.[A-Za-z_]\w*|\[\d{1,4}\])*$")]
 

@@ -54,7 +54,7 @@ def _messages(request: AskLlm) -> Iterator[dict[str, object]]:
 
 
 def _talk(history: Sequence[LlmTurn]) -> Iterator[dict[str, object]]:
-    for number, turn in enumerate(history):
+    for number, turn in enumerate(_alternating(history)):
         if turn.call is not None:
             arguments = json.dumps({"value": turn.call.value} if turn.call.value else {}, ensure_ascii=False)
             called = {"name": turn.call.name, "arguments": arguments}
@@ -65,6 +65,21 @@ def _talk(history: Sequence[LlmTurn]) -> Iterator[dict[str, object]]:
             yield {"role": "assistant", "content": turn.text}
         else:
             yield {"role": "user", "content": json.dumps({"caller": turn.text}, ensure_ascii=False)}
+
+
+def _alternating(history: Sequence[LlmTurn]) -> Iterator[LlmTurn]:
+    """Join what the caller said in turns of his own: many chat templates refuse two user messages in a row."""
+    said: list[str] = []
+    for turn in history:
+        if turn.who == "caller":
+            said.append(turn.text)
+            continue
+        if said:
+            yield LlmTurn("caller", " ".join(said))
+            said.clear()
+        yield turn
+    if said:
+        yield LlmTurn("caller", " ".join(said))
 
 
 def _tool(function: LlmFunction) -> Mapping[str, object]:

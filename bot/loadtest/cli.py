@@ -90,7 +90,7 @@ def run(  # noqa: PLR0913, PLR0917  # one parameter an option
             console.print(f"{title}: {line}", style=style, markup=False, highlight=False, soft_wrap=True)
     if report.knee is not None:
         console.print(knee_line(report).replace("**", ""), highlight=False)
-    console.print(f"report: {folder / 'report.html'}, report.md, report.json")
+    console.print(f"report: {folder / 'report.html'}, report.md, report.json", markup=False, soft_wrap=True)
     if report.invalid:
         for line in report.invalid:
             console.print(f"INVALID: {line}", style="bold red", markup=False, highlight=False, soft_wrap=True)
@@ -107,7 +107,7 @@ def write_report(report: Report, folder: Path) -> None:
 
 @app.command()
 def compare(first: Path, second: Path, seed: int = 1) -> None:
-    """Compare two report.json files; exits with 1 where something got significantly worse."""
+    """Compare two report.json files; exits with 1 where something got significantly worse, 3 for an INVALID one."""
     try:
         before, after = (Report.model_validate_json(path.read_text(encoding="utf-8")) for path in (first, second))
     except (OSError, ValidationError) as error:
@@ -115,6 +115,9 @@ def compare(first: Path, second: Path, seed: int = 1) -> None:
         raise typer.Exit(2) from error
     changes = compare_reports(before, after, np.random.default_rng(seed))
     typer.echo(comparison_table(changes))
+    if any(one.invalid for one in changes):
+        typer.echo("INVALID: loads of a run whose figures are not to be believed are not compared", err=True)
+        raise typer.Exit(_INVALID)
     raise typer.Exit(1 if any(one.verdict == "worse" for one in changes) else 0)
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from numpy.random import Generator
 
-from bot.loadtest.percentiles import Difference, difference
+from bot.loadtest.percentiles import Difference, Groups, difference
 from bot.loadtest.results import CallRecord, Report, StageRecord
-from bot.loadtest.summary import gap_rate, samples_of
+from bot.loadtest.summary import gap_rate, groups_of
 
 _COMPARED = (
     ("latency_ms", 50.0), ("latency_ms", 95.0), ("key_latency_ms", 95.0), ("greeting_ms", 95.0), ("answer_ms", 95.0),
@@ -30,10 +29,13 @@ class Change:
     second: float
     difference: Difference
     counts: tuple[int, int]  # of values in each run
+    invalid: bool = False  # one of the two is not to be believed
 
     @property
     def verdict(self) -> str:
-        """better, worse, no significant change, or too few values to say."""
+        """better, worse, no significant change, too few values to say, or INVALID."""
+        if self.invalid:
+            return "INVALID"
         least = _LEAST_TAIL if self.name.endswith("p95") else _LEAST
         if min(self.counts) < least:
             return f"too few to say ({self.counts[0]} and {self.counts[1]}; {least} are needed)"
@@ -52,8 +54,8 @@ def compare(first: Report, second: Report, rng: Generator) -> tuple[Change, ...]
 
 
 def _stage(first: StageRecord, second: StageRecord, rng: Generator) -> list[Change]:
-    a, b = samples_of(first.records), samples_of(second.records)
-    compared: list[tuple[str, float | None, list[float], list[float]]] = [
+    a, b = groups_of(first.records), groups_of(second.records)
+    compared: list[tuple[str, float | None, Groups, Groups]] = [
         (f"{name} p{rank:.0f}", rank, a[name], b[name]) for name, rank in _COMPARED
     ]
     for name, sample in (("missed turns, share", _missed), ("gaps a minute of speech, by call", _gaps)):
@@ -62,18 +64,19 @@ def _stage(first: StageRecord, second: StageRecord, rng: Generator) -> list[Chan
     for name, rank, before, after in compared:
         found = difference(before, after, rank, rng)
         if found is not None:
-            value = float(np.mean(before) if rank is None else np.percentile(before, rank))
-            changes.append(Change(first.name, name, value, value + found.value, found, (len(before), len(after))))
+            counts = (sum(map(len, before)), sum(map(len, after)))
+            invalid = bool(first.invalid or second.invalid)
+            changes.append(Change(first.name, name, found.first, found.first + found.value, found, counts, invalid))
     return changes
 
 
-def _missed(calls: Sequence[CallRecord]) -> list[float]:
-    return [float(turn.missed) for call in calls for turn in call.turns]
+def _missed(calls: Sequence[CallRecord]) -> Groups:
+    return [[float(turn.missed) for turn in call.turns] for call in calls]
 
 
-def _gaps(calls: Sequence[CallRecord]) -> list[float]:
+def _gaps(calls: Sequence[CallRecord]) -> Groups:
     rates = (gap_rate([call]) for call in calls)
-    return [rate for rate in rates if rate is not None]
+    return [[rate] for rate in rates if rate is not None]
 
 
 def comparison_table(changes: tuple[Change, ...]) -> str:

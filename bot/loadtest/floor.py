@@ -18,13 +18,17 @@ _LONGEST_S = 0.9
 
 
 async def measure_floor(line: Line | None, clips: ClipLibrary, hold_s: float) -> tuple[float, ...]:
-    """Call an echo for so long and send it a tone each second; gives each round trip in ms; none without a line."""
+    """Call an echo for so long and send it a tone each second; gives each round trip in ms; none without a line.
+
+    What does not come back in time, or an echo that cannot be called, is the longest that is waited for: the worse a
+    generator does, the less of its tones it hears.
+    """
     if line is None:
         return ()
     try:
         rung = await line.call()
     except CallFailed:
-        return ()
+        return (1000 * _LONGEST_S,)
     leg, tone, recorder = rung.leg, clips.get("tone"), Recorder()
     until = time.monotonic() + hold_s
 
@@ -48,11 +52,10 @@ async def measure_floor(line: Line | None, clips: ClipLibrary, hold_s: float) ->
 
 
 def round_trips(heard: Samples, deeds: tuple[Deed, ...]) -> tuple[float, ...]:
-    """From each deed's first sound to the first sound of its echo, in ms; what did not come back is left out."""
+    """From each deed's first sound to the first sound of its echo, in ms; `_LONGEST_S` for what did not come back."""
     sounds = stretches(levels(heard))
     found: list[float] = []
     for deed in deeds:
         echo = next((one for one in sounds if 0 <= one.begin_s - deed.begin_s < _LONGEST_S), None)
-        if echo is not None:
-            found.append(1000 * (echo.begin_s - deed.begin_s))
+        found.append(1000 * (_LONGEST_S if echo is None else echo.begin_s - deed.begin_s))
     return tuple(found)

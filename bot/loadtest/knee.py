@@ -8,7 +8,7 @@ class KneeSearch:
 
     def __init__(self, *, first: int, limit: int, resolution: float = 0.1) -> None:
         """Stop at `limit` calls, or once good and bad lie within `resolution` of the good one."""
-        self._next: int | None = max(1, first)
+        self._next: int | None = min(max(1, first), limit)
         self._limit = limit
         self._resolution = resolution
         self._good = 0

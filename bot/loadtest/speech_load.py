@@ -158,7 +158,7 @@ async def run_speech_load(load: SpeechLoad) -> SpeechReport:
             await asyncio.gather(*(loop(speak) for _ in range(load.streams)))
     took = time.monotonic() - began
     done = tally.done
-    first = summarise([1000 * one.first_audio_s for one in done], np.random.default_rng(load.seed))
+    first = summarise([[1000 * one.first_audio_s] for one in done], np.random.default_rng(load.seed))
     return SpeechReport(
         url=load.url,
         protocol=load.protocol,

@@ -50,14 +50,13 @@ def stage_record(
     stage: Stage, calls: Sequence[CallRecord], facts: StageFacts, *, promises: Mapping[str, float], rng: Generator
 ) -> StageRecord:
     """Put a stage together."""
-    samples = samples_of(calls)
     found = figures_of(calls, sum(facts.failures.values()))
     invalid = tuple(fault for one in facts.health for fault in faults(one))
     failures = facts.failures + Counter(call.detail for call in calls if call.outcome == "failed")
     observations = observations_of(calls, network=facts.network, sockets=facts.sockets)
     summaries: dict[str, SummaryRecord] = {}
-    for name, sample in samples.items():
-        summary = summarise(sample, rng)
+    for name, groups in groups_of(calls).items():
+        summary = summarise(groups, rng)
         if summary is not None:
             summaries[name] = SummaryRecord.model_validate(asdict(summary))
     return StageRecord(
@@ -98,6 +97,12 @@ def samples_of(calls: Sequence[CallRecord]) -> dict[str, list[float]]:
         "pesq": [turn.pesq for turn in turns if turn.pesq is not None],
         "gap_ms": [gap.length_ms for call in calls for gap in call.gaps],
     }
+
+
+def groups_of(calls: Sequence[CallRecord]) -> dict[str, list[list[float]]]:
+    """The same by call, for intervals."""
+    by_call = [samples_of([call]) for call in calls]
+    return {name: [samples[name] for samples in by_call] for name in samples_of(())}
 
 
 def figures_of(calls: Sequence[CallRecord], refused: int) -> dict[str, float | None]:

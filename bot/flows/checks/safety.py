@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from bot.flows.flow import Flow
 from bot.flows.hours import weekdays
 from bot.flows.problems import Problem, Severity
+from bot.flows.run import personal_names
 from bot.flows.source import Path
 from bot.flows.states import CallState, TransferState
 from bot.flows.toolspec import Tool
@@ -47,9 +48,10 @@ def _tool(flow: Flow, tool: Tool, path: Path) -> Iterator[Problem]:
     if url.scheme == "http" and url.hostname not in _LOOPBACK and tool.http.auth is not None:
         what = "the secret is sent in clear text"
         yield Problem("cleartext-secret", what, "Use https.", (*path, "http", "auth"))
-    if tool.http.method == "GET":
+    if not tool.http.has_body:
+        personal = personal_names(flow)
         for key, text in tool.send.items():
-            if any(flow.slots[name].pii for name in text.names() if name in flow.slots):
+            if text.names() & personal:
                 what = f"the personal value {key!r} becomes part of a URL, which servers log"
                 yield Problem("pii-in-url", what, "Use POST.", (*path, "send", key), Severity.WARNING)
 

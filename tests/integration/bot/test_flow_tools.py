@@ -133,9 +133,9 @@ async def test_a_tool_sends_its_arguments_as_json_with_a_key_and_the_secret() ->
 
 async def test_a_get_sends_its_arguments_in_the_query_encoded() -> None:
     async with _serving(_OK) as server, _client() as client:
-        flow = _flow(f"http://127.0.0.1:{server.port}/x?fixed=1", method="GET")
+        flow = _flow(f"http://127.0.0.1:{server.port}/x?fixed=1&tag=a&tag=b", method="GET")
         await client.call(flow, CallTool(1, "t", {"a": "b&c=d\r\nX: y"}))
-    assert server.requests[0].startswith(b"GET /x?fixed=1&a=b%26c%3Dd%0D%0AX%3A+y HTTP/1.1")
+    assert server.requests[0].startswith(b"GET /x?fixed=1&tag=a&tag=b&a=b%26c%3Dd%0D%0AX%3A+y HTTP/1.1")
 
 
 @pytest.mark.parametrize(

@@ -117,12 +117,17 @@ async def test_a_turn_that_cannot_be_written_is_told_without_its_text_and_the_jo
     assert memory.calls[-1] == ("forget", "call")
 
 
-async def test_what_does_not_fit_the_queue_is_dropped_and_counted() -> None:
+async def test_what_does_not_fit_the_queue_is_dropped_and_told_at_the_end() -> None:
+    failures: list[Exception] = []
     journal = Journal(
-        "call", store=Store(), speech=Memory(), voice_hears=True, wall_clock=lambda: 0.0, on_failure=lambda _: None
+        "call", store=Store(), speech=Memory(), voice_hears=True, wall_clock=lambda: 0.0, on_failure=failures.append
     )
 
     for n in range(100):
         journal.note(CallerTurn(turn_id=f"t{n}", text="a"))
+    running = asyncio.create_task(journal.run())
+    await journal.close()
+    await running
 
     assert journal.dropped == 36
+    assert str(failures[0]) == "36 writes of the call were dropped: the stores are too slow"

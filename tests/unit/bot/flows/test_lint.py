@@ -127,6 +127,7 @@ _SEEDS = [
     ("https://example.com", "https://user:pw@example.com", "value-error", "user", True),
     ("https://example.com", "https://example.com:99999", "value-error", "99999", True),
     ("method: POST", "method: GET", "pii-in-url", 'phone: "{{ phone }}"', False),
+    ("method: POST", "method: DELETE", "pii-in-url", 'phone: "{{ phone }}"', False),
     ("auth: env:TOKEN", "auth: s3cret", "string-pattern-mismatch", "s3cret", True),
     ("conflict: day", "konflikt: day", "unknown-status", "konflikt", True),
     ("conflict: day, error: sorry", "conflict: day", "value-error", "booking:", True),
@@ -270,3 +271,10 @@ def test_names_that_are_the_same_in_latin_letters_are_one_to_a_language_model() 
     text = _CLEAN.replace("intents:\n", f"intents:\n{again}")
     assert _problems(text) == []
     assert [code for code, _, _ in _problems(text.replace("engine: rules", "engine: hybrid"))] == ["same-function"]
+
+
+def test_a_personal_value_of_a_tools_answer_is_personal_in_a_url_too() -> None:
+    text = _CLEAN.replace("method: POST", "method: GET").replace('phone: "{{ phone }}"', 'name: "{{ id }}"')
+    assert "pii-in-url" not in [code for code, _, _ in _problems(text)]
+    text = text.replace("save: {id: $.id}", "save: {id: {path: $.id, pii: true}}")
+    assert "pii-in-url" in [code for code, _, _ in _problems(text)]

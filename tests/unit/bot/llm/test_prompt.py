@@ -29,6 +29,16 @@ def test_there_is_one_system_message_and_it_has_what_was_asked_first() -> None:
     assert [message["role"] for message in talk] == ["user", "assistant", "user"]
 
 
+def test_what_the_caller_said_without_an_answer_in_between_is_one_message() -> None:
+    history = tuple(
+        LlmTurn(who, text)  # type: ignore[arg-type] (a literal)
+        for who, text in (("caller", "Yer"), ("caller", "var?"), ("bot", "Var."), ("caller", "Nə"), ("caller", "vaxt?"))
+    )
+    _, *talk = _body(AskLlm(1, "vaxt?", "Help.", history=history))["messages"]
+    assert [message["role"] for message in talk] == ["user", "assistant", "user"]
+    assert [json.loads(talk[place]["content"])["caller"] for place in (0, 2)] == ["Yer var?", "Nə vaxt?"]
+
+
 def test_the_callers_words_are_the_value_of_a_field_and_nothing_more() -> None:
     system, user = _body(AskLlm(1, _INJECTED, "Help.", history=(LlmTurn("caller", _INJECTED),)))["messages"]
     assert json.loads(user["content"]) == {"caller": _INJECTED}

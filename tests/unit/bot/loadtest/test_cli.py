@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,9 @@ def saved(folder: Path, mean_ms: float) -> str:
         (["--target", "tel:1"], "target"),
         (["--target", "sip:a@b", "--slo", "speed=1"], "no such promise"),
         (["none.yaml"], "cannot read the plan"),
+        (["plans[red].yaml"], "plans[red].yaml"),
+        (["plans[/red].yaml"], "plans[/red].yaml"),
+        ([sys.executable], "cannot read the plan"),  # no text at all
         (["--target", "sip:a@b", "--slo", "latency_p95_ms"], "NAME=NUMBER"),
         (["--target", "sip:a@b", "--steps", "a,b"], "write whole numbers, such as 1,2,4,8"),
     ],
@@ -97,6 +101,16 @@ def test_compare_fails_where_something_got_worse(tmp_path: Path, second_ms: floa
 
     assert result.exit_code == code
     assert word in result.output
+
+
+def test_compare_has_an_end_of_its_own_for_an_invalid_run(tmp_path: Path) -> None:
+    first, second = Path(saved(tmp_path / "a", 500)), saved(tmp_path / "b", 900)
+    text = first.read_text(encoding="utf-8").replace('"invalid": []', '"invalid": ["too slow"]')
+    first.write_text(text, encoding="utf-8")
+
+    result = CliRunner().invoke(app, ["compare", str(first), second])
+
+    assert (result.exit_code, "worse" in result.output) == (3, False)
 
 
 def test_compare_says_what_it_cannot_read(tmp_path: Path) -> None:

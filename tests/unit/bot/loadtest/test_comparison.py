@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 from bot.loadtest.comparison import compare, comparison_table
-from tests.unit.bot.loadtest.records import call, report, stage
+from tests.unit.bot.loadtest.records import WELL, call, report, stage
 
 
 def sample(mean: float, seed: int) -> list[float | None]:
@@ -48,6 +51,17 @@ def test_a_handful_of_turns_proves_nothing_however_far_apart() -> None:
 
     assert changes["latency_ms p50"] == "too few to say (3 and 19; 8 are needed)"
     assert changes["latency_ms p95"] == "too few to say (3 and 19; 20 are needed)"
+
+
+@pytest.mark.parametrize("first_is_invalid", [True, False])
+def test_a_load_that_is_not_to_be_believed_is_neither_better_nor_worse(first_is_invalid: bool) -> None:
+    ill = replace(WELL, udp_drops=1)
+    first = report(stage([call(sample(500, 1))], health=ill if first_is_invalid else WELL))
+    second = report(stage([call(sample(900, 2))], health=WELL if first_is_invalid else ill))
+
+    changes = compare(first, second, np.random.default_rng(1))
+
+    assert {one.verdict for one in changes} == {"INVALID"}
 
 
 def test_missed_turns_and_gaps_are_compared_by_their_means() -> None:

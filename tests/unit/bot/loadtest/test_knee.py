@@ -33,6 +33,12 @@ def test_a_bot_that_holds_the_limit_has_no_knee_below_it() -> None:
     assert (found.knee, found.bounded, tried[-1]) == (100, False, 100)
 
 
+def test_no_load_over_the_limit_is_tried_not_even_first() -> None:
+    found, tried = search(1000, first=50, limit=10)
+
+    assert (found.knee, tried) == (10, [10])
+
+
 def test_a_bot_that_fails_at_once_has_none_at_all() -> None:
     found, tried = search(0, first=4)
 
