@@ -172,7 +172,10 @@ class Peer:
                 await connection.add_remote_candidate(candidate)
 
     async def gather_again(self) -> None:
-        """Begin an ICE restart (RFC 8445, 9): new credentials and ports, beside those in use, for `parameters`."""
+        """Begin an ICE restart (RFC 8445, 9): new credentials and ports, beside those in use, for `parameters`.
+
+        Raises `ConnectionError` when the restart was overtaken by another, or by the end of the call.
+        """
         await self._drop_next()
         gatherer = RTCIceGatherer(self._servers)
         connection: Any = getattr(gatherer, "_connection", None)
@@ -181,6 +184,9 @@ class Peer:
         self._take_media_datagrams(connection)
         self._next, self._candidates_taken = (gatherer, connection), 0
         await gatherer.gather()
+        if not self._is_next(connection):
+            await connection.close()  # once more: its ports were being bound when it was given up
+            raise ConnectionError("overtaken")
 
     async def reconnect(self, transport: TransportParameters) -> None:
         """Find the way anew and move onto it; until then the old one serves. DTLS and its keys stay as they are.

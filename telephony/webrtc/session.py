@@ -116,7 +116,10 @@ class WebRtcSession:
         """Answer an ICE restart and look for the new way from now on; the old one serves meanwhile."""
         if not self.running:
             raise LegEndedError("the call is not connected yet")
-        await self._peer.gather_again()
+        try:
+            await self._peer.gather_again()
+        except ConnectionError as error:
+            raise LegEndedError("the restart was overtaken by another, or by the end of the call") from error
         setup = "passive" if offer.transport.setup == "active" else "active"  # as at first
         description = answer_to(offer, self._peer.parameters(setup), ssrc=self._ssrc)
         if self._restarting is not None:

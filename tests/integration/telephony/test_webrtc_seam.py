@@ -7,6 +7,7 @@ import fractions
 import socket
 from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import aiortc
@@ -360,3 +361,26 @@ async def test_a_restart_that_is_overtaken_or_never_answered_leaves_the_call_alo
     offerer.peer.send_rtp(rtp(3))
     await answerer.until(rtp(3))
     await asyncio.gather(offerer.peer.close(), answerer.peer.close())
+
+
+@pytest.mark.parametrize("by", ["end", "restart"])
+async def test_a_restart_given_up_while_its_ports_are_bound_leaves_none_of_them(by: str) -> None:
+    offerer, answerer = await two_peers()
+    before = open_sockets()
+    again = asyncio.create_task(answerer.peer.gather_again())
+    await asyncio.sleep(0)  # the ports are asked for
+    if by == "restart":
+        await answerer.peer.gather_again()
+    await asyncio.gather(offerer.peer.close(), answerer.peer.close())
+    with pytest.raises(ConnectionError):
+        await again
+
+    async with asyncio.timeout(HUNG_S):
+        while open_sockets() >= before:
+            await asyncio.sleep(0.02)
+
+
+def open_sockets() -> int:
+    """Count this process's sockets."""
+    links = [path.readlink() for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+    return sum(str(link).startswith("socket:") for link in links)
