@@ -147,7 +147,7 @@ class Call:
         ledger = PlayoutLedger()
         dialogue = Dialogue(
             flow=flow,
-            turns=TurnMachine(_policy(services.turns)),
+            turns=TurnMachine(_policy(services.turns), texts_add_up=services.other_recogniser is not None),
             services=flow_services,
             ledger=ledger,
             played_ms=lambda: self._leg.played_ms,

@@ -13,7 +13,7 @@ whole answer need not wait for the model; any other text does.
 |---|---|---|---|---|---|---|---|---|
 | LISTENING | CALLER, or MUTED under speech that may not be interrupted | – | – | – | – | – | – | – |
 | MUTED | – | – | – | LISTENING | – | – | – | CALLER |
-| CALLER | – | FADED | – | PAUSED | kept | – | – | – |
+| CALLER | – | FADED | – | PAUSED | kept where texts add up | – | – | – |
 | FADED | – | – | CALLER | PAUSED | ends the turn once it is whole and quiet long enough | – | the same | – |
 | PAUSED | CALLER | – | – | – | ends the turn once its pause is long enough | the same | the same | – |
 """
@@ -85,8 +85,13 @@ TurnEvent: TypeAlias = CallerStarted | Interrupt | CallerPaused | CallerResumed 
 class TurnMachine:
     """Feed it, then `poll()` until None, then wait until `timer_at()`."""
 
-    def __init__(self, policy: TurnPolicy) -> None:
+    def __init__(self, policy: TurnPolicy, *, texts_add_up: bool = False) -> None:
+        """`texts_add_up`: texts come while the caller speaks, each with those before it (Pipecat's services).
+
+        Else a text is of the pause that asked for it: one that comes as the caller has gone on is of an earlier pause.
+        """
         self._policy = policy
+        self._texts_add_up = texts_add_up
         self._events: deque[TurnEvent] = deque()
         self._state = TurnState.LISTENING
         self._bot_speaking = False
@@ -159,6 +164,8 @@ class TurnMachine:
         """The text of the turn so far; it replaces what was recognised before. What is `whole` is `sufficient`."""
         if self._state in (TurnState.LISTENING, TurnState.MUTED):
             return  # too late: the turn has ended
+        if self._state is TurnState.CALLER and not self._texts_add_up:
+            return  # too late: the next pause would end by it, without what is said now
         self._text = text
         self._recognised_at = now
         quiet = self._state is not TurnState.CALLER  # else what was said since may change it

@@ -86,8 +86,20 @@ def test_a_turn_that_is_never_recognised_ends_unintelligible() -> None:
     assert drain(machine) == [TurnEnded("", 1.0, 2.0, None, sufficed=False, interrupted_bot=False)]
 
 
-def test_text_during_speech_is_kept_but_does_not_end_the_turn() -> None:
-    machine = TurnMachine(POLICY)
+def test_a_text_of_an_earlier_pause_does_not_end_the_next_one_in_the_place_of_its_own() -> None:
+    machine = paused(at=2.0)
+    machine.voice_started(began_at=2.2)
+    machine.recognised("sıfır əlli", sufficient=False, now=2.21)  # asked for at 2.0, and told as he went on
+    machine.voice_stopped(ended_at=4.0)
+    machine.handle_timer(now=4.9)  # a slow recogniser has yet to answer
+    assert drain(machine) == [CallerResumed(), CallerPaused()]
+
+    machine.recognised("sıfır əlli beş", sufficient=False, now=5.0)
+    assert drain(machine) == [TurnEnded("sıfır əlli beş", 1.0, 4.0, 5.0, sufficed=False, interrupted_bot=False)]
+
+
+def test_text_during_speech_is_kept_where_texts_add_up_but_does_not_end_the_turn() -> None:
+    machine = TurnMachine(POLICY, texts_add_up=True)
     machine.voice_started(began_at=1.0)
     machine.recognised("salam", sufficient=True, now=1.5)
 
