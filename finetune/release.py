@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 
 from finetune.card import model_card
 from finetune.config import RunSettings, read_settings
@@ -20,6 +21,8 @@ from tts_engine.model.checkpoint import Checkpoint, resolve
 from tts_engine.model.config import CsmConfig
 from tts_engine.model.csm import CsmModel
 from tts_engine.model.weights import load_csm
+
+_HALF = ".lora_A.weight"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,26 @@ def open_run(folder: Path, which: str = "best") -> Run:
     path = folder / which
     if not path.exists():
         raise ConfigError(f"{path} is not there yet; let the run come to a check, or take the other one", field="which")
-    return Run(folder, settings, servable(settings.method, resolve(settings.base), path), read_prepared(settings.data))
+    found = servable(settings.method, resolve(settings.base), path)
+    _check_base(found)
+    return Run(folder, settings, found, read_prepared(settings.data))
+
+
+def _check_base(found: Servable) -> None:
+    """Refuse an adapter over a base of another size, by its first and last pair; raises ConfigError."""
+    if found.adapter is None:
+        return
+    checkpoint = Checkpoint(found.folder)
+    with safe_open(found.adapter / "adapter_model.safetensors", framework="pt") as file:
+        pairs = sorted(name for name in file.keys() if name.endswith(_HALF))  # noqa: SIM118 - no mapping
+        for pair in {*pairs[:1], *pairs[-1:]}:
+            name = pair.removeprefix("base_model.model.").removesuffix(_HALF)
+            width, learnt = checkpoint.tensor(f"{name}.weight").shape[1], file.get_slice(pair).get_shape()[1]
+            if width != learnt:
+                raise ConfigError(
+                    f"{found.folder} is not the base of {found.adapter}: {name} takes {width} values, not {learnt}",
+                    field="base",
+                )
 
 
 def open_base(folder: Path) -> Run:

@@ -120,9 +120,12 @@ def read_evaluation(folder: Path) -> Evaluation:
     path = folder / "evaluation.json"
     if not path.exists():
         raise ConfigError(f"{path} is missing; `zeng finetune evaluate` writes it")
-    raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    measured = tuple(Measured(**one) for one in raw["measured"])
-    return Evaluation(raw["summary"], tuple(raw["perplexities"]), measured)
+    try:
+        raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        measured = tuple(Measured(**one) for one in raw["measured"])
+        return Evaluation(raw["summary"], tuple(raw["perplexities"]), measured)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path} is torn, or of another version; evaluate anew ({error})") from error
 
 
 def _speak(voice: Voice, asked: Sequence[tuple[str, int]], plan: Plan) -> list[Spoken]:

@@ -80,6 +80,14 @@ def test_the_newcomers_path_ends_with_a_folder_that_speaks(base: Base, tmp_path:
     assert np.isfinite(samples).all()
 
 
+def test_the_readme_has_the_commands_of_that_path_in_its_order():
+    section = (PAGE.parents[1] / "README.md").read_text(encoding="utf-8").partition("## A voice of your own")[2]
+    commands = section.partition("```sh\n")[2].partition("```")[0].splitlines()
+    whole = iter("".join(blocks("sh")).splitlines())
+    assert len(commands) >= 5
+    assert all(command in whole for command in commands)
+
+
 RECIPES = sorted(p for p in (PAGE.parents[1] / "finetune/recipes").glob("*.yaml") if "accelerate" not in p.stem)
 
 

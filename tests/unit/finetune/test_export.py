@@ -23,7 +23,7 @@ from finetune.training.loss import count, loss_parts, total
 from finetune.training.model import load_csm_for_training
 from finetune.training.servable import Servable, write_servable
 from tests.unit.finetune.prepared import write_prepared_folder
-from tests.unit.finetune.tiny import Base, turn
+from tests.unit.finetune.tiny import Base, turn, write_base
 from tts_engine.model.checkpoint import AUDIO_TABLES, Checkpoint
 from tts_engine.model.errors import CheckpointError
 
@@ -163,6 +163,19 @@ def test_a_run_that_has_nothing_to_serve_yet_says_so(base: Base, tmp_path: Path)
     )
     with pytest.raises(ConfigError, match="not there yet"):
         open_run(tmp_path)
+
+
+def test_an_adapter_over_a_base_of_another_size_is_refused(base: Base, tmp_path: Path):
+    adaptation, _ = trained(base, LORA)
+    write_servable(adaptation, adaptation.parameters(), LORA, base.folder, tmp_path / "run/best")
+    data = write_prepared_folder(tmp_path / "data")
+    run = "base: {}\ndata: {}\noutput: o\nmethod: {{type: lora}}\nschedule: {{steps: 1}}\n"
+    (tmp_path / "run/run.yaml").write_text(run.format(base.folder, data), encoding="utf-8")
+    assert open_run(tmp_path / "run").servable.folder == base.folder
+    other = write_base(tmp_path / "other", hidden=32)
+    (tmp_path / "run/run.yaml").write_text(run.format(other.folder, data), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"other is not the base of .*best: .* takes 64 values, not 128"):
+        open_run(tmp_path / "run")
 
 
 def test_a_servable_names_its_base(base: Base, tmp_path: Path):

@@ -49,3 +49,7 @@ def test_evaluations_without_a_sentence_in_common_are_not_compared(tmp_path: Pat
         write_comparison(tmp_path, tmp_path, left, tmp_path, right)
     with pytest.raises(ConfigError, match="is missing"):
         read_evaluation(tmp_path)
+    for torn in ('{"summary": {"stop', '{"summary": {}}', '{"measured": [{"colour": 1}]}'):
+        (tmp_path / "evaluation.json").write_text(torn, encoding="utf-8")
+        with pytest.raises(ConfigError, match="is torn, or of another version"):
+            read_evaluation(tmp_path)
