@@ -66,6 +66,7 @@ from bot.turns import (
     TurnEnded,
     TurnEvent,
     TurnMachine,
+    TurnState,
 )
 from bot.voice_activity import VoiceEvent, VoiceStarted
 from telephony.leg import Tone
@@ -210,6 +211,8 @@ class Dialogue(FrameProcessor):
         self._wake.set()
 
     def _recognised(self, text: str) -> None:
+        if self._turns.state in (TurnState.LISTENING, TurnState.MUTED):
+            return  # too late: its turn has ended, and the next one begins without it
         if self._texts_add_up:
             text = self._turn_text = f"{self._turn_text} {text}".strip()
         found = self._flow.suffices(text)
@@ -275,7 +278,8 @@ class Dialogue(FrameProcessor):
         match event:
             case CallerStarted():
                 self._on_event(CallerSpeaking(on=True))
-                self._flow.caller_started(now=self._now())
+                if self._turns.began_at > self._key_at:  # else the key is the answer, and his words are none
+                    self._flow.caller_started(now=self._now())
                 await self.broadcast_frame(UserStartedSpeakingFrame)
             case Interrupt():
                 await self._interrupt()

@@ -110,6 +110,11 @@ class TurnMachine:
         """Where the floor is."""
         return self._state
 
+    @property
+    def began_at(self) -> float:
+        """When the turn under way began, or else the last one."""
+        return self._began_at
+
     def bot_started(self, *, interruptible: bool) -> None:
         """The bot has something to say; `interruptible` holds until `bot_stopped`."""
         self._bot_speaking = True

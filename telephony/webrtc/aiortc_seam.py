@@ -172,10 +172,7 @@ class Peer:
                 await connection.add_remote_candidate(candidate)
 
     async def gather_again(self) -> None:
-        """Begin an ICE restart (RFC 8445, 9): new credentials and ports, beside those in use, for `parameters`.
-
-        Raises `ConnectionError` when the restart was overtaken by another, or by the end of the call.
-        """
+        """Begin an ICE restart (RFC 8445, 9), beside what is in use; `ConnectionError` if overtaken or closed meanwhile."""
         await self._drop_next()
         gatherer = RTCIceGatherer(self._servers)
         connection: Any = getattr(gatherer, "_connection", None)

@@ -114,6 +114,21 @@ async def test_words_from_before_a_key_do_not_answer_what_is_asked_after_it(stag
     await running
 
 
+async def test_a_voice_that_began_before_a_key_is_not_awaited_after_it(stage: SetStage) -> None:
+    s = stage(Say("Bir deyin və ya basın"), Say("Neçə nəfər?"), texts=("bir",))
+    running = s.begin()
+    await s.until(lambda: "said" in s.flow.log)
+    s.leg.press("1")
+    await s.until(lambda: "key 1" in s.flow.log)
+    s.leg.speak(voice(600) + silence(600))  # which comes at once, so it began before the key
+    await s.until(lambda: [one["on"] for one in s.told("caller.speaking")] == [True, False])
+    s.leg.end()
+    await running
+
+    assert "caller" not in s.flow.log
+    assert s.flow.heard_texts == []
+
+
 class FaultyModel(VolumeModel):
     """A voice model that breaks once it hears a voice."""
 
