@@ -67,19 +67,22 @@ def _groups(clips: Sequence[Clip], filters: FilterSettings, merge: MergeSettings
 
 
 def without_duplicates(clips: Sequence[Clip], filters: FilterSettings) -> Sifted:
-    """Keep the first of the same sound, and `repeats_max` readings of a text by a speaker."""
+    """Keep the first of the same sound, and `repeats_max` readings of a text by a speaker.
+
+    A turn that is only heard may come again: without it, its conversation would be parted, and it is not learnt.
+    """
     kept: list[Clip] = []
     out: list[Rejection] = []
     first: dict[str, str] = {}
     readings: Counter[tuple[str, str]] = Counter()
     for clip in clips:
         reading = (clip.speaker, text_key(clip.text))
-        if clip.sound_hash in first:
+        if clip.sound_hash in first and clip.target:
             out.append(_rejection(clip, Reason.AUDIO_DUPLICATE, first[clip.sound_hash]))
         elif clip.conversation is None and readings[reading] >= filters.repeats_max:
             out.append(_rejection(clip, Reason.TEXT_REPEATED, f"{filters.repeats_max} times before"))
         else:
-            first[clip.sound_hash] = clip.id
+            first.setdefault(clip.sound_hash, clip.id)
             readings[reading] += 1
             kept.append(clip)
     return kept, out

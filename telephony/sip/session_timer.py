@@ -71,10 +71,9 @@ class SessionTimer:
 
     def ask(self) -> _Extra:
         """Write the headers of an INVITE or UPDATE of ours (section 7.1, 7.4)."""
-        asked_s = self._agreed_s or self._wanted_s
-        if not asked_s:
+        interval_s = self._agreed_s or self._wanted_s
+        if not interval_s:
             return ()
-        interval_s = max(asked_s, self._least_s)
         # In a refresh the roles stay as they are: "uac" is whoever sends this request.
         role = "" if not self._agreed_s else f";refresher={'uac' if self._ours else 'uas'}"
         return (("Session-Expires", f"{interval_s}{role}"), ("Min-SE", str(self._least_s)))
@@ -89,6 +88,7 @@ class SessionTimer:
             return False
         self._least_s = least_s
         self._wanted_s = self._wanted_s and max(self._wanted_s, least_s)
+        self._agreed_s = self._agreed_s and max(self._agreed_s, least_s)
         return True
 
     def refused(self, *, now: float) -> None:

@@ -90,6 +90,14 @@ def test_a_text_said_too_often_is_left_out_whatever_its_marks():
     assert out[0].reason == Reason.TEXT_REPEATED
 
 
+def test_a_sound_that_is_only_heard_may_be_in_two_conversations():
+    asked = [clip(f"{n}", conversation=n, target=False, sound_hash="alo") for n in "ab"]
+    learnt = [clip("c", sound_hash="bəli"), clip("d", sound_hash="bəli")]
+    kept, out = without_duplicates([*asked, *learnt], FILTERS)
+    assert [one.id for one in kept] == ["a", "b", "c"]
+    assert [(r.id, r.reason, r.detail) for r in out] == [("d", Reason.AUDIO_DUPLICATE, "c")]
+
+
 def test_a_rate_far_from_the_speakers_own_is_left_out():
     usual = [clip(f"{n}", seconds=2 + n / 50) for n in range(12)]
     kept, out = without_outliers([*usual, clip("slow", seconds=9.0), clip("other", seconds=9, speaker="b")], FILTERS)
