@@ -172,7 +172,7 @@ class Peer:
                 await connection.add_remote_candidate(candidate)
 
     async def gather_again(self) -> None:
-        """Begin an ICE restart (RFC 8445, 9), beside what is in use; `ConnectionError` if overtaken or closed meanwhile."""
+        """Begin an ICE restart (RFC 8445, 9), beside what is in use; `ConnectionError` if overtaken or closed."""
         await self._drop_next()
         gatherer = RTCIceGatherer(self._servers)
         connection: Any = getattr(gatherer, "_connection", None)
