@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,18 +40,28 @@ class Adapter:
             raise CheckpointError(f"{self.folder} has only one half of the LoRA pair of {name}")
 
     def merge(self, name: str, tensor: Tensor) -> Tensor:
-        """Return the base tensor with this adapter's change; computed in float32, returned in the base's type."""
+        """Return the base tensor with this adapter's change; computed in float32, returned in the base's type.
+
+        Raises CheckpointError if the adapter was made for a base of another size.
+        """
         if name in self._whole:
+            self._check_size(name, tensor, self._whole[name].shape)
             return self._whole[name].to(tensor.dtype)
         if name in self._rows:
             tensor = tensor.clone()
             rows: list[int] = self._row_numbers(name)
+            self._check_size(name, tensor, (max(len(tensor), *(row + 1 for row in rows)), self._rows[name].shape[1]))
             tensor[rows] = self._rows[name].to(tensor.dtype)
             return tensor
         if name not in self._down:
             return tensor
         down, up = self._down[name].float(), self._up[name].float()
+        self._check_size(name, tensor, (up.shape[0], down.shape[1]))
         return (tensor.float() + self._scale(name, down.shape[0]) * (up @ down)).to(tensor.dtype)
+
+    def _check_size(self, name: str, tensor: Tensor, fits: Sequence[int]) -> None:
+        if tuple(tensor.shape) != tuple(fits):
+            raise CheckpointError(f"{self.folder} was made for a base of another size: {name} does not fit this one")
 
     def _read_config(self) -> dict[str, Any]:
         path = self.folder / "adapter_config.json"

@@ -65,6 +65,28 @@ def test_rows_named_for_one_embedding_only_are_trained_there(tiny: TinyCsm, tmp_
     assert (merged == 9.0).all(-1).nonzero()[:, 0].tolist() == [0, 2]
 
 
+@pytest.mark.parametrize(
+    ("tensors", "rows"),
+    [
+        ({"lm_head.lora_A.weight": torch.zeros(3, 64), "lm_head.lora_B.weight": torch.zeros(7, 3)}, []),
+        ({"lm_head.modules_to_save.weight": torch.zeros(7, 64)}, []),
+        ({"embed_text_tokens.token_adapter.trainable_tokens_delta": torch.zeros(1, 7)}, [0]),
+        ({"embed_text_tokens.token_adapter.trainable_tokens_delta": torch.zeros(1, 64)}, [99_999]),
+    ],
+    ids=["pair", "whole", "width of rows", "number of rows"],
+)
+def test_an_adapter_of_a_base_of_another_size_is_refused(
+    tiny: TinyCsm, tmp_path: Path, tensors: dict[str, torch.Tensor], rows: list[int]
+):
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"lora_alpha": 1, "trainable_token_indices": rows}))
+    save_file(
+        {f"base_model.model.{key}": tensor for key, tensor in tensors.items()}, tmp_path / "adapter_model.safetensors"
+    )
+    checkpoint = Checkpoint(tiny.folder, adapter=tmp_path)
+    with pytest.raises(CheckpointError, match="another size"):
+        [checkpoint.tensor(name) for name in ("lm_head.weight", "embed_text_tokens.weight")]
+
+
 def test_a_folder_without_config_is_refused(tiny: TinyCsm, tmp_path: Path):
     with pytest.raises(CheckpointError, match="not a PEFT adapter"):
         Checkpoint(tiny.folder, adapter=tmp_path)
