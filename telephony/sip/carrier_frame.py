@@ -72,7 +72,7 @@ def pack(frame: CarrierFrame) -> bytes:
             return b"M" + _pack_flow(flow) + data
         case FlowLostFrame(flow):
             return b"L" + _pack_flow(flow)
-        case KeepFrame() | ReleaseFrame() | EndFrame():
+        case _:
             return _NOTES[type(frame)] + frame.sip_call_id.encode("utf-8", "surrogateescape")
 
 

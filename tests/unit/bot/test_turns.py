@@ -163,6 +163,7 @@ def test_a_second_start_within_a_turn_changes_nothing() -> None:
     machine.voice_started(began_at=1.2)
 
     assert drain(machine) == [CallerStarted()]
+    assert machine.began_at == 1.0
 
 
 def test_a_key_interrupts_what_may_be_interrupted() -> None:
