@@ -21,6 +21,8 @@ from finetune.data.trim import snr_db, trimmed
 
 Outcome = Clip | Rejection
 
+_PLAYED = {b"RIFF": ".wav", b"fLaC": ".flac", b"OggS": ".ogg", b"ID3": ".mp3", b"\xff\xfb": ".mp3", b"\xff\xf3": ".mp3"}
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -44,21 +46,37 @@ def clean(utterance: Utterance, settings: PrepareSettings) -> tuple[Outcome, ...
         _check_clipping(recording, settings.filters)
         parts = _parts(text, utterance, recording, settings)
     except Rejected as verdict:
-        return (_rejection(utterance.id, utterance, verdict),)
+        return (_rejection(utterance.id, utterance, verdict, settings.output),)
     outcomes: list[Outcome] = []
     for number, part in enumerate(parts):
         name = utterance.id if number == 0 else f"{utterance.id}-{number}"
         try:
             outcomes.append(_clip(name, part, utterance, settings))
         except Rejected as verdict:  # of this piece: the others are as good as they were
-            outcomes.append(_rejection(name, utterance, verdict))
+            outcomes.append(_rejection(name, utterance, verdict, settings.output))
     return tuple(outcomes)
 
 
-def _rejection(name: str, utterance: Utterance, verdict: Rejected) -> Rejection:
-    # absolute: the report lies in another folder than the one the corpus was named from
-    sound = str(utterance.sound.absolute()) if isinstance(utterance.sound, Path) else None
+def _rejection(name: str, utterance: Utterance, verdict: Rejected, output: Path) -> Rejection:
+    if isinstance(utterance.sound, Path):
+        # absolute: the report lies in another folder than the one the corpus was named from
+        sound = str(utterance.sound.absolute())
+    else:
+        sound = _kept_to_be_heard(utterance.sound, output, name)
     return Rejection(name, verdict.reason, verdict.detail, sound)
+
+
+def _kept_to_be_heard(sound: bytes, output: Path, name: str) -> str | None:
+    """Write a rejected sound that came in a table, as it is; None where it is of no kind that a browser plays."""
+    ending = next((ending for start, ending in _PLAYED.items() if sound.startswith(start)), None)
+    if ending is None:
+        return None
+    path = Path("rejected") / f"{file_name(name)}-{hashlib.sha256(sound).hexdigest()[:8]}{ending}"
+    (output / path).parent.mkdir(parents=True, exist_ok=True)
+    partial = (output / path).with_suffix(".partial")
+    partial.write_bytes(sound)
+    partial.replace(output / path)
+    return str(path)
 
 
 def write_clip(samples: Samples, folder: Path, name: str) -> tuple[str, str]:

@@ -13,13 +13,27 @@ from finetune.data.manifest import Entry
 from finetune.data.reasons import REMEDIES
 from finetune.page import histogram, page, player, table
 
-_SHOWN = 2000
+_ON_A_PAGE = 2000
 
 
 def write_report(folder: Path, entries: Sequence[Entry], rejections: Sequence[Rejection]) -> None:
-    """Write `report.html` into the prepared folder."""
-    html = page("Corpus", _sums(entries, rejections), _spread(entries), _voices(entries), _rejected(folder, rejections))
-    (folder / "report.html").write_text(html, encoding="utf-8")
+    """Write `report.html` into the prepared folder; with many rejected clips also `report-2.html` and so on."""
+    for stale in folder.glob("report-*.html"):
+        stale.unlink()
+    pages = [rejections[at : at + _ON_A_PAGE] for at in range(0, len(rejections), _ON_A_PAGE)] or [rejections]
+    links = "".join(f' <a href="{_page(number)}">{number}</a>' for number in range(1, len(pages) + 1))
+    links = f"<p>Rejected clips, page{links}</p>" if len(pages) > 1 else ""
+    for number, shown in enumerate(pages, 1):
+        if number == 1:
+            parts = (_sums(entries, rejections), _spread(entries), _voices(entries), _reasons(rejections))
+            html = page("Corpus", *parts, links, _rejected(folder, shown), links)
+        else:
+            html = page("Corpus: rejected clips", links, _rejected(folder, shown), links)
+        (folder / _page(number)).write_text(html, encoding="utf-8")
+
+
+def _page(number: int) -> str:
+    return "report.html" if number == 1 else f"report-{number}.html"
 
 
 def _sums(entries: Sequence[Entry], rejections: Sequence[Rejection]) -> str:
@@ -55,15 +69,18 @@ def _voices(entries: Sequence[Entry]) -> str:
     return "<h2>Voices</h2>" + table(["in the prompt", "speaker", "minutes"], rows)
 
 
-def _rejected(folder: Path, rejections: Sequence[Rejection]) -> str:
+def _reasons(rejections: Sequence[Rejection]) -> str:
     counts = Counter(rejection.reason for rejection in rejections)
     sums = table(
         ["reason", "clips", "what to do"],
         [[str(reason), f"{count}", escape(REMEDIES[reason])] for reason, count in counts.most_common()],
     )
-    rows = [[escape(r.id), str(r.reason), escape(r.detail), _player(folder, r)] for r in rejections[:_SHOWN]]
-    more = f"<p>{len(rejections) - _SHOWN} more are in rejected.jsonl.</p>" if len(rejections) > _SHOWN else ""
-    return "<h2>Rejected</h2>" + sums + table(["clip", "reason", "detail", ""], rows) + more
+    return "<h2>Rejected</h2>" + sums
+
+
+def _rejected(folder: Path, rejections: Sequence[Rejection]) -> str:
+    rows = [[escape(r.id), str(r.reason), escape(r.detail), _player(folder, r)] for r in rejections]
+    return table(["clip", "reason", "detail", ""], rows)
 
 
 def _player(folder: Path, rejection: Rejection) -> str:

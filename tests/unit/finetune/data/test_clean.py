@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -157,3 +158,20 @@ def test_a_piece_that_is_no_good_costs_only_itself(tmp_path: Path):
     assert isinstance(good, Clip)
     assert isinstance(bad, Rejection)
     assert (good.id, bad.id, bad.reason) == ("a", "a-1", Reason.RATE_FAST)
+
+
+@pytest.mark.parametrize(("format_", "ending"), [("WAV", ".wav"), ("FLAC", ".flac"), ("OGG", ".ogg"), ("MP3", ".mp3")])
+def test_a_rejected_sound_out_of_a_table_can_be_heard(tmp_path: Path, format_: str, ending: str):
+    sound = io.BytesIO()
+    soundfile.write(sound, recording(2.5), 24_000, format=format_)
+    (outcome,) = clean(Utterance("a/b", sound.getvalue(), "gözəldir" * 60, "0"), settings(tmp_path))
+    assert isinstance(outcome, Rejection)
+    assert outcome.sound is not None
+    assert outcome.sound.endswith(ending)
+    assert (settings(tmp_path).output / outcome.sound).read_bytes() == sound.getvalue()
+
+
+def test_rejected_bytes_that_are_no_sound_are_not_kept(tmp_path: Path):
+    (outcome,) = clean(Utterance("a", b"not a sound", "Bu gün hava çox gözəldir.", "0"), settings(tmp_path))
+    assert isinstance(outcome, Rejection)
+    assert outcome.sound is None
