@@ -73,8 +73,6 @@ from telephony.leg import Tone
 
 _log = structlog.get_logger("zeng.call")
 
-_LETTER_KEYS = "ABCD"  # which flows ignore
-
 
 class Dialogue(FrameProcessor):
     """One call's conversation."""
@@ -220,9 +218,7 @@ class Dialogue(FrameProcessor):
         self._wake.set()
 
     def _pressed(self, digit: str) -> None:
-        now = self._now()
-        if digit not in _LETTER_KEYS:
-            self._key_at = now
+        now = self._key_at = self._now()
         self._clock = TurnClock(self._new_turn_id(), now, None, now, now)
         self._turns.key_pressed()
         self._protection.key_pressed()

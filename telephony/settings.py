@@ -50,9 +50,10 @@ class SipTlsSettings(_Section):
         return self
 
 
-_SIP_URI = re.compile(
-    r"sips?:(?:[^\s@<>\"]+@)?(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?(?:;[^\s<>\"]*)?", re.IGNORECASE
-)
+WRITTEN_ADDRESS = r"sips?:(?:[^\s@<>\"]+@)?(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
+"""What people write for whom to call, in any case, before parameters: stricter than a URI, so that slips are told."""
+
+_SIP_URI = re.compile(rf"{WRITTEN_ADDRESS}(?:;[^\s<>\"]*)?", re.IGNORECASE)
 
 
 class SipTrunkSettings(_Section):

@@ -120,8 +120,7 @@ class WorkerLinks:
         return OfferAnswer(response.status_code, response.json() if response.content else {})
 
     async def drain(self) -> None:
-        """Give no more calls, and ask every worker to take none."""
-        self._pool.drain()
+        """Ask every worker to take no more calls."""
         for name, client in self._clients.items():
             try:
                 await client.post("/drain")

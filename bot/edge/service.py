@@ -54,7 +54,6 @@ class Service:
         self._children = Children()
         self._names = tuple(f"worker-{n}" for n in range(settings.workers.count))
         self._pool = WorkerPool(self._names)
-        self._draining = False
         self._sip: EdgeSip | None = None
 
     async def run(self) -> None:
@@ -174,7 +173,7 @@ class Service:
         return "" if edge is None else f"sip:{sip.user}@{bracketed(sip.domain or sip.host)}:{edge.port}"
 
     def _pick(self) -> int | None:
-        name = None if self._draining else self._pool.pick()
+        name = self._pool.pick()
         return None if name is None else self._names.index(name)
 
     async def _start_web(
@@ -237,7 +236,7 @@ class Service:
         )
 
     def _not_ready(self) -> str | None:
-        if self._draining:
+        if self._pool.draining:
             return "draining"
         if not self._pool.serving:
             return "no worker answers"
@@ -245,7 +244,7 @@ class Service:
 
     async def _drain(self, links: WorkerLinks) -> None:
         """Take no new calls and wait for those under way, at most `[workers] drain_s` or until a second Ctrl-C."""
-        self._draining = True
+        self._pool.drain()
         if self._sip is not None:
             await self._sip.leave()
         await links.drain()

@@ -22,11 +22,11 @@ class WorkerPool:
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self._workers = {name: _Places() for name in names}
-        self._draining = False
+        self.draining = False
 
     def drain(self) -> None:
         """Give no more calls, to a worker that is started anew meanwhile either."""
-        self._draining = True
+        self.draining = True
 
     def report(self, name: str, *, capacity: int, active: int) -> None:
         """A worker answered."""
@@ -39,7 +39,7 @@ class WorkerPool:
     def pick(self) -> str | None:
         """Promise a place in the worker with the most; None when there is none."""
         name, places = max(self._workers.items(), key=lambda item: item[1].free)
-        if self._draining or places.free <= 0:
+        if self.draining or places.free <= 0:
             return None
         places.promised += 1
         return name

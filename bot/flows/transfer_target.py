@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-_SIP = re.compile(
-    r"sips?:(?:[^\s@<>\"]+@)?(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?(?:[;?][^\s<>\"]*)?", re.IGNORECASE
-)
+from telephony.settings import WRITTEN_ADDRESS
+
+_SIP = re.compile(rf"{WRITTEN_ADDRESS}(?:[;?][^\s<>\"]*)?", re.IGNORECASE)
 
 
 def is_sip_address(text: str) -> bool:

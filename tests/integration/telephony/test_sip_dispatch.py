@@ -181,6 +181,14 @@ async def test_a_worker_places_a_call_and_gets_its_answers() -> None:
         assert ours.workers[0].received == []
 
 
+def call_out(worker: FakeWorker, peer: Flow, call_id: str) -> bytes:
+    """Have a worker call a number that has a price; gives its INVITE."""
+    invite = request_bytes(uri="sip:+994501234567@127.0.0.1", call_id=call_id, body=OFFER)
+    worker.carrier.keep(call_id)
+    worker.carrier.transmit(invite, peer)
+    return invite
+
+
 async def test_a_call_that_may_cost_too_much_is_refused_before_it_leaves() -> None:
     guard = TollGuard({"+994": Decimal(1)}, TollLimits(call_s=60.0))
     async with edge(toll=TollGate(guard)) as ours:
@@ -193,9 +201,7 @@ async def test_a_call_that_may_cost_too_much_is_refused_before_it_leaves() -> No
         assert isinstance(refusal, Response)
         assert (refusal.status, refusal.call_id) == (403, "premium")
 
-        local = request_bytes(uri="sip:+994501234567@127.0.0.1", call_id="local", body=OFFER)
-        worker.carrier.keep("local")
-        worker.carrier.transmit(local, peer)
+        local = call_out(worker, peer, "local")
         assert await asyncio.get_running_loop().sock_recv(ours.peer, 2000) == local  # and nothing before it
         assert guard.spent == 1
         worker.carrier.release("local")
@@ -208,9 +214,7 @@ async def test_a_call_is_ended_when_its_money_is_used_up(monkeypatch: pytest.Mon
     guard = TollGuard({"+994": Decimal(1)}, TollLimits(call_s=60.0))
     async with edge(toll=TollGate(guard)) as ours:
         worker, peer = ours.workers[1], Flow("udp", "127.0.0.1", ours.peer.getsockname()[1])
-        invite = request_bytes(uri="sip:+994501234567@127.0.0.1", call_id="dear", body=OFFER)
-        worker.carrier.keep("dear")
-        worker.carrier.transmit(invite, peer)
+        invite = call_out(worker, peer, "dear")
         assert await asyncio.get_running_loop().sock_recv(ours.peer, 2000) == invite
         ours.send(response_bytes(request(uri="sip:+994501234567@127.0.0.1", call_id="dear", body=OFFER), 200))
         await eventually(lambda: worker.received)
@@ -227,8 +231,7 @@ async def test_what_the_calls_of_a_dead_worker_had_reserved_comes_back() -> None
     guard = TollGuard({"+994": Decimal(1)}, TollLimits(call_s=60.0))
     async with edge(toll=TollGate(guard)) as ours:
         worker, peer = ours.workers[1], Flow("udp", "127.0.0.1", ours.peer.getsockname()[1])
-        worker.carrier.keep("orphan")
-        worker.carrier.transmit(request_bytes(uri="sip:+994501234567@127.0.0.1", call_id="orphan", body=OFFER), peer)
+        call_out(worker, peer, "orphan")
         await eventually(lambda: guard.spent == 1)
         await worker.carrier.close()
         await eventually(lambda: ours.lost_workers)
