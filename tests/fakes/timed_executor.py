@@ -67,8 +67,10 @@ class TimedExecutor(Executor):
         self._free = list(range(streams * 2))
         self._dice = np.random.default_rng(0)
         config = CsmConfig.read(Path(self.model_config.model))
-        width = RowFormat(config.mimi.frame_samples, config.num_codebooks).width
-        self._rows = torch.from_numpy(self._dice.integers(-3000, 3000, (streams, width), np.int16))
+        row = RowFormat(config.mimi.frame_samples, config.num_codebooks)
+        self._rows = torch.from_numpy(self._dice.integers(-3000, 3000, (streams, row.width), np.int16))
+        codes = self._dice.integers(1, config.codebook_size, (streams, row.codebooks), np.int16)
+        self._rows[:, row.samples : row.samples + row.codebooks] = torch.from_numpy(codes)  # a later turn quotes them
         self._rows[:, -1] = SPOKE
         self._outlet = DirectOutlet(SocketSender(Path(told["socket"]), gone=lambda: os._exit(1)))
         self._under_way: queue.Queue[tuple[np.ndarray, float]] = queue.Queue(8)

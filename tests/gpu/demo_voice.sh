@@ -5,7 +5,8 @@
 #   sh tests/gpu/demo_voice.sh data         sentences, recordings, codes: mostly the processor's work
 #   sh tests/gpu/demo_voice.sh clock        in what a step's time goes, and whether compiling pays: 40 s, or 90 with it
 #   sh tests/gpu/demo_voice.sh base         Turkish and English from random weights, or on from the newest base
-#   sh tests/gpu/demo_voice.sh voice        Azerbaijani by LoRA, and gate 2 on both
+#   sh tests/gpu/demo_voice.sh voice        Azerbaijani by LoRA, and gate 2 on both; with AZ_TRAIN="WAY;WAY" two ways
+#                                           beside each other, of which the better by what is held out is the voice
 #
 # What is in $WORK is not made again, so one call goes on where the last one on this machine ended. $INPUT holds what the
 # first run left (codec/, judge.safetensors). $RESULT names the unpacked results of another machine, whose base is gone on
@@ -59,12 +60,13 @@ packed() { # whatever there is, in few and small files
     mkdir "$work/result"
     cp "$work"/table.jsonl "$work"/gate2.json "$OUT" 2>/dev/null || true
     cp -r "$work/logs" "$work/result"
-    base=$(newest base) az=$(newest az)
+    base=$(newest base) az=$(cat "$work/chosen" 2>/dev/null || newest az)
+    az=${az%/best}
     if [ -n "$base" ]; then
         cp "$base"/tokenizer*.json "$base"/config.json "$work/result"
         demo weights "$base" "$work/result/base.safetensors" || true
     fi
-    [ -z "$az" ] || cp -r "$az" "$work/result/adapter"
+    [ ! -d "$az/best" ] || cp -r "$az/best" "$work/result/adapter"
     for run in "$work"/runs/*-[0-9]*; do
         [ ! -e "$run/metrics.jsonl" ] || cp "$run/metrics.jsonl" "$work/result/$(basename "$run").jsonl"
     done
@@ -116,16 +118,42 @@ voice() {
     base_az=$!
     hears base "$base" tr --samples 2 &
     base_tr=$!
-    run=$(next az)
-    logged "$(basename "$run")" demo learn "$recipes/demo_voice.yaml" --until $((end - ${LISTEN_S:-70})) \
-        --set base="$base" --set data="$work/az" --set output="$run" ${AZ_TRAIN:-}
-    grep check "$work/logs/$(basename "$run").log"
-    since adapted
+    trained= waiting=
+    echo "${AZ_TRAIN-}" | tr ';' '\n' >"$work/ways"
+    while read -r way; do # beside each other: each is bound by its own launches
+        run=$(next az)
+        mkdir "$run"
+        echo "$way" >"$run/way"
+        logged "$(basename "$run")" demo learn "$recipes/demo_voice.yaml" --until $((end - ${LISTEN_S:-70})) \
+            --set base="$base" --set data="$work/az" --set output="$run" $way &
+        waiting="$waiting $!" trained="$trained $run"
+    done <"$work/ways"
+    wait $waiting || true
+    for run in $trained; do
+        echo "$(basename "$run") $(cat "$run/way"): $(grep check "$work/logs/$(basename "$run").log" | tail -n 9)"
+    done
+    $python - $trained >"$work/chosen" <<'END'
+import ast, pathlib, re, sys
+def found(run):
+    text = pathlib.Path(run, "result.yaml")
+    best = re.search(r"best: (\{.*\})", text.read_text()) if text.exists() else None
+    best = ast.literal_eval(best[1]) if best else {"stops": False, "loss": 1e9}
+    return not best["stops"], best["loss"]
+print(min(sys.argv[1:], key=found))
+END
+    chosen=$(cat "$work/chosen")
+    since "adapted; chosen by what is held out: $chosen"
     wait $base_az $base_tr || true
     waiting=
     for temperature in ${TEMPERATURES-0.3 0.6 0.9}; do
-        hears adapted "$base" az --adapter "$run/best" --speakers 0,1 --temperature "$temperature" --samples 10 &
+        hears adapted "$base" az --adapter "$chosen/best" --speakers 0,1 --temperature "$temperature" --samples 10 &
         waiting="$waiting $!"
+    done
+    for run in $trained; do
+        [ "$run" = "$chosen" ] || {
+            hears "$(basename "$run")" "$base" az --adapter "$run/best" --speakers 0,1 --temperature 0.3 &
+            waiting="$waiting $!"
+        }
     done
     wait $waiting || true
     demo gate2 "$work" --judge "$input/judge.safetensors" --codec "$input/codec" || true

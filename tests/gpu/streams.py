@@ -8,7 +8,7 @@ with an utterance's first chunk and never waits: every later chunk must be there
 underrun. `--load STREAMS:SECONDS` keeps so many streams speaking, utterance after utterance, each of 4 to 12 s, for so
 long after all have begun, which they do at times spread out by `--arrivals` a second; `--abort` of the utterances are
 cut off at a random point. `--poisson RATE:SECONDS` begins utterances of 4 s at random times. With random weights a
-stream ends by its frame count.
+stream ends by its frame count. With `--quote-s` each stream is a call, of which an utterance quotes so many seconds.
 
 `--soak STREAMS:SECONDS` is a load of which every minute has a row, with the memory of the processes and the places
 taken. All loads name what stalled them: collections of 10 ms and more in either process, the server's loop held up,
@@ -16,9 +16,9 @@ the listeners' own loops held up (then the row is void: the listeners were the w
 
 For the next lease, at 1,000, 1,500 and 2,000 streams, then ten minutes at 70 % of what held:
 
-    python -m tests.gpu.streams /dev/shm/csm-1b --slots 2048 --arrivals 200 --budget-s 400 \
+    python -m tests.gpu.streams /dev/shm/csm-1b --slots 2048 --arrivals 200 --quote-s 20 --budget-s 400 \
         --load 1000:30 --load 1500:30 --load 2000:30
-    python -m tests.gpu.streams /dev/shm/csm-1b --slots 2048 --arrivals 200 --budget-s 700 --soak 1400:600
+    python -m tests.gpu.streams /dev/shm/csm-1b --slots 2048 --arrivals 200 --quote-s 20 --budget-s 700 --soak 1400:600
 
 Without a GPU the script itself is tried on a tiny checkpoint: with `--backend torch`, or in vLLM's environment
 (tests/vllm_env.sh) with `--step-ms 60`, vLLM's engine over an executor without a model (tests/fakes/timed_executor.py).
@@ -89,11 +89,19 @@ async def watch_own_loop(heard: Heard) -> None:
         heard.stall_ms = max(heard.stall_ms, (time.perf_counter() - due) * 1000)
 
 
-async def listen(client: SpeechClient, heard: Heard, *, frames: int, keep: int | None, seed: int) -> None:
+async def listen(
+    client: SpeechClient,
+    heard: Heard,
+    *,
+    frames: int,
+    keep: int | None,
+    seed: int,
+    call: ConversationContext | None = None,
+) -> None:
     """Play one utterance in real time; `keep` frames of it, then abort."""
     began, first, worst, held_s = time.perf_counter(), 0.0, float("-inf"), 0.0
     try:
-        request = SpeechRequest(text=TEXT, max_new_tokens=frames, seed=seed)
+        request = SpeechRequest(text=TEXT, max_new_tokens=frames, seed=seed, conversation=call)
         async with aclosing(client.speak(request)) as audio:
             async for pcm in audio:
                 now = time.perf_counter()
@@ -119,19 +127,22 @@ async def listen(client: SpeechClient, heard: Heard, *, frames: int, keep: int |
     await asyncio.sleep(max(0.0, first + held_s - time.perf_counter()) if keep is None else 0.0)
 
 
-async def keep_speaking(url: str, streams: int, seconds: float, ramp_s: float, abort: float, seed: int) -> Heard:
+async def keep_speaking(options: argparse.Namespace) -> Heard:
     """So many streams, utterance after utterance, for so long after all have begun."""
-    heard = Heard()
-    async with SpeechClient(url, timeouts=_TIMEOUTS, warm_links=0, max_idle_links=streams + 8) as client:
+    heard, streams, seed, abort = Heard(), options.streams, options.seed, options.abort
+    ramp_s, seconds = options.ramp_s, options.seconds
+    async with SpeechClient(options.url, timeouts=_TIMEOUTS, warm_links=0, max_idle_links=streams + 8) as client:
 
         async def stream(number: int) -> None:
+            name = f"{os.getpid()}-{number}"
+            call = ConversationContext(id=name, max_context_s=options.quote_s) if options.quote_s else None
             dice = random.Random(seed * 10_000 + number)
             ends = time.perf_counter() + ramp_s + seconds
             await asyncio.sleep(dice.random() * ramp_s)
             while (left_s := ends - time.perf_counter()) > 1.0:
                 frames = min(dice.randint(50, 150), round(left_s / FRAME_S))
                 keep = dice.randint(1, frames - 1) if dice.random() < abort else None
-                await listen(client, heard, frames=frames, keep=keep, seed=dice.randrange(2**31))
+                await listen(client, heard, frames=frames, keep=keep, seed=dice.randrange(2**31), call=call)
 
         watch = asyncio.create_task(watch_own_loop(heard))
         await asyncio.gather(*(stream(number) for number in range(streams)))
@@ -153,7 +164,7 @@ async def arrive(url: str, rate: float, seconds: float, seed: int) -> Heard:
 def client_main(options: argparse.Namespace) -> None:
     """One process of listeners: its figures on standard output."""
     if options.as_client == "load":
-        work = keep_speaking(options.url, options.streams, options.seconds, options.ramp_s, options.abort, options.seed)
+        work = keep_speaking(options)
     else:
         work = arrive(options.url, options.streams, options.seconds, options.seed)
     gc.collect()
@@ -173,7 +184,7 @@ async def run_clients(kind: str, url: str, streams: float, seconds: float, optio
         await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.gpu.streams", str(options.model), "--as-client", kind, "--url", url,
             "--streams", str(share), "--seconds", str(seconds), "--ramp-s", str(streams / options.arrivals),
-            "--abort", str(options.abort), "--seed", str(index),
+            "--abort", str(options.abort), "--seed", str(index), "--quote-s", str(options.quote_s),
             stdout=asyncio.subprocess.PIPE,
         )
         for index, share in enumerate(shares)
@@ -211,6 +222,17 @@ def memory_mb(pids: list[int]) -> float:
     """Resident memory of processes, without what they share twice (proc(5), smaps_rollup)."""
     pages = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in pids]
     return sum(int(page.partition("\nPss:")[2].split()[0]) for page in pages) / 1024
+
+
+async def quoted(url: str) -> tuple[float, float]:
+    """Seconds of earlier sound that all utterances so far have quoted, and how many utterances have."""
+    try:
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+            page = (await client.get(f"{url}/metrics")).text
+    except httpx.HTTPError:
+        return float("nan"), float("nan")
+    found = dict(line.split() for line in page.splitlines() if line.startswith("zeng_tts_context_seconds_"))
+    return float(found["zeng_tts_context_seconds_sum"]), float(found["zeng_tts_context_seconds_count"])
 
 
 def stalls(log: Path, pid: int) -> str:
@@ -313,7 +335,7 @@ async def main(options: argparse.Namespace) -> None:
                 print(f"| {kind} {text}: no time left |", flush=True)
                 continue
             stalls(log, pid)  # those before are nobody's
-            below = children(pid)
+            below, earlier = children(pid), await quoted(url)
             before = time.monotonic(), busy_s(pid), sum(map(busy_s, below))
             if kind == "soak":
                 heard = await soak(url, pid, size, seconds, options)
@@ -326,6 +348,8 @@ async def main(options: argparse.Namespace) -> None:
             )
             print(row(name, heard, cores, took), flush=True)
             print(f"stalls: {stalls(log, pid)}", flush=True)
+            sound_s, count = (now - then for now, then in zip(await quoted(url), earlier, strict=True))
+            print(f"quoted: {sound_s / max(count, 1):.1f} s of earlier sound on average", flush=True)
     place.cleanup()
 
 
@@ -379,6 +403,7 @@ if __name__ == "__main__":
     parser.add_argument("--soak", action=_Load, metavar="STREAMS:SECONDS")
     parser.add_argument("--abort", type=float, default=0.2)
     parser.add_argument("--arrivals", type=float, default=100.0, help="first utterances a second")
+    parser.add_argument("--quote-s", type=float, default=0.0, help="earlier sound of the stream's call, at most")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--slots", type=int, default=1024)
     parser.add_argument("--backend", default="vllm")
