@@ -24,7 +24,9 @@ import torch
 import triton
 from torch import Tensor
 
+from tests.gpu import rooflines
 from tests.gpu.depth_tiles import TRIED, described
+from tests.gpu.rooflines import Ceilings
 from tts_engine.model import depth_kernels
 from tts_engine.model.alone_depth import TILES, AloneDepth, Tiles
 from tts_engine.model.config import CsmConfig
@@ -51,8 +53,8 @@ class Stand:
 
     depth: DepthDecoder
     device: str
-    bandwidth: float = float("nan")  # bytes a second, read and written
-    flops: float = float("nan")  # bfloat16, a second
+    config: CsmConfig
+    ceilings: Ceilings
     tiles: Tiles = TILES
 
     def frame(self, rows: int, *, greedy: bool = False, seed: int = 0) -> tuple[Tensor, Tensor, Draws]:
@@ -66,35 +68,21 @@ class Stand:
         return hidden, first.to(self.device), draws
 
     def floor_ms(self, rows: int) -> float:
-        """The longer of weights through memory and arithmetic at the rate of a large product, of this device."""
-        config, books = self.depth.config, self.depth.num_codebooks
-        attention = (2 * config.num_heads + 2 * config.num_kv_heads) * config.head_dim * config.hidden_size
-        layers = config.num_layers * (attention + 3 * config.intermediate_size * config.hidden_size)
-        head = config.hidden_size * self.depth.codebook_size
-        streamed = 2 * (books - 1) * (layers + head)
-        work = 2 * rows * (books * layers + (books - 1) * head)  # positions 0 and 1 are one pass
-        return max(streamed / self.bandwidth, work / self.flops) * 1000
+        return rooflines.depth_ms(self.config, rows, self.ceilings)
 
 
 def make_stand(*, tiny: bool) -> Stand:
     device = "cpu" if tiny else "cuda"
     torch.manual_seed(0)
     with torch.device(device):
-        frames = FrameDecoder(CsmConfig.from_hf(TINY if tiny else {})).to(torch.bfloat16)
+        config = CsmConfig.from_hf(TINY if tiny else {})
+        frames = FrameDecoder(config).to(torch.bfloat16)
     for parameter in frames.parameters():  # spread, so that a best code is seldom a near tie
         wide = parameter.dim() > 1
         parameter.data.normal_(std=1.5 / parameter.shape[-1] ** 0.5) if wide else parameter.data.uniform_(0.5, 1.5)
     frames.depth.heads.data.mul_((frames.depth.heads.shape[2] / frames.depth.heads.shape[1]) ** 0.5)
     frames.prepare()
-    stand = Stand(frames.depth, device)
-    if tiny:
-        stand.bandwidth, stand.flops = 1e10, 1e10
-        return stand
-    buffers = torch.empty(2, 1 << 30, dtype=torch.float32, device=device)
-    stand.bandwidth = buffers.nbytes / timed(lambda: buffers[1].copy_(buffers[0]), graph=False) * 1000
-    a = torch.randn(8192, 8192, dtype=torch.bfloat16, device=device)
-    stand.flops = 2 * 8192**3 / timed(lambda: a @ a, graph=False) * 1000
-    return stand
+    return Stand(frames.depth, device, config, Ceilings(1e10, 1e10) if tiny else rooflines.measured())
 
 
 def timed(work: Callable[[], object], *, graph: bool = True, times: int = 15) -> float:
@@ -299,7 +287,7 @@ def main() -> None:
     if not options.tiny:
         device = torch.cuda.get_device_properties(0)
         print(f"{device.name}, {device.multi_processor_count} multiprocessors, {device.L2_cache_size >> 20} MiB of L2")
-        rates = f"copies {stand.bandwidth / 1e12:.2f} TB/s, bfloat16 {stand.flops / 1e12:.0f} TFLOP/s"
+        rates = f"copies {stand.ceilings.bandwidth / 1e12:.2f} TB/s, bfloat16 {stand.ceilings.flops / 1e12:.0f} TFLOP/s"
         print(f"torch {torch.__version__}, Triton {triton.__version__}; {rates}")
     if options.scan:
         ends = time.monotonic() + options.limit_s

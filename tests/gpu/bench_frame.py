@@ -4,8 +4,8 @@
 
 Weights are random, of CSM-1B's sizes: all that time depends on. Without --vllm: depth decoder, Mimi and
 the whole step, each as a CUDA graph. With it, vLLM too: its backbone by events around its own graph, and what is left
-of a step is the host. 80 ms is real time. Run it twice at each size before believing it: Triton compiles on first
-use.
+of a step is the host. Each stands before its floor (rooflines.py). 80 ms is real time. Run it twice at each size
+before believing it: Triton compiles on first use.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tests.gpu import rooflines
 from tests.gpu.stand import Stand, fill_randomly, vllm_stand, write_csm_1b_config
 from tts_engine.backend.vllm_plugin import runtime as runtime_module
 from tts_engine.backend.vllm_plugin.frame_graphs import FrameGraphs
@@ -78,6 +79,7 @@ def bench_parts(
 
     outlet = RingOutlet(nobody, rows=limits.slots, width=width)
     runtime = CsmRuntime(frames, mimi, limits, outlet, nobody, depth_alone=alone)
+    runtime.state.mimi.position.fill_(config.mimi.window)  # as after ten seconds: the whole window is read
     began = time.perf_counter()
     graphs = FrameGraphs(runtime, torch.zeros(1, config.backbone.hidden_size, dtype=torch.bfloat16, device="cuda"))
     torch.cuda.synchronize()
@@ -143,6 +145,8 @@ def main() -> None:
     parser.add_argument("--limit-s", type=float, default=240.0, help="no size begins after this")
     options = parser.parse_args()
     print(torch.cuda.get_device_name(), torch.__version__)
+    ceilings, config = rooflines.measured(), CsmConfig.from_hf({})
+    print(f"copies {ceilings.bandwidth / 1e12:.2f} TB/s, bfloat16 {ceilings.flops / 1e12:.0f} TFLOP/s")
     ends = time.monotonic() + options.limit_s
     codec_dtype = getattr(torch, options.codec_dtype)
     parts = bench_parts(codec_dtype, options.sizes, ends - options.limit_s / 2, alone=not options.no_alone)
@@ -161,15 +165,21 @@ def main() -> None:
             "depth_alone": not options.no_alone,
         }
         with vllm_stand(folder, codec_dtype=options.codec_dtype, **settings) as stand:
-            print("| streams | step ms | backbone | depth | Mimi | host and rest | first frame of all ms |")
-            print("|--:|--:|--:|--:|--:|--:|--:|")
+            print("| streams | step ms | backbone | floor | depth | floor | Mimi | floor | graph | rest | first |")
+            print("|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
             for size, (depth, codec, whole) in parts.items():
                 if time.monotonic() > ends:
                     print("no time for the rest", flush=True)
                     break
                 step, backbone, first = bench_vllm(stand, size)
                 rest = step - backbone - whole
-                figures = " | ".join(f"{one:.2f}" for one in (step, backbone, depth, codec, rest))
+                floors = (
+                    rooflines.backbone_ms(config, size, PROMPT + 80, ceilings),
+                    rooflines.depth_ms(config, size, ceilings),
+                    rooflines.mimi_ms(config, size, ceilings),
+                )
+                columns = (step, backbone, floors[0], depth, floors[1], codec, floors[2], whole, rest)
+                figures = " | ".join(f"{one:.2f}" for one in columns)
                 print(f"| {size} | {figures} | {first:.0f} |", flush=True)
 
 

@@ -19,6 +19,7 @@ import torch
 from tts_engine.backend.vllm_plugin import register
 from tts_engine.backend.vllm_plugin.ids import STOP_ID, FrameIds, prompt_ids
 from tts_engine.backend.vllm_plugin.inlet import Inlet
+from tts_engine.backend.vllm_plugin.runners import capture_sizes
 from tts_engine.backend.vllm_plugin.wire import ENDED, SPOKE, Keys, RowFormat, Rows
 from tts_engine.model.config import CsmConfig
 from tts_engine.model.prompt import AUDIO, Prompt
@@ -142,6 +143,8 @@ def vllm_stand(folder: Path, **settings: Any) -> Iterator[Stand]:
             "max_num_batched_tokens": 8192,
             "gpu_memory_utilization": 0.85,
         }
+        if "max_num_seqs" in settings:
+            defaults["compilation_config"] = {"cudagraph_capture_sizes": capture_sizes(settings["max_num_seqs"])}
         llm = LLM(
             model=str(folder),
             skip_tokenizer_init=True,

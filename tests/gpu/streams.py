@@ -61,7 +61,7 @@ _TIMED = """
 import tts_engine.backend.vllm_engine as engine
 from tests.fakes.timed_executor import ARGUMENTS
 from tts_engine.cli import app
-engine.runner_arguments = lambda: dict(ARGUMENTS)
+engine.runner_arguments = lambda streams: dict(ARGUMENTS)
 app()
 """
 _TIMEOUTS = SpeechTimeouts(connect_s=10.0, first_audio_s=30.0, between_chunks_s=30.0)

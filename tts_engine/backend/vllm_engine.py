@@ -146,7 +146,7 @@ class VllmEngine:
             "additional_config": {"csm": plugin},
             "scheduler_cls": "tts_engine.backend.vllm_plugin.scheduler.LeadAwareScheduler",
             "disable_log_stats": True,
-            **runner_arguments(),
+            **runner_arguments(settings.streams),
             **settings.more,
         }
 

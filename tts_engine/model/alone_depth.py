@@ -74,7 +74,7 @@ class Tiles:
 
 
 TILES = Tiles(
-    qkv=Tile(4, 1024), out=Tile(8, 1024, warps=8), gate_up=Tile(4, 1024), down=Tile(2, 8192, warps=8),
+    qkv=Tile(8, 1024, warps=8), out=Tile(8, 1024, warps=8), gate_up=Tile(4, 1024), down=Tile(4, 4096, warps=8),
     head=Tile(4, 1024),
 )  # fmt: skip
 """For 132 multiprocessors: but for gate and up, all of a matrix is under way at once. See docs/benchmarks.md."""

@@ -20,7 +20,7 @@ from triton.runtime.interpreter import InterpretedFunction
 from tts_engine.model.depth_decoder import DepthDecoder, Draws
 
 DRAW_WARPS = 8
-ATTEND_WARPS = 2
+ATTEND_WARPS = 1
 
 
 @triton.jit(do_not_specialize=["position"])

@@ -13,7 +13,17 @@ _ON_A_PROCESSOR = {
 }
 
 
-def runner_arguments() -> dict[str, Any]:
+def capture_sizes(streams: int) -> list[int]:
+    """Batches of which vLLM is to make CUDA graphs: up to every stream and as many positions of beginnings besides.
+
+    vLLM ends at 512 by itself, and then launches a batch of more kernel by kernel.
+    """
+    fine = (1, 2, 4, *range(8, 256, 8), *range(256, 512, 16))
+    coarse = (*range(512, 1024, 64), *range(1024, 8193, 128))
+    return sorted({*(size for size in (*fine, *coarse) if size <= 2 * streams), streams})
+
+
+def runner_arguments(streams: int) -> dict[str, Any]:
     """Arguments of vLLM's engine that choose the runner; sets what vLLM reads from the environment only."""
     from vllm.platforms import current_platform  # noqa: PLC0415  # pyright: ignore[reportMissingImports] - not where types are checked
 
@@ -21,7 +31,7 @@ def runner_arguments() -> dict[str, Any]:
         os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
         return dict(_ON_A_PROCESSOR)
     os.environ["VLLM_USE_V2_MODEL_RUNNER"] = "1"  # else vLLM may fall back with a mere warning
-    return {}
+    return {"compilation_config": {"cudagraph_capture_sizes": capture_sizes(streams)}}
 
 
 def admit_any_id(engine: Any) -> None:  # noqa: ANN401 - vLLM's, of either kind

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tts_engine.backend.vllm_plugin.runners import admit_any_id
+from tts_engine.backend.vllm_plugin.runners import admit_any_id, capture_sizes
 
 
 class Renderer:
@@ -32,3 +32,15 @@ def test_a_front_end_that_does_not_look_is_left_as_it_is():
 
     assert vars(bare) == {}
     assert vars(rendering.renderer) == {}
+
+
+def test_every_stream_speaking_at_once_has_a_graph_of_its_own_and_beginnings_beside_it_too():
+    sizes = capture_sizes(2048)
+    assert {1, 512, 1024, 2048} <= set(sizes)
+    assert max(sizes) == 4096
+    assert sizes == sorted(set(sizes))
+
+
+def test_a_number_of_streams_between_two_sizes_is_one_of_them():
+    assert 300 in capture_sizes(300)
+    assert max(capture_sizes(300)) <= 600
