@@ -149,7 +149,7 @@ class Stage:
         if self.up_by_kernel:
             rows, tile = batch * steps, UP_TILE
             out = torch.empty(rows, columns, dtype=x.dtype, device=x.device)
-            bm, bn = min(tile.rows, _rows(rows)), min(tile.columns, self.channels)
+            bm, bn = min(tile.rows, _rows(rows)), divisor(columns, tile.columns)
             up_kernel[(triton.cdiv(rows, bm) * (columns // bn),)](
                 x, *carried.arguments(), self._up, self._up_bias, out, rows, carried.past.shape[1],
                 carried.state.place(self.up), T=steps, C=channels, N=columns, BM=bm, BN=bn,
@@ -209,6 +209,11 @@ def gathered(x: Tensor, conv: StreamingConv, carried: Carried, *, taps: int, elu
         num_warps=1 if channels <= 256 else 4,
     )  # fmt: skip
     return out
+
+
+def divisor(number: int, most: int) -> int:
+    """The largest power of two that divides the number and is at most `most`, which is one."""
+    return min(number & -number, most)
 
 
 def _tileable(channels: int) -> bool:

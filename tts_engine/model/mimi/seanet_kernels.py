@@ -16,7 +16,7 @@ import triton.language as tl
 
 @triton.jit
 def _elu(x):
-    return tl.where(x > 0, x, tl.exp(tl.minimum(x, 0.0)) - 1.0)
+    return tl.where(x > 0, x, tl.exp2(x * 1.4426950408889634) - 1.0)
 
 
 @triton.jit
@@ -61,7 +61,7 @@ def taps_kernel(
         now = _elu(now.to(tl.float32)).to(now.dtype)
     tl.store(out + (m * TAPS + TAPS - 1) * C + c, now, mask=inside)
     for tap in tl.static_range(TAPS - 1):
-        back: tl.constexpr = (TAPS - 1 - tap) * DILATION
+        back = (TAPS - 1 - tap) * DILATION
         if t >= back:
             then = tl.load(x + (m - back) * C + c, mask=inside, other=0.0)
             if ELU:
@@ -130,13 +130,13 @@ def block_kernel(
     acc = tl.zeros([BM, INNER], tl.float32)
     for k in range(0, C, BK):
         for tap in tl.static_range(TAPS):
-            back: tl.constexpr = (TAPS - 1 - tap) * DILATION
+            back = (TAPS - 1 - tap) * DILATION
             at = tl.where(t >= back, x + (m - back) * C, carried + (CONTEXT + t - back) * C)
             h = tl.load(at[:, None] + (k + kk)[None, :])
             h = tl.where((t >= back)[:, None], _elu(h.to(tl.float32)).to(dtype), h)
             w = tl.load(wide + (tap * C + k + kk)[:, None] * INNER + n[None, :])
             acc = tl.dot(h, w, acc, input_precision="ieee")
-            if back == 0:
+            if tap == TAPS - 1:
                 tl.store(mine[:, None] + (k + kk)[None, :], h, mask=(inside & (t >= T - CONTEXT))[:, None])
     inner = (acc + tl.load(wide_bias + n).to(tl.float32)[None, :]).to(dtype)
     inner = _elu(inner.to(tl.float32)).to(dtype)
@@ -170,7 +170,7 @@ def last_kernel(
     c = tl.arange(0, C)
     sample = tl.zeros([BLOCK], tl.float32) + tl.load(bias).to(tl.float32)
     for tap in tl.static_range(TAPS):
-        back: tl.constexpr = TAPS - 1 - tap
+        back = TAPS - 1 - tap
         sample += tl.load(shares + tap * rows + row * T + t - back, mask=inside & (t >= back), other=0.0)
     if tl.program_id(1) == 0:
         for at in tl.static_range(TAPS - 1):  # past input `at` stands TAPS - 1 - at before the first
