@@ -61,7 +61,7 @@ def captured(work: Callable[[], object]) -> torch.cuda.CUDAGraph:
 
 @torch.inference_mode()
 def bench_parts(
-    codec_dtype: torch.dtype, sizes: Sequence[int], ends: float, *, alone: bool
+    codec_dtype: torch.dtype, sizes: Sequence[int], ends: float, *, alone: bool, codec_fused: bool
 ) -> dict[int, tuple[float, float, float]]:
     """Depth decoder, Mimi, and the whole frame step in milliseconds, by number of streams; none begins after `ends`."""
     config = CsmConfig.from_hf({})
@@ -77,11 +77,13 @@ def bench_parts(
         """Nobody listens."""
 
     outlet = RingOutlet(nobody, rows=limits.slots, width=width)
-    runtime = CsmRuntime(frames, mimi, limits, outlet, nobody, depth_alone=alone)
+    runtime = CsmRuntime(frames, mimi, limits, outlet, nobody, depth_alone=alone, codec_fused=codec_fused)
     began = time.perf_counter()
     graphs = FrameGraphs(runtime, torch.zeros(1, config.backbone.hidden_size, dtype=torch.bfloat16, device="cuda"))
     torch.cuda.synchronize()
-    print(f"depth decoder: {runtime.depth}; {len(graphs.sizes)} graphs in {time.perf_counter() - began:.1f} s")
+    print(
+        f"depth decoder: {runtime.depth}; codec: {runtime.codec}; {len(graphs.sizes)} graphs in {time.perf_counter() - began:.1f} s"
+    )
     results: dict[int, tuple[float, float, float]] = {}
     print("| streams | depth ms | Mimi ms | frame step ms |\n|--:|--:|--:|--:|")
     for size in sizes:
@@ -93,7 +95,8 @@ def bench_parts(
         every = torch.ones(size, dtype=torch.bool, device="cuda")
         codes = torch.zeros(size, 1, config.num_codebooks, dtype=torch.int64, device="cuda")
         depth = captured(lambda h=hidden, s=slots: frames(h, s, runtime.state.frames))
-        codec = captured(lambda c=codes, e=every, s=slots: mimi(c, runtime.state.mimi, slots=s, active=e, fresh=~e))
+        decode, state = runtime.decode, runtime.state.mimi
+        codec = captured(lambda c=codes, e=every, s=slots: decode(c, state, slots=s, active=e, fresh=~e))
         whole = timed(lambda h=hidden, s=slots, p=positions: graphs.say(h, s, p))
         results[size] = timed(depth.replay), timed(codec.replay), whole
         print(f"| {size} | {results[size][0]:.2f} | {results[size][1]:.2f} | {whole:.2f} |", flush=True)
@@ -139,13 +142,15 @@ def main() -> None:
     parser.add_argument("--vllm", action="store_true", help="bench vLLM's engine too")
     parser.add_argument("--codec-dtype", default="bfloat16", choices=("bfloat16", "float16", "float32"))
     parser.add_argument("--no-alone", action="store_true", help="the depth decoder's fused kernels for one row too")
+    parser.add_argument("--codec-fused", action="store_true", help="the codec in kernels of its own")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--limit-s", type=float, default=240.0, help="no size begins after this")
     options = parser.parse_args()
     print(torch.cuda.get_device_name(), torch.__version__)
     ends = time.monotonic() + options.limit_s
     codec_dtype = getattr(torch, options.codec_dtype)
-    parts = bench_parts(codec_dtype, options.sizes, ends - options.limit_s / 2, alone=not options.no_alone)
+    fused = {"alone": not options.no_alone, "codec_fused": options.codec_fused}
+    parts = bench_parts(codec_dtype, options.sizes, ends - options.limit_s / 2, **fused)
     torch.cuda.empty_cache()
     if not options.vllm:
         return
@@ -159,6 +164,7 @@ def main() -> None:
             "dtype": "bfloat16",
             "enable_prefix_caching": False,
             "depth_alone": not options.no_alone,
+            "codec_fused": options.codec_fused,
         }
         with vllm_stand(folder, codec_dtype=options.codec_dtype, **settings) as stand:
             print("| streams | step ms | backbone | depth | Mimi | host and rest | first frame of all ms |")

@@ -9,6 +9,7 @@ hundred times that, is read where it is.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
 import torch.nn.functional as fn
@@ -19,6 +20,14 @@ from tts_engine.model.mimi.conv import CausalConv, StreamingConv, UpsampleChanne
 from tts_engine.model.mimi.quantizer import SplitQuantizer
 from tts_engine.model.mimi.ring import Ring
 from tts_engine.model.mimi.transformer import MimiTransformer
+
+
+class Decode(Protocol):
+    """A frame or more to samples; see `MimiDecoder.forward`."""
+
+    def __call__(
+        self, codes: Tensor, state: MimiState, /, *, slots: Tensor, active: Tensor, fresh: Tensor
+    ) -> Tensor: ...
 
 
 class ResidualBlock(nn.Module):
