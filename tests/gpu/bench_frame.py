@@ -14,6 +14,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -81,9 +82,8 @@ def bench_parts(
     began = time.perf_counter()
     graphs = FrameGraphs(runtime, torch.zeros(1, config.backbone.hidden_size, dtype=torch.bfloat16, device="cuda"))
     torch.cuda.synchronize()
-    print(
-        f"depth decoder: {runtime.depth}; codec: {runtime.codec}; {len(graphs.sizes)} graphs in {time.perf_counter() - began:.1f} s"
-    )
+    took = f"{len(graphs.sizes)} graphs in {time.perf_counter() - began:.1f} s"
+    print(f"depth decoder: {runtime.depth}; codec: {runtime.codec}; {took}")
     results: dict[int, tuple[float, float, float]] = {}
     print("| streams | depth ms | Mimi ms | frame step ms |\n|--:|--:|--:|--:|")
     for size in sizes:
@@ -95,8 +95,8 @@ def bench_parts(
         every = torch.ones(size, dtype=torch.bool, device="cuda")
         codes = torch.zeros(size, 1, config.num_codebooks, dtype=torch.int64, device="cuda")
         depth = captured(lambda h=hidden, s=slots: frames(h, s, runtime.state.frames))
-        decode, state = runtime.decode, runtime.state.mimi
-        codec = captured(lambda c=codes, e=every, s=slots: decode(c, state, slots=s, active=e, fresh=~e))
+        decode = partial(runtime.decode, codes, runtime.state.mimi, slots=slots, active=every, fresh=~every)
+        codec = captured(decode)
         whole = timed(lambda h=hidden, s=slots, p=positions: graphs.say(h, s, p))
         results[size] = timed(depth.replay), timed(codec.replay), whole
         print(f"| {size} | {results[size][0]:.2f} | {results[size][1]:.2f} | {whole:.2f} |", flush=True)

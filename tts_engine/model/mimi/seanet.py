@@ -24,7 +24,7 @@ from tts_engine.model.mimi.seanet_kernels import block_kernel, last_kernel, taps
 
 
 class UnsupportedCodecError(ValueError):
-    """This codec is not cut into one frame's kernels; the plain decoder remains."""
+    """The kernels for one frame are not for a codec of this form; the plain decoder remains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +129,7 @@ class Stage:
         if steps * up.stride < block.wide.context:
             raise UnsupportedCodecError(f"{steps * up.stride} steps are fewer than a residual block carries")
         weight = up.weight.view(2 * up.channels, channels, up.stride).transpose(1, 2).flatten(1)
-        self._up = torch.cat(
-            (weight[up.channels :], weight[: up.channels])
-        )  # what acts on the input before comes first
+        self._up = torch.cat((weight[up.channels :], weight[: up.channels]))  # first what acts on the input before
         self._up_bias = up.bias.repeat(up.stride)
         self._wide, self._narrow = _Taps(block.wide), _Taps(block.narrow)
         # the kernel makes the last convolution's products while it has its inputs

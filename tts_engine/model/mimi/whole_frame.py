@@ -81,10 +81,12 @@ class _Layer:
         """X [B, T, hidden] becomes what the layer makes of it."""
         layer, (batch, steps, hidden) = self._layer, x.shape
         flat = x.view(-1, hidden)
-        normed = fn.layer_norm(flat, (hidden,), *layer.attention_norm, layer.eps)
+        scale, bias = layer.attention_norm
+        normed = fn.layer_norm(flat, (hidden,), scale, bias, layer.eps)
         qkv = fn.linear(normed, layer.qkv).view(batch, steps, 3, layer.heads, layer.head_dim)
         flat.addmm_(attend(qkv).view(-1, layer.heads * layer.head_dim), self._out)
-        normed = fn.layer_norm(flat, (hidden,), *layer.mlp_norm, layer.eps)
+        scale, bias = layer.mlp_norm
+        normed = fn.layer_norm(flat, (hidden,), scale, bias, layer.eps)
         flat.addmm_(fn.gelu(fn.linear(normed, layer.up)), self._down)
 
 
