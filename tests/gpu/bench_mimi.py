@@ -26,23 +26,16 @@ from torch import Tensor
 
 from tests.fakes.tiny_codec import make_codec, spread
 from tests.gpu.bench_depth import timed
+from tests.gpu.mimi_tiles import TRIED_BLOCKS, TRIED_GROUPS, TRIED_UPS
 from tts_engine.model.config import CsmConfig
 from tts_engine.model.mimi import seanet as seanet_module
 from tts_engine.model.mimi.decoder import MimiDecoder, MimiState
-from tts_engine.model.mimi.seanet import BLOCK_TILE, UP_TILE, Carried, Seanet, Tile, Ways
+from tts_engine.model.mimi.seanet import Carried, Seanet, Ways
 from tts_engine.model.mimi.whole_frame import WholeFrame
 
 SIZES = (1, 32, 256, 512, 1024, 2048)
 POSITION = 250  # of every stream: its window is full
-TILES = {
-    "UP_TILE": [
-        UP_TILE, Tile(128, 256, 64, 8, 3), Tile(128, 128, 64, 4, 3), Tile(128, 64, 64, 4, 3), Tile(256, 128, 64, 8, 3),
-        Tile(64, 128, 64, 4, 4),
-    ],
-    "BLOCK_TILE": [
-        BLOCK_TILE, Tile(64, 128, 64, 4, 2), Tile(128, 128, 32, 8, 2), Tile(64, 64, 64, 4, 3), Tile(256, 128, 64, 8, 2),
-    ],
-}  # fmt: skip
+TILES = {"UP_TILE": TRIED_UPS, "BLOCK_TILE": TRIED_BLOCKS, "GROUPS": TRIED_GROUPS}
 Path = MimiDecoder | WholeFrame
 
 
@@ -174,25 +167,28 @@ def took(work: Callable[[], object] | None) -> str:
 
 
 def scan(decoder: MimiDecoder, state: MimiState, rows: int, *, ends: float) -> None:
-    """Other tiles, stage by stage."""
+    """Other tiles, stage by stage; groups at 128 channels too."""
     stages = len(decoder.ups)
     slots = call_of(decoder, rows)["slots"]
     carried = Carried(state.past[slots], state, slots)
-    seanet = Seanet(decoder, Ways((True,) * stages, (True,) * stages))
     print(f"| at {rows} streams: tile | {' | '.join(f'stage {n}' for n in range(stages))} |\n|---|{'--:|' * stages}")
     for name, tiles in TILES.items():
-        usual = getattr(seanet_module, name)
+        usual, up = getattr(seanet_module, name), name == "UP_TILE"
+        seanet_module.GROUP_CHANNELS = 0 if name == "BLOCK_TILE" else 128
+        seanet = Seanet(decoder, Ways((True,) * stages, (True,) * stages))
+        seanet_module.GROUP_CHANNELS = 64
         for tile in tiles:
             cells: list[str] = []
             steps = 2
             setattr(seanet_module, name, tile)
             for stage in seanet.stages:
-                channels, up = stage.up.channels, name == "UP_TILE"
-                shape = (rows, steps, channels) if up else (rows, steps * stage.up.stride, stage.channels)
-                x = torch.rand(shape, dtype=decoder.first.weight.dtype, device=slots.device)
+                shape = (rows, steps, stage.up.channels) if up else (rows, steps * stage.up.stride, stage.channels)
                 steps *= stage.up.stride
-                late = time.monotonic() > ends
-                cells.append("–" if late else took(partial(stage.upsampled if up else stage.residual, x, carried)))
+                if time.monotonic() > ends or not (up or stage.in_groups == (name == "GROUPS")):
+                    cells.append("")
+                    continue
+                x = torch.rand(shape, dtype=decoder.first.weight.dtype, device=slots.device)
+                cells.append(took(partial(stage.upsampled if up else stage.residual, x, carried)))
             print(f"| {name} {tile} | {' | '.join(cells)} |", flush=True)
         setattr(seanet_module, name, usual)
 

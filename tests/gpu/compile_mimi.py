@@ -11,8 +11,16 @@ import sys
 from typing import Any
 
 from tests.gpu.compile_depth import report
-from tts_engine.model.mimi.seanet import BLOCK_TILE, UP_TILE, Tile, divisor
-from tts_engine.model.mimi.seanet_kernels import block_kernel, codes_kernel, last_kernel, taps_kernel, up_kernel
+from tests.gpu.mimi_tiles import TRIED_BLOCKS, TRIED_GROUPS, TRIED_UPS
+from tts_engine.model.mimi.seanet import Groups, Tile, divisor
+from tts_engine.model.mimi.seanet_kernels import (
+    block_kernel,
+    codes_kernel,
+    group_kernel,
+    last_kernel,
+    taps_kernel,
+    up_kernel,
+)
 
 F16, F32, I64 = "*fp16", "*fp32", "*i64"
 STREAMS, WIDTH = 1024, "width"
@@ -20,7 +28,7 @@ STAGES = {  # steps in, channels in, stride
     0: (2, 1024, 8), 1: (16, 512, 6), 2: (96, 256, 5), 3: (480, 128, 4),
 }  # fmt: skip
 COMMON = {"past": F16, "held": F16, "slots": I64, "width": "i32", "place": "i32", "rows": "i32", "out": F16}
-EVEN = ("width", "place", "last_place", "rows")
+EVEN = ("groups", "width", "place", "last_place", "rows")
 
 
 def up(stage: int, tile: Tile) -> bool:
@@ -35,28 +43,40 @@ def up(stage: int, tile: Tile) -> bool:
 
 def block(stage: int, tile: Tile) -> bool:
     steps, channels, stride = STAGES[stage]
-    steps, channels, last = steps * stride, channels // 2, 3 if stage == max(STAGES) else 0
-    names = ("x", "wide", "wide_bias", "narrow", "narrow_bias", "last")
-    types = COMMON | dict.fromkeys(names, F16) | {"last_place": "i32", "out": F32 if last else F16}
+    steps, channels = steps * stride, channels // 2
+    types = COMMON | dict.fromkeys(("x", "wide", "wide_bias", "narrow", "narrow_bias"), F16)
     sizes = {
-        "T": steps, "C": channels, "INNER": channels // 2, "TAPS": 3, "DILATION": 1, "LAST": last, "BM": tile.rows,
+        "T": steps, "C": channels, "INNER": channels // 2, "TAPS": 3, "DILATION": 1, "BM": tile.rows,
         "BN": min(tile.columns, channels), "BK": min(tile.terms, channels),
     }  # fmt: skip
     programs = -(-STREAMS * steps // tile.rows)
     return launched(f"block {stage}, {described(tile)}", block_kernel, types, sizes, tile, programs)
 
 
+def group(stage: int, tile: Groups) -> bool:
+    steps, channels, stride = STAGES[stage]
+    steps, channels, last = steps * stride, channels // 2, stage == max(STAGES)
+    names = ("x", "wide", "wide_bias", "narrow", "narrow_bias", "last")
+    types = COMMON | dict.fromkeys(names, F16) | {"last_place": "i32", "groups": "i32", "out": F32 if last else F16}
+    sizes = {"T": steps, "C": channels, "INNER": channels // 2, "LAST": last, "GROUP": tile.times, "BM": tile.rows}
+    programs = -(-STREAMS * steps // tile.rows // tile.times)
+    name = f"group {stage}, {tile.rows} of {tile.times}, {tile.warps} warps, {tile.stages} stages, {tile.registers}"
+    used = Tile(tile.rows, 0, 0, tile.warps, tile.stages, tile.registers)
+    return launched(name, group_kernel, types, sizes | {"STAGES": tile.stages}, used, programs)
+
+
 def launched(
     name: str, kernel: Any, types: dict[str, str], constants: dict[str, Any], tile: Tile, programs: int
 ) -> bool:
-    options = {"num_warps": tile.warps, "num_stages": tile.stages}
+    options = {"num_warps": tile.warps, "num_stages": tile.stages, "maxnreg": tile.registers}
     return not name.startswith(CHOSEN) or report(
         name, kernel, types, constants, programs=programs, even=EVEN, **options
     )
 
 
 def described(tile: Tile) -> str:
-    return f"{tile.rows} x {tile.columns} x {tile.terms}, {tile.warps} warps, {tile.stages} stages"
+    size = f"{tile.rows} x {tile.columns} x {tile.terms}"
+    return f"{size}, {tile.warps} warps, {tile.stages} stages, {tile.registers or 255} registers"
 
 
 def small() -> bool:
@@ -78,8 +98,12 @@ def main() -> None:
     print("|---|--:|--:|--:|--:|--:|---|")
     good = small()
     for stage in STAGES:
-        good &= up(stage, UP_TILE)
-        good &= block(stage, BLOCK_TILE)
+        for tile in TRIED_UPS:
+            good &= up(stage, tile)
+        for tile in TRIED_BLOCKS:
+            good &= block(stage, tile)
+    for tile in TRIED_GROUPS:
+        good &= group(max(STAGES), tile)
     sys.exit(not good)
 
 

@@ -20,7 +20,13 @@ from torch import Tensor
 
 from tts_engine.model.mimi.conv import CausalConv, StreamingConv, UpsampleConv
 from tts_engine.model.mimi.decoder import MimiDecoder, MimiState, ResidualBlock
-from tts_engine.model.mimi.seanet_kernels import block_kernel, last_kernel, taps_kernel, up_kernel
+from tts_engine.model.mimi.seanet_kernels import (
+    block_kernel,
+    group_kernel,
+    last_kernel,
+    taps_kernel,
+    up_kernel,
+)
 
 
 class UnsupportedCodecError(ValueError):
@@ -36,10 +42,27 @@ class Tile:
     terms: int
     warps: int
     stages: int
+    registers: int | None = None
 
 
-UP_TILE = Tile(128, 128, 64, warps=8, stages=3)
-BLOCK_TILE = Tile(128, 128, 64, warps=8, stages=2)
+UP_TILE = Tile(128, 128, 64, warps=8, stages=3, registers=128)  # two programs a multiprocessor
+BLOCK_TILE = Tile(64, 128, 64, warps=8, stages=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """What a program of `group_kernel` takes: so many groups of so many successive times."""
+
+    rows: int
+    times: int
+    warps: int
+    stages: int
+    registers: int | None = None
+
+
+GROUPS = Groups(64, 8, warps=4, stages=2)
+GROUP_CHANNELS = 64
+"""From 128 on groups save no instructions: `compile_mimi.py`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +139,12 @@ class Seanet:
         return out
 
 
+_PROGRAMS = 264
+"""Two a multiprocessor: fewer are made of smaller tiles."""
+
+
 class Stage:
-    """ELU'd [B, T * stride, channels / 2] of ELU'd [B, T, channels]; with `shares` what `block_kernel` says of LAST."""
+    """ELU'd [B, T * stride, channels / 2] of ELU'd [B, T, channels]; with `shares` what `group_kernel` says of LAST."""
 
     def __init__(
         self, up: UpsampleConv, block: ResidualBlock, steps: int, *, last: _Taps | None, by_kernel: tuple[bool, bool]
@@ -132,9 +159,12 @@ class Stage:
         self._up = torch.cat((weight[up.channels :], weight[: up.channels]))  # first what acts on the input before
         self._up_bias = up.bias.repeat(up.stride)
         self._wide, self._narrow = _Taps(block.wide), _Taps(block.narrow)
+        fits = (block.wide.context, self._wide.taps) == (2, 3) and divisor(steps * up.stride, 2) == 2
+        self.in_groups = self.block_by_kernel and fits and channels <= GROUP_CHANNELS
         # the kernel makes the last convolution's products while it has its inputs
-        fits = last is not None and last.conv.dilation == 1 and channels <= BLOCK_TILE.columns
-        self._last = last if fits and self.block_by_kernel else None
+        fits = last is not None and (last.conv.context, last.taps) == (2, 3)
+        self._last = last if fits and self.in_groups else None
+        self._gains = None if self._last is None else fn.pad(self._last.conv.weight[0], (0, 13))
 
     @property
     def shares(self) -> bool:
@@ -153,7 +183,7 @@ class Stage:
             up_kernel[(triton.cdiv(rows, bm) * (columns // bn),)](
                 x, *carried.arguments(), self._up, self._up_bias, out, rows, carried.past.shape[1],
                 carried.state.place(self.up), T=steps, C=channels, N=columns, BM=bm, BN=bn,
-                BK=min(tile.terms, channels), num_warps=tile.warps, num_stages=tile.stages,
+                BK=min(tile.terms, channels), num_warps=tile.warps, num_stages=tile.stages, maxnreg=tile.registers,
             )  # fmt: skip
         else:
             pairs = gathered(x, self.up, carried, taps=2)
@@ -165,20 +195,37 @@ class Stage:
         if not self.block_by_kernel:
             inner = fn.elu(self._wide(x, carried, elu=True), inplace=True)
             return fn.elu(x.add_(self._narrow.product(inner)), inplace=True)
+        if self.in_groups:
+            return self._residual_in_groups(x, carried)
         batch, steps, channels = x.shape
-        rows, tile, wide, last = batch * steps, BLOCK_TILE, self._wide, self._last
+        rows, tile, wide, narrow, out = batch * steps, BLOCK_TILE, self._wide, self._narrow, torch.empty_like(x)
+        bm = min(tile.rows, _rows(rows))
+        block_kernel[(triton.cdiv(rows, bm),)](
+            x, *carried.arguments(), wide.columns, wide.conv.bias, narrow.columns, narrow.conv.bias, out, rows,
+            carried.past.shape[1], carried.state.place(wide.conv), T=steps, C=channels, INNER=wide.columns.shape[1],
+            TAPS=wide.taps, DILATION=wide.conv.dilation, BM=bm, BN=min(tile.columns, channels),
+            BK=min(tile.terms, channels), num_warps=tile.warps, num_stages=tile.stages, maxnreg=tile.registers,
+        )  # fmt: skip
+        return out
+
+    def _residual_in_groups(self, x: Tensor, carried: Carried) -> Tensor:
+        batch, steps, channels = x.shape
+        wide, narrow, last = self._wide, self._narrow, self._last
         if last is None:
             out = torch.empty_like(x)
         else:
             out = torch.empty(last.taps, batch, steps, dtype=torch.float32, device=x.device)
-        place = 0 if last is None else carried.state.place(last.conv)
-        bm = min(tile.rows, _rows(rows))
-        block_kernel[(triton.cdiv(rows, bm),)](
-            x, *carried.arguments(), wide.columns, wide.conv.bias, self._narrow.columns, self._narrow.conv.bias,
-            wide.columns if last is None else last.rows, out, rows, carried.past.shape[1],
-            carried.state.place(wide.conv), place, T=steps, C=channels, INNER=wide.columns.shape[1], TAPS=wide.taps,
-            DILATION=wide.conv.dilation, LAST=0 if last is None else last.taps, BM=bm, BN=min(tile.columns, channels),
-            BK=min(tile.terms, channels), num_warps=tile.warps, num_stages=tile.stages,
+        tile, times = GROUPS, divisor(steps, GROUPS.times)
+        while times > 2 and batch * steps < 16 * times * _PROGRAMS:
+            times //= 2
+        groups = batch * steps // times
+        bm = min(tile.rows, _rows(groups // _PROGRAMS))
+        group_kernel[(triton.cdiv(groups, bm),)](
+            x, *carried.arguments(), wide.columns, wide.conv.bias, narrow.columns, narrow.conv.bias,
+            wide.columns if last is None else self._gains, out, groups, carried.past.shape[1],
+            carried.state.place(wide.conv), 0 if last is None else carried.state.place(last.conv), T=steps, C=channels,
+            INNER=wide.columns.shape[1], LAST=last is not None, GROUP=times, BM=bm, STAGES=tile.stages,
+            num_warps=tile.warps, maxnreg=tile.registers,
         )  # fmt: skip
         return out
 
@@ -223,4 +270,4 @@ def _tileable(channels: int) -> bool:
 
 def _rows(rows: int) -> int:
     """The least tile for so few rows."""
-    return max(16, triton.next_power_of_2(rows))
+    return max(16, triton.next_power_of_2(max(rows, 1)))

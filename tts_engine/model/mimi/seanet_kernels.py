@@ -108,15 +108,11 @@ def up_kernel(
 
 @triton.jit
 def block_kernel(
-    x, past, held, slots, wide, wide_bias, narrow, narrow_bias, last, out, rows, width, place, last_place,
+    x, past, held, slots, wide, wide_bias, narrow, narrow_bias, out, rows, width, place,
     T: tl.constexpr, C: tl.constexpr, INNER: tl.constexpr, TAPS: tl.constexpr, DILATION: tl.constexpr,
-    LAST: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
+    BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
 ):  # fmt: skip
-    """A residual block and the ELU after it: wide [TAPS * C, INNER], narrow [INNER, C].
-
-    LAST taps [LAST, C] of the last convolution, if not 0: instead of [m, C] what each position adds to the sample at
-    its place and those after [LAST, m] float32, oldest tap first.
-    """
+    """A residual block and the ELU after it [m, C] of x [m, C]: wide [TAPS * C, INNER], narrow [INNER, C]."""
     CONTEXT: tl.constexpr = (TAPS - 1) * DILATION
     m = tl.program_id(0) * BM + tl.arange(0, BM)
     kk, n = tl.arange(0, BK), tl.arange(0, INNER)
@@ -132,30 +128,83 @@ def block_kernel(
         for tap in tl.static_range(TAPS):
             back = (TAPS - 1 - tap) * DILATION
             at = tl.where(t >= back, x + (m - back) * C, carried + (CONTEXT + t - back) * C)
-            h = tl.load(at[:, None] + (k + kk)[None, :])
-            h = tl.where((t >= back)[:, None], _elu(h.to(tl.float32)).to(dtype), h)
+            h = tl.load(at[:, None] + (k + kk)[None, :]).to(tl.float32)
+            h = tl.where((t >= back)[:, None], _elu(h), h).to(dtype)
             w = tl.load(wide + (tap * C + k + kk)[:, None] * INNER + n[None, :])
             acc = tl.dot(h, w, acc, input_precision="ieee")
             if tap == TAPS - 1:
                 tl.store(mine[:, None] + (k + kk)[None, :], h, mask=(inside & (t >= T - CONTEXT))[:, None])
-    inner = (acc + tl.load(wide_bias + n).to(tl.float32)[None, :]).to(dtype)
-    inner = _elu(inner.to(tl.float32)).to(dtype)
+    inner = _elu(acc + tl.load(wide_bias + n).to(tl.float32)[None, :]).to(dtype)
     for begin in tl.static_range(0, C, BN):
         c = begin + tl.arange(0, BN)
         y = tl.dot(inner, tl.load(narrow + n[:, None] * C + c[None, :]), input_precision="ieee")
         y += tl.load(narrow_bias + c).to(tl.float32)[None, :]
         y += tl.load(x + m[:, None] * C + c[None, :]).to(tl.float32)
-        y = _elu(y).to(dtype)
-        if LAST == 0:
-            tl.store(out + m[:, None] * C + c[None, :], y, mask=inside[:, None])
+        tl.store(out + m[:, None] * C + c[None, :], _elu(y).to(dtype), mask=inside[:, None])
+
+
+@triton.jit
+def _shown(pointers, begins, dtype):
+    """What stands there, through ELU but where it is carried, which has been through it."""
+    value = tl.load(pointers).to(tl.float32)
+    return tl.where(begins[:, None], value, _elu(value)).to(dtype)
+
+
+@triton.jit
+def group_kernel(
+    x, past, held, slots, wide, wide_bias, narrow, narrow_bias, last, out, groups, width, place, last_place,
+    T: tl.constexpr, C: tl.constexpr, INNER: tl.constexpr, LAST: tl.constexpr, GROUP: tl.constexpr, BM: tl.constexpr,
+    STAGES: tl.constexpr,
+):  # fmt: skip
+    """`block_kernel` of three taps for so few channels that the weights stay on the chip.
+
+    A program takes groups of GROUP successive times side by side: it loads and ELUs each input once, and two more a
+    group. With LAST the last convolution's three taps are in `last` [C, 16]: then instead of [m, C] what each position
+    adds to the sample at its place and those after [3, m] float32, oldest tap first.
+    """
+    g = tl.program_id(0) * BM + tl.arange(0, BM)
+    c, n = tl.arange(0, C), tl.arange(0, INNER)
+    inside = g < groups
+    g = tl.where(inside, g, 0)
+    row, t = g // (T // GROUP), g % (T // GROUP) * GROUP
+    begins, ends = t == 0, inside & (t == T - GROUP)
+    dtype = x.dtype.element_ty
+    at = x + g * GROUP * C
+    carried = past + row * width + place
+    slot = tl.load(slots + row)
+    shape = n[:, None] * C + c[None, :]
+    oldest = tl.load(wide + c[:, None] * INNER + n[None, :])
+    older = tl.load(wide + C * INNER + c[:, None] * INNER + n[None, :])
+    newest = tl.load(wide + 2 * C * INNER + c[:, None] * INNER + n[None, :])
+    back = tl.load(narrow + shape)
+    inner_bias, bias = tl.load(wide_bias + n).to(tl.float32), tl.load(narrow_bias + c).to(tl.float32)
+    if LAST:
+        tap = tl.arange(0, 16)
+        gains = tl.load(last + c[:, None] * 16 + tap[None, :])
+    h = _shown(tl.where(begins, carried, at - 2 * C)[:, None] + c[None, :], begins, dtype)
+    soon = tl.dot(h, oldest, input_precision="ieee")  # what has come together for this time, and `later` for the next
+    h = _shown(tl.where(begins, carried + C, at - C)[:, None] + c[None, :], begins, dtype)
+    soon = tl.dot(h, older, soon, input_precision="ieee")
+    later = tl.dot(h, oldest, input_precision="ieee")
+    for step in tl.range(GROUP, num_stages=STAGES):
+        raw = tl.load(at[:, None] + step * C + c[None, :])
+        h = _elu(raw.to(tl.float32)).to(dtype)
+        acc = tl.dot(h, newest, soon, input_precision="ieee")
+        soon = tl.dot(h, older, later, input_precision="ieee")
+        later = tl.dot(h, oldest, input_precision="ieee")
+        inner = _elu(acc + inner_bias[None, :]).to(dtype)
+        y = _elu(tl.dot(inner, back, input_precision="ieee") + bias[None, :] + raw.to(tl.float32))
+        if step >= GROUP - 2:
+            mine = held + slot * width + (step - (GROUP - 2)) * C
+            tl.store(mine[:, None] + place + c[None, :], h, mask=ends[:, None])
+            if LAST:
+                tl.store(mine[:, None] + last_place + c[None, :], y.to(dtype), mask=ends[:, None])
+        if LAST:
+            shares = tl.dot(y.to(dtype), gains, input_precision="ieee")
+            to = out + (g * GROUP + step)[:, None] + tap[None, :] * (groups * GROUP)
+            tl.store(to, shares, mask=inside[:, None] & (tap < 3)[None, :])
         else:
-            tl.static_assert(BN == C)
-            mine = held + slot * width + last_place + (t - (T - (LAST - 1))) * C
-            tl.store(mine[:, None] + c[None, :], y, mask=(inside & (t >= T - (LAST - 1)))[:, None])
-            for tap in tl.static_range(LAST):
-                gain = tl.load(last + tap * C + c).to(tl.float32)
-                share = tl.sum(y.to(tl.float32) * gain[None, :], 1)
-                tl.store(out + tap * rows + m, share, mask=inside)
+            tl.store(out + (g * GROUP + step)[:, None] * C + c[None, :], y.to(dtype), mask=inside[:, None])
 
 
 @triton.jit
