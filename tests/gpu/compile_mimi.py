@@ -11,7 +11,8 @@ import sys
 from typing import Any
 
 from tests.gpu.compile_depth import report
-from tests.gpu.mimi_tiles import TRIED_BLOCKS, TRIED_GROUPS, TRIED_UPS
+from tests.gpu.mimi_tiles import TRIED_BLOCKS, TRIED_GROUPS, TRIED_RINGS, TRIED_UPS
+from tts_engine.model.mimi.fused import RingTile, _ring_dot_kernel, _ring_kernel
 from tts_engine.model.mimi.seanet import Groups, Tile, divisor
 from tts_engine.model.mimi.seanet_kernels import (
     block_kernel,
@@ -65,6 +66,17 @@ def group(stage: int, tile: Groups) -> bool:
     return launched(name, group_kernel, types, sizes | {"STAGES": tile.stages}, used, programs)
 
 
+def ring(tile: RingTile | None) -> bool:
+    types = {**dict.fromkeys(("qkv", "keys", "values", "cos", "sin", "out"), F16), "slots": I64, "starts": I64}
+    types |= {"scale": "fp32", "window": "i32"}
+    sizes = {"HEADS": 8, "COLUMNS": 256, "D": 64, "BLOCK": 64 if tile is None else tile.columns}
+    name = f"ring, {tile}"
+    if tile is None:
+        return launched(name, _ring_kernel, types, sizes, Tile(0, 0, 0, warps=4, stages=3), 8 * STREAMS)
+    used = Tile(0, 0, 0, tile.warps, tile.stages)
+    return launched(name, _ring_dot_kernel, types, sizes | {"STAGES": tile.stages}, used, 8 * STREAMS)
+
+
 def launched(
     name: str, kernel: Any, types: dict[str, str], constants: dict[str, Any], tile: Tile, programs: int
 ) -> bool:
@@ -80,7 +92,7 @@ def described(tile: Tile) -> str:
 
 
 def small() -> bool:
-    one, four = Tile(1, 0, 0, warps=1, stages=1), Tile(1, 0, 0, warps=4, stages=1)
+    four = Tile(1, 0, 0, warps=4, stages=1)
     codes = COMMON | {"codes": I64, "tables": F16, "taps": F16}
     sizes = {"BOOKS": 32, "SIZE": 2048, "C": 512, "BLOCK": 512}
     good = launched("codes", codes_kernel, codes, sizes, four, STREAMS)
@@ -90,7 +102,7 @@ def small() -> bool:
         good &= launched(name, taps_kernel, COMMON | {"x": F16}, sizes, four, STREAMS * steps)
     last = COMMON | {"shares": F32, "last": F16, "bias": F16, "out": F32}
     sizes = {"T": 1920, "C": 64, "TAPS": 3, "BLOCK": 1024}
-    return good & launched("last", last_kernel, last, sizes, four, 2 * STREAMS) & bool(one)
+    return good & launched("last", last_kernel, last, sizes, four, 2 * STREAMS)
 
 
 def main() -> None:
@@ -102,6 +114,8 @@ def main() -> None:
             good &= up(stage, tile)
         for tile in TRIED_BLOCKS:
             good &= block(stage, tile)
+    for tile in TRIED_RINGS:
+        good &= ring(tile)
     for tile in TRIED_GROUPS:
         good &= group(max(STAGES), tile)
     sys.exit(not good)

@@ -15,6 +15,7 @@ need_interpreter()
 
 from tts_engine.model.mimi import ring as ring_module  # noqa: E402 - behind the skip
 from tts_engine.model.mimi.decoder import MimiDecoder, MimiState  # noqa: E402 - behind the skip
+from tts_engine.model.mimi.paths import fused  # noqa: E402 - behind the skip
 from tts_engine.model.mimi.seanet import UnsupportedCodecError, Ways  # noqa: E402 - behind the skip
 from tts_engine.model.mimi.whole_frame import WholeFrame  # noqa: E402 - behind the skip
 
@@ -110,3 +111,14 @@ def test_the_attention_kernel_fits_in(monkeypatch: pytest.MonkeyPatch):
 def test_a_codec_of_another_form_is_refused(sizes: dict[str, int], why: str):
     with pytest.raises(UnsupportedCodecError, match=why):
         WholeFrame(make_codec(**sizes))
+
+
+def test_the_engine_takes_the_kernels_if_they_say_the_same_and_else_says_why_not(monkeypatch: pytest.MonkeyPatch):
+    decoder = make_codec()
+    decode, how = fused(decoder)
+    assert isinstance(decode, WholeFrame)
+    assert how == "fused kernels"
+    monkeypatch.setattr(WholeFrame, "__call__", lambda _, codes, state, **flags: -decoder(codes, state, **flags))
+    assert fused(decoder) == (decoder, "plain PyTorch: the fused kernels say something else")
+    two = make_codec(blocks=2)
+    assert fused(two) == (two, "plain PyTorch: 2 residual blocks a stage; there are kernels for one")
