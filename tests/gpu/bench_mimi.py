@@ -2,8 +2,8 @@
 
     PYTHONPATH=. timeout 150 python tests/gpu/bench_mimi.py --profile --scan
 
-on a GPU, with random weights of Mimi's sizes; every stream has a full window behind it. Whether it runs at all a
-processor can say, in a minute:
+on a GPU (a minute, the scan another), with random weights of Mimi's sizes; every stream has a full window behind it.
+Whether it runs at all a processor can say, in seconds:
 
     TRITON_INTERPRET=1 PYTHONPATH=.:$(tests/triton_env.sh) python tests/gpu/bench_mimi.py --tiny --scan
 
