@@ -77,6 +77,7 @@ def _vllm(csm: CsmSettings) -> Backend:
         codec_dtype=csm.codec_dtype or "",
         adapter=csm.adapter,
         depth_alone=csm.depth_alone,
+        codec_fused=csm.codec_fused,
         hung_after_s=csm.hung_after_s,
     )
     return import_module("tts_engine.backend.vllm_csm").vllm_csm(

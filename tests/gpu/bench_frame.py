@@ -14,6 +14,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,7 @@ def captured(work: Callable[[], object]) -> torch.cuda.CUDAGraph:
 
 @torch.inference_mode()
 def bench_parts(
-    codec_dtype: torch.dtype, sizes: Sequence[int], ends: float, *, alone: bool
+    codec_dtype: torch.dtype, sizes: Sequence[int], ends: float, *, alone: bool, codec_fused: bool
 ) -> dict[int, tuple[float, float, float]]:
     """Depth decoder, Mimi, and the whole frame step in milliseconds, by number of streams; none begins after `ends`."""
     config = CsmConfig.from_hf({})
@@ -78,12 +79,13 @@ def bench_parts(
         """Nobody listens."""
 
     outlet = RingOutlet(nobody, rows=limits.slots, width=width)
-    runtime = CsmRuntime(frames, mimi, limits, outlet, nobody, depth_alone=alone)
+    runtime = CsmRuntime(frames, mimi, limits, outlet, nobody, depth_alone=alone, codec_fused=codec_fused)
     runtime.state.mimi.position.fill_(config.mimi.window)  # as after ten seconds: the whole window is read
     began = time.perf_counter()
     graphs = FrameGraphs(runtime, torch.zeros(1, config.backbone.hidden_size, dtype=torch.bfloat16, device="cuda"))
     torch.cuda.synchronize()
-    print(f"depth decoder: {runtime.depth}; {len(graphs.sizes)} graphs in {time.perf_counter() - began:.1f} s")
+    took = f"{len(graphs.sizes)} graphs in {time.perf_counter() - began:.1f} s"
+    print(f"depth decoder: {runtime.depth}; codec: {runtime.codec}; {took}")
     results: dict[int, tuple[float, float, float]] = {}
     print("| streams | depth ms | Mimi ms | frame step ms |\n|--:|--:|--:|--:|")
     for size in sizes:
@@ -95,7 +97,8 @@ def bench_parts(
         every = torch.ones(size, dtype=torch.bool, device="cuda")
         codes = torch.zeros(size, 1, config.num_codebooks, dtype=torch.int64, device="cuda")
         depth = captured(lambda h=hidden, s=slots: frames(h, s, runtime.state.frames))
-        codec = captured(lambda c=codes, e=every, s=slots: mimi(c, runtime.state.mimi, slots=s, active=e, fresh=~e))
+        decode = partial(runtime.decode, codes, runtime.state.mimi, slots=slots, active=every, fresh=~every)
+        codec = captured(decode)
         whole = timed(lambda h=hidden, s=slots, p=positions: graphs.say(h, s, p))
         results[size] = timed(depth.replay), timed(codec.replay), whole
         print(f"| {size} | {results[size][0]:.2f} | {results[size][1]:.2f} | {whole:.2f} |", flush=True)
@@ -141,6 +144,7 @@ def main() -> None:
     parser.add_argument("--vllm", action="store_true", help="bench vLLM's engine too")
     parser.add_argument("--codec-dtype", default="bfloat16", choices=("bfloat16", "float16", "float32"))
     parser.add_argument("--no-alone", action="store_true", help="the depth decoder's fused kernels for one row too")
+    parser.add_argument("--codec-fused", action="store_true", help="the codec in kernels of its own")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--limit-s", type=float, default=240.0, help="no size begins after this")
     options = parser.parse_args()
@@ -149,7 +153,8 @@ def main() -> None:
     print(f"copies {ceilings.bandwidth / 1e12:.2f} TB/s, bfloat16 {ceilings.flops / 1e12:.0f} TFLOP/s")
     ends = time.monotonic() + options.limit_s
     codec_dtype = getattr(torch, options.codec_dtype)
-    parts = bench_parts(codec_dtype, options.sizes, ends - options.limit_s / 2, alone=not options.no_alone)
+    fused = {"alone": not options.no_alone, "codec_fused": options.codec_fused}
+    parts = bench_parts(codec_dtype, options.sizes, ends - options.limit_s / 2, **fused)
     torch.cuda.empty_cache()
     if not options.vllm:
         return
@@ -163,6 +168,7 @@ def main() -> None:
             "dtype": "bfloat16",
             "enable_prefix_caching": False,
             "depth_alone": not options.no_alone,
+            "codec_fused": options.codec_fused,
         }
         with vllm_stand(folder, codec_dtype=options.codec_dtype, **settings) as stand:
             print("| streams | step ms | backbone | floor | depth | floor | Mimi | floor | graph | rest | first |")

@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,15 @@ HEADS = {"HEADS": 8, "GROUPS": 2, "D": 128, "SPAN": 32, "SEEN": 32, "WIDE": Fals
 
 def report(
     name: str, kernel: Any, types: Mapping[str, str], constants: Mapping[str, Any], *,
-    asked: int = 0, programs: int = 0, **options: Any,
+    asked: int = 0, programs: int = 0, even: Sequence[str] = (), **options: Any,
 ) -> bool:  # fmt: skip
-    """Compile, print a line; False if registers were spilled. A program has `asked` bytes of weights under way."""
+    """Compile, print a line; False if registers were spilled. A program has `asked` bytes of weights under way.
+
+    `even` numbers are multiples of 16, as pointers are.
+    """
     signature = {each: "constexpr" if each in constants else types[each] for each in kernel.arg_names}
-    aligned = {(n,): [["tt.divisibility", 16]] for n, kind in enumerate(signature.values()) if kind.startswith("*")}
+    whole = {n for n, (name, kind) in enumerate(signature.items()) if kind.startswith("*") or name in even}
+    aligned = {(n,): [["tt.divisibility", 16]] for n in whole}
     source = ASTSource(kernel, signature, constexprs=dict(constants), attrs=aligned)
     compiled = triton.compile(source, target=HOPPER, options=options)
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:

@@ -31,6 +31,7 @@ from tts_engine.model.backbone import KvCache
 from tts_engine.model.checkpoint import Checkpoint
 from tts_engine.model.csm import CsmModel
 from tts_engine.model.mimi.decoder import MimiDecoder, MimiState
+from tts_engine.model.mimi.paths import fused
 from tts_engine.model.mimi.weights import load_decoder
 from tts_engine.model.prompt import AUDIO, ContextTurn, Prompt
 from tts_engine.model.sampling import Sampling, frame_keys, gumbel, stream_key
@@ -112,7 +113,7 @@ def module_parity(tiny: TinyCsm, *, streams: int, alone: bool) -> None:
             runtime.add(f"r{row}", {"key": row, "sampling": sampling, "frames": b""}, [1, 2], known=2)
 
     outlet = RingOutlet(take, rows=limits.slots, width=width)
-    runtime = CsmRuntime(model.frames, mimi, limits, outlet, take, depth_alone=alone)
+    runtime = CsmRuntime(model.frames, mimi, limits, outlet, take, depth_alone=alone, codec_fused=alone)
     graphs = FrameGraphs(runtime, torch.zeros(1, 64, device="cuda"))
     add(runtime)
     for frame, rows in enumerate(turns):
@@ -137,23 +138,24 @@ def module_parity(tiny: TinyCsm, *, streams: int, alone: bool) -> None:
     check("sound of the frame graphs", bool(loudest <= 40), f"largest difference {loudest} of 32,767")
 
 
-def mimi_parity(tiny: TinyCsm, heads: str = "") -> None:
+def mimi_parity(tiny: TinyCsm, heads: str = "", *, fuse: bool = False) -> None:
     """A frame at a time on the GPU against one shot on the processor, past the window."""
     codes = torch.randint(0, 32, (3, 160, tiny.config.num_codebooks))
     expected = tiny.reference.codec_model.decode(codes.transpose(1, 2)).audio_values[:, 0]
     _, mimi = on_gpu(tiny, torch.float32)
     for dtype, least_db in ((torch.float32, 60.0), (torch.float16, 40.0), (torch.bfloat16, 20.0)):
         mimi = mimi.to(dtype)
+        decode, how = fused(mimi) if fuse else (mimi, "plain PyTorch")
         state = MimiState(mimi, slots=3, like=mimi.first.weight, max_frames=1)
         every = torch.ones(3, dtype=torch.bool, device="cuda")
         slots = torch.arange(3, device="cuda")
         parts = [
-            mimi(codes[:, n : n + 1].cuda(), state, slots=slots, active=every, fresh=every & (n == 0)).cpu()
+            decode(codes[:, n : n + 1].cuda(), state, slots=slots, active=every, fresh=every & (n == 0)).cpu()
             for n in range(160)
         ]
         noise = torch.cat(parts, dim=-1) - expected
         ratio = 10 * torch.log10(expected.square().mean() / noise.square().mean()).item()
-        check(f"Mimi streamed{heads}, {str(dtype)[6:]}", ratio > least_db, f"signal to noise {ratio:.0f} dB")
+        check(f"Mimi streamed{heads}, {str(dtype)[6:]}, {how}", ratio > least_db, f"signal to noise {ratio:.0f} dB")
 
 
 def forced_logits(tiny: TinyCsm, prompt: Prompt, codes: Tensor) -> Tensor:
@@ -296,6 +298,7 @@ def main() -> None:
                 lambda streams=streams, alone=alone: module_parity(tiny, streams=streams, alone=alone),
             )
         stage("Mimi", lambda: mimi_parity(tiny))
+        stage("Mimi, fused", lambda: mimi_parity(tiny, fuse=True))
         odd = make_tiny(Path(place) / "odd", codec_head_dim=48)  # no width that the kernel has
         stage("Mimi, heads 48 wide", lambda: mimi_parity(odd, ", heads 48 wide"))
         if options.vllm:

@@ -138,6 +138,7 @@ def vllm_stand(folder: Path, **settings: Any) -> Iterator[Stand]:
         inlet = Inlet(path, listener.take, lambda: None)
         plugin: dict[str, Any] = {"socket": str(path), "codec_dtype": settings.pop("codec_dtype", "bfloat16")}
         plugin["depth_alone"] = settings.pop("depth_alone", True)
+        plugin["codec_fused"] = settings.pop("codec_fused", False)
         defaults: dict[str, Any] = {
             "max_model_len": 2048,
             "max_num_batched_tokens": 8192,

@@ -45,6 +45,7 @@ class VllmSettings:
     codec_dtype: str = ""  # of the codec; empty: float16 on a GPU, if it is as good there, else float32
     adapter: Path | None = None
     depth_alone: bool = True  # kernels of their own for a single stream
+    codec_fused: bool = False  # kernels of its own for the codec
     hung_after_s: float = 30.0  # without a step while somebody waits for one; then it is started anew
     more: dict[str, Any] = field(default_factory=dict[str, Any])
 
@@ -134,6 +135,7 @@ class VllmEngine:
             "codec_dtype": settings.codec_dtype,
             "adapter": str(settings.adapter or ""),
             "depth_alone": settings.depth_alone,
+            "codec_fused": settings.codec_fused,
             "frame_s": self._frame_s,
         }
         return {

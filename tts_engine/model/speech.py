@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from tts_engine.model.frame import FrameDecoder, FrameState
-from tts_engine.model.mimi.decoder import MimiDecoder, MimiState
+from tts_engine.model.mimi.decoder import Decode, MimiState
 from tts_engine.model.sampling import Sampling
 
 SILENCE_RMS = 1e-3  # -60 dBFS: below the noise of any recording that CSM was trained on
@@ -61,7 +61,7 @@ class Spoken:
     pcm: Tensor
 
 
-def speak(frames: FrameDecoder, mimi: MimiDecoder, hidden: Tensor, slots: Tensor, state: SpeechState) -> Spoken:
+def speak(frames: FrameDecoder, mimi: Decode, hidden: Tensor, slots: Tensor, state: SpeechState) -> Spoken:
     """Make one frame for backbone states [B, hidden] of the requests in slots [B] int64.
 
     An ended row makes no sound, and neither does any later one of its request: an engine that looks ahead asks for one

@@ -102,9 +102,11 @@ class CsmForVllm(nn.Module):
         width = RowFormat(self.config.mimi.frame_samples, self.config.num_codebooks).width
         on_gpu = self.frames.audio_table.is_cuda
         outlet = RingOutlet(send, rows=limits.slots, width=width) if on_gpu else DirectOutlet(send)
-        alone = self.settings.get("depth_alone", True)
-        self.runtime = CsmRuntime(self.frames, self.mimi, limits, outlet, send, depth_alone=alone)
-        logger.info("depth decoder: %s", self.runtime.depth)
+        self.runtime = CsmRuntime(
+            self.frames, self.mimi, limits, outlet, send,
+            depth_alone=self.settings.get("depth_alone", True), codec_fused=self.settings.get("codec_fused", False),
+        )  # fmt: skip
+        logger.info("depth decoder: %s; codec: %s", self.runtime.depth, self.runtime.codec)
         return self.runtime
 
     def graphs(self, hidden: Tensor) -> FrameGraphs:

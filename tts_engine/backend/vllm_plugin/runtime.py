@@ -23,7 +23,8 @@ from tts_engine.backend.vllm_plugin.outlet import Outlet, Send
 from tts_engine.backend.vllm_plugin.slots import Slots
 from tts_engine.backend.vllm_plugin.wire import ENDED, LOST, REFUSED, SPOKE, RowFormat
 from tts_engine.model.frame import FrameDecoder, FrameState
-from tts_engine.model.mimi.decoder import MimiDecoder, MimiState
+from tts_engine.model.mimi.decoder import Decode, MimiDecoder, MimiState
+from tts_engine.model.mimi.paths import fused
 from tts_engine.model.sampling import Sampling
 from tts_engine.model.speech import SpeechState, speak
 
@@ -66,14 +67,18 @@ class CsmRuntime:
         send: Send,
         *,
         depth_alone: bool = True,
+        codec_fused: bool = False,
     ) -> None:
         config, like = frames.config, frames.audio_table
         frames.prepare()
-        self.depth = "plain PyTorch"
+        self.depth = self.codec = "plain PyTorch"
+        self.decode: Decode = mimi
         if like.is_cuda:
             self.depth = frames.fuse(max_batch=limits.slots, alone=depth_alone)
+            if codec_fused:
+                self.decode, self.codec = fused(mimi)
         self.limits, self.scratch = limits, limits.slots
-        self._frames, self._mimi, self._outlet, self._send = frames, mimi, outlet, send
+        self._frames, self._outlet, self._send = frames, outlet, send
         self._format = RowFormat(config.mimi.frame_samples, config.num_codebooks)
         codec = MimiState(mimi, slots=limits.slots, like=mimi.first.weight, max_frames=1)
         self.state = SpeechState(FrameState(config, slots=limits.slots, like=like), codec)
@@ -134,7 +139,7 @@ class CsmRuntime:
 
     def say(self, hidden: Tensor, slots: Tensor, positions: Tensor) -> Said:
         """Make a frame for states [B, hidden] of slots [B], to stand at positions [B]; pure device work."""
-        spoken = speak(self._frames, self._mimi, hidden, slots, self.state)
+        spoken = speak(self._frames, self.decode, hidden, slots, self.state)
         codes = spoken.codes.to(torch.int16)
         self._table[slots, positions.clamp(max=self.limits.positions)] = codes
         flags = (~spoken.ended * SPOKE + spoken.finished * ENDED).masked_fill(slots == self.scratch, 0)

@@ -9,6 +9,7 @@ hundred times that, is read where it is.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
 import torch.nn.functional as fn
@@ -19,6 +20,14 @@ from tts_engine.model.mimi.conv import CausalConv, StreamingConv, UpsampleChanne
 from tts_engine.model.mimi.quantizer import SplitQuantizer
 from tts_engine.model.mimi.ring import Ring
 from tts_engine.model.mimi.transformer import MimiTransformer
+
+
+class Decode(Protocol):
+    """A frame or more to samples; see `MimiDecoder.forward`."""
+
+    def __call__(
+        self, codes: Tensor, state: MimiState, /, *, slots: Tensor, active: Tensor, fresh: Tensor
+    ) -> Tensor: ...
 
 
 class ResidualBlock(nn.Module):
@@ -96,7 +105,7 @@ class MimiState:
     def __init__(self, decoder: MimiDecoder, *, slots: int, like: Tensor, max_frames: int = 125) -> None:
         config, device = decoder.config, like.device
         self.dtype, self.scratch, self.max_frames = like.dtype, slots, max_frames
-        self._places: dict[StreamingConv, slice] = {}
+        self._places: dict[StreamingConv, slice] = {}  # of [context, channels] each
         width = 0
         for conv in decoder.convolutions():
             self._places[conv] = slice(width, width + conv.channels * conv.context)
@@ -105,11 +114,15 @@ class MimiState:
         self.position = torch.zeros(slots + 1, dtype=torch.int64, device=device)
         self.ring = Ring(config, slots=slots + 1, like=like, steps_max=2 * max_frames)
 
+    def place(self, conv: StreamingConv) -> int:
+        """Where in a slot's `past` a convolution's [context, channels] begin."""
+        return self._places[conv].start
+
     def convolve(self, conv: StreamingConv, x: Tensor, past: Tensor) -> Tensor:
         """Run one convolution over x [B, channels, T] after past [B, width], which is brought up to date in place."""
         if not conv.context:
             return conv(x[..., :0], x)
-        mine = past[:, self._places[conv]].view(x.shape[0], conv.channels, conv.context)
+        mine = past[:, self._places[conv]].view(x.shape[0], conv.context, conv.channels).transpose(1, 2)
         out = conv(mine, x)
         recent = x[..., -conv.context :]
         if x.shape[-1] < conv.context:

@@ -11,7 +11,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor
 
-from tts_engine.model.mimi.decoder import MimiDecoder, MimiState
+from tts_engine.model.mimi.decoder import Decode, MimiDecoder, MimiState
 
 LEAST_DB = 40.0
 _ROWS, _FRAMES = 8, 12
@@ -19,15 +19,23 @@ _ROWS, _FRAMES = 8, 12
 
 def faithful(decoder: MimiDecoder, dtype: torch.dtype) -> bool:
     """Whether a float32 decoder says the same in `dtype`, to 40 dB, over a second of random codes on its device."""
-    plain = _sound(decoder)
-    difference = _sound(deepcopy(decoder).to(dtype)) - plain
-    signal, noise = plain.square().mean(), difference.square().mean()
+    other = deepcopy(decoder).to(dtype)
+    return _alike(_sound(other, other), _sound(decoder, decoder))
+
+
+def says_the_same(decode: Decode, decoder: MimiDecoder) -> bool:
+    """Whether another way to decode says what the decoder, whose state it shares, says: to 40 dB, on the same codes."""
+    return _alike(_sound(decoder, decode), _sound(decoder, decoder))
+
+
+def _alike(said: Tensor, plain: Tensor) -> bool:
+    signal, noise = plain.square().mean(), (said - plain).square().mean()
     # not a number compares as false
     return bool(noise * 10 ** (LEAST_DB / 10) <= signal)
 
 
 @torch.inference_mode()
-def _sound(decoder: MimiDecoder) -> Tensor:
+def _sound(decoder: MimiDecoder, decode: Decode) -> Tensor:
     """Samples [rows, n], a frame at a time, as engines ask."""
     like, config = decoder.first.weight, decoder.config
     generator = torch.Generator().manual_seed(0)
@@ -37,6 +45,6 @@ def _sound(decoder: MimiDecoder) -> Tensor:
     every = torch.ones_like(slots, dtype=torch.bool)
     state = MimiState(decoder, slots=_ROWS, like=like, max_frames=1)
     said = [
-        decoder(codes[:, n : n + 1], state, slots=slots, active=every, fresh=every & (n == 0)) for n in range(_FRAMES)
+        decode(codes[:, n : n + 1], state, slots=slots, active=every, fresh=every & (n == 0)) for n in range(_FRAMES)
     ]
     return torch.cat(said, dim=-1)

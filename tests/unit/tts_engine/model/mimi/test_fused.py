@@ -11,7 +11,9 @@ from tests.fakes.tiny_depth import need_interpreter
 
 need_interpreter()
 
+from tts_engine.model.mimi import fused  # noqa: E402 - behind the skip
 from tts_engine.model.mimi import ring as ring_module  # noqa: E402 - behind the skip
+from tts_engine.model.mimi.fused import RingTile  # noqa: E402 - behind the skip
 from tts_engine.model.mimi.ring import Ring  # noqa: E402 - behind the skip
 from tts_engine.model.rope import inverse_frequencies  # noqa: E402 - behind the skip
 
@@ -33,9 +35,13 @@ def attended(tiny: TinyCsm, head_dim: int) -> Tensor:
     return torch.stack(out)
 
 
-def test_the_kernel_attends_as_plain_pytorch_does(tiny: TinyCsm, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("tile", [None, RingTile(64, 2, 4), RingTile(16, 1, 4)])
+def test_the_kernel_attends_as_plain_pytorch_does(
+    tiny: TinyCsm, monkeypatch: pytest.MonkeyPatch, tile: RingTile | None
+):
     expected = attended(tiny, 16)
     monkeypatch.setattr(ring_module, "in_one_kernel", lambda *_, **__: True)
+    monkeypatch.setattr(fused, "RING_TILE", tile)
     assert torch.allclose(attended(tiny, 16), expected, atol=1e-5)
 
 
