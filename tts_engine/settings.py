@@ -43,7 +43,7 @@ class CsmSettings(_Section):
     dtype: Literal["float32", "bfloat16"] | None = None  # None: float32 with torch, bfloat16 with vllm
     codec_dtype: Literal["float32", "float16", "bfloat16"] | None = None  # vllm; None: float16 on a GPU if as good
     depth_alone: bool = True  # vllm: kernels of their own for a single stream (docs/benchmarks.md)
-    codec_fused: bool = False  # vllm: kernels of its own for the codec (docs/benchmarks.md)
+    codec_fused: bool = True  # vllm: kernels of its own for the codec (docs/benchmarks.md)
     gpu_memory: float = Field(default=0.85, gt=0, lt=1)  # vllm: the part of the GPU's that it may take
     hung_after_s: float = Field(default=30.0, ge=2)  # vllm: an engine that owes a step for so long is started anew
     temperature: float = Field(default=0.9, ge=0, le=2)

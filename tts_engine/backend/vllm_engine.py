@@ -45,7 +45,7 @@ class VllmSettings:
     codec_dtype: str = ""  # of the codec; empty: float16 on a GPU, if it is as good there, else float32
     adapter: Path | None = None
     depth_alone: bool = True  # kernels of their own for a single stream
-    codec_fused: bool = False  # kernels of its own for the codec
+    codec_fused: bool = True  # kernels of its own for the codec
     hung_after_s: float = 30.0  # without a step while somebody waits for one; then it is started anew
     more: dict[str, Any] = field(default_factory=dict[str, Any])
 

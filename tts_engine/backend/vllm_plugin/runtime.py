@@ -67,7 +67,7 @@ class CsmRuntime:
         send: Send,
         *,
         depth_alone: bool = True,
-        codec_fused: bool = False,
+        codec_fused: bool = True,
     ) -> None:
         config, like = frames.config, frames.audio_table
         frames.prepare()

@@ -153,7 +153,7 @@ class RingTile:
     warps: int
 
 
-RING_TILE: RingTile | None = None
+RING_TILE: RingTile | None = RingTile(columns=64, stages=3, warps=4)
 """Of the products by tensor cores; None: none, see docs/benchmarks.md."""
 
 

@@ -46,7 +46,7 @@ class Tile:
 
 
 UP_TILE = Tile(128, 128, 64, warps=8, stages=3, registers=128)  # two programs a multiprocessor
-BLOCK_TILE = Tile(64, 128, 64, warps=8, stages=2)
+BLOCK_TILE = Tile(64, 128, 64, warps=4, stages=2)
 
 
 @dataclass(frozen=True, slots=True)
