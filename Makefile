@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock
+# What PyPI has of torch for Linux brings gigabytes of CUDA along; its builds for processors are on an index of their own.
+CPU_TORCH = $(PIP) --no-deps --retries 0 --timeout 30 --index-url https://download.pytorch.org/whl/cpu \
+  $$(grep '^torch==' requirements.lock) || echo "torch for processors is not to be had; taking PyPI's"
 RUN := $(BIN)/python -m
 # Calls in real time on a machine that others load: what failed is named, runs once more, and must pass then.
 BENCH_LIMIT_S ?= 300
@@ -85,11 +88,13 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: $(VENV)/bin/python pyproject.toml requirements.lock
-	@echo "Installing the bot (1.2 GB on disk, a few minutes the first time) ..."
-	$(PIP) --editable '.[bot,tts,espeak]'
+	@echo "Installing the bot (2 GB on disk, a few minutes the first time) ..."
+	$(CPU_TORCH)
+	$(PIP) --editable '.[bot,tts,espeak,torch]'
 	touch $@
 
 $(VENV)/.test: $(VENV)/bin/python pyproject.toml requirements.lock
+	$(CPU_TORCH)
 	$(PIP) --editable '.[bot,tts,espeak,finetune,quality,dev]'
 	$(PIP) --no-deps resemblyzer==0.1.4 # for its weights: what the package itself needs is not used
 	@$(PIP) pesq 2>/dev/null || echo "PESQ is not built (it needs a C compiler): load tests go without a signal score"

@@ -52,7 +52,7 @@ def pack(voice: Path, folder: Path, *, adapter: Path | None, measured: list[dict
     own = (w for n, w in tensors.items() if not n.startswith("codec_model.") and n != AUDIO_TABLES[1])  # a table twice
     parameters = sum(w.numel() for w in own) / 1e6
     head = yaml.safe_dump({"language": ["az"], "pipeline_tag": "text-to-speech", "license": "apache-2.0"})
-    rows = [f"| {' | '.join(map(str, row.values()))} |" for row in measured]
+    rows = [f"| {' | '.join(_told(value) for value in row.values())} |" for row in measured]
     table = "\n".join([_row(measured[0]), "|" + "---|" * len(measured[0]), *rows]) if measured else "Nothing yet."
     (folder / "README.md").write_text(CARD.format(head=head, parameters=parameters, table=table), encoding="utf-8")
     said = {"normaliser": "bot.language.speakable", "case": "keep"}
@@ -68,6 +68,10 @@ def _half(name: str, tensor: Tensor, tensors: dict[str, Tensor]) -> Tensor:
         usage = tensors[name.removesuffix(_SUM) + _USAGE].clamp(min=1e-5)
         return (tensor / usage[:, None]).half()
     return tensor.half() if tensor.is_floating_point() else tensor
+
+
+def _told(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def _row(first: dict[str, Any]) -> str:
