@@ -64,6 +64,7 @@ def _torch(csm: CsmSettings) -> Backend:
         device=csm.device,
         dtype=getattr(torch, csm.dtype or "float32"),
         sampling=_sampling(csm),
+        piece_chars=csm.piece_chars,
     )
 
 
@@ -81,7 +82,12 @@ def _vllm(csm: CsmSettings) -> Backend:
         hung_after_s=csm.hung_after_s,
     )
     return import_module("tts_engine.backend.vllm_csm").vllm_csm(
-        csm.model, engine_settings, voices=csm.voices, encoder_device=csm.device, sampling=_sampling(csm)
+        csm.model,
+        engine_settings,
+        voices=csm.voices,
+        encoder_device=csm.device,
+        sampling=_sampling(csm),
+        piece_chars=csm.piece_chars,
     )
 
 

@@ -12,10 +12,12 @@ FOLDER = Path(__file__).parents[1] / "finetune/demo/weights/voice"
 
 @dataclass(frozen=True, slots=True)
 class ShippedVoice:
-    """A CSM checkpoint, and the temperature that it passed its gate with."""
+    """A CSM checkpoint, and how it is served: so that it keeps its place in a text, and is understood."""
 
     folder: Path
-    temperature: float
+    temperature: float  # that it passed its gate with
+    piece_chars: int = 60  # it has learnt sentences of 45 letters on average, and loses its place in longer ones
+    positions: int = 256  # it has learnt beside a turn or two, and is lost in a whole call
 
 
 def shipped_voice(folder: Path = FOLDER) -> ShippedVoice | None:

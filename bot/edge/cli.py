@@ -47,7 +47,8 @@ def _with_shipped_voice(settings: Settings) -> dict[str, Any] | None:
     found = shipped_voice()
     if found is None or settings.tts != TtsSettings() or importlib.util.find_spec("torch") is None:
         return None
-    csm = CsmSettings(model=str(found.folder), temperature=found.temperature, depth_temperature=found.temperature)
+    heat = found.temperature
+    csm = CsmSettings(model=str(found.folder), temperature=heat, depth_temperature=heat, piece_chars=found.piece_chars)
     return {"tts": {**settings.tts.model_dump(), "backend": "torch", "csm": csm.model_dump()}}
 
 

@@ -25,6 +25,7 @@ from tts_engine.backend.port import (
     VoiceItem,
     VoiceRequest,
 )
+from tts_engine.backend.text_pieces import cut_text
 from tts_engine.errors import SpeechCapacityError, SpeechEngineError, SpeechRequestError, SpeechUnavailableError
 from tts_engine.model.config import CsmConfig
 from tts_engine.model.errors import PromptError
@@ -36,11 +37,15 @@ from tts_engine.model.voice import Voice
 HELD_BYTES = 2 * 1024 * 1024  # of a consumer that stalls: 43 s of audio
 ENCODED_AT_ONCE = 2  # callers' turns, of up to two minutes; the voices need the processors or the GPU too
 SAMPLE_RATE_HZ = 24_000
+SEEDS = 1 << 63
 RESERVE_GRAIN = 256  # frames; kept room in steps, so that the length of a text does not move the cut of the context
 
 
 class CsmBackend:
-    """`voices` by name, the first is the default. `sampling` is what requests leave open, but for its seed."""
+    """`voices` by name, the first is the default. `sampling` is what requests leave open, but for its seed.
+
+    A text of more than `piece_chars` is said in pieces, cut where a voice would pause; None: no text is cut.
+    """
 
     def __init__(
         self,
@@ -52,15 +57,17 @@ class CsmBackend:
         model: str,
         voices: Mapping[str, Voice],
         sampling: Sampling,
+        piece_chars: int | None = None,
     ) -> None:
         self._engine, self._prompts, self._sampling, self._voices = engine, prompts, sampling, voices
-        self._frame_rate_hz = config.mimi.frame_rate_hz
+        self._frame_rate_hz, self._piece_chars = config.mimi.frame_rate_hz, piece_chars
+        self._codec = CodecFormat(config.num_codebooks, config.mimi.frame_rate_hz)
         self._description = BackendDescription(
             name=name,
             model=model,
             voices=tuple(voices),
             languages=("az",),
-            codec=CodecFormat(config.num_codebooks, config.mimi.frame_rate_hz),
+            codec=self._codec,
         )
         self._encoding = asyncio.Semaphore(ENCODED_AT_ONCE)
         self._to_encode = 0  # turns that are encoded or wait for it
@@ -118,12 +125,39 @@ class CsmBackend:
         return self._engine.encode(samples).astype("<i2").tobytes()
 
     async def generate(self, request: VoiceRequest) -> AsyncGenerator[VoiceItem, None]:
+        """Speak, a long text in pieces that hear those before them; whole, where `piece_chars` is None."""
+        left, said = request.max_frames, list[SpokenTurn]()
+        seed = secrets.randbelow(SEEDS) if request.seed is None else request.seed
+        pieces = list(cut_text(request.text, max_chars=self._piece_chars or len(request.text)))
+        for number, piece in enumerate(pieces):
+            codes, cut_off = bytearray(), False
+            part = replace(
+                request,
+                text=piece.text,
+                max_frames=left,
+                seed=(seed + 2 * number) % SEEDS,
+                context=(*request.context, *said),
+            )
+            async with aclosing(self._speak(part)) as items:
+                async for item in items:
+                    codes += item.codes if isinstance(item, AudioChunk) else b""
+                    cut_off = cut_off or isinstance(item, Truncated)
+                    if number == 0 or not isinstance(item, ContextHeard):  # later ones hear what is no turn yet
+                        yield item
+            frames = len(codes) // self._codec.frame_bytes
+            left = None if left is None else left - frames
+            if cut_off or left == 0:
+                return
+            turn_id, seconds = f"{request.request_id}.{number}", frames / self._frame_rate_hz
+            said.append(SpokenTurn(turn_id, "assistant", piece.text, seconds, bytes(codes)))
+
+    async def _speak(self, request: VoiceRequest) -> AsyncGenerator[VoiceItem, None]:
         job = self._job(request)
         kept = request.context[job.prompt.dropped :]
         heard = ContextHeard(turns=len(kept), seconds=sum(turn.duration_s for turn in kept))
         yield heard
         # the end may come as the very first frame; then the same is drawn anew, once
-        anew = replace(job.sampling, seed=job.sampling.seed + 1)
+        anew = replace(job.sampling, seed=(job.sampling.seed + 1) % SEEDS)
         for attempt in (job, replace(job, key=next(self._keys), sampling=anew)):
             silent = True
             async with aclosing(self._run(attempt)) as events:
@@ -166,7 +200,8 @@ class CsmBackend:
 
     def _job(self, request: VoiceRequest) -> Job:
         prompt, frames = self._prompt(request)
-        sampling = replace(self._sampling, seed=secrets.randbits(63) if request.seed is None else request.seed)
+        assert request.seed is not None, "drawn before the text was cut"
+        sampling = replace(self._sampling, seed=request.seed)
         if (temperature := request.temperature) is not None:
             sampling = replace(sampling, temperature=temperature, depth_temperature=temperature)
         if request.top_k is not None:
@@ -194,8 +229,7 @@ class CsmBackend:
         return prompt, min(frames, self._prompts.positions - len(prompt))
 
     def _turn(self, turn: SpokenTurn, voice: Voice) -> ContextTurn:
-        codec = self._description.codec
-        assert codec is not None
+        codec = self._codec
         if len(turn.codes) % codec.frame_bytes:
             raise SpeechRequestError(f"codes of turn {turn.turn_id} are not whole frames", field="context")
         codes = np.frombuffer(turn.codes, "<i2").reshape(-1, codec.codebooks) if turn.codes else None

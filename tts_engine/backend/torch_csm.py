@@ -22,7 +22,7 @@ from tts_engine.model.voice import Voice, read_voice
 from tts_engine.model.weights import load_csm
 
 
-def torch_csm(
+def torch_csm(  # noqa: PLR0913 - the settings of [tts.csm]
     model: str,
     *,
     adapter: Path | None = None,
@@ -32,6 +32,7 @@ def torch_csm(
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
     sampling: Sampling | None = None,
+    piece_chars: int | None = None,
 ) -> CsmBackend:
     """Load a model (folder or hub id) and make the backend; raises CheckpointError.
 
@@ -63,4 +64,5 @@ def torch_csm(
         model=folder.name,
         voices={voice.name: voice for voice in known},
         sampling=sampling or Sampling(),
+        piece_chars=piece_chars,
     )

@@ -27,6 +27,7 @@ def vllm_csm(
     voices: Sequence[Path] = (),
     encoder_device: str = "cpu",
     sampling: Sampling | None = None,
+    piece_chars: int | None = None,
 ) -> CsmBackend:
     """Make the backend for a model (folder or hub id); raises CheckpointError. vLLM itself starts in `start`."""
     folder = resolve(model)
@@ -51,4 +52,5 @@ def vllm_csm(
         model=folder.name,
         voices={voice.name: voice for voice in known},
         sampling=sampling or Sampling(),
+        piece_chars=piece_chars,
     )

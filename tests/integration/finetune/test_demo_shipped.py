@@ -29,7 +29,7 @@ WEIGHTS = ROOT / "finetune/demo/weights"
 
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
-    return synthesise(list(sentences({"az": 14, "tr": 14}, 5, seed=5)), processes=1)
+    return synthesise(list(sentences({"az": 14, "tr": 14}, 20, seed=5)), processes=1)
 
 
 def test_fifty_steps_of_the_demonstration_s_lora_lower_the_loss(corpus: Corpus, tmp_path: Path) -> None:
@@ -51,12 +51,13 @@ def test_fifty_steps_of_the_demonstration_s_lora_lower_the_loss(corpus: Corpus, 
     assert fmean(losses[-5:]) < fmean(losses[:5]) - 0.5
 
 
-def test_five_sentences_of_the_voice_that_ships_end_and_are_understood(corpus: Corpus, tmp_path: Path) -> None:
+def test_sentences_of_the_voice_that_ships_end_and_are_understood(corpus: Corpus, tmp_path: Path) -> None:
     voice = shipped_voice()
     if voice is None:
         pytest.skip("no voice has passed gate 2 yet: docs/demo-voice.md, What is not done")
     opened = Voice(voice.folder, adapter=None, device=torch.device("cpu"), dtype=torch.float32)
-    indices = chosen(corpus, "held_out", "az", 5)
+    taught = [n for n in chosen(corpus, "held_out", "az") if corpus.sentences[n].speaker in {0, 1}]
+    indices = taught[:10]  # twice as many, for chance has less of a say
     rows = [corpus.sentences[n] for n in indices]
     heard = say(opened, rows, temperature=voice.temperature, limit_s=12.0)
     source_s = [float(np.ptp(corpus.places[n])) / RATE_HZ for n in indices]

@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-MODULES = ("test_alone_depth", "test_depth_kernels", "test_fused", "test_depth_paths", "mimi/test_fused", "mimi/test_whole_frame")
+MODULES = (
+    "test_alone_depth",
+    "test_depth_kernels",
+    "test_fused",
+    "test_depth_paths",
+    "mimi/test_fused",
+    "mimi/test_whole_frame",
+)
 
 
 @pytest.mark.timeout(600)

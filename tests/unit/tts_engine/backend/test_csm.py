@@ -24,7 +24,9 @@ VOICES = {"default": Voice("default"), "sampled": Voice("sampled", 1, (SAMPLE,))
 REQUEST = VoiceRequest("r1", "Salam.", "default", "az", 1.0, 5, None, ())
 
 
-async def backend_of(tiny: TinyCsm, engine: FakeEngine, builder: PromptBuilder | None = None) -> CsmBackend:
+async def backend_of(
+    tiny: TinyCsm, engine: FakeEngine, builder: PromptBuilder | None = None, *, piece_chars: int | None = None
+) -> CsmBackend:
     backend = CsmBackend(
         engine,
         builder or tiny.builder,
@@ -33,6 +35,7 @@ async def backend_of(tiny: TinyCsm, engine: FakeEngine, builder: PromptBuilder |
         model="tiny",
         voices=VOICES,
         sampling=Sampling(top_k=9),
+        piece_chars=piece_chars,
     )
     await backend.start()
     return backend
@@ -328,3 +331,72 @@ async def test_a_stream_that_is_left_after_its_news_of_the_cache_is_aborted(tiny
     assert isinstance(await waiting, ContextHeard)
     await stream.aclose()
     assert engine.aborted == [engine.jobs[0].key]
+
+
+LONG = replace(REQUEST, text="Salam, mən buradayam. Buyurun, sizi eşidirəm.")
+
+
+async def said(backend: CsmBackend, engine: FakeEngine, request: VoiceRequest, frames: int) -> list[VoiceItem]:
+    """Have every piece be as many frames long, and hear all of it."""
+    items: list[VoiceItem] = []
+
+    async def hear() -> None:
+        items.extend([item async for item in backend.generate(request)])
+
+    hearing, answered = asyncio.ensure_future(hear()), 0
+    while not hearing.done():
+        await asyncio.sleep(0)
+        for job in engine.jobs[answered:]:
+            answered += 1
+            some = min(frames, job.max_frames)
+            events = [Spoke(job.key, b"ab", bytes([answered, 0] * 8)) for _ in range(some)]
+            engine.say([*events, Finished(job.key, "length" if some == job.max_frames else "stop")])
+    await hearing
+    return items
+
+
+async def test_a_long_text_is_said_in_pieces_of_which_each_hears_those_before_it(tiny: TinyCsm):
+    backend = await backend_of(tiny, engine := FakeEngine(capacity=20), piece_chars=25)
+    items = await said(backend, engine, replace(LONG, context=(turn("t1", 2),)), 3)
+    assert len(engine.jobs) == 2
+    first, second = (job.prompt for job in engine.jobs)
+    assert int((first.tokens == AUDIO).sum()) == 2 + 1  # and the frame that ends a turn
+    heard = second.codes[second.tokens == AUDIO]
+    assert heard[3:].tolist() == [*([[1] * 8] * 3), [0] * 8]
+    chunks = [item for item in items if isinstance(item, AudioChunk)]
+    assert b"".join(chunk.codes for chunk in chunks) == bytes([1, 0] * 24 + [2, 0] * 24)
+    assert [item for item in items if isinstance(item, ContextHeard)] == [ContextHeard(1, 0.16)]
+
+
+async def test_pieces_are_drawn_apart_and_the_same_again_for_the_same_seed(tiny: TinyCsm):
+    backend = await backend_of(tiny, engine := FakeEngine(capacity=20), piece_chars=25)
+    await said(backend, engine, LONG, 3)
+    await said(backend, engine, LONG, 3)
+    await said(backend, engine, replace(LONG, seed=(1 << 63) - 1), 3)
+    seeds = [job.sampling.seed for job in engine.jobs]
+    assert seeds == [5, 7, 5, 7, (1 << 63) - 1, 1]
+
+
+async def test_a_cap_is_of_all_pieces_and_nothing_is_said_beyond_it(tiny: TinyCsm):
+    backend = await backend_of(tiny, engine := FakeEngine(capacity=20), piece_chars=25)
+    items = await said(backend, engine, replace(LONG, max_frames=4), 3)
+    assert [job.max_frames for job in engine.jobs] == [4, 1]
+    assert items[-1] == Truncated()
+    await said(backend, engine, replace(LONG, max_frames=3), 3)
+    assert len(engine.jobs) == 3
+
+
+async def test_closing_between_pieces_begins_no_other(tiny: TinyCsm):
+    backend = await backend_of(tiny, engine := FakeEngine(capacity=20), piece_chars=25)
+    stream = backend.generate(LONG)
+    _, waiting = await begun(stream)
+    engine.say([Spoke(engine.jobs[0].key, b"ab", b"c" * 16), Finished(engine.jobs[0].key, "stop")])
+    await waiting
+    await stream.aclose()
+    assert len(engine.jobs) == 1
+
+
+async def test_a_text_is_left_whole_where_nothing_is_set(tiny: TinyCsm):
+    backend = await backend_of(tiny, engine := FakeEngine())
+    await said(backend, engine, LONG, 3)
+    assert len(engine.jobs) == 1
