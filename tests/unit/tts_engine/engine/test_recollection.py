@@ -336,8 +336,32 @@ async def test_a_turn_that_comes_is_read_ahead_for_the_voice_that_speaks_in_the_
     assert server.backend.read == [("az", ("1",)), ("az-low", ("1", "2", "3"))]
 
 
+async def test_as_much_is_read_ahead_as_the_conversation_quotes():
+    server = Server()
+    for n in range(4):
+        await server.say("x" * 25, f"t{n}", max_context_s=4.0)  # two seconds
+    await server.say("gizli", "t9", mode="none")  # what is said aside changes nothing of that
+    await server.kept()
+    sound = TurnAudio(data=bytes(32_000))  # one second
+
+    await server.engine.conversations.put_turn("c", ConversationTurn(turn_id="u1", text="Hə", audio=sound))
+    await server.say("Davam", "t10", max_context_s=4.0)
+
+    [(_, read)] = server.backend.read
+    assert read == tuple(turn.turn_id for turn in server.backend.asked[-1].context)
+    assert read == ("t3", "u1")
+
+
+async def test_nothing_is_read_ahead_for_requests_that_name_their_turns_themselves():
+    server = Server()
+    await server.say("Salam", "t1", mode="explicit")
+    await server.kept()
+    await server.engine.conversations.put_turn("c", ConversationTurn(turn_id="u1", text="Hə"))
+    assert server.backend.read == []
+
+
 async def test_of_many_conversations_the_voices_of_the_newest_are_known(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(recollection, "_MAX_VOICES", 1)
+    monkeypatch.setattr(recollection, "_MAX_MANNERS", 1)
     server = Server()
     for name in ("a", "b"):
         request = SpeechRequest(text="Hə", voice="az-low", conversation=ConversationContext(id=name, turn_id="1"))
