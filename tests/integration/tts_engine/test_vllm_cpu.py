@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.fakes.plain_generation import generate
-from tests.fakes.tiny_csm import TinyCsm, make_tiny, write_tiny_csm
+from tests.fakes.tiny_csm import TinyCsm, make_tiny
 from tests.fakes.vllm_environment import run_in_vllm
+from tts_engine.model.checkpoint import Checkpoint
+from tts_engine.model.csm import CsmModel
 from tts_engine.model.prompt import AUDIO, ContextTurn, Prompt
 from tts_engine.model.sampling import Sampling
+from tts_engine.model.speech import SILENCE_FRAMES
+from tts_engine.model.weights import load_csm
 
 FRAMES = 6
 BLOCK = 32
@@ -87,43 +92,74 @@ def scenarios() -> list[dict[str, Any]]:
         {
             "name": "ends",
             "engine": {},
-            "silent": True,
+            "checkpoint": "ends",
             "rounds": [{"jobs": [job(n, 1 + n, frames=50, expect=0, ends=True) for n in (0, 1)]}],
         },
+        {
+            "name": "mute",
+            "engine": {},
+            "checkpoint": "mute",
+            "rounds": [{"jobs": [job(n, 1 + n, frames=100, expect=SILENCE_FRAMES, ends=True) for n in (0, 1)]}],
+        },
+        {"name": "adapted", "engine": {"adapter": "adapter"}, "rounds": [{"jobs": every}]},
     ]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyCsm:
     with torch.no_grad():
-        return make_tiny(tmp_path_factory.mktemp("tiny"))
+        return make_tiny(tmp_path_factory.mktemp("vllm") / "tiny")
+
+
+def write_zeroed(tiny: TinyCsm, name: str, *parts: str) -> None:
+    """Write the checkpoint beside itself with some of its tensors zero."""
+    folder = shutil.copytree(tiny.folder, tiny.folder.with_name(name))
+    weights = load_file(folder / "model.safetensors")
+    for part in parts:
+        weights[part].zero_()
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def write_adapter(folder: Path) -> None:
+    """Write a LoRA pair each for the backbone, which vLLM loads, and for the depth decoder, which is ours."""
+    folder.mkdir()
+    (folder / "adapter_config.json").write_text(json.dumps({"lora_alpha": 4}))
+    random = torch.Generator().manual_seed(0)
+    pairs = {
+        f"base_model.model.{module}.lora_{half}.weight": torch.randn(shape, generator=random)
+        for module, inner, outer in (
+            ("backbone_model.layers.0.self_attn.q_proj", 64, 128),
+            ("backbone_model.layers.1.mlp.up_proj", 64, 96),
+            ("depth_decoder.model.layers.1.mlp.down_proj", 48, 32),
+        )
+        for half, shape in (("A", (2, inner)), ("B", (outer, 2)))
+    }
+    save_file(pairs, folder / "adapter_model.safetensors")
 
 
 @pytest.fixture(scope="module")
-def said(tiny: TinyCsm, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, np.ndarray]:
+def said(tiny: TinyCsm) -> Mapping[str, np.ndarray]:
     """All scenarios in one process of vLLM's environment."""
-    place = tmp_path_factory.mktemp("vllm")
+    place = tiny.folder.parent
     arrays = {f"tokens/{n}": prompt.tokens for n, prompt in enumerate(prompts_of(tiny))}
     arrays |= {f"codes/{n}": prompt.codes for n, prompt in enumerate(prompts_of(tiny))}
     np.savez(place / "prompts.npz", **arrays)
-    silent = write_tiny_csm(place / "silent")
-    weights = load_file(silent / "model.safetensors")
-    for name in ("lm_head.weight", "depth_decoder.codebooks_head.weight"):
-        weights[name].zero_()
-    save_file(weights, silent / "model.safetensors", metadata={"format": "pt"})
+    write_zeroed(tiny, "ends", "lm_head.weight", "depth_decoder.codebooks_head.weight")
+    write_zeroed(tiny, "mute", *(f"codec_model.decoder.layers.14.conv.{part}" for part in ("weight", "bias")))
+    write_adapter(place / "adapter")
     (place / "scenarios.json").write_text(json.dumps(scenarios()))
     script = Path(__file__).with_name("vllm_scenarios.py")
-    arguments = [tiny.folder, silent, place / "prompts.npz", place / "scenarios.json", place / "said.npz"]
+    arguments = [place, place / "prompts.npz", place / "scenarios.json", place / "said.npz"]
     run_in_vllm(script, arguments, plugins=place, environment={"VLLM_ENABLE_V1_MULTIPROCESSING": "0"})
     with np.load(place / "said.npz") as said:
         return {name: said[name] for name in said.files}
 
 
-def expected(tiny: TinyCsm, jobs: list[dict[str, Any]]) -> list[list[list[int]]]:
+def expected(tiny: TinyCsm, jobs: list[dict[str, Any]], *, model: CsmModel | None = None) -> list[list[list[int]]]:
     prompts = prompts_of(tiny)
     with torch.no_grad():
         codes = generate(
-            tiny.model,
+            model or tiny.model,
             [prompts[one["prompt"]] for one in jobs],
             [Sampling(**one["sampling"]) for one in jobs],
             jobs[0]["frames"],
@@ -183,6 +219,23 @@ def test_a_model_that_ends_at_once_says_nothing_and_is_over(said: Mapping[str, n
     for key in (1, 2):
         assert said[f"ends/{key}/ended"]
         assert len(said[f"ends/{key}/codes"]) == 0
+
+
+def test_a_stream_that_falls_silent_is_ended(said: Mapping[str, np.ndarray]):
+    for key in (1, 2):
+        assert said[f"mute/{key}/ended"]
+        assert len(said[f"mute/{key}/codes"]) == SILENCE_FRAMES
+
+
+def test_an_adapter_is_merged_into_what_vllm_loads_and_into_what_it_does_not(
+    said: Mapping[str, np.ndarray], tiny: TinyCsm
+):
+    model = CsmModel(tiny.config)
+    load_csm(model, Checkpoint(tiny.folder, adapter=tiny.folder.with_name("adapter")))
+    jobs = jobs_of("adapted")
+    for one, codes in zip(jobs, expected(tiny, jobs, model=model), strict=True):
+        assert said[f"adapted/{one['key']}/codes"].tolist() == codes, one
+        assert said[f"cached/{one['key']}/codes"].tolist() != codes
 
 
 def test_the_sound_is_that_of_the_codec_in_one_shot(said: Mapping[str, np.ndarray], tiny: TinyCsm):

@@ -1,7 +1,7 @@
 """Runs in the environment of tests/vllm_env.sh: jobs through vLLM's engine, for the tests to compare.
 
-argv: a checkpoint, one that ends at once, prompts (.npz of "tokens/N" and "codes/N"), scenarios (.json), where the
-results go (.npz).
+argv: a folder of checkpoints, which scenarios name, and of an adapter, prompts (.npz of "tokens/N" and "codes/N"),
+scenarios (.json), where the results go (.npz).
 """
 
 from __future__ import annotations
@@ -65,13 +65,14 @@ class Listener:
 def make_engine(folder: str, path: Path, settings: dict[str, Any]) -> LLM:
     settings = dict(settings)
     # frames that pass for long ones: a stream is two seconds ahead after four, and rests while others begin
-    frame_s = settings.pop("frame_s", 0.5)
+    frame_s, adapter = settings.pop("frame_s", 0.5), settings.pop("adapter", "")
+    csm = {"socket": str(path), "frame_s": frame_s, "adapter": adapter}
     defaults: dict[str, Any] = {"max_model_len": 512, "max_num_seqs": 16, "block_size": 32}
     return LLM(
         model=folder, skip_tokenizer_init=True, dtype="float32", seed=0, enforce_eager=True, disable_log_stats=False,
         kv_cache_memory_bytes=32 << 20, worker_cls="tts_engine.backend.vllm_plugin.runner_v1.CsmCpuWorker",
         scheduler_cls="tts_engine.backend.vllm_plugin.scheduler.LeadAwareScheduler",
-        additional_config={"csm": {"socket": str(path), "frame_s": frame_s}}, **{**defaults, **settings},
+        additional_config={"csm": csm}, **{**defaults, **settings},
     )  # fmt: skip
 
 
@@ -100,9 +101,12 @@ def run(folder: str, prompts: list[Prompt], scenario: dict[str, Any], results: d
     config = CsmConfig.read(Path(folder))
     listener = Listener(RowFormat(config.mimi.frame_samples, config.num_codebooks))
     frame_ids, cached = FrameIds(config.num_codebooks), dict[int, int]()
+    engine_settings = dict(scenario["engine"])
+    if "adapter" in engine_settings:
+        engine_settings["adapter"] = str(Path(folder).parent / engine_settings["adapter"])
     with tempfile.TemporaryDirectory() as place:
         inlet = Inlet(Path(place) / "frames.sock", listener.take, lambda: None)
-        llm = make_engine(folder, Path(place) / "frames.sock", scenario["engine"])
+        llm = make_engine(folder, Path(place) / "frames.sock", engine_settings)
         engine = llm.llm_engine
         admit_any_id(engine)
         steady = count_steady(engine.engine_core.engine_core.scheduler)
@@ -161,7 +165,7 @@ def continued(prompt: Prompt, said: np.ndarray) -> Prompt:
 
 
 def main() -> None:
-    folder, silent, prompts_path, scenarios_path, results_path = sys.argv[1:]
+    place, prompts_path, scenarios_path, results_path = sys.argv[1:]
     arrays = np.load(prompts_path)
     count = len(arrays.files) // 2
     prompts = [Prompt(arrays[f"tokens/{n}"], arrays[f"codes/{n}"]) for n in range(count)]
@@ -170,7 +174,7 @@ def main() -> None:
     results: dict[str, np.ndarray] = {"hooks": np.array(True)}
     for scenario in json.loads(Path(scenarios_path).read_text()):
         begun = time.monotonic()
-        run(silent if scenario.get("silent") else folder, prompts, scenario, results)
+        run(f"{place}/{scenario.get('checkpoint', 'tiny')}", prompts, scenario, results)
         print(scenario["name"], f"{time.monotonic() - begun:.1f} s", flush=True)
     np.savez(results_path, **results)
 
