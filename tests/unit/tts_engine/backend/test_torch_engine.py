@@ -175,6 +175,41 @@ def test_a_long_prompt_is_read_in_chunks_while_others_speak(tiny: TinyCsm):
     assert codes_of(events[2]) == plain(tiny, short)
 
 
+class SteppedClock:
+    """Goes on by `step_s` at every look, of which a step takes one."""
+
+    def __init__(self, step_s: float) -> None:
+        self.now, self.step_s = 0.0, step_s
+
+    def __call__(self) -> float:
+        self.now += self.step_s
+        return self.now
+
+
+def test_who_is_far_ahead_rests_while_another_begins_and_goes_on_once_it_has_gone(tiny: TinyCsm):
+    clock, heard = SteppedClock(0.02), Heard()
+    engine = TorchEngine(tiny.model, *codec(tiny), slots=2, positions=600, clock=clock)
+    order: list[int] = []
+
+    def follow(event: EngineEvent) -> None:
+        if isinstance(event, Spoke):
+            order.append(event.key)
+            if len(order) == 60:  # 3.6 s ahead
+                clock.step_s = 0.079  # hardly faster than it is played
+                engine.submit(job(tiny, 2, frames=15))
+        elif event.key == 2:
+            clock.step_s = 0.0  # no lead is looked at again
+
+    engine.submit(job(tiny, 1, frames=100))
+    with serving(engine, heard, follow):
+        events = until_finished(heard, {1, 2})
+    both = order[60:]
+    first, last = both.index(2), len(both) - both[::-1].index(2)
+    assert both[first:last].count(1) <= 3  # until its lead is looked at, every other frame
+    assert (len(codes_of(events[1])), len(codes_of(events[2]))) == (100, 15)
+    assert codes_of(events[1]) == plain(tiny, job(tiny, 1, frames=100))
+
+
 def test_a_model_that_ends_at_frame_0_makes_no_sound(tiny: TinyCsm):
     model = copy.deepcopy(tiny.model)
     model.frames.first_head.zero_()
