@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.fakes.plain_generation import generate
-from tests.fakes.tiny_csm import TinyCsm, make_tiny
+from tests.fakes.tiny_csm import TinyCsm, make_tiny, write_tiny_adapter
 from tests.fakes.vllm_environment import run_in_vllm
 from tts_engine.model.checkpoint import Checkpoint
 from tts_engine.model.csm import CsmModel
@@ -120,23 +120,6 @@ def write_zeroed(tiny: TinyCsm, name: str, *parts: str) -> None:
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
-def write_adapter(folder: Path) -> None:
-    """Write a LoRA pair each for the backbone, which vLLM loads, and for the depth decoder, which is ours."""
-    folder.mkdir()
-    (folder / "adapter_config.json").write_text(json.dumps({"lora_alpha": 4}))
-    random = torch.Generator().manual_seed(0)
-    pairs = {
-        f"base_model.model.{module}.lora_{half}.weight": torch.randn(shape, generator=random)
-        for module, inner, outer in (
-            ("backbone_model.layers.0.self_attn.q_proj", 64, 128),
-            ("backbone_model.layers.1.mlp.up_proj", 64, 96),
-            ("depth_decoder.model.layers.1.mlp.down_proj", 48, 32),
-        )
-        for half, shape in (("A", (2, inner)), ("B", (outer, 2)))
-    }
-    save_file(pairs, folder / "adapter_model.safetensors")
-
-
 @pytest.fixture(scope="module")
 def said(tiny: TinyCsm) -> Mapping[str, np.ndarray]:
     """All scenarios in one process of vLLM's environment."""
@@ -146,7 +129,7 @@ def said(tiny: TinyCsm) -> Mapping[str, np.ndarray]:
     np.savez(place / "prompts.npz", **arrays)
     write_zeroed(tiny, "ends", "lm_head.weight", "depth_decoder.codebooks_head.weight")
     write_zeroed(tiny, "mute", *(f"codec_model.decoder.layers.14.conv.{part}" for part in ("weight", "bias")))
-    write_adapter(place / "adapter")
+    write_tiny_adapter(place / "adapter")
     (place / "scenarios.json").write_text(json.dumps(scenarios()))
     script = Path(__file__).with_name("vllm_scenarios.py")
     arguments = [place, place / "prompts.npz", place / "scenarios.json", place / "said.npz"]

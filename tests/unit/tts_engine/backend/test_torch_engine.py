@@ -22,7 +22,7 @@ from tts_engine.model.csm import CsmModel
 from tts_engine.model.mimi.decoder import MimiDecoder
 from tts_engine.model.mimi.encoder import MimiEncoder
 from tts_engine.model.mimi.weights import load_decoder, load_encoder
-from tts_engine.model.prompt import Prompt
+from tts_engine.model.prompt import ContextTurn, Prompt
 from tts_engine.model.sampling import Sampling
 
 Heard = queue.SimpleQueue[EngineEvent]
@@ -111,6 +111,23 @@ def test_streams_that_come_and_go_do_not_change_each_other(tiny: TinyCsm):
         events = until_finished(heard, {one.key for one in jobs})
     for one in jobs:
         assert codes_of(events[one.key]) == plain(tiny, one), one.key
+
+
+def test_sixteen_at_once_most_of_them_after_sound_say_what_the_model_says(tiny: TinyCsm):
+    random = np.random.default_rng(0)
+
+    def one(key: int) -> Job:
+        turns = [ContextTurn(1, "Sual.", random.integers(1, 32, (7 * key, 8), np.int16))] * (key % 3)
+        prompt = tiny.builder.build("Söz " * key, speaker=0, context=turns, reserve_frames=100)
+        return Job(key, prompt, replace(GREEDY, temperature=key % 2 / 2, seed=key), 6)
+
+    jobs, heard, engine = [one(key) for key in range(1, 17)], Heard(), engine_of(tiny, slots=16)
+    for each in jobs:
+        engine.submit(each)
+    with serving(engine, heard):
+        events = until_finished(heard, {each.key for each in jobs})
+    for each in jobs:
+        assert codes_of(events[each.key]) == plain(tiny, each), each.key
 
 
 def test_a_slot_used_again_begins_with_clean_sound(tiny: TinyCsm):
