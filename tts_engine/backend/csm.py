@@ -119,8 +119,8 @@ class CsmBackend:
 
     async def generate(self, request: VoiceRequest) -> AsyncGenerator[VoiceItem, None]:
         job = self._job(request)
-        kept = request.context[job.prompt.dropped :]
-        heard = ContextHeard(turns=len(kept), seconds=sum(turn.duration_s for turn in kept))
+        kept = self._parts(request)[job.prompt.dropped :]
+        heard = ContextHeard(turns=len({part.turn_id for part in kept}), seconds=sum(part.duration_s for part in kept))
         yield heard
         # the end may come as the very first frame; then the same is drawn anew, once
         anew = replace(job.sampling, seed=job.sampling.seed + 1)
@@ -184,7 +184,7 @@ class CsmBackend:
         frames = min(cap, request.max_frames or cap)
         room = min(-(-frames // RESERVE_GRAIN) * RESERVE_GRAIN, self._prompts.positions // 2)
         room = max(room, min(frames, usual_frames(request.text, frame_rate_hz=self._frame_rate_hz)))
-        context = [*voice.sample, *(self._turn(turn, voice) for turn in request.context)]
+        context = [*voice.sample, *(self._turn(part, voice) for part in self._parts(request))]
         try:
             prompt = self._prompts.build(
                 request.text, speaker=voice.speaker, context=context, pinned=len(voice.sample), reserve_frames=room
@@ -192,6 +192,9 @@ class CsmBackend:
         except PromptError as error:
             raise SpeechRequestError(str(error), field=error.field) from error
         return prompt, min(frames, self._prompts.positions - len(prompt))
+
+    def _parts(self, request: VoiceRequest) -> list[SpokenTurn]:
+        return [part for turn in request.context for part in turn.parts(self._description.codec)]
 
     def _turn(self, turn: SpokenTurn, voice: Voice) -> ContextTurn:
         codec = self._description.codec

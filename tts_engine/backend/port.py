@@ -35,6 +35,25 @@ class SpokenTurn:
     text: str  # personal
     duration_s: float
     codes: bytes = b""  # see CodecFormat
+    # where the text and the codes of its second request begin, and of every later one; a space is between the texts
+    joints: tuple[tuple[int, int], ...] = ()
+
+    def parts(self, codec: CodecFormat | None) -> tuple[SpokenTurn, ...]:
+        """Return what each of its requests said, as turns under the same name: a voice hears it as it was spoken."""
+        if codec is None or not self.joints:
+            return (self,)
+        starts = ((0, 0), *self.joints)
+        ends = (*((letter - 1, byte) for letter, byte in self.joints), (len(self.text), len(self.codes)))
+        return tuple(
+            SpokenTurn(
+                self.turn_id,
+                self.role,
+                self.text[from_letter:to_letter],
+                (to_byte - from_byte) / codec.frame_bytes / codec.frame_hz,
+                self.codes[from_byte:to_byte],
+            )
+            for (from_letter, from_byte), (to_letter, to_byte) in zip(starts, ends, strict=True)
+        )
 
 
 @dataclass(frozen=True, slots=True)

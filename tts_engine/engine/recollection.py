@@ -188,7 +188,7 @@ class Recollection:
         for turn in turns:
             said = known.get(turn.turn_id) if turn.audio is None else None
             if said is not None:
-                quoted.append(replace(said, role=turn.role, text=turn.text))
+                quoted.append(replace(said, role=turn.role, text=turn.text, joints=()))
             else:
                 quoted.append(await self._encoded(turn))
         return tuple(quoted)

@@ -145,6 +145,22 @@ def tiny_text(tiny: TinyCsm, tokens: str) -> str:
     return "".join(alphabet[ord(token)] if ord(token) < 256 and token != "~" else "." for token in tokens)
 
 
+async def test_a_turn_of_two_requests_is_heard_as_it_was_spoken(tiny: TinyCsm):
+    """Its second request heard the first as a turn, and so does every later one: what was read is not read again."""
+    backend = await backend_of(tiny, engine := FakeEngine(capacity=9))
+    first, second = (turn("b1", frames, role="assistant", text=text) for frames, text in ((4, "Bir."), (3, "Iki.")))
+    codes = first.codes + second.codes
+    both = SpokenTurn("b1", "assistant", "Bir. Iki.", 0.56, codes, joints=((5, len(first.codes)),))
+    for text, context in (("Iki.", (first,)), ("Son.", (both,))):
+        heard, waiting = await begun(backend.generate(replace(REQUEST, text=text, context=context)))
+        waiting.cancel()
+    assert heard == ContextHeard(turns=1, seconds=pytest.approx(0.56))
+    spoken, later = (job.prompt for job in engine.jobs)
+    assert np.array_equal(later.tokens[: len(spoken)], spoken.tokens)
+    assert np.array_equal(later.codes[: len(spoken)], spoken.codes)
+    assert later.codes[len(spoken) : len(spoken) + 3].astype("<i2").tobytes() == second.codes
+
+
 async def test_turns_that_do_not_fit_are_not_counted_as_heard(tiny: TinyCsm):
     backend = await backend_of(tiny, engine := FakeEngine())
     context = tuple(turn(f"t{n}", 300) for n in range(12))

@@ -99,6 +99,7 @@ async def test_pieces_under_one_turn_id_are_one_turn() -> None:
 
     assert turn.text == "Salam. Buyurun."
     assert turn.codes == codes("Salam.", 6) + codes("Buyurun.", 8)
+    assert [part.text for part in turn.parts(server.backend.codec)] == ["Salam.", "Buyurun."]
     assert server.heard_before == [("assistant", "Salam.")]
 
 
@@ -204,12 +205,15 @@ async def test_an_assistant_s_turn_put_again_is_the_same_turn() -> None:
 async def test_a_turn_is_heard_in_the_words_and_the_role_that_quote_it() -> None:
     server = Server()
     await server.say("bir iki", "t1")
+    await server.say("üç", "t1")
 
     quoted = (ConversationTurn(turn_id="t1", role="user", text="bir"),)
     await server.say("Davam", "t2", mode="explicit", turns=quoted)
 
     assert server.heard_before == [("user", "bir")]
-    assert server.backend.asked[-1].context[0].codes == codes("bir iki", 7)
+    (turn,) = server.backend.asked[-1].context
+    assert turn.codes == codes("bir iki", 7) + codes("üç", 2)
+    assert turn.parts(server.backend.codec) == (turn,)
 
 
 async def test_forgetting_leaves_nothing_not_even_of_what_is_being_said() -> None:
