@@ -234,5 +234,18 @@ def test_the_hooks_of_the_gpu_runner_are_those_it_was_written_for(said: Mapping[
     assert said["hooks"]
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("two GPUs", "one GPU"),
+        ("speculation", "neither speculative decoding nor"),
+        ("LoRA", "vLLM's LoRA"),
+        ("runner", "this runner does not know CSM"),
+    ],
+)
+def test_an_engine_that_cannot_run_csm_says_so(said: Mapping[str, np.ndarray], asked: str, told: str):
+    assert told in str(said[f"refused/{asked}"])
+
+
 def test_prompts_with_sound_are_among_those_compared(tiny: TinyCsm):
     assert sum(AUDIO in prompt.tokens for prompt in prompts_of(tiny)) >= 10
