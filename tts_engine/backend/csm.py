@@ -36,7 +36,7 @@ from tts_engine.model.voice import Voice
 HELD_BYTES = 2 * 1024 * 1024  # of a consumer that stalls: 43 s of audio
 ENCODED_AT_ONCE = 2  # callers' turns, of up to two minutes; the voices need the processors or the GPU too
 SAMPLE_RATE_HZ = 24_000
-RESERVE_GRAIN = 256  # frames; kept room in steps, so that the length of a text does not move the cut of the context
+RESERVE_GRAIN = 512  # frames; room is kept in steps, so that no text of up to 195 letters moves the cut of the context
 
 
 class CsmBackend:

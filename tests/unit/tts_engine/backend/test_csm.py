@@ -125,6 +125,21 @@ async def test_turns_make_way_for_a_long_text_and_one_that_has_no_room_to_be_spo
     assert await anext(backend.generate(replace(too_long, max_frames=500)))  # who asks for less gets it
 
 
+@pytest.mark.parametrize("voice", ["default", "sampled"])
+async def test_how_long_a_sentence_is_does_not_move_the_cut_of_a_full_context(tiny: TinyCsm, voice: str):
+    """Neither against another sentence nor against what was read ahead: one cut elsewhere is read from there on."""
+    backend = await backend_of(tiny, engine := FakeEngine(capacity=9))
+    context = tuple(turn(f"t{n}", 60) for n in range(40))
+    backend.read_ahead(voice, context)
+    for letters in (5, 60, 120, 195):
+        asked = replace(REQUEST, text="a" * letters, voice=voice, context=context)
+        _, waiting = await begun(backend.generate(asked))
+        waiting.cancel()
+    cuts = {prompt.dropped for prompt in (*engine.read, *(job.prompt for job in engine.jobs))}
+    assert len(cuts) == 1
+    assert cuts.pop() > 0
+
+
 async def test_context_is_heard_with_its_speakers_after_the_sample_of_the_voice(tiny: TinyCsm):
     backend = await backend_of(tiny, engine := FakeEngine())
     context = (turn("t1", 2), turn("t2", 3, role="assistant"), SpokenTurn("t3", "user", "b", 1.0))
