@@ -156,7 +156,9 @@ def jobs_of(name: str, step: int = 0) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("name", "step"), [("cached", 0), ("drawn", 0), ("chunked", 0), ("preempted", 0), ("aborted", 1)]
+    ("name", "step"),
+    [("cached", 0), ("cached", 2), ("cold", 0), ("drawn", 0), ("chunked", 0), ("preempted", 0), ("aborted", 1)],
+    ids=["sixteen", "alone", "alone, nothing cached", "drawn", "chunked", "preempted", "after aborts"],
 )
 def test_codes_are_those_of_the_model_by_itself(tiny: TinyCsm, said: Mapping[str, np.ndarray], name: str, step: int):
     jobs = jobs_of(name, step)
