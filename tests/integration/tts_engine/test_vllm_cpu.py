@@ -49,7 +49,11 @@ def job(prompt: int, key: int, sampling: Mapping[str, Any] = GREEDY, **more: Any
 
 def scenarios() -> list[dict[str, Any]]:
     every = [job(n, 100 + n) for n in range(16)]
-    drawn = [job(n, 200 + n, {"temperature": 0.9, "depth_temperature": 0.8, "top_k": 20, "seed": n}) for n in range(16)]
+    heats = [(0.9, 0.8), (0.0, 0.0), (0.5, 0.0), (1.3, 0.6), (0.0, 0.9)]  # each its own: a row must not take another's
+    drawn = [
+        job(n, 200 + n, {"temperature": hot, "depth_temperature": depth, "top_k": 1 + 2 * n, "seed": n})
+        for n, (hot, depth) in enumerate((heats * 4)[:16])
+    ]
     longest = 14
     abort = [job(n, 500 + n, frames=200, aborted=True, expect=0) for n in range(8)] + [
         job(n, 500 + n) for n in range(8, 16)

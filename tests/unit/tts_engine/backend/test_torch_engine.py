@@ -119,7 +119,7 @@ def test_sixteen_at_once_most_of_them_after_sound_say_what_the_model_says(tiny: 
     def one(key: int) -> Job:
         turns = [ContextTurn(1, "Sual.", random.integers(1, 32, (7 * key, 8), np.int16))] * (key % 3)
         prompt = tiny.builder.build("Söz " * key, speaker=0, context=turns, reserve_frames=100)
-        return Job(key, prompt, replace(GREEDY, temperature=key % 2 / 2, seed=key), 6)
+        return Job(key, prompt, Sampling(key % 2 / 2, key % 3 / 3, top_k=key, seed=key), 6)
 
     jobs, heard, engine = [one(key) for key in range(1, 17)], Heard(), engine_of(tiny, slots=16)
     for each in jobs:
