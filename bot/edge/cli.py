@@ -48,7 +48,13 @@ def _with_shipped_voice(settings: Settings) -> dict[str, Any] | None:
     if found is None or settings.tts != TtsSettings() or importlib.util.find_spec("torch") is None:
         return None
     heat = found.temperature
-    csm = CsmSettings(model=str(found.folder), temperature=heat, depth_temperature=heat, piece_chars=found.piece_chars)
+    csm = CsmSettings(
+        model=str(found.folder),
+        temperature=heat,
+        depth_temperature=heat,
+        piece_chars=found.piece_chars,
+        positions=found.positions,
+    )
     return {"tts": {**settings.tts.model_dump(), "backend": "torch", "csm": csm.model_dump()}}
 
 

@@ -15,6 +15,7 @@ from tts_engine.backend.port import (
     BackendHealth,
     CodecFormat,
     ContextHeard,
+    PartBegins,
     SpokenTurn,
     Truncated,
     VoiceItem,
@@ -55,6 +56,7 @@ class FakeBackend:
     fail_at: int | None = None  # the frame at which `fault` is raised
     fault: Exception = field(default_factory=lambda: RuntimeError("cuda died"))
     hold_at: int | None = None  # the frame before which it waits for `go_on`
+    piece_at: int | None = None  # the letter, and so the frame, at which a second piece begins
     truncates: bool = False  # it says that it was stopped by its cap
     down: str = ""  # why it is not ready
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
@@ -100,6 +102,8 @@ class FakeBackend:
             if request.context:
                 yield ContextHeard(len(request.context), sum(t.duration_s for t in request.context), cached_frames=3)
             for frame in range(frames_of(request.text)):
+                if frame == self.piece_at:
+                    yield PartBegins(frame)
                 await self._stumble(frame)
                 self.made_frames += 1
                 codes = codes_of(request.text.encode(), frame) if self.codec is not None else b""

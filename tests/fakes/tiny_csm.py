@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import CsmConfig, CsmForConditionalGeneration, MimiConfig
 from transformers.utils import logging
@@ -89,6 +90,24 @@ def write_tiny_csm(folder: Path, *, num_codebooks: int = 8, codec_head_dim: int 
                 buffer.uniform_(0.5, 2.0)
     _tie(model)
     model.save_pretrained(folder)
+    return folder
+
+
+def write_tiny_adapter(folder: Path) -> Path:
+    """Write a LoRA pair each for the backbone, which vLLM loads, and for the depth decoder, which is ours."""
+    folder.mkdir()
+    (folder / "adapter_config.json").write_text(json.dumps({"lora_alpha": 4}))
+    random = torch.Generator().manual_seed(0)
+    pairs = {
+        f"base_model.model.{module}.lora_{half}.weight": torch.randn(shape, generator=random)
+        for module, inner, outer in (
+            ("backbone_model.layers.0.self_attn.q_proj", 64, 128),
+            ("backbone_model.layers.1.mlp.up_proj", 64, 96),
+            ("depth_decoder.model.layers.1.mlp.down_proj", 48, 32),
+        )
+        for half, shape in (("A", (2, inner)), ("B", (outer, 2)))
+    }
+    save_file(pairs, folder / "adapter_model.safetensors")
     return folder
 
 

@@ -1,5 +1,8 @@
 """Does the GPU say what the processor says? `PYTHONPATH=. python tests/gpu/parity.py [--vllm]`; exits with 1 if not.
 
+vLLM runs with the scheduler that it is served with, which moves steady streams on by itself; `--plain-scheduler` is for
+telling whose fault a difference is.
+
 A tiny random checkpoint, as the arithmetic is the same at any size. In float32 codes must be equal. In bfloat16 they
 part at the first near tie, so the processor follows the GPU's codes (teacher forcing) and each must be its own best
 choice or miss it by little: `gap` is how far the score of the GPU's code lies under the best one, in units of the
@@ -39,6 +42,7 @@ from tts_engine.model.weights import load_csm
 
 FRAMES = 40
 DRAWN = {"temperature": 0.9, "depth_temperature": 0.9, "top_k": 20}
+OURS = "tts_engine.backend.vllm_plugin.scheduler.LeadAwareScheduler"
 GREEDILY = {"temperature": 0.0, "depth_temperature": 0.0}
 failed: list[str] = []
 
@@ -258,6 +262,29 @@ def vllm_abort(tiny: TinyCsm, stand: Stand) -> None:
     check("a stream after aborts", gap.quantile(0.999).item() < 0.25, f"largest gap {gap.max():.3f}")
 
 
+def vllm_steady(tiny: TinyCsm, stand: Stand, *, plain_scheduler: bool) -> None:
+    """Every one of 24 streams has all of its frames, though vLLM's scheduler was not shown most of their steps."""
+    prompts = prompts_of(tiny, 24)
+    steady = getattr(stand.engine.engine_core.engine_core.scheduler, "_steady", None)
+    hidden = list[int]()
+    if steady is not None:
+        schedule = steady.schedule
+
+        def counted(streams: Any, *rest: Any) -> None:
+            hidden.append(len(streams))
+            schedule(streams, *rest)
+
+        steady.schedule = counted
+    stand.listener.forget()
+    for key, prompt in enumerate(prompts):
+        stand.submit(3000 + key, prompt, 3 * FRAMES, {**DRAWN, "seed": key}, ignore_end=True)
+    stand.run()
+    stand.listener.wait(len(prompts) * 3 * FRAMES)
+    frames = {len(stand.listener.rows.get(3000 + key, [])) for key in range(24)}
+    check("streams that steps were hidden of are whole", frames == {3 * FRAMES}, f"frames of 24: {sorted(frames)}")
+    check("steps hidden from vLLM's scheduler", bool(sum(hidden)) != plain_scheduler, f"{sum(hidden)}")
+
+
 def plain_parity(tiny: TinyCsm) -> None:
     prompts = prompts_of(tiny, 6)
     expected = generate(tiny.model, prompts, [GREEDY] * 6, 12)
@@ -266,8 +293,9 @@ def plain_parity(tiny: TinyCsm) -> None:
     check("plain model, float32", same, "12 frames of 6")
 
 
-def vllm_stages(tiny: TinyCsm) -> None:
+def vllm_stages(tiny: TinyCsm, *, plain_scheduler: bool) -> None:
     settings: dict[str, Any] = {
+        **({} if plain_scheduler else {"scheduler_cls": OURS}),
         "dtype": "bfloat16",
         "max_num_seqs": 32,
         "max_num_batched_tokens": 256,
@@ -278,12 +306,14 @@ def vllm_stages(tiny: TinyCsm) -> None:
         stage("vLLM's codes", lambda: vllm_parity(tiny, stand))
         stage("vLLM's context", lambda: vllm_context(tiny, stand))
         stage("vLLM's aborts", lambda: vllm_abort(tiny, stand))
+        stage("vLLM's scheduler", lambda: vllm_steady(tiny, stand, plain_scheduler=plain_scheduler))
 
 
 @torch.inference_mode()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--vllm", action="store_true", help="compare vLLM's engine too")
+    parser.add_argument("--plain-scheduler", action="store_true", help="with vLLM's own scheduler")
     options = parser.parse_args()
     torch.manual_seed(0)
     torch.backends.cudnn.allow_tf32 = False  # float32 is compared as float32
@@ -302,7 +332,7 @@ def main() -> None:
         odd = make_tiny(Path(place) / "odd", codec_head_dim=48)  # no width that the kernel has
         stage("Mimi, heads 48 wide", lambda: mimi_parity(odd, ", heads 48 wide"))
         if options.vllm:
-            stage("vLLM", lambda: vllm_stages(tiny))
+            stage("vLLM", lambda: vllm_stages(tiny, plain_scheduler=options.plain_scheduler))
     print("FAILED: " + ", ".join(failed) if failed else "all equal")
     sys.exit(bool(failed))
 

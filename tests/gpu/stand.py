@@ -150,7 +150,7 @@ def vllm_stand(folder: Path, **settings: Any) -> Iterator[Stand]:
             model=str(folder),
             skip_tokenizer_init=True,
             disable_log_stats=True,
-            additional_config={"csm": plugin},
+            additional_config={"csm": {**plugin, "frame_s": 1 / config.mimi.frame_rate_hz}},
             **{**defaults, **settings},
         )
         runner = llm.llm_engine.model_executor.driver_worker.worker.model_runner

@@ -20,6 +20,7 @@ from tts_engine.backend.port import (
     BackendHealth,
     CodecFormat,
     ContextHeard,
+    PartBegins,
     SpokenTurn,
     Truncated,
     VoiceItem,
@@ -38,7 +39,7 @@ HELD_BYTES = 2 * 1024 * 1024  # of a consumer that stalls: 43 s of audio
 ENCODED_AT_ONCE = 2  # callers' turns, of up to two minutes; the voices need the processors or the GPU too
 SAMPLE_RATE_HZ = 24_000
 SEEDS = 1 << 63
-RESERVE_GRAIN = 256  # frames; kept room in steps, so that the length of a text does not move the cut of the context
+RESERVE_GRAIN = 512  # frames; room is kept in steps, so that no text of up to 195 letters moves the cut of the context
 
 
 class CsmBackend:
@@ -128,8 +129,11 @@ class CsmBackend:
         """Speak, a long text in pieces that hear those before them; whole, where `piece_chars` is None."""
         left, said = request.max_frames, list[SpokenTurn]()
         seed = secrets.randbelow(SEEDS) if request.seed is None else request.seed
-        pieces = list(cut_text(request.text, max_chars=self._piece_chars or len(request.text)))
-        for number, piece in enumerate(pieces):
+        letter = 0
+        for number, piece in enumerate(cut_text(request.text, max_chars=self._piece_chars or len(request.text))):
+            letter = request.text.index(piece.text, letter)
+            if number:
+                yield PartBegins(letter)
             codes, cut_off = bytearray(), False
             part = replace(
                 request,
@@ -153,8 +157,8 @@ class CsmBackend:
 
     async def _speak(self, request: VoiceRequest) -> AsyncGenerator[VoiceItem, None]:
         job = self._job(request)
-        kept = request.context[job.prompt.dropped :]
-        heard = ContextHeard(turns=len(kept), seconds=sum(turn.duration_s for turn in kept))
+        kept = self._parts(request)[job.prompt.dropped :]
+        heard = ContextHeard(turns=len({part.turn_id for part in kept}), seconds=sum(part.duration_s for part in kept))
         yield heard
         # the end may come as the very first frame; then the same is drawn anew, once
         anew = replace(job.sampling, seed=(job.sampling.seed + 1) % SEEDS)
@@ -219,7 +223,7 @@ class CsmBackend:
         frames = min(cap, request.max_frames or cap)
         room = min(-(-frames // RESERVE_GRAIN) * RESERVE_GRAIN, self._prompts.positions // 2)
         room = max(room, min(frames, usual_frames(request.text, frame_rate_hz=self._frame_rate_hz)))
-        context = [*voice.sample, *(self._turn(turn, voice) for turn in request.context)]
+        context = [*voice.sample, *(self._turn(part, voice) for part in self._parts(request))]
         try:
             prompt = self._prompts.build(
                 request.text, speaker=voice.speaker, context=context, pinned=len(voice.sample), reserve_frames=room
@@ -227,6 +231,9 @@ class CsmBackend:
         except PromptError as error:
             raise SpeechRequestError(str(error), field=error.field) from error
         return prompt, min(frames, self._prompts.positions - len(prompt))
+
+    def _parts(self, request: VoiceRequest) -> list[SpokenTurn]:
+        return [part for turn in request.context for part in turn.parts(self._description.codec)]
 
     def _turn(self, turn: SpokenTurn, voice: Voice) -> ContextTurn:
         codec = self._codec

@@ -35,6 +35,26 @@ class SpokenTurn:
     text: str  # personal
     duration_s: float
     codes: bytes = b""  # see CodecFormat
+    # where the text and the codes of its second part begin, and of every later one; a space is between the texts.
+    # A part is what a request said, or a piece of a text that was said in pieces
+    joints: tuple[tuple[int, int], ...] = ()
+
+    def parts(self, codec: CodecFormat | None) -> tuple[SpokenTurn, ...]:
+        """Return its parts, as turns under the same name: a voice hears them as they were spoken."""
+        if codec is None or not self.joints:
+            return (self,)
+        starts = ((0, 0), *self.joints)
+        ends = (*((letter - 1, byte) for letter, byte in self.joints), (len(self.text), len(self.codes)))
+        return tuple(
+            SpokenTurn(
+                self.turn_id,
+                self.role,
+                self.text[from_letter:to_letter],
+                (to_byte - from_byte) / codec.frame_bytes / codec.frame_hz,
+                self.codes[from_byte:to_byte],
+            )
+            for (from_letter, from_byte), (to_letter, to_byte) in zip(starts, ends, strict=True)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +94,18 @@ class AudioChunk:
 
 
 @dataclass(frozen=True, slots=True)
+class PartBegins:
+    """What follows says the text from this letter on; the first part begins without it."""
+
+    letter: int
+
+
+@dataclass(frozen=True, slots=True)
 class Truncated:
     """The last item of a stream that reached its cap of frames before its end."""
 
 
-VoiceItem: TypeAlias = ContextHeard | AudioChunk | Truncated
+VoiceItem: TypeAlias = ContextHeard | AudioChunk | PartBegins | Truncated
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,17 @@
 """CSM in plain PyTorch with continuous batching: one thread owns the model, requests come and go between steps.
 
 A step reads at most one chunk of a waiting prompt (so a long context does not stall those who speak), then makes one
-frame for everyone else. It is the reference for the vLLM engine, and the engine for machines without it.
+frame for everyone else, but for those who may rest (`lead.py`). It is the reference for the vLLM engine, and the engine
+for machines without it.
 """
 
 from __future__ import annotations
 
 import heapq
 import threading
+import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +20,7 @@ import torch
 from torch import Tensor
 
 from tts_engine.backend.csm_engine import EngineEvent, Failed, Finished, Job, Sink, Spoke
+from tts_engine.backend.lead import Leads
 from tts_engine.errors import SpeechCapacityError
 from tts_engine.model.backbone import KvCache
 from tts_engine.model.csm import CsmModel
@@ -50,11 +54,20 @@ class TorchEngine:
     """`slots` streams at once, each of at most `positions` (prompt and speech)."""
 
     def __init__(
-        self, model: CsmModel, decoder: MimiDecoder, encoder: MimiEncoder, *, slots: int, positions: int
+        self,
+        model: CsmModel,
+        decoder: MimiDecoder,
+        encoder: MimiEncoder,
+        *,
+        slots: int,
+        positions: int,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.failure = "the engine is not started"
         self._model, self._decoder, self._encoder = model, decoder, encoder
         self._slots, self._positions = slots, positions
+        self._leads: Leads[int] = Leads(frame_s=1 / model.config.mimi.frame_rate_hz)
+        self._clock = clock
         # what callers ask; the engine's thread takes it between steps. Each of the three holds at most `slots`
         self._asked = threading.Condition()
         self._live: set[int] = set()  # jobs that hold a place, until they end or are aborted
@@ -181,7 +194,7 @@ class TorchEngine:
         return True
 
     def _step(self) -> list[EngineEvent]:
-        speaking = [stream for stream in self._streams.values() if stream.frames]
+        speaking = self._speaking(self._clock())
         parts: list[Tensor] = []
         if self._waiting:
             first = self._prefill(self._waiting[0])
@@ -195,6 +208,17 @@ class TorchEngine:
         slots = self._tensor([stream.slot for stream in streams])
         spoken = speak(self._model.frames, self._decoder, torch.cat(parts), slots, self._state)
         return self._events(streams, spoken)
+
+    def _speaking(self, now: float) -> list[_Stream]:
+        """Who is to say a frame in this step."""
+        begun = [stream for stream in self._streams.values() if stream.frames]
+        resting = self._leads.resting(
+            lambda: [(key, stream.frames) for key, stream in self._streams.items()],
+            waiting=bool(self._waiting),
+            now=now,
+        )
+        awake = [stream for stream in begun if stream.job.key not in resting]
+        return awake if awake or self._waiting else begun  # nobody rests for somebody who has gone
 
     def _prefill(self, stream: _Stream) -> Tensor | None:
         """Read the next chunk of a prompt; the state [1, hidden] after its last position once it is all read."""

@@ -41,7 +41,7 @@ def remember(turns: Turns, turn: SpokenTurn, limits: HistoryLimits) -> Turns:
     if turn.turn_id in known:
         at = known.index(turn.turn_id)
         if turn.role == turns[at].role:
-            turn = _continued(turns[at], turn) if turn.role == "assistant" else _corrected(turns[at], turn)
+            turn = continued(turns[at], turn) if turn.role == "assistant" else _corrected(turns[at], turn)
         more = (*turns[:at], turn, *turns[at + 1 :])
     else:
         more = (*turns, turn)
@@ -71,19 +71,21 @@ def cut_to_heard(turns: Turns, turn_id: str, heard_s: float, codec: CodecFormat 
 def heard_part(turn: SpokenTurn, heard_s: float, codec: CodecFormat | None) -> SpokenTurn | None:
     """Keep the codes of whole frames heard, and the words up to the one that was being said.
 
-    Words are spread evenly over the turn's time: a voice gives no timestamps, and a word too many or
+    Words are spread evenly over the time of a request: a voice gives no timestamps, and a word too many or
     too few matters less than a text twice as long as its audio.
     """
     if heard_s >= turn.duration_s:
         return turn
-    words = turn.text.split()
-    said = " ".join(words[: ceil(len(words) * heard_s / turn.duration_s)])
-    codes = turn.codes
-    if codec is not None:
-        codes = codes[: floor(heard_s * codec.frame_hz + _FRAME_SLACK) * codec.frame_bytes]
-    if not (codes if turn.codes else said):  # a turn may have sound and no text: it was not recognised
-        return None
-    return replace(turn, text=said, duration_s=heard_s, codes=codes)
+    heard: SpokenTurn | None = None
+    left_s = heard_s
+    for part in turn.parts(codec):
+        cut = _cut(part, left_s, codec)
+        if cut is not None:
+            heard = cut if heard is None else continued(heard, cut)
+        if cut is not part:
+            break
+        left_s -= part.duration_s
+    return None if heard is None else replace(heard, duration_s=heard_s)
 
 
 def newest_within(turns: Turns, max_context_s: float) -> Turns:
@@ -105,12 +107,31 @@ def size_bytes(turn: SpokenTurn) -> int:
     return len(turn.text.encode()) + len(turn.codes)
 
 
-def _continued(turn: SpokenTurn, more: SpokenTurn) -> SpokenTurn:
+def _cut(turn: SpokenTurn, heard_s: float, codec: CodecFormat | None) -> SpokenTurn | None:
+    """Cut what one request said."""
+    if heard_s >= turn.duration_s:
+        return turn
+    words = turn.text.split()
+    said = " ".join(words[: ceil(len(words) * heard_s / turn.duration_s)])
+    codes = turn.codes
+    if codec is not None:
+        codes = codes[: floor(heard_s * codec.frame_hz + _FRAME_SLACK) * codec.frame_bytes]
+    if not (codes if turn.codes else said):  # a turn may have sound and no text: it was not recognised
+        return None
+    return replace(turn, text=said, duration_s=heard_s, codes=codes, joints=())
+
+
+def continued(turn: SpokenTurn, more: SpokenTurn) -> SpokenTurn:
+    """Say a turn, and then more of it."""
+    letters, codes = len(turn.text) + 1, len(turn.codes)
+    begun = ((0, 0), *more.joints) if turn.codes and more.codes else more.joints
+    joint = ((letters + letter, codes + code) for letter, code in begun)
     return replace(
         turn,
         text=f"{turn.text} {more.text}",
         duration_s=turn.duration_s + more.duration_s,
         codes=turn.codes + more.codes,
+        joints=(*turn.joints, *joint),
     )
 
 

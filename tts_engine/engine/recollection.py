@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import reduce
 
 import structlog
 
@@ -12,6 +13,7 @@ from tts_engine.backend.port import Backend, SpokenTurn
 from tts_engine.engine.history import (
     HistoryLimits,
     Turns,
+    continued,
     cut_to_heard,
     heard_part,
     newest_within,
@@ -27,8 +29,16 @@ log = structlog.get_logger(__name__)
 
 # Speech runs at 12 to 16 letters a second; used only for an utterance that was cut before its length was known.
 _CHARS_PER_SECOND = 14.0
-_MAX_VOICES = 4096
+_MAX_MANNERS = 4096
 _CANCEL_WAIT_S = 1.0  # for an utterance whose cancel comes on another connection than its `heard`
+
+
+@dataclass(frozen=True, slots=True)
+class _Manner:
+    """How a conversation is spoken in: what of it the next request is likely to quote, and in which voice."""
+
+    voice: str
+    context_s: float = DEFAULT_CONTEXT_S
 
 
 class Recollection:
@@ -48,7 +58,7 @@ class Recollection:
         self._metrics = metrics
         self._limits = limits
         self._default_voice = default_voice
-        self._voices: OrderedDict[str, str] = OrderedDict()  # the last that spoke in each conversation
+        self._manners: OrderedDict[str, _Manner] = OrderedDict()  # the last of each conversation
         self._speaking: dict[str, set[Utterance]] = {}
         self._recordings: dict[str, asyncio.Task[None]] = {}  # the last of each conversation, done or not
 
@@ -67,10 +77,10 @@ class Recollection:
 
     def begin(self, conversation_id: str, utterance: Utterance, *, voice: str) -> None:
         """Note that an utterance of this conversation is being spoken."""
-        self._voices[conversation_id] = voice
-        self._voices.move_to_end(conversation_id)
-        if len(self._voices) > _MAX_VOICES:
-            self._voices.popitem(last=False)
+        before = self._manners.pop(conversation_id, _Manner(voice))
+        self._manners[conversation_id] = _Manner(voice, _context_s(utterance.request.conversation, before))
+        if len(self._manners) > _MAX_MANNERS:
+            self._manners.popitem(last=False)
         self._speaking.setdefault(conversation_id, set()).add(utterance)
 
     def end(self, conversation_id: str, utterance: Utterance) -> None:
@@ -101,9 +111,10 @@ class Recollection:
 
         await self._store.edit(conversation_id, edit)
         if self._backend.description.codec is not None:  # it is read while the answer is being thought of
-            default = self._default_voice or self._backend.description.voices[0]
-            voice = self._voices.get(conversation_id, default)
-            self._backend.read_ahead(voice, newest_within(kept, DEFAULT_CONTEXT_S))
+            default = _Manner(self._default_voice or self._backend.description.voices[0])
+            manner = self._manners.get(conversation_id, default)
+            if quoted := newest_within(kept, manner.context_s):
+                self._backend.read_ahead(manner.voice, quoted)
 
     async def heard(self, conversation_id: str, turn_id: str, heard_s: float) -> None:
         """Forget what the caller did not hear of a turn; raises `StoreUnavailableError`.
@@ -179,7 +190,7 @@ class Recollection:
         for turn in turns:
             said = known.get(turn.turn_id) if turn.audio is None else None
             if said is not None:
-                quoted.append(replace(said, role=turn.role, text=turn.text))
+                quoted.append(replace(said, role=turn.role, text=turn.text, joints=()))
             else:
                 quoted.append(await self._encoded(turn))
         return tuple(quoted)
@@ -196,13 +207,31 @@ class Recollection:
         log.warning("conversation_store_unavailable", error=str(error))
 
 
+def _context_s(asked: ConversationContext | None, before: _Manner) -> float:
+    """How much the next request will quote, by what this one does: `explicit` names its turns itself."""
+    if asked is None or asked.mode == "none":
+        return before.context_s
+    return asked.max_context_s if asked.mode == "auto" else 0.0
+
+
 def _spoken_turn(utterance: Utterance, backend: Backend) -> SpokenTurn | None:
     """Say what is kept of an utterance: all of it, what was made before a cancel, or nothing."""
     if not utterance.remembered or not utterance.made_bytes:
         return None
-    turn = SpokenTurn(utterance.turn_id, "assistant", utterance.request.text, utterance.duration_s, utterance.codes)
+    turn = SpokenTurn(
+        utterance.turn_id,
+        "assistant",
+        utterance.request.text,
+        utterance.duration_s,
+        utterance.codes,
+        joints=utterance.joints,
+    )
     if utterance.complete:
         return turn
-    whole_s = max(utterance.duration_s, len(turn.text) / _CHARS_PER_SECOND)
-    whole = SpokenTurn(turn.turn_id, turn.role, turn.text, whole_s, turn.codes)
-    return heard_part(whole, utterance.duration_s, backend.description.codec)
+    codec = backend.description.codec
+    *said, last = turn.parts(codec)
+    begun_s = max(turn.duration_s - sum(part.duration_s for part in said), 0.0)
+    whole = replace(last, duration_s=max(begun_s, len(last.text) / _CHARS_PER_SECOND))
+    begun = heard_part(whole, begun_s, codec)
+    parts = said if begun is None else [*said, begun]
+    return reduce(continued, parts) if parts else None

@@ -114,7 +114,7 @@ def _ordered(fields: dict[bytes, bytes]) -> Turns:
 
 
 def _pack(turn: SpokenTurn, number: int) -> bytes:
-    header = {"role": turn.role, "text": turn.text, "duration_s": turn.duration_s}
+    header = {"role": turn.role, "text": turn.text, "duration_s": turn.duration_s, "joints": turn.joints}
     head = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     return _FRONT.pack(number, len(head)) + head + turn.codes
 
@@ -129,4 +129,5 @@ def _unpack(name: bytes, value: bytes) -> SpokenTurn:
         text=header["text"],
         duration_s=header["duration_s"],
         codes=value[codes_at:],
+        joints=tuple((letter, byte) for letter, byte in header.get("joints", ())),  # of before there were any
     )

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
-from tts_engine.backend.port import AudioChunk, ContextHeard, Truncated, VoiceItem
+from tts_engine.backend.port import AudioChunk, ContextHeard, PartBegins, Truncated, VoiceItem
 from tts_engine.errors import SpeechEngineError, SpeechError
 from tts_engine.patience import Patience
 from tts_engine.protocol import BYTES_PER_SECOND, ContextUsed, SpeechRequest
@@ -42,6 +42,7 @@ class Utterance:
         self.remembered = request.conversation is not None and request.conversation.mode != "none"
         self.heard_s: float | None = None  # of its turn, if the caller is known to have heard no more
         self.ended = asyncio.Event()
+        self.joints: tuple[tuple[int, int], ...] = ()  # see SpokenTurn
         self._codes: list[bytes] = []
         self._items = items
         self._limits = limits
@@ -67,6 +68,8 @@ class Utterance:
                         self.context_used = ContextUsed(
                             turns=item.turns, seconds=item.seconds, cached_frames=item.cached_frames
                         )
+                    elif isinstance(item, PartBegins):
+                        self.joints = (*self.joints, (item.letter, len(self.codes)))
                     elif isinstance(item, Truncated):
                         self.truncated = True
                     elif pcm := self._taken(item):

@@ -19,7 +19,7 @@ from tts_engine.model.adapter import Adapter
 from tts_engine.model.errors import CheckpointError
 
 _INDEXES = ("model.safetensors.index.json", "transformers.safetensors.index.json", "model.safetensors")
-_PATTERNS = ["*.json", "*.safetensors", "tokenizer*"]
+_WITHOUT_WEIGHTS = ["*.json", "tokenizer*"]
 
 
 def resolve(model: str | Path) -> Path:
@@ -33,7 +33,9 @@ def resolve(model: str | Path) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError  # noqa: PLC0415 - as above
 
     try:
-        return Path(snapshot_download(str(model), allow_patterns=_PATTERNS))
+        folder = Path(snapshot_download(str(model), allow_patterns=_WITHOUT_WEIGHTS))
+        named = _named_weights(folder)  # the original layout beside them is another 6 GB
+        return Path(snapshot_download(str(model), allow_patterns=[*_WITHOUT_WEIGHTS, *named]))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise CheckpointError(
             f"{model} cannot be fetched ({error}); accept its licence and log in, or name a local folder"
@@ -91,16 +93,33 @@ AUDIO_TABLES = (
 )
 
 
-def _locate(folder: Path) -> dict[str, Path]:
+def _named(folder: Path) -> str | None:
+    """Which file config.json says that the weights are in, or their index."""
     config = folder / "config.json"
-    named = json.loads(config.read_text(encoding="utf-8")).get("transformers_weights") if config.exists() else None
+    return json.loads(config.read_text(encoding="utf-8")).get("transformers_weights") if config.exists() else None
+
+
+def _weight_map(index: Path) -> dict[str, str]:
+    entries: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+    return entries
+
+
+def _named_weights(folder: Path) -> set[str]:
+    """Files, or patterns of files, that hold the weights of a model of which all but these is in a folder."""
+    named = _named(folder)
+    if named is None:
+        return {"*.safetensors"}
+    return set(_weight_map(folder / named).values()) if named.endswith(".json") else {named}
+
+
+def _locate(folder: Path) -> dict[str, Path]:
+    named = _named(folder)
     for candidate in (named,) if named else _INDEXES:
         path = folder / candidate
         if not path.exists():
             continue
         if path.suffix == ".json":
-            entries = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
-            return {name: folder / file for name, file in entries.items()}
+            return {name: folder / file for name, file in _weight_map(path).items()}
         with safe_open(path, framework="pt") as file:
             return dict.fromkeys(file.keys(), path)
     raise CheckpointError(f"{folder} has no weights: looked for {named or ', '.join(_INDEXES)}")

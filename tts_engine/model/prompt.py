@@ -86,7 +86,9 @@ class PromptBuilder:
                 field="text",
             )
         grain = max(self.positions // 8, 1)  # so that a text a little longer does not move the cut
-        dropped = _to_drop([len(tokens) for tokens, _ in turns[pinned:]], (room - fixed) // grain * grain)
+        asked = -(-len(last[0]) // grain) * grain
+        quotable = max(self.positions - reserve_frames - asked - fixed, 0)
+        dropped = _to_drop([len(tokens) for tokens, _ in turns[pinned:]], quotable)
         kept = [*turns[:pinned], *turns[pinned + dropped :], last]
         tokens = np.concatenate([tokens for tokens, _ in kept])
         return Prompt(tokens, np.concatenate([codes for _, codes in kept]), dropped)

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.fakes.tiny_csm import write_tiny_csm
+from finetune.export import write_merged
+from tests.fakes.tiny_csm import write_tiny_adapter, write_tiny_csm
 from tts_engine.backend.csm import CsmBackend
 from tts_engine.backend.port import AudioChunk, ContextHeard, SpokenTurn, VoiceRequest
 from tts_engine.backend.torch_csm import torch_csm
+from tts_engine.model.checkpoint import Checkpoint
 from tts_engine.model.sampling import Sampling
 
 
@@ -96,3 +98,18 @@ async def test_barge_in_frees_the_place_at_once(folder: Path):
             assert len(pcm) == 2 * 3840
     finally:
         await backend.close()
+
+
+async def test_a_base_with_an_adapter_says_what_the_merged_checkpoint_says(folder: Path, tmp_path: Path):
+    adapter, merged = write_tiny_adapter(tmp_path / "adapter"), tmp_path / "merged"
+    write_merged(Checkpoint(folder, adapter=adapter), merged)
+    said: list[bytes] = []
+    for model, over in ((folder, adapter), (merged, None), (folder, None)):
+        backend = torch_csm(str(model), adapter=over, slots=1, positions=256)
+        await backend.start()
+        try:
+            said.append((await speak(backend, request(1)))[2])
+        finally:
+            await backend.close()
+    assert said[0] == said[1]
+    assert said[0] != said[2]

@@ -142,6 +142,13 @@ async def test_audio_is_sent_before_all_of_it_is_made() -> None:
         ({"top_k": 65}, "top_k"),
         ({"stream": False, "stream_format": "sse"}, "stream_format"),
         ({"ref_audio": "http://example.org/a.wav"}, "ref_audio"),
+        ({"ref_text": "Salam"}, "ref_text"),
+        ({"task_type": "Base"}, "task_type"),
+        ({"speaker_embedding": [0.5]}, "speaker_embedding"),
+        ({"x_vector_only_mode": True}, "x_vector_only_mode"),
+        ({"initial_codec_chunk_frames": 4}, "initial_codec_chunk_frames"),
+        ({"word_timestamps": True}, "word_timestamps"),
+        ({"extra_params": {}}, "extra_params"),
     ],
 )
 async def test_a_wrong_field_is_422_and_named(fields: dict, param: str) -> None:

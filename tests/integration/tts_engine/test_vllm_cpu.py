@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.fakes.plain_generation import generate
-from tests.fakes.tiny_csm import TinyCsm, make_tiny, write_tiny_csm
+from tests.fakes.tiny_csm import TinyCsm, make_tiny, write_tiny_adapter
 from tests.fakes.vllm_environment import run_in_vllm
+from tts_engine.model.checkpoint import Checkpoint
+from tts_engine.model.csm import CsmModel
 from tts_engine.model.prompt import AUDIO, ContextTurn, Prompt
 from tts_engine.model.sampling import Sampling
+from tts_engine.model.speech import SILENCE_FRAMES
+from tts_engine.model.weights import load_csm
 
 FRAMES = 6
 BLOCK = 32
@@ -44,7 +49,11 @@ def job(prompt: int, key: int, sampling: Mapping[str, Any] = GREEDY, **more: Any
 
 def scenarios() -> list[dict[str, Any]]:
     every = [job(n, 100 + n) for n in range(16)]
-    drawn = [job(n, 200 + n, {"temperature": 0.9, "depth_temperature": 0.8, "top_k": 20, "seed": n}) for n in range(16)]
+    heats = [(0.9, 0.8), (0.0, 0.0), (0.5, 0.0), (1.3, 0.6), (0.0, 0.9)]  # each its own: a row must not take another's
+    drawn = [
+        job(n, 200 + n, {"temperature": hot, "depth_temperature": depth, "top_k": 1 + 2 * n, "seed": n})
+        for n, (hot, depth) in enumerate((heats * 4)[:16])
+    ]
     longest = 14
     abort = [job(n, 500 + n, frames=200, aborted=True, expect=0) for n in range(8)] + [
         job(n, 500 + n) for n in range(8, 16)
@@ -87,43 +96,57 @@ def scenarios() -> list[dict[str, Any]]:
         {
             "name": "ends",
             "engine": {},
-            "silent": True,
+            "checkpoint": "ends",
             "rounds": [{"jobs": [job(n, 1 + n, frames=50, expect=0, ends=True) for n in (0, 1)]}],
         },
+        {
+            "name": "mute",
+            "engine": {},
+            "checkpoint": "mute",
+            "rounds": [{"jobs": [job(n, 1 + n, frames=100, expect=SILENCE_FRAMES, ends=True) for n in (0, 1)]}],
+        },
+        {"name": "adapted", "engine": {"adapter": "adapter"}, "rounds": [{"jobs": every}]},
     ]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyCsm:
     with torch.no_grad():
-        return make_tiny(tmp_path_factory.mktemp("tiny"))
+        return make_tiny(tmp_path_factory.mktemp("vllm") / "tiny")
+
+
+def write_zeroed(tiny: TinyCsm, name: str, *parts: str) -> None:
+    """Write the checkpoint beside itself with some of its tensors zero."""
+    folder = shutil.copytree(tiny.folder, tiny.folder.with_name(name))
+    weights = load_file(folder / "model.safetensors")
+    for part in parts:
+        weights[part].zero_()
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
 @pytest.fixture(scope="module")
-def said(tiny: TinyCsm, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, np.ndarray]:
+def said(tiny: TinyCsm) -> Mapping[str, np.ndarray]:
     """All scenarios in one process of vLLM's environment."""
-    place = tmp_path_factory.mktemp("vllm")
+    place = tiny.folder.parent
     arrays = {f"tokens/{n}": prompt.tokens for n, prompt in enumerate(prompts_of(tiny))}
     arrays |= {f"codes/{n}": prompt.codes for n, prompt in enumerate(prompts_of(tiny))}
     np.savez(place / "prompts.npz", **arrays)
-    silent = write_tiny_csm(place / "silent")
-    weights = load_file(silent / "model.safetensors")
-    for name in ("lm_head.weight", "depth_decoder.codebooks_head.weight"):
-        weights[name].zero_()
-    save_file(weights, silent / "model.safetensors", metadata={"format": "pt"})
+    write_zeroed(tiny, "ends", "lm_head.weight", "depth_decoder.codebooks_head.weight")
+    write_zeroed(tiny, "mute", *(f"codec_model.decoder.layers.14.conv.{part}" for part in ("weight", "bias")))
+    write_tiny_adapter(place / "adapter")
     (place / "scenarios.json").write_text(json.dumps(scenarios()))
     script = Path(__file__).with_name("vllm_scenarios.py")
-    arguments = [tiny.folder, silent, place / "prompts.npz", place / "scenarios.json", place / "said.npz"]
+    arguments = [place, place / "prompts.npz", place / "scenarios.json", place / "said.npz"]
     run_in_vllm(script, arguments, plugins=place, environment={"VLLM_ENABLE_V1_MULTIPROCESSING": "0"})
     with np.load(place / "said.npz") as said:
         return {name: said[name] for name in said.files}
 
 
-def expected(tiny: TinyCsm, jobs: list[dict[str, Any]]) -> list[list[list[int]]]:
+def expected(tiny: TinyCsm, jobs: list[dict[str, Any]], *, model: CsmModel | None = None) -> list[list[list[int]]]:
     prompts = prompts_of(tiny)
     with torch.no_grad():
         codes = generate(
-            tiny.model,
+            model or tiny.model,
             [prompts[one["prompt"]] for one in jobs],
             [Sampling(**one["sampling"]) for one in jobs],
             jobs[0]["frames"],
@@ -137,7 +160,9 @@ def jobs_of(name: str, step: int = 0) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("name", "step"), [("cached", 0), ("drawn", 0), ("chunked", 0), ("preempted", 0), ("aborted", 1)]
+    ("name", "step"),
+    [("cached", 0), ("cached", 2), ("cold", 0), ("drawn", 0), ("chunked", 0), ("preempted", 0), ("aborted", 1)],
+    ids=["sixteen", "alone", "alone, nothing cached", "drawn", "chunked", "preempted", "after aborts"],
 )
 def test_codes_are_those_of_the_model_by_itself(tiny: TinyCsm, said: Mapping[str, np.ndarray], name: str, step: int):
     jobs = jobs_of(name, step)
@@ -185,6 +210,23 @@ def test_a_model_that_ends_at_once_says_nothing_and_is_over(said: Mapping[str, n
         assert len(said[f"ends/{key}/codes"]) == 0
 
 
+def test_a_stream_that_falls_silent_is_ended(said: Mapping[str, np.ndarray]):
+    for key in (1, 2):
+        assert said[f"mute/{key}/ended"]
+        assert len(said[f"mute/{key}/codes"]) == SILENCE_FRAMES
+
+
+def test_an_adapter_is_merged_into_what_vllm_loads_and_into_what_it_does_not(
+    said: Mapping[str, np.ndarray], tiny: TinyCsm
+):
+    model = CsmModel(tiny.config)
+    load_csm(model, Checkpoint(tiny.folder, adapter=tiny.folder.with_name("adapter")))
+    jobs = jobs_of("adapted")
+    for one, codes in zip(jobs, expected(tiny, jobs, model=model), strict=True):
+        assert said[f"adapted/{one['key']}/codes"].tolist() == codes, one
+        assert said[f"cached/{one['key']}/codes"].tolist() != codes
+
+
 def test_the_sound_is_that_of_the_codec_in_one_shot(said: Mapping[str, np.ndarray], tiny: TinyCsm):
     codes = torch.from_numpy(said["cached/400/codes"].astype(np.int64)).clamp(max=31).T[None]
     with torch.no_grad():
@@ -196,6 +238,19 @@ def test_the_sound_is_that_of_the_codec_in_one_shot(said: Mapping[str, np.ndarra
 def test_the_hooks_of_the_gpu_runner_are_those_it_was_written_for(said: Mapping[str, np.ndarray]):
     """It needs a GPU to run, but not to be looked at; a mismatch raises in vLLM's environment."""
     assert said["hooks"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("two GPUs", "one GPU"),
+        ("speculation", "neither speculative decoding nor"),
+        ("LoRA", "vLLM's LoRA"),
+        ("runner", "this runner does not know CSM"),
+    ],
+)
+def test_an_engine_that_cannot_run_csm_says_so(said: Mapping[str, np.ndarray], asked: str, told: str):
+    assert told in str(said[f"refused/{asked}"])
 
 
 def test_prompts_with_sound_are_among_those_compared(tiny: TinyCsm):

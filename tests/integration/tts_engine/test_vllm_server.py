@@ -9,6 +9,7 @@ import signal
 import socket as socketlib
 import subprocess
 import time
+from base64 import b64encode
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from tts_engine.errors import SpeechCapacityError, SpeechEngineError, SpeechRequ
 from tts_engine.protocol import SpeechRequest
 
 FRAME_BYTES = 3840
+BLOCK = 32
 LONG = 400  # frames: 1.5 MB, more than all buffers between the engine and a listener that reads nothing
 TIMEOUTS = SpeechTimeouts(connect_s=10, first_audio_s=60, between_chunks_s=60, cancel_s=10, request_s=30)
 pytestmark = pytest.mark.timeout(900)
@@ -146,6 +148,31 @@ async def test_what_is_wrong_is_named_and_costs_nobody_anything(server: Server):
     refused = httpx.post(f"{server.url}/v1/audio/speech", json={"input": "Salam.", "tempo": 2}, trust_env=False)
     assert (refused.status_code, refused.json()["error"]["param"]) == (422, "tempo")
     assert len(await say(server)) == 6 * FRAME_BYTES
+
+
+async def test_a_call_of_many_turns_reads_again_neither_what_was_heard_nor_what_it_said(server: Server):
+    """Past the positions that there are, too: where turns go, the rest is read before the answer is asked for."""
+    noise = np.random.default_rng(0).integers(-3000, 3000, 8 * 1920, np.int16).tobytes()
+    asked = {"response_format": "pcm", "stream_format": "sse", "max_new_tokens": 20}
+    turns: list[int] = []
+    async with httpx.AsyncClient(base_url=f"{server.url}/v1/audio", trust_env=False, verify=False, timeout=60) as http:
+        for n in range(5):
+            audio = {"data": b64encode(noise[n * 100 :]).decode(), "sample_rate": 24_000}
+            said = {"turn_id": f"u{n}", "text": "Sual.", "audio": audio}
+            assert (await http.put(f"/conversations/c/turns/u{n}", json=said)).status_code == 204
+            await asyncio.sleep(1)  # what a language model would take
+            conversation = {"id": "c", "turn_id": f"b{n}", "max_context_s": 160}
+            before_s = -1.6
+            for text in ("Bəli.", "Bir an.", "Oldu."):  # sentences of one turn
+                answer = await http.post("/speech", json={**asked, "input": text, "conversation": conversation})
+                used = json.loads(answer.text.rpartition("data: ")[2])["context_used"]
+                # whole blocks of 32 positions are kept, and who goes in the middle of a turn is not foreseen
+                if used["seconds"] > before_s + 1.5:  # all that was there, and the 20 frames of the last sentence
+                    assert used["cached_frames"] >= used["seconds"] * 12.5 - BLOCK, (n, text, used)
+                before_s = used["seconds"]
+                turns.append(used["turns"])
+    assert turns[:4] == [1, 2, 2, 3]
+    assert max(turns) < 9  # some went, and were not missed
 
 
 async def test_no_free_place_is_said_at_once_and_who_does_not_listen_is_cut(server: Server):

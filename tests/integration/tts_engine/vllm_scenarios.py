@@ -1,7 +1,7 @@
 """Runs in the environment of tests/vllm_env.sh: jobs through vLLM's engine, for the tests to compare.
 
-argv: a checkpoint, one that ends at once, prompts (.npz of "tokens/N" and "codes/N"), scenarios (.json), where the
-results go (.npz).
+argv: a folder of checkpoints, which scenarios name, and of an adapter, prompts (.npz of "tokens/N" and "codes/N"),
+scenarios (.json), where the results go (.npz).
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,7 +24,7 @@ from vllm.sampling_params import RequestOutputKind
 
 from tts_engine.backend.vllm_plugin.ids import STOP_ID, FrameIds, prompt_ids
 from tts_engine.backend.vllm_plugin.inlet import Inlet
-from tts_engine.backend.vllm_plugin.runner_v2 import check_hooks
+from tts_engine.backend.vllm_plugin.runner_v2 import check_config, check_hooks
 from tts_engine.backend.vllm_plugin.runners import admit_any_id
 from tts_engine.backend.vllm_plugin.scheduler import check_scheduler
 from tts_engine.backend.vllm_plugin.wire import ENDED, SPOKE, Keys, RowFormat, Rows
@@ -65,13 +68,19 @@ class Listener:
 def make_engine(folder: str, path: Path, settings: dict[str, Any]) -> LLM:
     settings = dict(settings)
     # frames that pass for long ones: a stream is two seconds ahead after four, and rests while others begin
-    frame_s = settings.pop("frame_s", 0.5)
-    defaults: dict[str, Any] = {"max_model_len": 512, "max_num_seqs": 16, "block_size": 32}
+    frame_s, adapter = settings.pop("frame_s", 0.5), settings.pop("adapter", "")
+    csm = {"socket": str(path), "frame_s": frame_s, "adapter": adapter}
+    defaults: dict[str, Any] = {
+        "max_model_len": 512,
+        "max_num_seqs": 16,
+        "block_size": 32,
+        "worker_cls": "tts_engine.backend.vllm_plugin.runner_v1.CsmCpuWorker",
+    }
     return LLM(
         model=folder, skip_tokenizer_init=True, dtype="float32", seed=0, enforce_eager=True, disable_log_stats=False,
-        kv_cache_memory_bytes=32 << 20, worker_cls="tts_engine.backend.vllm_plugin.runner_v1.CsmCpuWorker",
+        kv_cache_memory_bytes=32 << 20,
         scheduler_cls="tts_engine.backend.vllm_plugin.scheduler.LeadAwareScheduler",
-        additional_config={"csm": {"socket": str(path), "frame_s": frame_s}}, **{**defaults, **settings},
+        additional_config={"csm": csm}, **{**defaults, **settings},
     )  # fmt: skip
 
 
@@ -100,9 +109,12 @@ def run(folder: str, prompts: list[Prompt], scenario: dict[str, Any], results: d
     config = CsmConfig.read(Path(folder))
     listener = Listener(RowFormat(config.mimi.frame_samples, config.num_codebooks))
     frame_ids, cached = FrameIds(config.num_codebooks), dict[int, int]()
+    engine_settings = dict(scenario["engine"])
+    if "adapter" in engine_settings:
+        engine_settings["adapter"] = str(Path(folder).parent / engine_settings["adapter"])
     with tempfile.TemporaryDirectory() as place:
         inlet = Inlet(Path(place) / "frames.sock", listener.take, lambda: None)
-        llm = make_engine(folder, Path(place) / "frames.sock", scenario["engine"])
+        llm = make_engine(folder, Path(place) / "frames.sock", engine_settings)
         engine = llm.llm_engine
         admit_any_id(engine)
         steady = count_steady(engine.engine_core.engine_core.scheduler)
@@ -160,17 +172,55 @@ def continued(prompt: Prompt, said: np.ndarray) -> Prompt:
     )
 
 
+def refusals(folder: str) -> dict[str, np.ndarray]:
+    """What is said of engines that cannot run CSM: two GPUs, speculation, LoRA, and a runner that is not ours."""
+    said: dict[str, np.ndarray] = {}
+    allowed = {"parallel_config": SimpleNamespace(world_size=1), "speculative_config": None, "lora_config": None}
+    for name, wrong in (
+        ("two GPUs", {"parallel_config": SimpleNamespace(world_size=2)}),
+        ("speculation", {"speculative_config": object()}),
+        ("LoRA", {"lora_config": object()}),
+    ):
+        with refused() as caught:
+            check_config(SimpleNamespace(**{**allowed, **wrong}))
+        said[f"refused/{name}"] = np.array(caught)
+    with tempfile.TemporaryDirectory() as place, refused() as caught:
+        inlet = Inlet(Path(place) / "frames.sock", lambda *_: None, lambda: None)
+        llm = make_engine(folder, Path(place) / "frames.sock", {"worker_cls": "auto"})
+        try:
+            llm.generate(
+                {"prompt_token_ids": [5, 6, 7]}, SamplingParams(max_tokens=2, detokenize=False), use_tqdm=False
+            )
+        finally:
+            del llm
+            gc.collect()
+            inlet.close()
+    said["refused/runner"] = np.array(caught)
+    return said
+
+
+@contextmanager
+def refused() -> Iterator[list[str]]:
+    """Keep what a RuntimeError says; that there is none is an error. There is no pytest in this environment."""
+    caught: list[str] = []
+    try:
+        yield caught
+    except RuntimeError as error:
+        caught.append(str(error))
+    assert caught
+
+
 def main() -> None:
-    folder, silent, prompts_path, scenarios_path, results_path = sys.argv[1:]
+    place, prompts_path, scenarios_path, results_path = sys.argv[1:]
     arrays = np.load(prompts_path)
     count = len(arrays.files) // 2
     prompts = [Prompt(arrays[f"tokens/{n}"], arrays[f"codes/{n}"]) for n in range(count)]
     check_hooks()
     check_scheduler()
-    results: dict[str, np.ndarray] = {"hooks": np.array(True)}
+    results: dict[str, np.ndarray] = {"hooks": np.array(True), **refusals(f"{place}/tiny")}
     for scenario in json.loads(Path(scenarios_path).read_text()):
         begun = time.monotonic()
-        run(silent if scenario.get("silent") else folder, prompts, scenario, results)
+        run(f"{place}/{scenario.get('checkpoint', 'tiny')}", prompts, scenario, results)
         print(scenario["name"], f"{time.monotonic() - begun:.1f} s", flush=True)
     np.savez(results_path, **results)
 

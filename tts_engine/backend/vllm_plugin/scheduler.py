@@ -1,4 +1,4 @@
-"""vLLM's scheduler, told who may rest (`lead`), spared those of whom there is nothing to say (`steady`), and silent.
+"""vLLM's scheduler, told who may rest (`..lead`), spared those of whom there is nothing to say (`steady`), and silent.
 
 Frames leave by the outlet; the front end hears of beginnings and ends only.
 """
@@ -24,6 +24,7 @@ from vllm.v1.kv_cache_interface import FullAttentionSpec
 from vllm.v1.outputs import ModelRunnerOutput
 from vllm.v1.request import Request
 
+from tts_engine.backend.lead import Leads
 from tts_engine.backend.vllm_plugin.hooks import (
     attributes,
     attributes_set,
@@ -33,7 +34,6 @@ from tts_engine.backend.vllm_plugin.hooks import (
     unknown,
 )
 from tts_engine.backend.vllm_plugin.ids import STOP_ID
-from tts_engine.backend.vllm_plugin.lead import Leads
 from tts_engine.backend.vllm_plugin.steady import SteadyRequests
 
 _LIMITS = ("max_num_running_reqs", "max_num_active_reqs")
@@ -105,7 +105,7 @@ class LeadAwareScheduler(AsyncScheduler):
         check_scheduler()
         super().__init__(*args, **kwargs)
         gc.set_threshold(*gc.get_threshold()[:2], _SELDOM)
-        self._leads = Leads(frame_s=self.vllm_config.additional_config["csm"]["frame_s"])
+        self._leads: Leads[str] = Leads(frame_s=self.vllm_config.additional_config["csm"]["frame_s"])
         blocks = self.kv_cache_manager
         self._steady = SteadyRequests(
             block_size=self.block_size,

@@ -1,4 +1,8 @@
-"""The encoder: a whole utterance of 24 kHz sound to frames of codes."""
+"""The encoder: a whole utterance of 24 kHz sound to frames of codes, its convolutions over ten seconds at a time.
+
+They look back by less than two frames, so a piece that begins two frames early gives what the whole would; at once, the
+two minutes that a caller's turn may have took 3.5 GB.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,8 @@ from tts_engine.model.mimi.decoder import ResidualBlock
 from tts_engine.model.mimi.quantizer import SplitQuantizer
 from tts_engine.model.mimi.transformer import MimiTransformer
 from tts_engine.model.rope import rotate, rotations
+
+PIECE_FRAMES = 125
 
 
 class StridedConv(nn.Module):
@@ -44,6 +50,7 @@ class MimiEncoder(nn.Module):
         self.transformer = MimiTransformer(config)
         self.downsample = StridedConv(config.hidden_size, config.hidden_size, 4, stride=2, bias=False)
         self.quantizer = SplitQuantizer(config)
+        self._behind = -(-_reach(config) // config.frame_samples) * config.frame_samples
 
     def forward(self, samples: Tensor) -> Tensor:
         """Codes [B, ceil(N / 1920), codebooks] int64 of samples [B, N] in -1..1.
@@ -51,16 +58,23 @@ class MimiEncoder(nn.Module):
         The end is filled with zeros to a whole frame, so an utterance gives the same codes alone and in a batch.
         """
         x = fn.pad(samples, (0, -samples.shape[1] % self.config.frame_samples))[:, None].to(self.first.weight.dtype)
-        x = self.first(x)
+        pieces = range(0, x.shape[-1], PIECE_FRAMES * self.config.frame_samples)
+        x = torch.cat([self._convolved(x, begin) for begin in pieces], dim=-1)
+        x = self._attend(x.transpose(1, 2)).transpose(1, 2)
+        x = self.downsample(x, mode="replicate").transpose(1, 2)
+        return self.quantizer.encode(x.flatten(0, 1)).view(x.shape[0], x.shape[1], -1)
+
+    def _convolved(self, samples: Tensor, begin: int) -> Tensor:
+        """Return what the convolutions make [B, hidden, 2 a frame] of a piece of samples [B, 1, N]."""
+        behind = min(begin, self._behind)
+        x = self.first(samples[..., begin - behind : begin + PIECE_FRAMES * self.config.frame_samples])
         for blocks, down in zip(self.blocks, self.downs, strict=True):
             assert isinstance(blocks, nn.ModuleList)
             for block in blocks:
                 assert isinstance(block, ResidualBlock)
                 x = x + _whole(block, x)
             x = down(fn.elu(x))
-        x = self._attend(self.last(fn.elu(x)).transpose(1, 2)).transpose(1, 2)
-        x = self.downsample(x, mode="replicate").transpose(1, 2)
-        return self.quantizer.encode(x.flatten(0, 1)).view(x.shape[0], x.shape[1], -1)
+        return self.last(fn.elu(x))[..., 2 * behind // self.config.frame_samples :]
 
     def _attend(self, x: Tensor) -> Tensor:
         positions = torch.arange(x.shape[1], device=x.device)
@@ -73,6 +87,17 @@ class MimiEncoder(nn.Module):
             return attention(rotate(query, cos, sin), rotate(key, cos, sin), value, mask)
 
         return self.transformer(x, attend)
+
+
+def _reach(config: MimiConfig) -> int:
+    """Return how many samples the convolutions look back."""
+    reach, step = config.kernel_size - 1, 1
+    for ratio in reversed(config.upsampling_ratios):
+        for layer in range(config.num_residual_layers):
+            reach += (config.residual_kernel_size - 1) * config.dilation_growth**layer * step
+        reach += ratio * step
+        step *= ratio
+    return reach + (config.last_kernel_size - 1) * step
 
 
 def _whole(block: ResidualBlock, x: Tensor) -> Tensor:

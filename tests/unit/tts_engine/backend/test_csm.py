@@ -13,7 +13,7 @@ from tests.fakes.speech_engine import FakeEngine
 from tests.fakes.tiny_csm import TinyCsm
 from tts_engine.backend.csm import ENCODED_AT_ONCE, HELD_BYTES, CsmBackend
 from tts_engine.backend.csm_engine import Failed, Finished, Recalled, Spoke
-from tts_engine.backend.port import AudioChunk, ContextHeard, SpokenTurn, Truncated, VoiceItem, VoiceRequest
+from tts_engine.backend.port import AudioChunk, ContextHeard, PartBegins, SpokenTurn, Truncated, VoiceItem, VoiceRequest
 from tts_engine.errors import SpeechCapacityError, SpeechEngineError, SpeechRequestError, SpeechUnavailableError
 from tts_engine.model.prompt import AUDIO, Codes, ContextTurn, PromptBuilder
 from tts_engine.model.sampling import Sampling
@@ -128,6 +128,21 @@ async def test_turns_make_way_for_a_long_text_and_one_that_has_no_room_to_be_spo
     assert await anext(backend.generate(replace(too_long, max_frames=500)))  # who asks for less gets it
 
 
+@pytest.mark.parametrize("voice", ["default", "sampled"])
+async def test_how_long_a_sentence_is_does_not_move_the_cut_of_a_full_context(tiny: TinyCsm, voice: str):
+    """Neither against another sentence nor against what was read ahead: one cut elsewhere is read from there on."""
+    backend = await backend_of(tiny, engine := FakeEngine(capacity=9))
+    context = tuple(turn(f"t{n}", 60) for n in range(40))
+    backend.read_ahead(voice, context)
+    for letters in (5, 60, 120, 195):
+        asked = replace(REQUEST, text="a" * letters, voice=voice, context=context)
+        _, waiting = await begun(backend.generate(asked))
+        waiting.cancel()
+    cuts = {prompt.dropped for prompt in (*engine.read, *(job.prompt for job in engine.jobs))}
+    assert len(cuts) == 1
+    assert cuts.pop() > 0
+
+
 async def test_context_is_heard_with_its_speakers_after_the_sample_of_the_voice(tiny: TinyCsm):
     backend = await backend_of(tiny, engine := FakeEngine())
     context = (turn("t1", 2), turn("t2", 3, role="assistant"), SpokenTurn("t3", "user", "b", 1.0))
@@ -146,6 +161,22 @@ def tiny_text(tiny: TinyCsm, tokens: str) -> str:
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     return "".join(alphabet[ord(token)] if ord(token) < 256 and token != "~" else "." for token in tokens)
+
+
+async def test_a_turn_of_two_requests_is_heard_as_it_was_spoken(tiny: TinyCsm):
+    """Its second request heard the first as a turn, and so does every later one: what was read is not read again."""
+    backend = await backend_of(tiny, engine := FakeEngine(capacity=9))
+    first, second = (turn("b1", frames, role="assistant", text=text) for frames, text in ((4, "Bir."), (3, "Iki.")))
+    codes = first.codes + second.codes
+    both = SpokenTurn("b1", "assistant", "Bir. Iki.", 0.56, codes, joints=((5, len(first.codes)),))
+    for text, context in (("Iki.", (first,)), ("Son.", (both,))):
+        heard, waiting = await begun(backend.generate(replace(REQUEST, text=text, context=context)))
+        waiting.cancel()
+    assert heard == ContextHeard(turns=1, seconds=pytest.approx(0.56))
+    spoken, later = (job.prompt for job in engine.jobs)
+    assert np.array_equal(later.tokens[: len(spoken)], spoken.tokens)
+    assert np.array_equal(later.codes[: len(spoken)], spoken.codes)
+    assert later.codes[len(spoken) : len(spoken) + 3].astype("<i2").tobytes() == second.codes
 
 
 async def test_turns_that_do_not_fit_are_not_counted_as_heard(tiny: TinyCsm):
@@ -366,6 +397,8 @@ async def test_a_long_text_is_said_in_pieces_of_which_each_hears_those_before_it
     chunks = [item for item in items if isinstance(item, AudioChunk)]
     assert b"".join(chunk.codes for chunk in chunks) == bytes([1, 0] * 24 + [2, 0] * 24)
     assert [item for item in items if isinstance(item, ContextHeard)] == [ContextHeard(1, 0.16)]
+    assert [item for item in items if isinstance(item, PartBegins)] == [PartBegins(LONG.text.index("Buyurun"))]
+    assert items.index(PartBegins(LONG.text.index("Buyurun"))) == 4  # before anything of it
 
 
 async def test_pieces_are_drawn_apart_and_the_same_again_for_the_same_seed(tiny: TinyCsm):

@@ -22,7 +22,7 @@ from tts_engine.model.csm import CsmModel
 from tts_engine.model.mimi.decoder import MimiDecoder
 from tts_engine.model.mimi.encoder import MimiEncoder
 from tts_engine.model.mimi.weights import load_decoder, load_encoder
-from tts_engine.model.prompt import Prompt
+from tts_engine.model.prompt import ContextTurn, Prompt
 from tts_engine.model.sampling import Sampling
 
 Heard = queue.SimpleQueue[EngineEvent]
@@ -113,6 +113,23 @@ def test_streams_that_come_and_go_do_not_change_each_other(tiny: TinyCsm):
         assert codes_of(events[one.key]) == plain(tiny, one), one.key
 
 
+def test_sixteen_at_once_most_of_them_after_sound_say_what_the_model_says(tiny: TinyCsm):
+    random = np.random.default_rng(0)
+
+    def one(key: int) -> Job:
+        turns = [ContextTurn(1, "Sual.", random.integers(1, 32, (7 * key, 8), np.int16))] * (key % 3)
+        prompt = tiny.builder.build("Söz " * key, speaker=0, context=turns, reserve_frames=100)
+        return Job(key, prompt, Sampling(key % 2 / 2, key % 3 / 3, top_k=key, seed=key), 6)
+
+    jobs, heard, engine = [one(key) for key in range(1, 17)], Heard(), engine_of(tiny, slots=16)
+    for each in jobs:
+        engine.submit(each)
+    with serving(engine, heard):
+        events = until_finished(heard, {each.key for each in jobs})
+    for each in jobs:
+        assert codes_of(events[each.key]) == plain(tiny, each), each.key
+
+
 def test_a_slot_used_again_begins_with_clean_sound(tiny: TinyCsm):
     heard, engine = Heard(), engine_of(tiny, slots=1)
     with serving(engine, heard):
@@ -173,6 +190,41 @@ def test_a_long_prompt_is_read_in_chunks_while_others_speak(tiny: TinyCsm):
         events = until_finished(heard, {1, 2})
     assert codes_of(events[1]) == plain(tiny, long)
     assert codes_of(events[2]) == plain(tiny, short)
+
+
+class SteppedClock:
+    """Goes on by `step_s` at every look, of which a step takes one."""
+
+    def __init__(self, step_s: float) -> None:
+        self.now, self.step_s = 0.0, step_s
+
+    def __call__(self) -> float:
+        self.now += self.step_s
+        return self.now
+
+
+def test_who_is_far_ahead_rests_while_another_begins_and_goes_on_once_it_has_gone(tiny: TinyCsm):
+    clock, heard = SteppedClock(0.02), Heard()
+    engine = TorchEngine(tiny.model, *codec(tiny), slots=2, positions=600, clock=clock)
+    order: list[int] = []
+
+    def follow(event: EngineEvent) -> None:
+        if isinstance(event, Spoke):
+            order.append(event.key)
+            if len(order) == 60:  # 3.6 s ahead
+                clock.step_s = 0.079  # hardly faster than it is played
+                engine.submit(job(tiny, 2, frames=15))
+        elif event.key == 2:
+            clock.step_s = 0.0  # no lead is looked at again
+
+    engine.submit(job(tiny, 1, frames=100))
+    with serving(engine, heard, follow):
+        events = until_finished(heard, {1, 2})
+    both = order[60:]
+    first, last = both.index(2), len(both) - both[::-1].index(2)
+    assert both[first:last].count(1) <= 3  # until its lead is looked at, every other frame
+    assert (len(codes_of(events[1])), len(codes_of(events[2]))) == (100, 15)
+    assert codes_of(events[1]) == plain(tiny, job(tiny, 1, frames=100))
 
 
 def test_a_model_that_ends_at_frame_0_makes_no_sound(tiny: TinyCsm):

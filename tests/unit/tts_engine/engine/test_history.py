@@ -46,6 +46,55 @@ def test_the_assistant_s_next_piece_continues_its_turn_in_place() -> None:
     assert second.turn_id == "t2"
 
 
+def one_name(*parts: SpokenTurn) -> SpokenTurn:
+    turns: tuple[SpokenTurn, ...] = ()
+    for part in parts:
+        turns = remember(turns, part, HistoryLimits())
+    (turn,) = turns
+    return turn
+
+
+def test_what_the_requests_of_a_turn_said_can_be_told_apart() -> None:
+    spoken = said("t1", "Salam.", 0.8), said("t1", "Sizi  eşidirəm. ", 1.6), said("t1", "Hə?", 0.4)
+
+    assert one_name(*spoken).parts(CODEC) == spoken
+    assert len(one_name(*spoken).parts(None)) == 1
+
+
+def test_a_turn_of_several_requests_is_cut_in_the_one_that_was_being_said() -> None:
+    first, second, third = said("t1", "bir iki", 1.6), said("t1", "üç dörd beş altı", 3.2), said("t1", "yeddi", 0.8)
+
+    heard = heard_part(one_name(first, second, third), 3.2, CODEC)  # half of the second
+
+    assert heard is not None
+    assert (heard.text, heard.duration_s) == ("bir iki üç dörd", 3.2)
+    assert heard.parts(CODEC) == (first, said("t1", "üç dörd", 1.6))
+
+
+def test_a_turn_heard_to_where_a_request_ends_keeps_that_whole() -> None:
+    first, second = said("t1", "bir iki", 1.6), said("t1", "üç dörd", 1.6)
+
+    heard = heard_part(one_name(first, second), 1.6, CODEC)
+
+    assert heard == first
+
+
+@given(st.lists(st.tuples(st.text("ab ", min_size=1), st.integers(1, 40)), min_size=1, max_size=6), st.data())
+def test_whatever_was_heard_of_a_turn_the_requests_before_are_whole(
+    spoken: list[tuple[str, int]], data: st.DataObject
+) -> None:
+    parts = tuple(said("t1", text, frames * 0.08) for text, frames in spoken)
+    turn = one_name(*parts)
+    frames = data.draw(st.integers(1, len(turn.codes) // 64))
+
+    heard = heard_part(turn, frames * 0.08, CODEC)
+
+    assert heard is not None
+    assert heard.codes == turn.codes[: frames * 64]
+    *whole, _ = heard.parts(CODEC)
+    assert [(part.text, part.codes) for part in whole] == [(part.text, part.codes) for part in parts[: len(whole)]]
+
+
 def test_the_user_s_turn_sent_again_replaces_the_first() -> None:
     turns = (said("t1", "Salam", role="user"), said("t2"))
 

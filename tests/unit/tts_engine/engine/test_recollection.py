@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from tests.fakes.clock import FakeClock
-from tests.fakes.speech import FRAME_BYTES, FakeBackend, codes_of
+from tests.fakes.speech import CODEC, FRAME_BYTES, FakeBackend, codes_of
 from tts_engine.backend.port import SpokenTurn
 from tts_engine.engine import recollection
 from tts_engine.engine.engine import EngineLimits, SpeechEngine
@@ -99,6 +99,7 @@ async def test_pieces_under_one_turn_id_are_one_turn() -> None:
 
     assert turn.text == "Salam. Buyurun."
     assert turn.codes == codes("Salam.", 6) + codes("Buyurun.", 8)
+    assert [part.text for part in turn.parts(server.backend.codec)] == ["Salam.", "Buyurun."]
     assert server.heard_before == [("assistant", "Salam.")]
 
 
@@ -125,6 +126,41 @@ async def test_a_cancelled_utterance_is_kept_as_far_as_it_was_made() -> None:
     assert turn.duration_s == pytest.approx(14 * 0.08)
     assert turn.codes == codes(text, 14)
     assert turn.text == "bir iki üç dörd"
+
+
+async def test_a_text_that_was_said_in_pieces_is_heard_later_as_it_was_said() -> None:
+    server = Server(piece_at=7)
+    await server.say("Salam, buyurun.", "t1")
+
+    (turn,) = await server.kept()
+    first, second = turn.parts(CODEC)
+    assert (first.text, second.text) == ("Salam,", "buyurun.")
+    assert (first.codes, second.codes) == (turn.codes[: 7 * 64], turn.codes[7 * 64 :])
+
+
+async def test_a_second_request_of_a_turn_keeps_its_pieces_apart_too() -> None:
+    server = Server(piece_at=7)
+    await server.say("Salam, buyurun.", "t1")
+    await server.say("Hə, ola, bilər.", "t1")
+
+    (turn,) = await server.kept()
+    assert [part.text for part in turn.parts(CODEC)] == ["Salam,", "buyurun.", "Hə, ol", ", bilər."]
+
+
+async def test_an_utterance_cancelled_in_its_second_piece_keeps_the_first_whole() -> None:
+    server = Server(piece_at=7, hold_at=14)
+    text = "Salam, bir iki üç dörd beş altı yeddi səkkiz"
+    task = asyncio.create_task(server.say(text, "t1"))
+    await server.backend.held.wait()
+
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    (turn,) = await server.kept()
+    first, second = turn.parts(CODEC)
+    assert (first.text, second.text) == ("Salam,", "bir iki")
+    assert turn.codes == codes(text, 14)
+    assert turn.duration_s == pytest.approx(14 * 0.08)
 
 
 async def test_nothing_is_kept_of_an_utterance_cancelled_before_its_first_audio() -> None:
@@ -204,12 +240,15 @@ async def test_an_assistant_s_turn_put_again_is_the_same_turn() -> None:
 async def test_a_turn_is_heard_in_the_words_and_the_role_that_quote_it() -> None:
     server = Server()
     await server.say("bir iki", "t1")
+    await server.say("üç", "t1")
 
     quoted = (ConversationTurn(turn_id="t1", role="user", text="bir"),)
     await server.say("Davam", "t2", mode="explicit", turns=quoted)
 
     assert server.heard_before == [("user", "bir")]
-    assert server.backend.asked[-1].context[0].codes == codes("bir iki", 7)
+    (turn,) = server.backend.asked[-1].context
+    assert turn.codes == codes("bir iki", 7) + codes("üç", 2)
+    assert turn.parts(server.backend.codec) == (turn,)
 
 
 async def test_forgetting_leaves_nothing_not_even_of_what_is_being_said() -> None:
@@ -336,8 +375,32 @@ async def test_a_turn_that_comes_is_read_ahead_for_the_voice_that_speaks_in_the_
     assert server.backend.read == [("az", ("1",)), ("az-low", ("1", "2", "3"))]
 
 
+async def test_as_much_is_read_ahead_as_the_conversation_quotes():
+    server = Server()
+    for n in range(4):
+        await server.say("x" * 25, f"t{n}", max_context_s=4.0)  # two seconds
+    await server.say("gizli", "t9", mode="none")  # what is said aside changes nothing of that
+    await server.kept()
+    sound = TurnAudio(data=bytes(32_000))  # one second
+
+    await server.engine.conversations.put_turn("c", ConversationTurn(turn_id="u1", text="Hə", audio=sound))
+    await server.say("Davam", "t10", max_context_s=4.0)
+
+    [(_, read)] = server.backend.read
+    assert read == tuple(turn.turn_id for turn in server.backend.asked[-1].context)
+    assert read == ("t3", "u1")
+
+
+async def test_nothing_is_read_ahead_for_requests_that_name_their_turns_themselves():
+    server = Server()
+    await server.say("Salam", "t1", mode="explicit")
+    await server.kept()
+    await server.engine.conversations.put_turn("c", ConversationTurn(turn_id="u1", text="Hə"))
+    assert server.backend.read == []
+
+
 async def test_of_many_conversations_the_voices_of_the_newest_are_known(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(recollection, "_MAX_VOICES", 1)
+    monkeypatch.setattr(recollection, "_MAX_MANNERS", 1)
     server = Server()
     for name in ("a", "b"):
         request = SpeechRequest(text="Hə", voice="az-low", conversation=ConversationContext(id=name, turn_id="1"))

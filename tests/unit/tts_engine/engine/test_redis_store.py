@@ -40,7 +40,8 @@ def store(redis: FakeAsyncRedis) -> RedisConversationStore:
 
 
 async def test_turns_come_back_as_they_were_byte_for_byte(store) -> None:
-    turns = (turn("t1"), SpokenTurn("t2", "user", "", 0.0), turn("t0", 'Dırnaq " və \n', b""))
+    of_two = SpokenTurn("t3", "assistant", "Salam. Hə?", 0.64, CODES, joints=((7, 256),))
+    turns = (turn("t1"), SpokenTurn("t2", "user", "", 0.0), turn("t0", 'Dırnaq " və \n', b""), of_two)
 
     await store.edit("call-1", adding(*turns))
 

@@ -74,6 +74,16 @@ def test_trimming_goes_in_hops_so_that_most_turns_keep_the_beginning():
     assert dropped[-1] > 30
 
 
+@pytest.mark.parametrize("frames", range(0, 300, 50))
+def test_neither_text_nor_sample_moves_the_cut_among_texts_of_usual_length(frames: int):
+    context = [spoken(frames), *(spoken(60 + turn % 5) for turn in range(40))]
+    dropped = {
+        builder().build("a" * letters, speaker=0, context=context, pinned=1, reserve_frames=512).dropped
+        for letters in range(1, 250, 10)
+    }
+    assert len(dropped) == 1
+
+
 def test_the_sample_of_the_voice_is_never_left_out():
     context = [spoken(300, text="v"), *(spoken(200) for _ in range(20))]
     prompt = builder().build("a", speaker=0, context=context, pinned=1, reserve_frames=300)

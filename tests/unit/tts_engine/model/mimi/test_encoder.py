@@ -5,7 +5,7 @@ import torch
 
 from tests.fakes.tiny_csm import TinyCsm
 from tts_engine.model.checkpoint import Checkpoint
-from tts_engine.model.mimi.encoder import MimiEncoder
+from tts_engine.model.mimi.encoder import PIECE_FRAMES, MimiEncoder
 from tts_engine.model.mimi.weights import load_encoder
 
 
@@ -16,13 +16,28 @@ def encoder(tiny: TinyCsm) -> MimiEncoder:
     return encoder
 
 
-@pytest.mark.parametrize("frames", [1, 2, 30, 150])
+@pytest.mark.parametrize("frames", [1, 2, 30, PIECE_FRAMES, 150, 2 * PIECE_FRAMES + 1])
 def test_codes_are_those_of_transformers(tiny: TinyCsm, encoder: MimiEncoder, frames: int):
     samples = torch.randn(2, frames * 1920, generator=torch.Generator().manual_seed(frames)) * 0.2
     expected = tiny.reference.codec_model.encode(samples[:, None]).audio_codes.transpose(1, 2)
     codes = encoder(samples)
     assert torch.equal(codes, expected)
     assert len(codes.unique()) > 10
+
+
+def test_the_convolutions_take_ten_seconds_at_a_time_and_what_they_look_back_to(
+    encoder: MimiEncoder, monkeypatch: pytest.MonkeyPatch
+):
+    taken: list[int] = []
+    first = encoder.first.forward
+
+    def watched(x: torch.Tensor) -> torch.Tensor:
+        taken.append(x.shape[-1] // 1920)
+        return first(x)
+
+    monkeypatch.setattr(encoder.first, "forward", watched)
+    encoder(torch.zeros(1, 300 * 1920))
+    assert taken == [125, 127, 52]
 
 
 @pytest.mark.parametrize("samples", [1, 1919, 1920, 1921, 5000])

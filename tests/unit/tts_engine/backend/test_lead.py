@@ -4,14 +4,14 @@ from collections.abc import Set as AbstractSet
 
 import pytest
 
-from tts_engine.backend.vllm_plugin.lead import Leads
+from tts_engine.backend.lead import Leads
 
 
-def leads() -> Leads:
+def leads() -> Leads[str]:
     return Leads(frame_s=0.08, plenty_s=2.0, little_s=0.5)
 
 
-def resting(bench: Leads, frames: list[tuple[str, int]], *, waiting: bool = False, now: float) -> AbstractSet[str]:
+def resting(bench: Leads[str], frames: list[tuple[str, int]], *, waiting: bool = False, now: float) -> AbstractSet[str]:
     return bench.resting(lambda: frames, waiting=waiting, now=now)
 
 

@@ -7,24 +7,27 @@ frame only: between two looks none changes by more than a step makes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
+from typing import Generic, TypeVar
 
 PLENTY_S = 2.0
 LITTLE_S = 0.5
-_NOBODY: frozenset[str] = frozenset()
+Name = TypeVar("Name", bound=Hashable)
 
 
-class Leads:
-    """Leads of the streams of one engine, by request id."""
+class Leads(Generic[Name]):
+    """Leads of the streams of one engine, by whatever it names them."""
 
     def __init__(self, *, frame_s: float, plenty_s: float = PLENTY_S, little_s: float = LITTLE_S) -> None:
         self._frame_s, self._plenty_s, self._little_s = frame_s, plenty_s, little_s
-        self._began_at: dict[str, float] = {}
-        self._ahead: frozenset[str] = _NOBODY
+        self._began_at: dict[Name, float] = {}
+        self._ahead: frozenset[Name] = frozenset()
         self._short = False
         self._look_at = float("-inf")
 
-    def resting(self, frames: Callable[[], Iterable[tuple[str, int]]], *, waiting: bool, now: float) -> frozenset[str]:
+    def resting(
+        self, frames: Callable[[], Iterable[tuple[Name, int]]], *, waiting: bool, now: float
+    ) -> frozenset[Name]:
         """Return who rests, of the streams that run, each with the frames that it has by now (0: its prompt is read).
 
         `waiting`: somebody has not even begun. Streams that are not named are forgotten.
@@ -32,10 +35,10 @@ class Leads:
         if now >= self._look_at:
             self._look_at = now + 2 * self._frame_s
             self._look(frames(), now)
-        return self._ahead if self._short or waiting else _NOBODY
+        return self._ahead if self._short or waiting else frozenset()
 
-    def _look(self, frames: Iterable[tuple[str, int]], now: float) -> None:
-        began_at, ahead = dict[str, float](), list[str]()
+    def _look(self, frames: Iterable[tuple[Name, int]], now: float) -> None:
+        began_at, ahead = dict[Name, float](), list[Name]()
         self._short = False
         for name, count in frames:
             if not count:
