@@ -41,6 +41,7 @@ class WebSettings(_Section):
 
     host: str = "127.0.0.1"
     port: int = Field(default=7860, ge=0, le=65535)  # 0: any free port
+    request_timeout_s: float = Field(default=10.0, gt=0)  # a request that has not come whole by then is cut off
     api_token_env: str = ""  # environment variable with the token that placing calls needs; empty: only this machine
     call_records: bool = False  # GET /api/calls: figures of the last calls by id, for `zeng loadtest`; to all who ask
 

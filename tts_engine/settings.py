@@ -69,7 +69,7 @@ class TtsSettings(_Section):
     max_audio_s: float = Field(default=360.0, gt=0)  # of one utterance; 4096 characters take five minutes
     send_buffer_bytes: int = Field(default=262_144, ge=16_384)  # per connection, 5 s of 24 kHz PCM
     stall_timeout_s: float = Field(default=5.0, gt=0)  # a client that takes nothing for so long is cut
-    body_timeout_s: float = Field(default=10.0, gt=0)  # within which the body of a request must have come
+    body_timeout_s: float = Field(default=10.0, gt=0)  # within which a body must have come; twice that: head and body
     idle_timeout_s: float = Field(default=900.0, gt=0)  # a connection that asks nothing for so long is closed
     drain_timeout_s: float = Field(default=30.0, ge=0)  # how long SIGTERM waits for utterances
 

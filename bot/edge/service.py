@@ -39,6 +39,7 @@ from bot.web.app import Info, WebParts, web_app
 from bot.web.calls import CallsParts
 from telephony.sip.uri import bracketed
 from telephony.webrtc.turn import ice_servers
+from tts_engine.punctual_http import punctual_http
 
 _log = structlog.get_logger("zeng.edge")
 
@@ -203,7 +204,9 @@ class Service:
             info, links.offer, links.renew, ice, self._not_ready, metrics, lambda: links.flow_refused, calls, records
         )
         app = web_app(parts)
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none", lifespan="off"))
+        http = punctual_http(request_timeout_s=web.request_timeout_s)
+        config = uvicorn.Config(app, http=http, log_config=None, access_log=False, ws="none", lifespan="off")
+        server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
 
         async def close() -> None:
