@@ -56,7 +56,7 @@ class PauseJudge(Protocol):
     def finished(self, pcm: bytes) -> bool: ...
 
 
-def _any_flow(name: str, variables: Collection[str]) -> None:
+async def _any_flow(name: str, variables: Collection[str]) -> None:
     """Refuse none."""
 
 
@@ -65,7 +65,7 @@ class CallServices:
     """Finished parts that all calls of a worker share."""
 
     flow_id: str
-    new_flow: Callable[[Mapping[str, str]], tuple[CallFlow, FlowServices]]  # from the call's variables
+    new_flow: Callable[[Mapping[str, str]], Awaitable[tuple[CallFlow, FlowServices]]]  # from the call's variables
     recogniser: Recogniser
     other_recogniser: Callable[[], FrameProcessor] | None  # a Pipecat service with its own ear
     speech: SpeechClient
@@ -78,7 +78,7 @@ class CallServices:
     turns: TurnSettings
     pause_judge: PauseJudge | None = None
     flow_version: Callable[[], str] = str  # of the flow that `new_flow` gives now
-    check_flow: Callable[[str, Collection[str]], None] = _any_flow  # `BotError` for no flow, or undeclared variables
+    check_flow: Callable[[str, Collection[str]], Awaitable[None]] = _any_flow  # `BotError`: no flow, or undeclared
     records: CallRecords = field(default_factory=CallRecords)
     answerer: AnswererPolicy = field(default_factory=AnswererPolicy)  # of calls that we placed
     on_answerer: Callable[[str, Who], None] | None = None  # call id, who answered
@@ -142,7 +142,7 @@ class Call:
 
     async def _converse(self) -> None:
         services = self._services
-        flow, flow_services = services.new_flow(self._leg.info.variables)
+        flow, flow_services = await services.new_flow(self._leg.info.variables)
         self._log = self._log.bind(flow=services.flow_id, flow_version=services.flow_version())
         ledger = PlayoutLedger()
         dialogue = Dialogue(

@@ -204,13 +204,22 @@ class Stage:
                 await asyncio.sleep(0.005)
 
 
+def flow_of(flow: ScriptedFlow, services: ScriptedServices | None = None):
+    """`CallServices.new_flow` of a call whose flow is this one."""
+
+    async def new_flow(_: Mapping[str, str]) -> tuple[ScriptedFlow, ScriptedServices]:
+        return flow, services or ScriptedServices()
+
+    return new_flow
+
+
 def set_stage(*lines: FlowAction, texts: tuple[str, ...] = (), paced: bool = False) -> Stage:
     leg = FakeLeg(paced=paced)
     flow = ScriptedFlow(deque(lines))
     speech, recogniser, store = ToneSpeech(), ScriptedRecogniser(*texts), ListStore()
     services = CallServices(
         flow_id="test",
-        new_flow=lambda _: (flow, ScriptedServices()),
+        new_flow=flow_of(flow),
         recogniser=recogniser,
         other_recogniser=None,
         speech=speech,
