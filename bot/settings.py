@@ -23,11 +23,12 @@ from bot.models.settings import ModelSettings
 from bot.recognition.settings import RecogniserServerSettings, RecogniserSettings, UnderstandingSettings
 from bot.refusals import Location, refusals
 from bot.setting_names import misspelt
-from bot.urls import BareHost, OptionalHttpUrl, RedisUrl
+from bot.urls import BareHost, OptionalHttpUrl
 from telephony.errors import SipParseError
 from telephony.settings import RtpSettings, SipSettings, StreamSettings, WebRtcSettings
 from telephony.sip.uri import SipUri, parse_uri
 from tts_engine.settings import TtsSettings
+from tts_engine.urls import RedisUrl
 
 _NAMES = "docs/configuration.md has all names"
 
