@@ -38,16 +38,16 @@ class FlowChoice:
         """All that have been asked for, as they are for new calls; the one of the settings first."""
         return tuple(live.current() for live in (self._live, *self._others.values()))
 
-    async def of(self, variables: Mapping[str, str]) -> Flow:
+    async def of(self, variables: Mapping[str, str]) -> LiveFlow:
         """Give the flow of a call; raises `BotError` for a name that leads to none, or to one that is not sound."""
         name = variables.get(VARIABLE, "")
         if not name:
-            return self._live.current()
+            return self._live
         async with self._reading:
             if name not in self._others:
                 self._others[name] = await asyncio.to_thread(lambda: LiveFlow(self._find(name)))
                 self._read_since = True
-        return self._others[name].current()
+        return self._others[name]
 
     def refresh(self) -> bool:
         """Read anew what was edited, of all the flows that were asked for; not in an event loop that carries calls.

@@ -12,11 +12,10 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from bot.answerer import AnswererPolicy
-from bot.call import CallFlow, CallServices
+from bot.call import CallServices, ChosenFlow
 from bot.context.redis_store import RedisConversationStore, connect
 from bot.errors import SettingsError
 from bot.flow_choice import VARIABLE, FlowChoice
-from bot.flow_ports import FlowServices
 from bot.flow_services import WorldServices
 from bot.flows.actions import Answerer, CallTool, ToolAnswered
 from bot.flows.engine import FlowEngine
@@ -69,8 +68,9 @@ async def call_services(
     stack.callback(watching.cancel)
     llm = _language_model(settings, live.current(), stack)
 
-    async def new_flow(variables: Mapping[str, str]) -> tuple[CallFlow, FlowServices]:
-        flow = await choice.of(variables)
+    async def new_flow(variables: Mapping[str, str]) -> ChosenFlow:
+        chosen = await choice.of(variables)
+        flow, version = chosen.current(), chosen.version
         own = {**variables, "operator": settings.flow.operator}
         engine = FlowEngine(
             flow,
@@ -80,16 +80,14 @@ async def call_services(
             llm=llm is not None,
         )
         services = WorldServices(understander=understander, tools=_FlowTools(tools, flow), llm=llm, metrics=metrics)
-        return engine, services
+        return ChosenFlow(engine, services, id=flow.id, version=version)
 
     async def check_flow(name: str, given: Collection[str]) -> None:
         if "operator" in given:
             raise SettingsError("the variable operator is the service's own: set [flow] operator")
-        check_declared(await choice.of({VARIABLE: name}), given)
+        check_declared((await choice.of({VARIABLE: name})).current(), given)
 
     return CallServices(
-        flow_id=live.current().id,
-        flow_version=lambda: live.version,
         new_flow=new_flow,
         check_flow=check_flow,
         recogniser=OpenAiRecogniser(http, settings.recogniser),

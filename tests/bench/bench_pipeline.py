@@ -82,7 +82,6 @@ async def run(calls: int, seconds: float, *, speaking: bool) -> float:
     jobs = []
     for leg in legs:
         services = CallServices(
-            flow_id="bench",
             new_flow=flow_of(Chatter(deque())),
             recogniser=Deaf(),
             other_recogniser=None,

@@ -29,12 +29,17 @@ def choice(tmp_path: Path) -> FlowChoice:
     return FlowChoice(own, LiveFlow(own))
 
 
-async def test_a_call_runs_the_flow_of_the_settings_unless_it_was_given_one(choice: FlowChoice) -> None:
-    own = (await choice.of({})).id
+async def flow(choice: FlowChoice, name: str = "") -> Flow:
+    return (await choice.of({"flow": name})).current()
 
-    assert (await choice.of({"flow": ""})).id == own
-    assert (await choice.of({"flow": "kommunal"})).id != own  # one that ships
+
+async def test_a_call_runs_the_flow_of_the_settings_unless_it_was_given_one(choice: FlowChoice) -> None:
+    own = await choice.of({})
+
+    assert await choice.of({"flow": ""}) is own
+    assert (await flow(choice, "kommunal")).id != own.current().id  # one that ships
     assert await choice.of({"flow": "survey"}) is await choice.of({"flow": "survey"})  # one beside the service's own
+    assert (await choice.of({"flow": "survey"})).version != own.version
 
 
 @pytest.mark.parametrize("name", ["nowhere", "../klinika", "/etc/passwd", "sorğu", "a" * 65])
@@ -56,28 +61,28 @@ async def test_a_flow_is_read_beside_the_calls_and_once_for_all_who_ask(choice: 
     monkeypatch.setattr(live, "parse_flow", held)
     asked = [asyncio.create_task(choice.of({"flow": "bank"})) for _ in range(3)]
     await eventually(reading.is_set)
-    own = await choice.of({})  # a call in progress, or another that begins
+    own = await choice.of({})  # for another call that begins
     go_on.set()
     first, *others = await asyncio.gather(*asked)
 
     assert first is not own
-    assert all(flow is first for flow in others)
+    assert all(other is first for other in others)
     assert len(readers) == 1
     assert readers[0] != threading.get_ident()
 
 
 async def test_a_flow_that_was_first_asked_for_is_told_of_once(choice: FlowChoice) -> None:
     assert not choice.refresh()
-    bank = await choice.of({"flow": "bank"})
+    bank = await flow(choice, "bank")
 
     assert choice.refresh()
-    assert choice.flows == (await choice.of({}), bank)
+    assert choice.flows == (await flow(choice), bank)
     assert not choice.refresh()
 
 
 @pytest.mark.parametrize("name", ["survey", "klinika", ""])
 async def test_every_flow_that_was_asked_for_is_read_anew(choice: FlowChoice, tmp_path: Path, name: str) -> None:
-    before = await choice.of({"flow": name})
+    before = await flow(choice, name)
     choice.refresh()
     assert not choice.refresh()
     file = tmp_path / f"{name or 'klinika'}.flow.yaml"
@@ -85,5 +90,5 @@ async def test_every_flow_that_was_asked_for_is_read_anew(choice: FlowChoice, tm
     os.utime(file, (2e9, 2e9))
 
     assert choice.refresh()
-    assert await choice.of({"flow": name}) is not before
-    assert (await choice.of({"flow": name})).disclosure is not None
+    assert await flow(choice, name) is not before
+    assert (await flow(choice, name)).disclosure is not None
