@@ -73,6 +73,7 @@ class Service:
     async def _start(self, directory: Path, stack: contextlib.AsyncExitStack) -> WorkerLinks:
         # First what a mistake in the settings breaks: the rest takes half a minute.
         LiveFlow(flow_path(self._settings.flow.path))
+        self._api_token()
         listener = self._listen(stack)
         sip = await self._open_sip(stack)
         environment = await self._start_parts(directory)
@@ -219,10 +220,16 @@ class Service:
     def _calls_parts(self, links: WorkerLinks, sip: EdgeSip | None) -> CallsParts | None:
         if sip is None:
             return None
-        dialling, name = Dialling(sip, links), self._settings.web.api_token_env
-        if name and not os.environ.get(name):
+        dialling = Dialling(sip, links)
+        return CallsParts(dialling.dial, dialling.status, dialling.hang_up, self._api_token())
+
+    def _api_token(self) -> str:
+        """Read the token that placing calls needs; "" where none is asked for."""
+        name = self._settings.web.api_token_env
+        token = os.environ.get(name, "") if name else ""
+        if name and not token:
             raise ServiceStartError(f"[web] api_token_env names {name}, which is not in the environment")
-        return CallsParts(dialling.dial, dialling.status, dialling.hang_up, os.environ.get(name, "") if name else "")
+        return token
 
     def _info(self, sip_uri: str) -> Info:
         settings = self._settings
