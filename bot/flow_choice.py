@@ -31,7 +31,7 @@ class FlowChoice:
         self._live = live
         self._others: dict[str, LiveFlow] = {}
         self._reading = asyncio.Lock()
-        self._read_since = False
+        self._told = 0  # how many of them `refresh` has told of
 
     @property
     def flows(self) -> tuple[Flow, ...]:
@@ -46,7 +46,6 @@ class FlowChoice:
         async with self._reading:
             if name not in self._others:
                 self._others[name] = await asyncio.to_thread(lambda: LiveFlow(self._find(name)))
-                self._read_since = True
         return self._others[name]
 
     def refresh(self) -> bool:
@@ -54,9 +53,10 @@ class FlowChoice:
 
         Tells whether `flows` has changed since it was last called.
         """
-        read_since, self._read_since = self._read_since, False
-        edited = [live.refresh() for live in (self._live, *tuple(self._others.values()))]
-        return read_since or any(edited)
+        others = tuple(self._others.values())
+        told, self._told = self._told, len(others)
+        edited = [live.refresh() for live in (self._live, *others)]
+        return told < len(others) or any(edited)
 
     def _find(self, name: str) -> Path:
         if _NAME.fullmatch(name):

@@ -1,1 +1,1 @@
-"""Text and context in, 24 kHz PCM out. The bot imports client, protocol, errors, settings, `urls`, `punctual_http` only."""
+"""Text and context in, 24 kHz PCM out. Of the server's inside (`server`, `engine`, `backend`, `model`) nobody knows."""
