@@ -43,9 +43,10 @@ class FlowChoice:
         name = variables.get(VARIABLE, "")
         if not name:
             return self._live
-        async with self._reading:
-            if name not in self._others:
-                self._others[name] = await asyncio.to_thread(lambda: LiveFlow(self._find(name)))
+        if name not in self._others:
+            async with self._reading:
+                if name not in self._others:
+                    self._others[name] = await asyncio.to_thread(lambda: LiveFlow(self._find(name)))
         return self._others[name]
 
     def refresh(self) -> bool:
