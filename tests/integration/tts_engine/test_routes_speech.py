@@ -261,10 +261,11 @@ async def test_half_a_request_holds_the_server_no_longer_than_it_may() -> None:
         writer.close()
 
 
-async def test_a_client_that_goes_away_stops_the_voice() -> None:
+@pytest.mark.parametrize("audio_format", ["pcm", "opus"])
+async def test_a_client_that_goes_away_stops_the_voice(audio_format: str) -> None:
     backend = FakeBackend(hold_at=2)
     async with serving(backend) as (server, http):
-        async with http.stream("POST", PATH, json={"input": "Salam", "response_format": "pcm"}) as response:
+        async with http.stream("POST", PATH, json={"input": "Salam", "response_format": audio_format}) as response:
             await anext(response.aiter_bytes())
             await backend.held.wait()
 
