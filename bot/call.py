@@ -56,16 +56,25 @@ class PauseJudge(Protocol):
     def finished(self, pcm: bytes) -> bool: ...
 
 
-def _any_flow(name: str, variables: Collection[str]) -> None:
+async def _any_flow(name: str, variables: Collection[str]) -> None:
     """Refuse none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenFlow:
+    """The flow of one call, at its beginning, with what it asks outside."""
+
+    flow: CallFlow
+    services: FlowServices
+    id: str
+    version: str
 
 
 @dataclass(frozen=True, slots=True)
 class CallServices:
     """Finished parts that all calls of a worker share."""
 
-    flow_id: str
-    new_flow: Callable[[Mapping[str, str]], tuple[CallFlow, FlowServices]]  # from the call's variables
+    new_flow: Callable[[Mapping[str, str]], Awaitable[ChosenFlow]]  # from the call's variables
     recogniser: Recogniser
     other_recogniser: Callable[[], FrameProcessor] | None  # a Pipecat service with its own ear
     speech: SpeechClient
@@ -77,8 +86,7 @@ class CallServices:
     metrics: CallMetrics
     turns: TurnSettings
     pause_judge: PauseJudge | None = None
-    flow_version: Callable[[], str] = str  # of the flow that `new_flow` gives now
-    check_flow: Callable[[str, Collection[str]], None] = _any_flow  # `BotError` for no flow, or undeclared variables
+    check_flow: Callable[[str, Collection[str]], Awaitable[None]] = _any_flow  # `BotError`: no flow, or undeclared
     records: CallRecords = field(default_factory=CallRecords)
     answerer: AnswererPolicy = field(default_factory=AnswererPolicy)  # of calls that we placed
     on_answerer: Callable[[str, Who], None] | None = None  # call id, who answered
@@ -111,9 +119,11 @@ class Call:
         self._services.metrics.call_started(self._leg.info.transport)
         journal = asyncio.create_task(self._journal.run())
         try:
+            chosen = await self._services.new_flow(self._leg.info.variables)
+            self._log = self._log.bind(flow=chosen.id, flow_version=chosen.version)
             await self._leg.answer()
-            self._tell(CallStarted(call_id=self._leg.info.call_id, flow=self._services.flow_id))
-            await self._converse()
+            self._tell(CallStarted(call_id=self._leg.info.call_id, flow=chosen.id))
+            await self._converse(chosen)
         except LegEndedError:
             self._ended = self._ended or await self._last_word()
             self._log.info("call ended before the answer")
@@ -140,15 +150,13 @@ class Call:
         )
         return ended
 
-    async def _converse(self) -> None:
-        services = self._services
-        flow, flow_services = services.new_flow(self._leg.info.variables)
-        self._log = self._log.bind(flow=services.flow_id, flow_version=services.flow_version())
+    async def _converse(self, chosen: ChosenFlow) -> None:
+        services, flow = self._services, chosen.flow
         ledger = PlayoutLedger()
         dialogue = Dialogue(
             flow=flow,
             turns=TurnMachine(_policy(services.turns), texts_add_up=services.other_recogniser is not None),
-            services=flow_services,
+            services=chosen.services,
             ledger=ledger,
             played_ms=lambda: self._leg.played_ms,
             on_event=self._tell,

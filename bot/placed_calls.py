@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -106,7 +106,7 @@ class PlacedCalls:
         place: Callable[[WorkerDial], Coroutine[object, object, PlacedLeg]],
         take: Callable[[CallLeg], None],
         free: Callable[[], int],
-        check_flow: Callable[[str, Collection[str]], None],
+        check_flow: Callable[[str, Collection[str]], Awaitable[None]],
     ) -> None:
         self._place = place
         self._take = take
@@ -116,7 +116,7 @@ class PlacedCalls:
 
     async def dial(self, request: WorkerDial) -> str:
         """Place a call and return its id; raises `BotError` for flow and variables, `TelephonyError` for the rest."""
-        self._check_flow(request.flow, request.variables)
+        await self._check_flow(request.flow, request.variables)
         if request.flow:
             request = request.model_copy(update={"variables": {**request.variables, VARIABLE: request.flow}})
         if not self._free():

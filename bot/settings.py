@@ -23,11 +23,12 @@ from bot.models.settings import ModelSettings
 from bot.recognition.settings import RecogniserServerSettings, RecogniserSettings, UnderstandingSettings
 from bot.refusals import Location, refusals
 from bot.setting_names import misspelt
-from bot.urls import BareHost, OptionalHttpUrl, RedisUrl
+from bot.urls import BareHost, OptionalHttpUrl
 from telephony.errors import SipParseError
 from telephony.settings import RtpSettings, SipSettings, StreamSettings, WebRtcSettings
 from telephony.sip.uri import SipUri, parse_uri
 from tts_engine.settings import TtsSettings
+from tts_engine.urls import RedisUrl
 
 _NAMES = "docs/configuration.md has all names"
 
@@ -41,6 +42,7 @@ class WebSettings(_Section):
 
     host: str = "127.0.0.1"
     port: int = Field(default=7860, ge=0, le=65535)  # 0: any free port
+    request_timeout_s: float = Field(default=10.0, gt=0)  # a request that has not come whole by then is cut off
     api_token_env: str = ""  # environment variable with the token that placing calls needs; empty: only this machine
     call_records: bool = False  # GET /api/calls: figures of the last calls by id, for `zeng loadtest`; to all who ask
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import signal
 import socket
 import sys
@@ -20,6 +19,7 @@ from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 from bot.call import Call, CallServices
 from bot.call_records import CallRecords
 from bot.calls import Calls
+from bot.collector import hold_back
 from bot.errors import BotError, ServiceStartError
 from bot.events import Who
 from bot.flows.live import LiveFlow
@@ -95,10 +95,7 @@ class Worker:
             webrtc = await self._start_webrtc(calls, stack)
             await self._start_stream(calls, stack)
             await self._start_api(calls, webrtc, live, services.records, stack)
-            # What stands now stays: the collector need not walk it again in the middle of a call.
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(20_000)  # most of what a frame makes is gone by then, and need not be walked at all
+            hold_back()
             _log.info("worker serves", index=self._place.index, places=calls.capacity)
             await self._stop.wait()
             calls.drain()

@@ -12,11 +12,10 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from bot.answerer import AnswererPolicy
-from bot.call import CallFlow, CallServices
+from bot.call import CallServices, ChosenFlow
 from bot.context.redis_store import RedisConversationStore, connect
 from bot.errors import SettingsError
 from bot.flow_choice import VARIABLE, FlowChoice
-from bot.flow_ports import FlowServices
 from bot.flow_services import WorldServices
 from bot.flows.actions import Answerer, CallTool, ToolAnswered
 from bot.flows.engine import FlowEngine
@@ -65,12 +64,13 @@ async def call_services(
     )
     understander = await _understander(settings, stack)
     choice = FlowChoice(flow_path(settings.flow.path), live)
-    watching = asyncio.create_task(_watch(live, choice, understander))
+    watching = asyncio.create_task(_watch(choice, understander))
     stack.callback(watching.cancel)
     llm = _language_model(settings, live.current(), stack)
 
-    def new_flow(variables: Mapping[str, str]) -> tuple[CallFlow, FlowServices]:
-        flow = choice.of(variables)
+    async def new_flow(variables: Mapping[str, str]) -> ChosenFlow:
+        chosen = await choice.of(variables)
+        flow, version = chosen.current(), chosen.version
         own = {**variables, "operator": settings.flow.operator}
         engine = FlowEngine(
             flow,
@@ -80,16 +80,14 @@ async def call_services(
             llm=llm is not None,
         )
         services = WorldServices(understander=understander, tools=_FlowTools(tools, flow), llm=llm, metrics=metrics)
-        return engine, services
+        return ChosenFlow(engine, services, id=flow.id, version=version)
 
-    def check_flow(name: str, given: Collection[str]) -> None:
+    async def check_flow(name: str, given: Collection[str]) -> None:
         if "operator" in given:
             raise SettingsError("the variable operator is the service's own: set [flow] operator")
-        check_declared(choice.of({VARIABLE: name}), given)
+        check_declared((await choice.of({VARIABLE: name})).current(), given)
 
     return CallServices(
-        flow_id=live.current().id,
-        flow_version=lambda: live.version,
         new_flow=new_flow,
         check_flow=check_flow,
         recogniser=OpenAiRecogniser(http, settings.recogniser),
@@ -150,14 +148,14 @@ def _language_model(settings: Settings, flow: Flow, stack: contextlib.AsyncExitS
     return LanguageModel(http, settings.llm)
 
 
-async def _watch(live: LiveFlow, choice: FlowChoice, understander: Understander | None) -> None:
-    """Let the understanding step learn the flow's states, now and whenever the file is edited."""
+async def _watch(choice: FlowChoice, understander: Understander | None) -> None:
+    """Let the understanding step learn the flows' states, now and whenever one is edited or first asked for."""
     while True:
-        flow = live.current()
-        for state in flow.states.values() if understander is not None else ():
-            if understander is not None and (options := candidates(flow, state)):
-                await understander.prepare(options)
-        _log.debug("flow is ready", flow=flow.id, version=live.version)
+        for flow in choice.flows if understander is not None else ():
+            for state in flow.states.values():
+                if understander is not None and (options := candidates(flow, state)):
+                    await understander.prepare(options)
+            _log.debug("flow is understood", flow=flow.id)
         while not await asyncio.to_thread(choice.refresh):  # noqa: ASYNC110  # files tell nobody that they change
             await asyncio.sleep(_LOOK_S)
 

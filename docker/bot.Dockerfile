@@ -21,5 +21,7 @@ ENV PATH=/srv/zeng/.venv/bin:$PATH
 EXPOSE 7860/tcp 5060/udp 5060/tcp 5061/tcp
 # The service drains its calls on SIGTERM for [workers] drain_s, 30 s by default; whoever stops it must wait longer.
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --start-period=60s CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:7860/readyz', timeout=3)"]
+# Whether it lives. /readyz is for a balancer: it says no while all places are taken, and whatever ends containers that
+# are not well (Swarm, Podman, ECS) would cut a full house.
+HEALTHCHECK --interval=10s --start-period=60s CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:7860/livez', timeout=3)"]
 CMD ["zeng", "serve", "--config", "/etc/zeng/zeng.toml"]

@@ -1,1 +1,1 @@
-"""Text and context in, 24 kHz PCM out. The bot imports client, protocol and errors only."""
+"""Text and context in, 24 kHz PCM out. Of the server's inside (`server`, `engine`, `backend`, `model`) nobody knows."""

@@ -24,6 +24,7 @@ from tts_engine.engine.utterance import UtteranceLimits
 from tts_engine.errors import SpeechUnavailableError
 from tts_engine.listener import listen
 from tts_engine.metrics import SpeechMetrics
+from tts_engine.punctual_http import punctual_http
 from tts_engine.routes_stream import StreamLimits
 from tts_engine.server import create_server
 from tts_engine.settings import CsmSettings, TtsSettings
@@ -198,6 +199,7 @@ async def serve(settings: TtsSettings, *, on_ready: Callable[[str], None]) -> No
     config = uvicorn.Config(
         create_server(engine, metrics, limits),
         log_level="warning",
+        http=punctual_http(request_timeout_s=2 * settings.body_timeout_s),  # head and body; the body gets a 408 first
         ws=BoundedWebSocket,
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_per_message_deflate=False,

@@ -56,19 +56,19 @@ def check_format(audio_format: AudioFormat) -> None:
             raise SpeechRequestError(message, field="response_format") from error
 
 
-def encoder_of(audio_format: AudioFormat, sample_rate_hz: int, *, pcm_bytes: int | None = None) -> AudioEncoder:
-    """Make an encoder; `pcm_bytes` is the whole length, where it is known. Raises `SpeechRequestError`."""
+def encoder_of(audio_format: AudioFormat, sample_rate_hz: int) -> AudioEncoder:
+    """Make an encoder, of a WAV stream whose length is not known yet. Raises `SpeechRequestError`."""
     match audio_format:
         case "pcm":
             return _Headed(b"")
         case "wav":
-            return _Headed(wav_header(sample_rate_hz, pcm_bytes))
+            return _Headed(wav_header(sample_rate_hz, None))
         case _:
             return _Compressed(audio_format, sample_rate_hz)
 
 
 def wav_header(sample_rate_hz: int, pcm_bytes: int | None) -> bytes:
-    """Write the 44 bytes before mono PCM16."""
+    """Write the 44 bytes before mono PCM16, of which there are so many bytes; None: not known yet."""
     riff = _UNKNOWN_LENGTH if pcm_bytes is None else pcm_bytes + 36
     data = _UNKNOWN_LENGTH if pcm_bytes is None else pcm_bytes
     format_ = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, sample_rate_hz, sample_rate_hz * 2, 2, 16)

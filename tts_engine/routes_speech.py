@@ -8,14 +8,13 @@ from base64 import b64encode
 from collections.abc import AsyncGenerator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import dataclass
 
 import structlog
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from tts_engine.audio_formats import MEDIA_TYPES, AudioEncoder, check_format, encoder_of
+from tts_engine.audio_formats import MEDIA_TYPES, wav_header
 from tts_engine.engine.engine import SpeechEngine
 from tts_engine.engine.utterance import Utterance
 from tts_engine.error_codes import body_of
@@ -23,11 +22,11 @@ from tts_engine.errors import SpeechError, SpeechRequestError
 from tts_engine.http_body import read_body
 from tts_engine.metrics import SpeechMetrics
 from tts_engine.openai_speech import CreateSpeech, as_openai_names_it
-from tts_engine.protocol import SAMPLE_RATE_HZ, parse_body
-from tts_engine.resample import StreamResampler
+from tts_engine.protocol import parse_body
 from tts_engine.routes_stream import StreamLimits
+from tts_engine.transcoder import Transcoder, check_encodable
 
-ENCODERS = 2  # of whole files at once: minutes of speech take FFmpeg seconds, and the voices need processors too
+ENCODERS = 2  # threads for all streams' pieces, a piece at a time: the voices need processors too
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +39,7 @@ def speech_routes(engine: SpeechEngine, metrics: SpeechMetrics, limits: StreamLi
     @router.post("/v1/audio/speech")
     async def create_speech(request: Request) -> Response:
         asked = parse_body(CreateSpeech, await read_body(request, timeout_s=limits.body_timeout_s))
-        check_format(asked.response_format)  # what cannot be encoded is not spoken first
+        await check_encodable(asked.response_format, encoders)  # what cannot be encoded is not spoken first
         return SpeechResponse(engine, metrics, asked, encoders, stall_timeout_s=limits.stall_timeout_s)
 
     return router
@@ -113,53 +112,30 @@ class SpeechResponse(Response):
     ) -> None:
         asked = self._asked
         in_events = asked.stream_format == "sse"
-        stage = _Stage.of(asked)
+        coder = await Transcoder.of(asked.response_format, asked.sample_rate, self._encoders)
         headers["content-type"] = "text/event-stream" if in_events else MEDIA_TYPES[asked.response_format]
         await answer.start(headers)
-        await answer.send(_piece(stage.feed(first), in_events=in_events))
+        await answer.send(_piece(await coder.feed(first), in_events=in_events))
         async for pcm in audio:
-            await answer.send(_piece(stage.feed(pcm), in_events=in_events))
-        last = _piece(stage.flush(), in_events=in_events)
+            await answer.send(_piece(await coder.feed(pcm), in_events=in_events))
+        last = _piece(await coder.flush(), in_events=in_events)
         await answer.end(last + _done(utterance) if in_events else last)
 
     async def _send_whole(
         self, answer: _Answer, headers: dict[str, str], first: bytes, audio: AsyncGenerator[bytes, None]
     ) -> None:
         asked = self._asked
-        resampler = StreamResampler(SAMPLE_RATE_HZ, asked.sample_rate)
-        pieces = [resampler.feed(first)]
-        pieces += [resampler.feed(pcm) async for pcm in audio]
-        pcm = b"".join([*pieces, resampler.flush()])
-        body = await asyncio.get_running_loop().run_in_executor(self._encoders, _encoded, asked, pcm)
+        wav = asked.response_format == "wav"  # whose header says how long the rest is
+        coder = await Transcoder.of("pcm" if wav else asked.response_format, asked.sample_rate, self._encoders)
+        pieces = [await coder.feed(first)]
+        pieces += [await coder.feed(pcm) async for pcm in audio]
+        body = b"".join([*pieces, await coder.flush()])
+        if wav:
+            body = wav_header(asked.sample_rate, len(body)) + body
         await answer.start(
             headers | {"content-type": MEDIA_TYPES[asked.response_format], "content-length": str(len(body))}
         )
         await answer.end(body)
-
-
-def _encoded(asked: CreateSpeech, pcm: bytes) -> bytes:
-    encoder = encoder_of(asked.response_format, asked.sample_rate, pcm_bytes=len(pcm))
-    return encoder.feed(pcm) + encoder.flush()
-
-
-@dataclass(frozen=True, slots=True)
-class _Stage:
-    """From the voice's PCM to the format and rate that were asked."""
-
-    resampler: StreamResampler
-    encoder: AudioEncoder
-
-    @classmethod
-    def of(cls, asked: CreateSpeech) -> _Stage:
-        return cls(
-            StreamResampler(SAMPLE_RATE_HZ, asked.sample_rate), encoder_of(asked.response_format, asked.sample_rate)
-        )
-
-    def feed(self, pcm: bytes) -> bytes:
-        return self.encoder.feed(self.resampler.feed(pcm))
-
-    def flush(self) -> bytes:
-        return self.encoder.feed(self.resampler.flush()) + self.encoder.flush()
 
 
 class _Answer:

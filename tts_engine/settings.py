@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -16,6 +16,7 @@ from pydantic_settings import (
 )
 
 from tts_engine.protocol import MAX_TOP_K
+from tts_engine.urls import RedisUrl
 
 
 class _Section(BaseModel):
@@ -71,23 +72,16 @@ class TtsSettings(_Section):
     max_audio_s: float = Field(default=360.0, gt=0)  # of one utterance; 4096 characters take five minutes
     send_buffer_bytes: int = Field(default=262_144, ge=16_384)  # per connection, 5 s of 24 kHz PCM
     stall_timeout_s: float = Field(default=5.0, gt=0)  # a client that takes nothing for so long is cut
-    body_timeout_s: float = Field(default=10.0, gt=0)  # within which the body of a request must have come
+    body_timeout_s: float = Field(default=10.0, gt=0)  # within which a body must have come; twice that: head and body
     idle_timeout_s: float = Field(default=900.0, gt=0)  # a connection that asks nothing for so long is closed
     drain_timeout_s: float = Field(default=30.0, ge=0)  # how long SIGTERM waits for utterances
 
-    redis_url: str = ""  # empty: conversations are kept in memory
+    redis_url: RedisUrl = ""  # empty: conversations are kept in memory
     redis_timeout_ms: int = Field(default=150, ge=10, le=5000)
     conversation_ttl_s: int = Field(default=900, ge=60)
     conversation_max_turns: int = Field(default=64, ge=4, le=1024)
     conversation_max_bytes: int = Field(default=131_072, ge=16_384)  # text and codes; 160 s of codes
     memory_max_conversations: int = Field(default=2048, ge=1)
-
-    @field_validator("redis_url")
-    @classmethod
-    def _is_of_redis(cls, url: str) -> str:
-        if url and not url.startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError(f"{url!r} is no URL of Redis: begin with redis://, rediss:// or unix://")
-        return url
 
 
 class _TtsFile(BaseSettings):

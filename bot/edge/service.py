@@ -39,6 +39,7 @@ from bot.web.app import Info, WebParts, web_app
 from bot.web.calls import CallsParts
 from telephony.sip.uri import bracketed
 from telephony.webrtc.turn import ice_servers
+from tts_engine.punctual_http import punctual_http
 
 _log = structlog.get_logger("zeng.edge")
 
@@ -72,6 +73,7 @@ class Service:
     async def _start(self, directory: Path, stack: contextlib.AsyncExitStack) -> WorkerLinks:
         # First what a mistake in the settings breaks: the rest takes half a minute.
         LiveFlow(flow_path(self._settings.flow.path))
+        self._api_token()
         listener = self._listen(stack)
         sip = await self._open_sip(stack)
         environment = await self._start_parts(directory)
@@ -203,7 +205,9 @@ class Service:
             info, links.offer, links.renew, ice, self._not_ready, metrics, lambda: links.flow_refused, calls, records
         )
         app = web_app(parts)
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none", lifespan="off"))
+        http = punctual_http(request_timeout_s=web.request_timeout_s)
+        config = uvicorn.Config(app, http=http, log_config=None, access_log=False, ws="none", lifespan="off")
+        server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
 
         async def close() -> None:
@@ -216,10 +220,16 @@ class Service:
     def _calls_parts(self, links: WorkerLinks, sip: EdgeSip | None) -> CallsParts | None:
         if sip is None:
             return None
-        dialling, name = Dialling(sip, links), self._settings.web.api_token_env
-        if name and not os.environ.get(name):
+        dialling = Dialling(sip, links)
+        return CallsParts(dialling.dial, dialling.status, dialling.hang_up, self._api_token())
+
+    def _api_token(self) -> str:
+        """Read the token that placing calls needs; "" where none is asked for."""
+        name = self._settings.web.api_token_env
+        token = os.environ.get(name, "") if name else ""
+        if name and not token:
             raise ServiceStartError(f"[web] api_token_env names {name}, which is not in the environment")
-        return CallsParts(dialling.dial, dialling.status, dialling.hang_up, os.environ.get(name, "") if name else "")
+        return token
 
     def _info(self, sip_uri: str) -> Info:
         settings = self._settings

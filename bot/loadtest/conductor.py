@@ -95,10 +95,7 @@ class Conductor:
             if search is None:
                 stages += [await self._stage(stage, processes) for stage in shape.stages()]
             else:
-                while (load := search.next_load()) is not None:
-                    record = await self._stage(Stage(named(load), load, shape.hold_s), processes)
-                    stages.append(record)
-                    search.record(load, held=record.held)
+                stages += await self._search(search, processes)
         return Report(
             began=began.isoformat(timespec="seconds"),
             target=self._plan.target,
@@ -107,7 +104,28 @@ class Conductor:
             stages=tuple(stages),
             knee=search.knee if search else None,
             knee_bounded=search.bounded if search else False,
+            knee_stopped_at=search.stopped_at if search else None,
         )
+
+    async def _search(self, search: KneeSearch, processes: Sequence[_Process]) -> list[StageRecord]:
+        """Run what the search asks for; a stage that is run again stands for both times."""
+        stages: list[StageRecord] = []
+        spoiled: tuple[str, ...] = ()
+        while (load := search.next_load()) is not None:
+            record = await self._stage(Stage(named(load), load, self._plan.shape.hold_s), processes)
+            if record.invalid:
+                search.spoiled(load)
+                if search.next_load() == load:
+                    spoiled = record.invalid
+                    continue
+            else:
+                search.record(load, held=record.held)
+            if spoiled:
+                why = f"run again, since the first time was INVALID: {'; '.join(spoiled)}"
+                record = record.model_copy(update={"caveats": (why, *record.caveats)})
+            stages.append(record)
+            spoiled = ()
+        return stages
 
     async def _stage(self, stage: Stage, processes: Sequence[_Process]) -> StageRecord:
         before = await self._server.look()

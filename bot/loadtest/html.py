@@ -63,7 +63,7 @@ def _described(report: Report) -> str:
 def _verdict(report: Report) -> str:
     knee = "" if report.knee is None else f" {knee_line(report).replace('**', '')}"
     if report.invalid:
-        return _box("INVALID: do not believe these figures.", _list(report.invalid), bad=True)
+        return _box("INVALID: do not believe these figures." + knee, _list(report.invalid), bad=True)
     if report.broken and report.knee is None:
         return _box(f"{len(report.broken)} of the promises broken.", _list(report.broken), bad=True)
     return _box(knee.strip() or "Every promise held.", "", bad=report.knee == 0)

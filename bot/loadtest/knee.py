@@ -4,7 +4,11 @@ from __future__ import annotations
 
 
 class KneeSearch:
-    """Ask `next_load`, run it, tell `record`; until None comes. The knee is the last load at which all was well."""
+    """Ask `next_load`, run it, tell `record`; until None comes. The knee is the last load at which all was well.
+
+    A stage that the generator spoiled says nothing of the bot: it is run once more. One that is spoiled again ends the
+    search, since where this generator cannot measure, a higher load or one beside it would be guessed.
+    """
 
     def __init__(self, *, first: int, limit: int, resolution: float = 0.1) -> None:
         """Stop at `limit` calls, or once good and bad lie within `resolution` of the good one."""
@@ -13,6 +17,8 @@ class KneeSearch:
         self._resolution = resolution
         self._good = 0
         self._bad: int | None = None
+        self._spoiled: int | None = None
+        self._stopped_at: int | None = None
 
     @property
     def knee(self) -> int:
@@ -23,6 +29,11 @@ class KneeSearch:
     def bounded(self) -> bool:
         """Whether a load was found that does not hold; else the knee lies at `limit` or beyond."""
         return self._bad is not None
+
+    @property
+    def stopped_at(self) -> int | None:
+        """The load that the generator spoiled twice; None: none. The knee may lie above the one that was found."""
+        return self._stopped_at
 
     def next_load(self) -> int | None:
         """The load to try; None: the search is over."""
@@ -35,6 +46,12 @@ class KneeSearch:
         else:
             self._bad = load if self._bad is None else min(self._bad, load)
         self._next = self._choose()
+
+    def spoiled(self, load: int) -> None:
+        """Take note of a stage that the generator spoiled."""
+        if self._spoiled == load:
+            self._stopped_at, self._next = load, None
+        self._spoiled = load
 
     def _choose(self) -> int | None:
         if self._bad is None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bot.loadtest.results import Report, StageRecord, SummaryRecord
+from bot.loadtest.shapes import named
 
 _COLUMNS = (
     "load", "turns", "p50 ms", "p90", "p95", "p99", "max", "keys p95", "barge-in p95", "greeting p95", "answer p95",
@@ -39,11 +40,17 @@ def markdown(report: Report) -> str:
 
 
 def knee_line(report: Report) -> str:
-    """Say where the knee is."""
+    """Say where the knee is, as far as it is known."""
+    if report.knee_stopped_at is not None:
+        found = f"**{named(report.knee)}** or more" if report.knee else "not found"
+        return (
+            f"Knee: {found}; the search stopped at {named(report.knee_stopped_at)}, which this generator could not"
+            " measure (INVALID twice): give it more --processes, or a machine of its own."
+        )
     if not report.knee:
         return "Knee: none; the promises do not hold at the first load."
     beyond = "" if report.knee_bounded else " or more: no load that was tried broke a promise"
-    return f"Knee: **{report.knee} calls**{beyond}."
+    return f"Knee: **{named(report.knee)}**{beyond}."
 
 
 def failure_lines(report: Report) -> list[str]:

@@ -158,6 +158,7 @@ class Report(_Record):
     stages: tuple[StageRecord, ...]
     knee: int | None = None  # the highest load at which every promise held
     knee_bounded: bool = False
+    knee_stopped_at: int | None = None  # the load that the generator itself spoiled twice, which ended the search
 
     @property
     def invalid(self) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ def make_cli(settings: Callable[[], ModelSettings]) -> typer.Typer:
         table = Table("model", "for", "licence", "MB", "here")
         for model in MODELS:
             here = "yes" if cache.is_present(model) else f"no: zeng models fetch {model.name}"
-            table.add_row(model.name, model.purpose, model.licence, str(model.size_bytes // 1_000_000), here)
+            table.add_row(model.name, model.purpose, model.licence, str(round(model.size_bytes / 1_000_000)), here)
         Console().print(table)
 
     @cli.command("fetch")

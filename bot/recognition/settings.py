@@ -58,6 +58,7 @@ class RecogniserServerSettings(_Section):
     window_margin_s: float = Field(default=1.5, ge=0.5, le=30.0)  # and this much silence after the speech
     queue_limit: int = Field(default=16, ge=1)  # recognitions waiting or running; more: 503
     upload_limit_bytes: int = Field(default=4_000_000, ge=100_000)
+    request_timeout_s: float = Field(default=10.0, gt=0)  # an upload that has not come whole by then is cut off
     drain_timeout_s: int = Field(default=10, ge=0)
 
 

@@ -12,10 +12,12 @@ from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, Field
 
+from bot.web.bounded_body import BoundedBody
 from bot.web.calls import CallsParts, calls_router
 
 _STATIC = Path(__file__).parent / "static"
 _MAX_SDP_BYTES = 64_000
+_MAX_BODY_BYTES = 524_288  # an SDP of that length, with every character escaped
 
 
 class Offer(BaseModel):
@@ -74,6 +76,9 @@ class WebParts:
 def web_app(parts: WebParts) -> FastAPI:
     """Build the application."""
     app = FastAPI(title="Zəng", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
+    app.add_middleware(
+        BoundedBody, limit_bytes=_MAX_BODY_BYTES
+    )  # the first is the innermost: its refusals are FastAPI's
 
     _add_offers(app, parts)
     if parts.calls is not None:

@@ -21,6 +21,7 @@ from finetune.codec.quantizer import Quantized
 from finetune.codec.settings import CodecTraining
 from finetune.errors import TrainingError
 from finetune.meter.meter import Meter, MeterConfig
+from finetune.whole_file import whole_file
 
 Tell = Callable[[str], None]
 Guide = Callable[[], Meter | None]
@@ -154,9 +155,8 @@ def _save(folder: Path, codec: Codec, losses: _Losses, optimiser: torch.optim.Op
         "optimiser": optimiser.state_dict(),
         "progress": json.dumps(asdict(progress)),
     }
-    partial = folder / ".codec.partial"
-    torch.save(state, partial)
-    partial.replace(folder / "codec.pt")
+    with whole_file(folder / "codec.pt") as partial:
+        torch.save(state, partial)
 
 
 def _restore(folder: Path, codec: Codec, losses: _Losses, optimiser: torch.optim.Optimizer) -> Progress:

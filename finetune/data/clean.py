@@ -18,6 +18,7 @@ from finetune.data.settings import FilterSettings, PrepareSettings, TrimSettings
 from finetune.data.speech import Span, levels_db, speech_finder
 from finetune.data.text import spoken_form
 from finetune.data.trim import snr_db, trimmed
+from finetune.whole_file import whole_file
 
 Outcome = Clip | Rejection
 
@@ -73,9 +74,8 @@ def _kept_to_be_heard(sound: bytes, output: Path, name: str) -> str | None:
         return None
     path = Path("rejected") / f"{file_name(name)}-{hashlib.sha256(sound).hexdigest()[:8]}{ending}"
     (output / path).parent.mkdir(parents=True, exist_ok=True)
-    partial = (output / path).with_suffix(".partial")
-    partial.write_bytes(sound)
-    partial.replace(output / path)
+    with whole_file(output / path) as partial:
+        partial.write_bytes(sound)
     return str(path)
 
 
@@ -85,9 +85,8 @@ def write_clip(samples: Samples, folder: Path, name: str) -> tuple[str, str]:
     digest = hashlib.sha256(pcm.tobytes()).hexdigest()
     path = Path("clips") / f"{file_name(name)}-{digest[:8]}.flac"
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
-    partial = (folder / path).with_suffix(".partial")
-    write_flac(partial, pcm)
-    partial.replace(folder / path)
+    with whole_file(folder / path) as partial:
+        write_flac(partial, pcm)
     return str(path), digest
 
 

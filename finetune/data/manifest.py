@@ -19,6 +19,7 @@ from typing import Any
 from finetune.data.clip import Clip, Rejection
 from finetune.data.select import Split
 from finetune.errors import CorpusError
+from finetune.whole_file import whole_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,5 @@ def _place(entry: Entry) -> dict[str, Any]:
 
 
 def _write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    partial = path.with_suffix(".partial")
-    with partial.open("w", encoding="utf-8") as file:
+    with whole_file(path) as partial, partial.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    partial.replace(path)

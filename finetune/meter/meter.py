@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from finetune.meter.letters import ALPHABET, decode
 from finetune.meter.mel import FLOOR, MelSpectrum
+from finetune.whole_file import whole_file
 
 RATE_HZ = 24_000
 HOP = 240
@@ -96,10 +97,9 @@ def steps(samples: int) -> int:
 
 def write_meter(meter: Meter, path: Path) -> None:
     """Write weights and config in one safetensors file, whole or not at all."""
-    partial = path.with_suffix(".partial")
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in meter.state_dict().items()}
-    save_file(weights, partial, metadata={"config": json.dumps(asdict(meter.config))})
-    partial.replace(path)
+    with whole_file(path) as partial:
+        save_file(weights, partial, metadata={"config": json.dumps(asdict(meter.config))})
 
 
 def read_meter(path: Path) -> Meter:

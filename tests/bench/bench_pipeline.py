@@ -30,7 +30,7 @@ from bot.speech_batch import SpeechBatch
 from bot.speech_detector import SileroSession
 from telephony.leg import AudioReceived
 from tests.fakes.leg import FakeLeg
-from tests.integration.bot.call_stage import ListStore, ScriptedFlow, ScriptedServices, Text, ToneSpeech
+from tests.integration.bot.call_stage import ListStore, ScriptedFlow, Text, ToneSpeech, flow_of
 
 SPEECH = Path(__file__).parents[1] / "data" / "speech"
 
@@ -82,8 +82,7 @@ async def run(calls: int, seconds: float, *, speaking: bool) -> float:
     jobs = []
     for leg in legs:
         services = CallServices(
-            flow_id="bench",
-            new_flow=lambda _: (Chatter(deque()), ScriptedServices()),
+            new_flow=flow_of(Chatter(deque())),
             recogniser=Deaf(),
             other_recogniser=None,
             speech=ToneSpeech(),

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import csv
-import gc
 import os
 import resource
 import subprocess
@@ -23,6 +22,7 @@ from typing import Any
 import numpy as np
 import uvloop
 
+from bot.collector import hold_back
 from telephony.leg import CallLeg
 from tests.integration.telephony.sip_house import SCENARIOS, House, house
 
@@ -96,9 +96,7 @@ def main() -> None:
     options.add_argument("--rates", type=int, nargs="+", default=[50, 100, 200, 400, 800])
     options.add_argument("--seconds", type=int, default=8)
     options.add_argument("--edge", action="store_true")
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000)
+    hold_back()
     uvloop.run(measure(options.parse_args()))
 
 

@@ -19,9 +19,14 @@ CLIPS = Path(__file__).parents[1] / "data" / "speech"
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """`zeng demo` with two workers, for all tests of a run; it must end cleanly."""
-    with running_service(
-        tmp_path_factory.mktemp("service"), ZENG_WORKERS__COUNT="2", ZENG_SIP__OUTBOUND_ALLOWED='["*@127.0.0.1"]'
-    ) as running:
+    settings = {
+        "ZENG_WORKERS__COUNT": "2",
+        "ZENG_SIP__OUTBOUND_ALLOWED": '["*@127.0.0.1"]',
+        "ZENG_WEB__REQUEST_TIMEOUT_S": "3",
+        "ZENG_RECOGNISER_SERVER__REQUEST_TIMEOUT_S": "3",
+        "ZENG_TTS__BODY_TIMEOUT_S": "1.5",
+    }
+    with running_service(tmp_path_factory.mktemp("service"), **settings) as running:
         yield running
 
 

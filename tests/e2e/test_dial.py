@@ -49,6 +49,8 @@ async def test_the_service_calls_somebody_and_says_how_it_went(service: RunningS
         assert (code, said.splitlines()[-2:]) == (0, ["answered", "ended caller_hung_up Q.850;cause=16 Q.850 16"])
         assert callee.ends() == [LegEnded(EndCause.BOT_HUNG_UP)]
     await service.idle()
+    ended = [line for line in service.log.read_text().splitlines() if "call ended" in line]
+    assert "flow=bank " in ended[-1]  # not that of the settings
 
 
 async def test_a_far_end_that_is_busy_is_reported(service: RunningService) -> None:

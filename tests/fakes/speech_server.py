@@ -18,6 +18,7 @@ from tts_engine.engine.memory_store import MemoryConversationStore
 from tts_engine.engine.store import ConversationStore
 from tts_engine.listener import listen
 from tts_engine.metrics import SpeechMetrics
+from tts_engine.punctual_http import punctual_http
 from tts_engine.routes_stream import StreamLimits
 from tts_engine.server import create_server
 from tts_engine.websocket import BoundedWebSocket
@@ -54,7 +55,8 @@ async def speech_server(
     store = store or MemoryConversationStore(ttl_s=60, max_conversations=100, clock=time.monotonic)
     engine = SpeechEngine(backend, store, metrics, limits=limits or EngineLimits(), clock=time.monotonic)
     app = create_server(engine, metrics, stream_limits or StreamLimits())
-    config = uvicorn.Config(app, log_level="error", ws=BoundedWebSocket, timeout_graceful_shutdown=1)
+    http = punctual_http(request_timeout_s=20.0)
+    config = uvicorn.Config(app, log_level="error", http=http, ws=BoundedWebSocket, timeout_graceful_shutdown=1)
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     server = DrainingServer(config, engine, drain_timeout_s=2.0, on_ready=ready.set_result)
     await engine.start()

@@ -75,6 +75,12 @@ def test_an_image_runs_as_a_user_who_cannot_change_its_code(path: Path) -> None:
     assert "chown" not in path.read_text()
 
 
+def test_a_bot_whose_places_are_all_taken_is_not_unwell() -> None:
+    (check,) = re.findall(r"^HEALTHCHECK .*", (DOCKER / "bot.Dockerfile").read_text(), re.MULTILINE)
+
+    assert "/livez" in check  # /readyz says 503 then
+
+
 def test_models_are_fetched_to_where_the_service_looks_for_them() -> None:
     lines = (DOCKER / "bot.Dockerfile").read_text().splitlines()
     named = next(n for n, line in enumerate(lines) if line.startswith("ENV ZENG_MODELS__CACHE_DIR=/srv/"))

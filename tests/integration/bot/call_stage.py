@@ -13,7 +13,7 @@ import numpy as np
 import pytest_asyncio
 from prometheus_client import CollectorRegistry
 
-from bot.call import Call, CallServices
+from bot.call import Call, CallServices, ChosenFlow
 from bot.context.conversation import Turn
 from bot.flows.actions import (
     Answerer,
@@ -204,13 +204,21 @@ class Stage:
                 await asyncio.sleep(0.005)
 
 
+def flow_of(flow: ScriptedFlow, services: ScriptedServices | None = None):
+    """`CallServices.new_flow` of a call whose flow is this one."""
+
+    async def new_flow(_: Mapping[str, str]) -> ChosenFlow:
+        return ChosenFlow(flow, services or ScriptedServices(), id="test", version="1")
+
+    return new_flow
+
+
 def set_stage(*lines: FlowAction, texts: tuple[str, ...] = (), paced: bool = False) -> Stage:
     leg = FakeLeg(paced=paced)
     flow = ScriptedFlow(deque(lines))
     speech, recogniser, store = ToneSpeech(), ScriptedRecogniser(*texts), ListStore()
     services = CallServices(
-        flow_id="test",
-        new_flow=lambda _: (flow, ScriptedServices()),
+        new_flow=flow_of(flow),
         recogniser=recogniser,
         other_recogniser=None,
         speech=speech,

@@ -34,6 +34,7 @@ from tests.integration.bot.call_stage import (
     ScriptedServices,
     SetStage,
     ToneSpeech,
+    flow_of,
     play_out,
     silence,
     voice,
@@ -232,7 +233,7 @@ async def test_the_disclosure_cannot_be_talked_over(stage: SetStage) -> None:
 async def test_what_follows_the_disclosure_does_not_take_its_protection_away(stage: SetStage) -> None:
     s = stage(Say("Bəli"), texts=("yetər",), paced=True)
     flow = DisclosingFlow(s.flow.lines)
-    running = s.begin(replace(s.services, new_flow=lambda _: (flow, ScriptedServices())))
+    running = s.begin(replace(s.services, new_flow=flow_of(flow)))
     await s.until(lambda: bool(s.told("bot.speaking")))
 
     s.leg.speak(voice(400) + silence(400))
@@ -251,7 +252,7 @@ async def test_what_follows_the_disclosure_does_not_take_its_protection_away(sta
 async def test_a_key_in_the_disclosure_skips_the_question_and_not_the_disclosure(stage: SetStage) -> None:
     s = stage(Say("Bir"), paced=True)
     flow = DisclosingFlow(s.flow.lines)
-    running = s.begin(replace(s.services, new_flow=lambda _: (flow, ScriptedServices())))
+    running = s.begin(replace(s.services, new_flow=flow_of(flow)))
     await s.until(lambda: bool(s.told("bot.speaking")))
 
     s.leg.press("1")
@@ -369,7 +370,7 @@ async def test_clauses_go_to_the_flow_at_once_and_an_older_question_is_cancelled
     services = ClauseServices()
     said: list[tuple[int, str]] = []
     s.flow.llm_said = lambda request_id, clause: said.append((request_id, clause))  # type: ignore[method-assign]
-    running = s.begin(replace(s.services, new_flow=lambda _: (s.flow, services)))
+    running = s.begin(replace(s.services, new_flow=flow_of(s.flow, services)))
     await s.until(lambda: said == [(1, "bir:")])
 
     s.leg.press("1")
@@ -474,7 +475,7 @@ class LeavingFlow(ScriptedFlow):
 async def test_a_tone_that_leads_the_flow_elsewhere_cuts_what_is_being_said(stage: SetStage) -> None:
     s = stage(Say("Uzun bir cümlə"), Say("Sağ olun"), paced=True)
     flow = LeavingFlow(s.flow.lines)
-    running = s.begin(replace(s.services, new_flow=lambda _: (flow, ScriptedServices())))
+    running = s.begin(replace(s.services, new_flow=flow_of(flow)))
     await s.until(lambda: bool(s.told("bot.speaking")))
     await s.leg.advance(100)
 

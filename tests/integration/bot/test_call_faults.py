@@ -17,11 +17,11 @@ from telephony.leg import EndCause
 from tests.integration.bot.call_stage import (
     ScriptedFlow,
     ScriptedRecogniser,
-    ScriptedServices,
     SetStage,
     Text,
     ToneSpeech,
     VolumeModel,
+    flow_of,
     play_out,
     silence,
     voice,
@@ -66,7 +66,7 @@ async def test_a_fault_in_one_step_of_a_dialogue_does_not_leave_the_caller_with_
 ) -> None:
     s = stage(Say("Buyurun"), Say("Bəli"), Say("Beş"), texts=("994501234567 noyabr", "yetər"))
     flow = BrokenOnce(s.flow.lines)
-    running = s.begin(replace(s.services, new_flow=lambda _: (flow, ScriptedServices())))
+    running = s.begin(replace(s.services, new_flow=flow_of(flow)))
     await s.until(lambda: "said" in flow.log)
     s.leg.speak(voice(600) + silence(600))
     await s.until(lambda: len(flow.heard_texts) == 1)
@@ -218,7 +218,7 @@ async def test_what_cannot_be_said_is_passed_over_at_once_and_not_logged(stage: 
     sink = logger.add(lines.append, level="INFO")  # Pipecat's; what it says to developers is not logged
     flow = AtOnce(s.flow.lines, first=(Say("Salam"), Say(text), HangUp()))
     began = asyncio.get_running_loop().time()
-    ended = await s.begin(replace(s.services, new_flow=lambda _: (flow, ScriptedServices())))
+    ended = await s.begin(replace(s.services, new_flow=flow_of(flow)))
 
     logger.remove(sink)
     assert ended.cause is EndCause.BOT_HUNG_UP

@@ -232,7 +232,10 @@ async def test_speech_stopped_by_a_limit_says_so_at_its_end() -> None:
     assert '"truncated": true' in response.text
 
 
-async def test_a_whole_file_is_encoded_beside_the_server_not_in_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("stream", [False, True])
+async def test_speech_is_encoded_beside_the_server_not_in_its_way(
+    stream: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     encoding, go_on = threading.Event(), threading.Event()
     flush = _Compressed.flush
 
@@ -243,12 +246,12 @@ async def test_a_whole_file_is_encoded_beside_the_server_not_in_its_way(monkeypa
 
     monkeypatch.setattr(_Compressed, "flush", hold)
     async with serving() as (_, http):
-        whole = asyncio.create_task(create(http, response_format="mp3", stream=False))
+        asked = asyncio.create_task(create(http, response_format="mp3", stream=stream))
         while not encoding.is_set():
             await asyncio.sleep(0.001)
         assert (await http.get("/livez")).status_code == 200
         go_on.set()
-        assert (await whole).status_code == 200
+        assert (await asked).status_code == 200
 
 
 async def test_half_a_request_holds_the_server_no_longer_than_it_may() -> None:
@@ -265,10 +268,11 @@ async def test_half_a_request_holds_the_server_no_longer_than_it_may() -> None:
         writer.close()
 
 
-async def test_a_client_that_goes_away_stops_the_voice() -> None:
+@pytest.mark.parametrize("audio_format", ["pcm", "opus"])
+async def test_a_client_that_goes_away_stops_the_voice(audio_format: str) -> None:
     backend = FakeBackend(hold_at=2)
     async with serving(backend) as (server, http):
-        async with http.stream("POST", PATH, json={"input": "Salam", "response_format": "pcm"}) as response:
+        async with http.stream("POST", PATH, json={"input": "Salam", "response_format": audio_format}) as response:
             await anext(response.aiter_bytes())
             await backend.held.wait()
 

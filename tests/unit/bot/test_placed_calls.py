@@ -30,7 +30,7 @@ class Desk:
     def count(self) -> int:
         return self.free[min(len(self.legs), 1)]
 
-    def check(self, name: str, variables: Collection[str]) -> None:
+    async def check(self, name: str, variables: Collection[str]) -> None:
         if name == "nowhere" or "undeclared" in variables:
             raise SettingsError("there is no such flow or variable")
 

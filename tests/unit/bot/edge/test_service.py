@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from bot.edge.banner import banner
 from bot.edge.children import ChildSpec
 from bot.edge.cli import _with_voice
 from bot.edge.service import Service
+from bot.errors import ServiceStartError
 from bot.settings import Settings, load_settings
 from tts_engine.settings import TtsSettings, load_tts_settings
 
@@ -123,3 +125,15 @@ def test_the_example_of_the_banner_starts(monkeypatch: pytest.MonkeyPatch) -> No
 
     assert pairs
     assert load_settings(None).flow.path == "bank"
+
+
+async def test_a_token_that_is_not_there_stops_the_start_before_anything_is_loaded(tmp_path: Path) -> None:
+    settings = load_settings(write(tmp_path, "[web]\napi_token_env = 'ZENG_TEST_NO_SUCH_TOKEN'\n"))
+    parts = Service(settings, config=None, demo=False, log_level="INFO")
+    parts._children = nursery = Nursery()  # type: ignore[assignment]
+
+    async with AsyncExitStack() as stack:
+        with pytest.raises(ServiceStartError, match="ZENG_TEST_NO_SUCH_TOKEN"):
+            await parts._start(tmp_path, stack)
+
+    assert not nursery.specs

@@ -53,3 +53,26 @@ def test_a_load_that_broke_once_is_not_believed_later() -> None:
     found.record(12, held=False)
 
     assert found.next_load() == 6
+
+
+def test_a_spoiled_load_is_tried_once_more_and_does_not_move_the_search() -> None:
+    found = KneeSearch(first=4, limit=100)
+    found.record(4, held=True)
+    found.spoiled(8)
+
+    assert (found.next_load(), found.knee, found.bounded, found.stopped_at) == (8, 4, False, None)
+
+    found.record(8, held=True)
+    found.spoiled(16)  # another load may be spoiled once, too
+    assert found.next_load() == 16
+    found.record(16, held=False)
+    assert found.next_load() == 12
+
+
+def test_a_load_that_is_spoiled_twice_ends_the_search() -> None:
+    found = KneeSearch(first=4, limit=100)
+    found.record(4, held=True)
+    found.spoiled(8)
+    found.spoiled(8)
+
+    assert (found.next_load(), found.knee, found.bounded, found.stopped_at) == (None, 4, False, 8)

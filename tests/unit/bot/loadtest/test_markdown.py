@@ -34,3 +34,7 @@ def test_the_knee_is_told_with_what_is_known_of_it() -> None:
     assert "Knee: **40 calls**." in markdown(report(well, knee=40))
     assert "no load that was tried broke a promise" in markdown(report(well, knee=40, bounded=False))
     assert "Knee: none" in markdown(report(well, knee=0))
+    assert "Knee: **1 call**." in markdown(report(well, knee=1))
+    stopped = report(well, knee=40, bounded=False).model_copy(update={"knee_stopped_at": 80})
+    assert "Knee: **40 calls** or more; the search stopped at 80 calls" in markdown(stopped)
+    assert "Knee: not found; the search stopped" in markdown(stopped.model_copy(update={"knee": 0}))
