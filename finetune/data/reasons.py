@@ -62,8 +62,8 @@ REMEDIES: dict[Reason, str] = {
     Reason.AUDIO_NOT_A_FILE: "The path names a folder or a device.",
     Reason.AUDIO_EMPTY: "The file has no bytes or no samples; copy it again.",
     Reason.AUDIO_UNREADABLE: (
-        "The file is damaged, or no sound that libsndfile knows (WAV, FLAC, OGG, Opus, MP3): copy it again, or convert it "
-        "(ffmpeg -i 001.m4a 001.wav)"
+        "The file is damaged, or no sound that libsndfile knows (WAV, FLAC, OGG, Opus, MP3): copy it again, or "
+        "convert it (ffmpeg -i 001.m4a 001.wav)"
     ),
     Reason.AUDIO_TRUNCATED: "The file ends before its sound does; copy it again.",
     Reason.AUDIO_NOT_FINITE: "The samples are not all numbers; export the file again.",
