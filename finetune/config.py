@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from finetune.errors import ConfigError
+from finetune.whole import write_whole
 
 LAYERS = (
     r"(backbone_model\.layers|depth_decoder\.model\.layers)\.\d+\."
@@ -185,7 +186,7 @@ def parse_settings(model: type[SettingsT], raw: Mapping[str, Any]) -> SettingsT:
 
 def write_settings(settings: BaseModel, path: Path) -> None:
     """Write settings so that `read_settings` gives the same again."""
-    path.write_text(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True), "utf-8")
+    write_whole(path, yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
 
 
 def _override(raw: dict[str, Any], override: str) -> None:

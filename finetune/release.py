@@ -15,7 +15,7 @@ from finetune.config import RunSettings, read_settings
 from finetune.data.manifest import Prepared, read_prepared
 from finetune.errors import ConfigError, TrainingError
 from finetune.export import write_merged
-from finetune.training.checkpoint import replace_folder
+from finetune.training.checkpoint import put_back, replace_folder
 from finetune.training.servable import Servable, servable
 from tts_engine.model.checkpoint import Checkpoint, resolve
 from tts_engine.model.config import CsmConfig
@@ -39,6 +39,7 @@ def open_run(folder: Path, which: str = "best") -> Run:
     """Open a run; `which` is `best` or `last`. Raises ConfigError if there is no such thing yet."""
     settings = read_settings(RunSettings, folder / "run.yaml")
     path = folder / which
+    put_back(path)
     if not path.exists():
         raise ConfigError(f"{path} is not there yet; let the run come to a check, or take the other one", field="which")
     found = servable(settings.method, resolve(settings.base), path)

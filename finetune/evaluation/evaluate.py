@@ -28,6 +28,7 @@ from finetune.training.devices import Devices
 from finetune.training.model import load_csm_for_training
 from finetune.training.servable import Servable
 from finetune.voice import Spoken, Voice
+from finetune.whole import write_whole
 from tts_engine.model.checkpoint import Checkpoint
 from tts_engine.model.sampling import Sampling
 
@@ -105,7 +106,7 @@ def evaluate(
     del voice
     perplexities = _perplexities(servable, corpus, validation, devices, dtype)
     evaluation = Evaluation({**_summary(measured), **floors}, perplexities, tuple(measured))
-    (output / "evaluation.json").write_text(json.dumps(asdict(evaluation), ensure_ascii=False, indent=1), "utf-8")
+    write_whole(output / "evaluation.json", json.dumps(asdict(evaluation), ensure_ascii=False, indent=1))
     return evaluation
 
 

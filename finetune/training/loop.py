@@ -20,6 +20,7 @@ from finetune.training.checkpoint import (
     Progress,
     checkpoints,
     optimiser_state,
+    put_back,
     read_progress,
     restore,
     write_checkpoint,
@@ -34,6 +35,7 @@ from finetune.training.servable import Servable, write_servable
 from finetune.training.sharding import gathered
 from finetune.training.step import Learner, make_learner, optimiser_step
 from finetune.voice import prompt_builder
+from finetune.whole import write_whole
 from tts_engine.model.checkpoint import Checkpoint, resolve
 from tts_engine.model.config import CsmConfig
 from tts_engine.model.tokenizer import TextTokenizer
@@ -112,7 +114,7 @@ def train(
         }
         text = (settings.output / "run.yaml").read_text(encoding="utf-8")
         lines = "".join(f"#   {name}: {value}\n" for name, value in report.items())
-        (settings.output / "result.yaml").write_text(f"# what came of it:\n{lines}{text}", encoding="utf-8")
+        write_whole(settings.output / "result.yaml", f"# what came of it:\n{lines}{text}")
     run.devices.wait()
     return result
 
@@ -164,12 +166,15 @@ def _claim(settings: RunSettings, devices: Devices) -> None:
     """Make the folder this run's; a folder of another run is refused."""
     path = settings.output / "run.yaml"
     if devices.first:
-        if path.exists() and (before := read_settings(RunSettings, path)) != settings:
+        if not path.exists():
+            settings.output.mkdir(parents=True, exist_ok=True)
+            write_settings(settings, path)
+        elif (before := read_settings(RunSettings, path)) != settings:
             pairs = zip(before, settings, strict=True)
             changed = next(name for (name, old), (_, new) in pairs if old != new)
             raise ConfigError(f"{path} has another value: name a new output, or take that one", field=changed)
-        settings.output.mkdir(parents=True, exist_ok=True)
-        write_settings(settings, path)
+        for name in ("best", "last"):
+            put_back(settings.output / name)
     devices.wait()
 
 

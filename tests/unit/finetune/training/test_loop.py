@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from finetune.config import RunSettings, parse_settings
 from finetune.errors import ConfigError, TrainingError
@@ -81,8 +82,31 @@ def test_a_run_killed_at_any_step_goes_on_with_the_same_losses(
     train(run, quiet)
     assert record(tmp_path / "run") == record(whole)
     assert record(tmp_path / "run", "check") == record(whole, "check")
-    left, right = (torch.load(p / "checkpoints/step_000006/optimiser.pt") for p in (tmp_path / "run", whole))
-    assert str(left) == str(right)
+    for name in ("checkpoints/step_000006/optimiser.pt", "checkpoints/step_000006/weights.safetensors", *SERVED):
+        left, right = (tensors(p / name) for p in (tmp_path / "run", whole))
+        assert left.keys() == right.keys()
+        assert all(torch.equal(left[key], right[key]) for key in left), name
+
+
+SERVED = ("best/adapter_model.safetensors", "last/adapter_model.safetensors")
+
+
+def tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Read a file of weights, or an optimiser's state by weight and kind."""
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    state = torch.load(path, weights_only=True)
+    return {f"{name}.{kind}": value for name, own in state.items() for kind, value in own.items()}
+
+
+def test_a_run_that_died_while_its_best_was_replaced_has_it_again(base: Base, data: Path, tmp_path: Path):
+    run = settings(base, data, tmp_path / "run", schedule={"steps": 3})
+    train(run, quiet)
+    (tmp_path / "run/best").rename(tmp_path / "run/.best.old")
+    before = (tmp_path / "run/run.yaml").stat().st_mtime_ns
+    train(run, quiet)
+    assert (tmp_path / "run/best/adapter_model.safetensors").exists()
+    assert (tmp_path / "run/run.yaml").stat().st_mtime_ns == before
 
 
 def test_the_folder_holds_the_run_its_record_and_what_serves(base: Base, whole: Path):
