@@ -84,7 +84,7 @@ def export(run: Run, output: Path, *, adapter_only: bool = False) -> None:
         write_merged(Checkpoint(run.servable.folder, adapter=run.servable.adapter), partial)
         check_served(partial)
     _write_normaliser(run.prepared, partial)
-    card = model_card(run.folder, run.settings, run.prepared, adapter_only=adapter_only)
+    card = model_card(run.folder, run.settings, run.prepared, run.servable.learnt, adapter_only=adapter_only)
     (partial / "README.md").write_text(card, encoding="utf-8")
     output.parent.mkdir(parents=True, exist_ok=True)
     replace_folder(partial, output)
