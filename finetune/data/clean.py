@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from finetune.data.reasons import Reason, Rejected
 from finetune.data.recognition import error_rate, open_recogniser
 from finetune.data.settings import FilterSettings, PrepareSettings, TrimSettings
 from finetune.data.speech import Span, levels_db, speech_finder
-from finetune.data.text import spoken_form
+from finetune.data.text import spoken_form, words
 from finetune.data.trim import snr_db, trimmed
 
 Outcome = Clip | Rejection
@@ -97,6 +98,7 @@ def _parts(text: str, utterance: Utterance, recording: Recording, settings: Prep
     _check_rate_of_speech(text, recording.seconds, filters, only_fast=True)
     if recording.seconds <= filters.seconds_max or not utterance.words:
         return [Part(text, recording.samples)]
+    _check_words(text, utterance.words, settings)
     groups = split_words(utterance.words, seconds_max=filters.seconds_max - 0.5)
     parts: list[Part] = []
     for index, group in enumerate(groups):
@@ -106,6 +108,20 @@ def _parts(text: str, utterance: Utterance, recording: Recording, settings: Prep
         spoken = spoken_form(" ".join(word.text for word in group), case=settings.text_case)
         parts.append(Part(spoken, recording.samples[round(before * RATE_HZ) : round(after * RATE_HZ)]))
     return parts
+
+
+def _check_words(text: str, timed: tuple[Word, ...], settings: PrepareSettings) -> None:
+    """Refuse words that are not those of the text: what lacks a time would be in the sound of a piece, not in its text.
+
+    One in twenty may differ, as numbers written in two ways do.
+    """
+    meant = Counter(words(text))
+    given = Counter(words(spoken_form(" ".join(word.text for word in timed), case=settings.text_case)))
+    lacking, strange = (meant - given).total(), (given - meant).total()
+    if max(lacking, strange) > 0.05 * meant.total():
+        raise Rejected(
+            Reason.ROW_MALFORMED, f"`words` lacks {lacking} of the text's {meant.total()}, {strange} are others"
+        )
 
 
 def _middle(group: tuple[Word, ...], following: tuple[Word, ...]) -> float:

@@ -46,6 +46,27 @@ def test_a_long_recording_with_word_times_is_split_with_its_text(tmp_path: Path)
     assert second.seconds == pytest.approx(9.0 + 0.23, abs=0.1)
 
 
+@pytest.mark.parametrize(
+    ("text", "timed", "detail"),
+    [
+        ("bir iki üç dörd beş altı", "bir üç beş", "`words` lacks 3 of the text's 6, 0 are others"),
+        ("bir iki üç", "bir iki üç dörd", "`words` lacks 0 of the text's 3, 1 are others"),
+    ],
+)
+def test_word_times_of_another_text_do_not_part_sound_and_text(text: str, timed: str, detail: str, tmp_path: Path):
+    sound = write(tmp_path / "long.wav", recording(20))
+    words = tuple(Word(word, float(n), n + 0.9) for n, word in enumerate(timed.split()))
+    (verdict,) = clean(Utterance("a", sound, text, "0", words=words), settings(tmp_path))
+    assert verdict == Rejection("a", Reason.ROW_MALFORMED, detail, str(sound))
+
+
+def test_word_times_may_spell_a_few_words_and_marks_otherwise(tmp_path: Path):
+    sound = write(tmp_path / "long.wav", np.concatenate([recording(9, lead=0.1, tail=0.9, seed=n) for n in (1, 2)]))
+    text = "Saat 5-də, gözəldir! " + " ".join(["gözəldir"] * 17)
+    words = tuple(Word(word, n + 0.1, n + 1.0) for n, word in enumerate(["saat", "beşdə", *["GÖZƏLDİR"] * 18]))
+    assert len(clean(Utterance("a", sound, text, "0", words=words), settings(tmp_path))) == 2
+
+
 @given(st.lists(st.tuples(st.floats(0.05, 0.8), st.floats(0, 1.5)), min_size=1, max_size=60))
 def test_splitting_loses_no_word_and_no_piece_is_too_long(lengths: list[tuple[float, float]]):
     words, at = [], 0.0
