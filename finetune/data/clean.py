@@ -35,6 +35,8 @@ class Part:
 
 def clean(utterance: Utterance, settings: PrepareSettings) -> tuple[Outcome, ...]:
     """Look at a row and write its clips under `output/clips`; never raises for what is wrong with the row."""
+    if not utterance.target:
+        settings = settings.model_copy(update={"filters": _heard_only(settings.filters)})
     try:
         text = spoken_form(utterance.text, case=settings.text_case)
         recording = decode(
@@ -56,6 +58,12 @@ def clean(utterance: Utterance, settings: PrepareSettings) -> tuple[Outcome, ...
         except Rejected as verdict:  # of this piece: the others are as good as they were
             outcomes.append(_rejection(name, utterance, verdict, settings.output))
     return tuple(outcomes)
+
+
+def _heard_only(filters: FilterSettings) -> FilterSettings:
+    """Give the filters of a turn that is heard and not learnt: a caller sounds as the line does, when served too."""
+    spared = {"rate_min_hz": min(filters.rate_min_hz, 8_000), "clipped_share_max": 1.0, "snr_min_db": -100.0}
+    return filters.model_copy(update={**spared, "dnsmos_min": None})
 
 
 def _rejection(name: str, utterance: Utterance, verdict: Rejected, output: Path) -> Rejection:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -179,6 +180,22 @@ def test_a_piece_that_is_no_good_costs_only_itself(tmp_path: Path):
     assert isinstance(good, Clip)
     assert isinstance(bad, Rejection)
     assert (good.id, bad.id, bad.reason) == ("a", "a-1", Reason.RATE_FAST)
+
+
+@pytest.mark.parametrize(
+    ("rate", "snr_db", "reason"), [(8_000, 40.0, Reason.AUDIO_RATE_LOW), (16_000, 10.0, Reason.AUDIO_NOISY)]
+)
+def test_a_caller_who_is_only_heard_may_sound_like_a_telephone(
+    rate: int, snr_db: float, reason: Reason, tmp_path: Path
+):
+    sound = write(tmp_path / "a.wav", recording(2.5, rate=rate, snr_db=snr_db), rate=rate)
+    turn = Utterance("a", sound, "Bu gün hava çox gözəldir", "c", conversation="call")
+    (learnt,) = clean(turn, settings(tmp_path))
+    assert isinstance(learnt, Rejection)
+    assert learnt.reason == reason
+    (heard,) = clean(replace(turn, target=False), settings(tmp_path))
+    assert isinstance(heard, Clip)
+    assert not heard.target
 
 
 @pytest.mark.parametrize(("format_", "ending"), [("WAV", ".wav"), ("FLAC", ".flac"), ("OGG", ".ogg"), ("MP3", ".mp3")])
