@@ -12,7 +12,7 @@ from torch import Tensor
 
 from finetune.config import RunSettings, read_settings, write_settings
 from finetune.data.codes import fingerprint
-from finetune.errors import ConfigError
+from finetune.errors import ConfigError, TrainingError
 from finetune.training.adaptation import Adaptation, adapt, text_rows
 from finetune.training.check import HeldOut, held_out, say, with_texts_swapped
 from finetune.training.checkpoint import (
@@ -96,11 +96,17 @@ def train(
 ) -> Result:
     """Train from the beginning, or go on from the newest checkpoint in the run's folder.
 
-    `left_s` says how much time is left for steps, if there is a deadline: the schedule is stretched to it.
+    `left_s` says how much time is left for steps, if there is a deadline: the schedule is stretched to it. Raises
+    ConfigError, CorpusError or TrainingError.
     """
     run, progress = _begin(settings, tell, left_s)
     try:
         result = _steps(run, progress, tell, interrupted)
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            f"the device has no memory left for a batch: lower batches.positions_per_batch ({settings.batches.positions_per_batch}), or set "
+            f"gradient_checkpointing: true, under a new output ({error})"
+        ) from error
     finally:
         if run.record is not None:
             run.record.close()

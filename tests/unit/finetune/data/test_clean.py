@@ -118,6 +118,10 @@ def test_text_is_composed_and_numbers_are_words(raw: str, spoken: str):
     assert spoken_form(raw, case="keep") == spoken
 
 
+def test_a_capital_that_python_lowered_is_one_letter_again():
+    assert spoken_form("İlk gün".lower(), case="keep") == "ilk gün"
+
+
 def test_capitals_are_lowered_as_azerbaijani_does():
     assert spoken_form("İstanbul IŞIQ ƏLİ", case="lower") == "istanbul ışıq əli"
     assert spoken_form("İstanbul IŞIQ", case="keep") == "İstanbul IŞIQ"

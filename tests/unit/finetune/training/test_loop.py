@@ -176,6 +176,19 @@ def test_a_run_that_diverges_ends_with_advice(base: Base, data: Path, tmp_path: 
         train(run, quiet)
 
 
+def test_a_device_without_memory_for_a_batch_ends_with_advice(
+    base: Base, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr("finetune.training.loop.optimiser_step", full)
+    with pytest.raises(
+        TrainingError, match=r"lower batches\.positions_per_batch \(80\), or set gradient_checkpointing"
+    ):
+        train(settings(base, data, tmp_path), quiet)
+
+
 def test_bfloat16_and_gradient_checkpointing_run_too(base: Base, data: Path, tmp_path: Path):
     run = settings(base, data, tmp_path, precision="bf16", gradient_checkpointing=True, schedule={"steps": 2})
     assert train(run, quiet).steps == 2
