@@ -103,8 +103,9 @@ def train(
     try:
         result = _steps(run, progress, tell, interrupted)
     except torch.OutOfMemoryError as error:
+        batch = settings.batches.positions_per_batch
         raise TrainingError(
-            f"the device has no memory left for a batch: lower batches.positions_per_batch ({settings.batches.positions_per_batch}), or set "
+            f"the device has no memory left for a batch: lower batches.positions_per_batch ({batch}), or set "
             f"gradient_checkpointing: true, under a new output ({error})"
         ) from error
     finally:

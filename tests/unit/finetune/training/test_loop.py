@@ -183,9 +183,7 @@ def test_a_device_without_memory_for_a_batch_ends_with_advice(
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
     monkeypatch.setattr("finetune.training.loop.optimiser_step", full)
-    with pytest.raises(
-        TrainingError, match=r"lower batches\.positions_per_batch \(80\), or set gradient_checkpointing"
-    ):
+    with pytest.raises(TrainingError, match=r"lower batches\.positions_per_batch \(80\), or set gradient"):
         train(settings(base, data, tmp_path), quiet)
 
 
