@@ -39,7 +39,8 @@ class Record:
             write_flac(folder / f"{number}.flac", samples)
             (folder / f"{number}.txt").write_text(f"{text}\n", encoding="utf-8")
             if self._board is not None and len(samples):
-                self._board.add_audio(f"said/{number}", samples[:, None], step, sample_rate=RATE_HZ)
+                # clipped as in the file; else the package says so on the run's own lines
+                self._board.add_audio(f"said/{number}", samples[:, None].clip(-1.0, 1.0), step, sample_rate=RATE_HZ)
                 self._board.add_text(f"said/{number}", text, step)
 
     def close(self) -> None:

@@ -36,11 +36,12 @@ def test_a_full_disk_costs_no_line_that_was_written(tmp_path: Path):
     assert (tmp_path / "metrics.jsonl").read_bytes() == before
 
 
-def test_tensorboard_gets_the_numbers_and_the_sounds(tmp_path: Path):
+def test_tensorboard_gets_the_numbers_and_the_sounds(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     record = Record(tmp_path, step=0, tensorboard=True)
     record.add("step", 1, {"loss": 1.5, "perplexities": [1.0]})
-    record.sounds(1, ["Salam."], [np.zeros(2400, np.float32)])
+    record.sounds(1, ["Salam."], [np.full(2400, 1.5, np.float32)])
     record.close()
+    assert capsys.readouterr().out == ""
     (events,) = (tmp_path / "tensorboard").iterdir()
     held = events.read_bytes()
     assert b"step/loss" in held
