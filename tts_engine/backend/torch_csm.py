@@ -49,7 +49,7 @@ def torch_csm(
     positions = min(positions, config.backbone.max_positions)
     engine = TorchEngine(csm, decoder, encoder, slots=slots, positions=positions)
     prompts = PromptBuilder(
-        TextTokenizer.read(folder),
+        TextTokenizer.read(folder, adapter=adapter),
         num_codebooks=config.num_codebooks,
         codebook_size=config.codebook_size,
         positions=positions,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,9 @@ def test_the_card_and_the_normaliser_go_with_the_voice(run: tuple[Run, float], t
     for section in ("Data", "Consent", "Figures", "Limits"):
         assert f"\n## {section}\n" in card
     assert json.loads((tmp_path / "voice/text_norm.json").read_text(encoding="utf-8"))["case"] == "keep"
+    lower = replace(run[0], prepared=replace(run[0].prepared, text_case="lower"))
+    export(lower, tmp_path / "lower")
+    assert json.loads((tmp_path / "lower/text_norm.json").read_text(encoding="utf-8"))["case"] == "lower"
     with pytest.raises(ConfigError, match="already there"):
         export(run[0], tmp_path / "voice")
 
