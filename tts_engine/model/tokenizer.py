@@ -24,7 +24,7 @@ class TextTokenizer:
 
     @classmethod
     def read(cls, folder: Path, *, adapter: Path | None = None) -> TextTokenizer:
-        """Read `tokenizer.json` and `tokenizer_config.json` in `folder`, and `text_norm.json` there or in the adapter's.
+        """Read `tokenizer.json` and `tokenizer_config.json` in `folder`, and `text_norm.json` in either folder.
 
         Raises CheckpointError.
         """
