@@ -50,9 +50,10 @@ def decode(
                 if rate < rate_min_hz:
                     raise Rejected(Reason.AUDIO_RATE_LOW, f"{rate} Hz")
                 if uncounted:
-                    data = _read_to_the_end(file, seconds_max=max(seconds_max, end_s or 0.0) + 1.0)
-                    first, count = _part(len(data), rate, start_s, end_s, seconds_max)
-                    data = data[first : first + count]
+                    until_s = (start_s or 0.0) + seconds_max if end_s is None else end_s
+                    data, frames = _read_on(file, round((start_s or 0.0) * rate), round((until_s + 1.0) * rate))
+                    _, count = _part(frames, rate, start_s, end_s, seconds_max)
+                    data = data[:count]
                 else:
                     first, count = _part(file.frames, rate, start_s, end_s, seconds_max)
                     file.seek(first)
@@ -64,14 +65,14 @@ def decode(
     return _recording(data, rate)
 
 
-def _read_to_the_end(file: soundfile.SoundFile, *, seconds_max: float) -> npt.NDArray[np.float32]:
-    """Read sound whose length is not known, [N, channels]; no more than is needed to tell that it is too long."""
+def _read_on(file: soundfile.SoundFile, first: int, last: int) -> tuple[npt.NDArray[np.float32], int]:
+    """Read sound of unknown length: samples [N, channels] from `first` on, and how many there are up to `last`."""
     blocks = [np.zeros((0, file.channels), np.float32)]
-    left = round(seconds_max * file.samplerate)
-    while left > 0 and len(block := file.read(min(left, 65_536), dtype="float32", always_2d=True)):
-        blocks.append(np.asarray(block, np.float32))
-        left -= len(block)
-    return np.concatenate(blocks)
+    at = 0
+    while at < last and len(block := file.read(min(last - at, 65_536), dtype="float32", always_2d=True)):
+        blocks.append(np.asarray(block[max(first - at, 0) :], np.float32))
+        at += len(block)
+    return np.concatenate(blocks), at
 
 
 def read_clip(path: Path) -> Samples:

@@ -33,8 +33,10 @@ def with_size(wav: bytes, size: int) -> bytes:
     return wav[:at] + struct.pack("<I", size) + wav[at + 4 :]
 
 
-def decoded(sound: bytes, *, end_s: float | None = None, seconds_max: float = 60.0) -> Recording:
-    return decode(sound, start_s=None, end_s=end_s, rate_min_hz=16_000, seconds_max=seconds_max)
+def decoded(
+    sound: bytes, *, start_s: float | None = None, end_s: float | None = None, seconds_max: float = 60.0
+) -> Recording:
+    return decode(sound, start_s=start_s, end_s=end_s, rate_min_hz=16_000, seconds_max=seconds_max)
 
 
 @pytest.mark.parametrize("kind", ["WAV", "OGG", "OPUS"])
@@ -85,7 +87,12 @@ def test_an_mp3_without_a_count_is_refused_for_the_same_reasons_as_any_other_fil
         with pytest.raises(Rejected) as verdict:
             decoded(uncounted, **change)
         assert verdict.value.reason == reason
-    assert decoded(uncounted, end_s=2.0).seconds == pytest.approx(2.0)
+    whole = decoded(uncounted)
+    for start_s, end_s in ((0.0, 2.0), (4.0, 5.5), (27.0, None)):
+        part = decoded(uncounted, start_s=start_s, end_s=end_s)
+        first, last = round(start_s * 24_000), len(whole.samples) if end_s is None else round(end_s * 24_000)
+        # but for its own mean, which is taken off
+        assert np.abs(part.samples - whole.samples[first:last]).max() < 0.01
     with pytest.raises(Rejected) as verdict:
         decoded(without_count(made("MP3", rate=8_000, bitrate_mode="CONSTANT")))
     assert verdict.value.reason == Reason.AUDIO_RATE_LOW
