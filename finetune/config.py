@@ -211,8 +211,8 @@ def _override(raw: dict[str, Any], override: str) -> None:
 def _hint(field: str, model: type[BaseModel]) -> str:
     """Say which setting may be meant by one that is none: of its own section if one is like it, else of any."""
     *sections, last = field.split(".")
-    names = list(_names(model))
-    # one section deep; what follows it is the method's type
+    # one section deep; what follows it is the method's type, of which the other may have what this one has not
+    names = [name for name in _names(model) if name != ".".join([*sections[:1], last])]
     own = [name for name in names if name.split(".")[:-1] == sections[:1]]
     for places in (own, names):
         ends = {name.rpartition(".")[2]: name for name in reversed(places)}

@@ -17,7 +17,7 @@ def test_the_method_is_one_of_two_with_fields_of_its_own():
     assert isinstance(parse_settings(RunSettings, RUN).method, Lora)
     full = {**RUN, "method": {"type": "full", "learning_rate": 2e-5}}
     assert parse_settings(RunSettings, full).method == Full(type="full", learning_rate=2e-5)
-    with pytest.raises(ConfigError, match=r"method.full.rank: is not a setting"):
+    with pytest.raises(ConfigError, match=r"method.full.rank: is not a setting$"):
         parse_settings(RunSettings, {**RUN, "method": {"type": "full", "rank": 8}})
 
 
