@@ -165,6 +165,8 @@ def _begin(settings: RunSettings, tell: Tell, left_s: LeftSeconds | None) -> tup
     record = None
     if devices.first:
         record = Record(settings.output, step=progress.step, tensorboard=settings.tensorboard)
+        for name in ("best", "last"):
+            put_back(settings.output / name)
     deadline = Deadline(steps=settings.schedule.steps)
     return Run(settings, base, corpus, feed, validation, learner, record, deadline, left_s), progress
 
@@ -180,8 +182,6 @@ def _claim(settings: RunSettings, devices: Devices) -> None:
             pairs = zip(before, settings, strict=True)
             changed = next(name for (name, old), (_, new) in pairs if old != new)
             raise ConfigError(f"{path} has another value: name a new output, or take that one", field=changed)
-        for name in ("best", "last"):
-            put_back(settings.output / name)
     devices.wait()
 
 

@@ -111,7 +111,7 @@ def test_a_run_that_died_while_its_best_was_replaced_has_it_again(base: Base, da
 
 def test_the_folder_holds_the_run_its_record_and_what_serves(base: Base, whole: Path):
     names = {path.name for path in whole.iterdir()}
-    assert names == {"run.yaml", "result.yaml", "metrics.jsonl", "checkpoints", "best", "last"}
+    assert names == {".lock", "run.yaml", "result.yaml", "metrics.jsonl", "checkpoints", "best", "last"}
     assert [path.name for path in checkpoints(whole / "checkpoints")] == ["step_000004", "step_000006"]
     assert "finished" in (whole / "result.yaml").read_text(encoding="utf-8")
     changed = Checkpoint(base.folder, adapter=whole / "best")
