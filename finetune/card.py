@@ -8,8 +8,10 @@ from typing import Any
 
 import yaml
 
-from finetune.config import RunSettings
+from finetune.config import CheckSettings, RunSettings
 from finetune.data.manifest import Prepared
+from finetune.evaluation.evaluate import read_evaluation
+from finetune.training.servable import digest
 
 _UNSAID = (
     "Nothing was said of this when the corpus was prepared (`{field}`); whoever shares this folder must say it here."
@@ -24,14 +26,15 @@ _LIMITS = (
         "normaliser leaves are said as they come."
     ),
     (
-        "Figures are of held-out sentences of the same corpus, on the machine that measured them; a telephone's band "
-        "and other texts give others. DNSMOS hears noise, not pronunciation."
+        "Figures are of a sheet of sentences (`of_recordings`, `of_codec` and the distortion: of held-out clips), on "
+        "the machine that measured them; a telephone's band and other texts give others. DNSMOS hears noise, not "
+        "pronunciation."
     ),
 )
 
 
-def model_card(run: Path, settings: RunSettings, prepared: Prepared, *, adapter_only: bool) -> str:
-    """Write the card of a run's folder; figures are those of its `evaluation`, else of its best check."""
+def model_card(run: Path, settings: RunSettings, prepared: Prepared, weights: Path, *, adapter_only: bool) -> str:
+    """Write the card of a run's `weights` (its `best` or `last`); figures are those of these, else of their check."""
     about = json.loads((settings.data / "prepared.json").read_text(encoding="utf-8"))
     parts = [
         f"# Azerbaijani voice after {settings.base}",
@@ -41,7 +44,7 @@ def model_card(run: Path, settings: RunSettings, prepared: Prepared, *, adapter_
         about["settings"].get("consent") or _UNSAID.format(field="consent"),
         f"Licence of the recordings: {about['settings'].get('licence') or _UNSAID.format(field='licence')}",
         "## Figures",
-        _figures(run),
+        _figures(run, weights, settings),
         "## Limits",
         "\n".join(f"- {limit}" for limit in _LIMITS),
         "## Use",
@@ -67,7 +70,9 @@ def _data(about: dict[str, Any], prepared: Prepared) -> str:
     sums = about.get("sums", {})
     rejected: dict[str, int] = sums.get("rejected", {})
     out = ", ".join(f"{count} {reason}" for reason, count in sorted(rejected.items(), key=lambda pair: -pair[1]))
-    voices = "\n".join(f"| {number} | {name} |" for name, number in sorted(prepared.voices.items()))
+    voices = "\n".join(
+        f"| {number} | {name.replace('|', '&#124;')} |" for name, number in sorted(prepared.voices.items())
+    )
     return (
         f"It has learnt from {sums.get('clips', '?')} clips, {float(sums.get('seconds', 0)) / 60:.0f} minutes, a share "
         f"of them held out. Left out were: {out or 'none'}.\n\n"
@@ -75,23 +80,36 @@ def _data(about: dict[str, Any], prepared: Prepared) -> str:
     )
 
 
-def _figures(run: Path) -> str:
-    path = run / "evaluation/evaluation.json"
-    if path.exists():
-        summary: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))["summary"]
-        rows = "\n".join(f"| {name} | {value:.3f} |" for name, value in summary.items())
-        return f"By `zeng finetune evaluate`:\n\n| measure | value |\n|---|--:|\n{rows}"
-    best = _best_check(run / "metrics.jsonl")
-    if best is None:
-        return "None were measured."
+def _figures(run: Path, weights: Path, settings: RunSettings) -> str:
+    """Give what was measured of these weights, and of no others of the run."""
+    folder, note = run / "evaluation", ""
+    if (folder / "evaluation.json").exists():
+        found = read_evaluation(folder)
+        if found.weights == digest(weights):
+            rows = "\n".join(f"| {name} | {value:.3f} |" for name, value in found.summary.items())
+            times, texts = len(found.measured), len({one.text for one in found.measured})
+            return (
+                f"By `zeng finetune evaluate`, of {texts} sentences said {times} times in all:\n\n"
+                f"| measure | value |\n|---|--:|\n{rows}"
+            )
+        note = " What is in the run's `evaluation` is of another checkpoint."
+    check = _check_of(run / "metrics.jsonl", weights.name, settings.checks)
+    if check is None:
+        return f"None were measured.{note}"
     return (
-        f"Only the run's own check at step {best['step']}: held-out loss {best['loss']:.3f}, "
-        f"stop rate {best['stop_rate']:.2f}. `zeng finetune evaluate` measures more."
+        f"Only the run's own check at step {check['step']}: held-out loss {check['loss']:.3f}, "
+        f"stop rate {check['stop_rate']:.2f}. `zeng finetune evaluate` measures more.{note}"
     )
 
 
-def _best_check(path: Path) -> dict[str, Any] | None:
+def _check_of(path: Path, which: str, settings: CheckSettings) -> dict[str, Any] | None:
+    """Find the check that the weights were measured in: that of the best, or that after the last step."""
     if not path.exists():
         return None
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return min((row for row in rows if row["kind"] == "check"), key=lambda row: row["loss"], default=None)
+    checks = [row for row in rows if row["kind"] == "check"]
+    if which == "last":
+        last = max((row["step"] for row in rows), default=0)
+        return next((row for row in checks if row["step"] == last), None)
+    ranked = ((row["stop_rate"] >= settings.stop_rate_min - 1e-6, -row["loss"], -row["step"], row) for row in checks)
+    return max(ranked, key=lambda place: place[:3], default=(None,))[-1]

@@ -101,6 +101,7 @@ def evaluate(
         _table(
             ["measure", "value", ""], [[n, f"{v:.3f}", "!" if n in failed else ""] for n, v in found.summary.items()]
         )
+        console.print("perplexity by codebook:", *(f"{value:.1f}" for value in found.perplexities))
         console.print(f"listen: {folder}/evaluation.html")
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from finetune.errors import ConfigError
+from finetune.whole_file import write_whole
 
 LAYERS = (
     r"(backbone_model\.layers|depth_decoder\.model\.layers)\.\d+\."
@@ -25,9 +26,9 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Settings(BaseModel):
-    """What all sections share: frozen, and no unknown names."""
+    """What all sections share: frozen, no unknown names, and no number that is none."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Lora(Settings):
@@ -158,13 +159,16 @@ SettingsT = TypeVar("SettingsT", bound=BaseModel)
 def read_settings(model: type[SettingsT], path: Path, overrides: Iterable[str] = ()) -> SettingsT:
     """Read a YAML file, then `section.name=value` overrides; raises ConfigError naming the field and the remedy."""
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        raw, twice = yaml.safe_load(text), _given_twice(yaml.compose(text, Loader=yaml.SafeLoader))
     except FileNotFoundError:
         raise ConfigError(f"{path} is missing; the recipes in finetune/recipes are good beginnings") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not YAML: {error}") from error
     if not isinstance(raw, dict):
         raise ConfigError(f"{path} must hold names and values, such as `base: sesame/csm-1b`")
+    if twice:
+        raise ConfigError(f"is given twice in {path}; remove one of the two", field=twice)
     for override in overrides:
         _override(raw, override)
     return parse_settings(model, raw)
@@ -179,13 +183,13 @@ def parse_settings(model: type[SettingsT], raw: Mapping[str, Any]) -> SettingsT:
         field = ".".join(str(part) for part in first["loc"])
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
-            message = f"is not a setting{_hint(str(first['loc'][-1]), model)}"
+            message = f"is not a setting{_hint(field, model)}"
         raise ConfigError(message, field=field) from None
 
 
 def write_settings(settings: BaseModel, path: Path) -> None:
     """Write settings so that `read_settings` gives the same again."""
-    path.write_text(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True), "utf-8")
+    write_whole(path, yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
 
 
 def _override(raw: dict[str, Any], override: str) -> None:
@@ -204,13 +208,32 @@ def _override(raw: dict[str, Any], override: str) -> None:
         raise ConfigError(f"{value!r} is not YAML; quote it: --set '{name}=\"...\"'", field=name) from error
 
 
-def _hint(name: str, model: type[BaseModel]) -> str:
-    close = difflib.get_close_matches(name, _names(model), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+def _hint(field: str, model: type[BaseModel]) -> str:
+    """Say which setting may be meant by one that is none: of its own section if one is like it, else of any."""
+    *sections, last = field.split(".")
+    # one section deep; what follows it is the method's type, of which the other may have what this one has not
+    names = [name for name in _names(model) if name != ".".join([*sections[:1], last])]
+    own = [name for name in names if name.split(".")[:-1] == sections[:1]]
+    for places in (own, names):
+        ends = {name.rpartition(".")[2]: name for name in reversed(places)}
+        if close := difflib.get_close_matches(last, ends, n=1, cutoff=0.7):
+            return f"; did you mean {ends[close[0]]!r}?"
+    return ""
 
 
-def _names(model: type[BaseModel]) -> set[str]:
-    names: set[str] = set(model.model_fields)
-    for part in (Lora, Full, LossSettings, BatchSettings, ScheduleSettings, CheckSettings, CheckpointSettings):
-        names.update(part.model_fields)
-    return names
+def _names(model: type[BaseModel]) -> Iterator[str]:
+    """Give the dotted names of all settings."""
+    for name, field in model.model_fields.items():
+        yield name
+        for part in get_args(field.annotation) or (field.annotation,):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                yield from (f"{name}.{inner}" for inner in _names(part))
+
+
+def _given_twice(node: yaml.Node | None) -> str:
+    """Name a key that a mapping has twice, of which YAML takes the last without a word; empty if there is none."""
+    if isinstance(node, yaml.MappingNode):
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = next((key for number, key in enumerate(keys) if key in keys[:number]), "")
+        return twice or next((found for _, value in node.value if (found := _given_twice(value))), "")
+    return ""

@@ -91,12 +91,15 @@ def _portable_config(folder: Path) -> None:
     config = _json(folder / "config.json")
     # which file has which layout is the base's affair: here there is one
     config.pop("transformers_weights", None)
-    config["tie_word_embeddings"] = False
-    config["tie_codebooks_embeddings"] = True
-    depth = config.get("depth_decoder_config")
-    if isinstance(depth, dict):
-        depth.pop("tie_word_embeddings", None)
-    (folder / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
+    (folder / "config.json").write_text(json.dumps(for_any_version(config), indent=1), encoding="utf-8")
+
+
+def for_any_version(config: dict[str, Any]) -> dict[str, Any]:
+    """Make of a CSM's config one that all versions take: those before 5.21 refuse what later ones write."""
+    made = {**config, "tie_word_embeddings": False, "tie_codebooks_embeddings": True}
+    if isinstance(depth := made.get("depth_decoder_config"), dict):
+        made["depth_decoder_config"] = {name: v for name, v in depth.items() if name != "tie_word_embeddings"}
+    return made
 
 
 def _plain_tokenizer(folder: Path) -> None:

@@ -15,11 +15,12 @@ from finetune.config import RunSettings, read_settings
 from finetune.data.manifest import Prepared, read_prepared
 from finetune.errors import ConfigError, TrainingError
 from finetune.export import write_merged
-from finetune.training.checkpoint import replace_folder
+from finetune.training.checkpoint import put_back, replace_folder
 from finetune.training.servable import Servable, servable
 from tts_engine.model.checkpoint import Checkpoint, resolve
 from tts_engine.model.config import CsmConfig
 from tts_engine.model.csm import CsmModel
+from tts_engine.model.tokenizer import learnt_lower
 from tts_engine.model.weights import load_csm
 
 _HALF = ".lora_A.weight"
@@ -39,6 +40,7 @@ def open_run(folder: Path, which: str = "best") -> Run:
     """Open a run; `which` is `best` or `last`. Raises ConfigError if there is no such thing yet."""
     settings = read_settings(RunSettings, folder / "run.yaml")
     path = folder / which
+    put_back(path)
     if not path.exists():
         raise ConfigError(f"{path} is not there yet; let the run come to a check, or take the other one", field="which")
     found = servable(settings.method, resolve(settings.base), path)
@@ -82,8 +84,10 @@ def export(run: Run, output: Path, *, adapter_only: bool = False) -> None:
     else:
         write_merged(Checkpoint(run.servable.folder, adapter=run.servable.adapter), partial)
         check_served(partial)
-    _write_normaliser(run.prepared, partial)
-    card = model_card(run.folder, run.settings, run.prepared, adapter_only=adapter_only)
+    lower = run.prepared.text_case == "lower" or learnt_lower(run.servable.folder, run.servable.adapter)
+    said = {"normaliser": run.prepared.normaliser, "case": "lower" if lower else "keep"}
+    (partial / "text_norm.json").write_text(json.dumps(said, indent=1), encoding="utf-8")
+    card = model_card(run.folder, run.settings, run.prepared, run.servable.learnt, adapter_only=adapter_only)
     (partial / "README.md").write_text(card, encoding="utf-8")
     output.parent.mkdir(parents=True, exist_ok=True)
     replace_folder(partial, output)
@@ -96,8 +100,3 @@ def check_served(folder: Path) -> None:
     for name in checkpoint.names():
         if not torch.isfinite(checkpoint.tensor(name)).all():
             raise TrainingError(f"{name} is not finite: export an earlier checkpoint")
-
-
-def _write_normaliser(prepared: Prepared, folder: Path) -> None:
-    said = {"normaliser": prepared.normaliser, "case": prepared.text_case}
-    (folder / "text_norm.json").write_text(json.dumps(said, indent=1), encoding="utf-8")

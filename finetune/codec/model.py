@@ -87,10 +87,14 @@ def write_codec(codec: Codec, folder: Path, *, shard_bytes: int = 4_000_000_000)
     names = ["model.safetensors"] if len(parts) == 1 else names
     for part, name in zip(parts, names, strict=True):
         save_file(part, folder / name, metadata={"format": "pt"})
+    index = folder / "model.safetensors.index.json"
     if len(parts) > 1:
         places = {tensor: name for part, name in zip(parts, names, strict=True) for tensor in part}
-        index = {"metadata": {}, "weight_map": places}
-        (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+        index.write_text(json.dumps({"metadata": {}, "weight_map": places}), encoding="utf-8")
+    else:
+        index.unlink(missing_ok=True)  # of a codec in parts, which would be read instead
+    for stale in set(folder.glob("model*.safetensors")) - {folder / name for name in names}:
+        stale.unlink()
 
 
 def read_codec(folder: Path) -> Codec:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
+from finetune.data.container import is_uncounted_mp3, missing_bytes, piped
 from finetune.data.reasons import Reason, Rejected
 
 RATE_HZ = 24_000
@@ -40,18 +40,39 @@ def decode(
             _check_file(sound)
         elif not sound:
             raise Rejected(Reason.AUDIO_EMPTY)
-        with soundfile.SoundFile(sound if isinstance(sound, Path) else io.BytesIO(sound)) as file:
-            rate = int(file.samplerate)
-            if rate < rate_min_hz:
-                raise Rejected(Reason.AUDIO_RATE_LOW, f"{rate} Hz")
-            first, count = _part(file.frames, rate, start_s, end_s, seconds_max)
-            file.seek(first)
-            data = np.asarray(file.read(count, dtype="float32", always_2d=True), np.float32)
+        with sound.open("rb") if isinstance(sound, Path) else io.BytesIO(sound) as raw:
+            if missing := missing_bytes(raw):
+                raise Rejected(Reason.AUDIO_TRUNCATED, f"{missing} bytes are missing")
+            uncounted = is_uncounted_mp3(raw)
+            known = sound if isinstance(sound, Path) else io.BytesIO(sound)
+            with piped(raw) if uncounted else soundfile.SoundFile(known) as file:
+                rate = int(file.samplerate)
+                if rate < rate_min_hz:
+                    raise Rejected(Reason.AUDIO_RATE_LOW, f"{rate} Hz")
+                if uncounted:
+                    until_s = (start_s or 0.0) + seconds_max if end_s is None else end_s
+                    data, frames = _read_on(file, round((start_s or 0.0) * rate), round((until_s + 1.0) * rate))
+                    _, count = _part(frames, rate, start_s, end_s, seconds_max)
+                    data = data[:count]
+                else:
+                    first, count = _part(file.frames, rate, start_s, end_s, seconds_max)
+                    file.seek(first)
+                    data = np.asarray(file.read(count, dtype="float32", always_2d=True), np.float32)
     except (soundfile.SoundFileError, OSError, TypeError) as error:  # the last of a .raw file, which has no header
         raise Rejected(Reason.AUDIO_UNREADABLE, str(error)) from error
     if len(data) < count:
         raise Rejected(Reason.AUDIO_TRUNCATED, f"{len(data)} of {count} samples")
     return _recording(data, rate)
+
+
+def _read_on(file: soundfile.SoundFile, first: int, last: int) -> tuple[npt.NDArray[np.float32], int]:
+    """Read sound of unknown length: samples [N, channels] from `first` on, and how many there are up to `last`."""
+    blocks = [np.zeros((0, file.channels), np.float32)]
+    at = 0
+    while at < last and len(block := file.read(min(last - at, 65_536), dtype="float32", always_2d=True)):
+        blocks.append(np.asarray(block[max(first - at, 0) :], np.float32))
+        at += len(block)
+    return np.concatenate(blocks), at
 
 
 def read_clip(path: Path) -> Samples:
@@ -76,23 +97,6 @@ def _check_file(path: Path) -> None:
         raise Rejected(Reason.AUDIO_NOT_A_FILE, path.name)
     if not path.stat().st_size:
         raise Rejected(Reason.AUDIO_EMPTY, path.name)
-    if (missing := _missing_bytes(path)) > 0:
-        raise Rejected(Reason.AUDIO_TRUNCATED, f"{missing} bytes are missing")
-
-
-def _missing_bytes(path: Path) -> int:
-    """How many bytes of its data chunk a WAV file lacks; libsndfile would read the rest and say nothing."""
-    with path.open("rb") as file:
-        head = file.read(12)
-        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-            return 0
-        while len(chunk := file.read(8)) == 8:
-            size = int.from_bytes(chunk[4:], "little")
-            if chunk[:4] == b"data":
-                unknown = size >= 0xFFFFFF00  # written by programs that stream and do not know the length
-                return 0 if unknown else size - (path.stat().st_size - file.tell())
-            file.seek(size + size % 2, os.SEEK_CUR)
-    return 0
 
 
 def _part(frames: int, rate: int, start_s: float | None, end_s: float | None, seconds_max: float) -> tuple[int, int]:

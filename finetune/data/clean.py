@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from finetune.data.reasons import Reason, Rejected
 from finetune.data.recognition import error_rate, open_recogniser
 from finetune.data.settings import FilterSettings, PrepareSettings, TrimSettings
 from finetune.data.speech import Span, levels_db, speech_finder
-from finetune.data.text import spoken_form
+from finetune.data.text import spoken_form, words
 from finetune.data.trim import snr_db, trimmed
 from finetune.whole_file import whole_file
 
@@ -35,6 +36,8 @@ class Part:
 
 def clean(utterance: Utterance, settings: PrepareSettings) -> tuple[Outcome, ...]:
     """Look at a row and write its clips under `output/clips`; never raises for what is wrong with the row."""
+    if not utterance.target:
+        settings = settings.model_copy(update={"filters": _heard_only(settings.filters)})
     try:
         text = spoken_form(utterance.text, case=settings.text_case)
         recording = decode(
@@ -56,6 +59,12 @@ def clean(utterance: Utterance, settings: PrepareSettings) -> tuple[Outcome, ...
         except Rejected as verdict:  # of this piece: the others are as good as they were
             outcomes.append(_rejection(name, utterance, verdict, settings.output))
     return tuple(outcomes)
+
+
+def _heard_only(filters: FilterSettings) -> FilterSettings:
+    """Give the filters of a turn that is heard and not learnt: a caller sounds as the line does, when served too."""
+    spared = {"rate_min_hz": min(filters.rate_min_hz, 8_000), "clipped_share_max": 1.0, "snr_min_db": -100.0}
+    return filters.model_copy(update={**spared, "dnsmos_min": None})
 
 
 def _rejection(name: str, utterance: Utterance, verdict: Rejected, output: Path) -> Rejection:
@@ -96,6 +105,7 @@ def _parts(text: str, utterance: Utterance, recording: Recording, settings: Prep
     _check_rate_of_speech(text, recording.seconds, filters, only_fast=True)
     if recording.seconds <= filters.seconds_max or not utterance.words:
         return [Part(text, recording.samples)]
+    _check_words(text, utterance.words, settings)
     groups = split_words(utterance.words, seconds_max=filters.seconds_max - 0.5)
     parts: list[Part] = []
     for index, group in enumerate(groups):
@@ -105,6 +115,20 @@ def _parts(text: str, utterance: Utterance, recording: Recording, settings: Prep
         spoken = spoken_form(" ".join(word.text for word in group), case=settings.text_case)
         parts.append(Part(spoken, recording.samples[round(before * RATE_HZ) : round(after * RATE_HZ)]))
     return parts
+
+
+def _check_words(text: str, timed: tuple[Word, ...], settings: PrepareSettings) -> None:
+    """Refuse words that are not those of the text: what lacks a time would be in the sound of a piece, not in its text.
+
+    One in twenty may differ, as numbers written in two ways do.
+    """
+    meant = Counter(words(text))
+    given = Counter(words(spoken_form(" ".join(word.text for word in timed), case=settings.text_case)))
+    lacking, strange = (meant - given).total(), (given - meant).total()
+    if max(lacking, strange) > 0.05 * meant.total():
+        raise Rejected(
+            Reason.ROW_MALFORMED, f"`words` lacks {lacking} of the text's {meant.total()}, {strange} are others"
+        )
 
 
 def _middle(group: tuple[Word, ...], following: tuple[Word, ...]) -> float:

@@ -16,7 +16,7 @@ from safetensors.numpy import save
 
 from finetune.data.audio import Samples, read_clip
 from finetune.data.clip import Clip
-from finetune.whole_file import whole_file
+from finetune.whole_file import write_whole
 from tts_engine.model.checkpoint import Checkpoint
 from tts_engine.model.config import CsmConfig
 from tts_engine.model.mimi.encoder import MimiEncoder
@@ -73,8 +73,7 @@ def encode_shard(encoder: Encoder, clips: Sequence[Clip], folder: Path, path: Pa
     for batch in _batches(clips, batch_s):
         sounds = [read_clip(folder / clip.file) for clip in batch]
         codes.update(zip((clip.id for clip in batch), encoder.encode(sounds), strict=True))
-    with whole_file(path) as partial:
-        partial.write_bytes(save(codes))  # raises OSError on a full disk, as safetensors' own writing does not
+    write_whole(path, save(codes))  # raises OSError on a full disk, as safetensors' own writing does not
 
 
 class Shard:

@@ -13,7 +13,10 @@ from finetune.data.clean import Outcome
 from finetune.data.clip import Clip, Rejection, Utterance
 from finetune.data.reasons import Reason
 from finetune.data.settings import PrepareSettings
+from finetune.data.speech import silero_path
 
+_RULES = 2
+"""To be raised with every change of what becomes of a row: outcomes by other rules are made anew."""
 _DECIDING = ("trim", "filters", "loudness_lufs", "peak_dbfs", "text_case")
 
 
@@ -61,7 +64,8 @@ def key_of(utterance: Utterance, settings: PrepareSettings) -> str:
         digest.update(sound)
     row = (utterance.id, utterance.text, utterance.speaker, utterance.start_s, utterance.end_s, utterance.words)
     digest.update(repr((row, utterance.conversation, utterance.turn, utterance.target)).encode())
-    deciding = settings.model_dump(mode="json", include=set(_DECIDING))
+    silero = settings.trim.vad == "auto" and silero_path() is not None  # by what is installed
+    deciding = {**settings.model_dump(mode="json", include=set(_DECIDING)), "rules": _RULES, "silero": silero}
     digest.update(json.dumps(deciding, sort_keys=True).encode())
     return digest.hexdigest()
 

@@ -19,7 +19,7 @@ from typing import Any
 from finetune.data.clip import Clip, Rejection
 from finetune.data.select import Split
 from finetune.errors import CorpusError
-from finetune.whole_file import whole_file
+from finetune.whole_file import whole_file, write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def write_rejections(folder: Path, rejections: Iterable[Rejection]) -> None:
 def write_prepared(folder: Path, prepared: Prepared, settings: dict[str, Any], sums: dict[str, Any]) -> None:
     """Write `prepared.json`; it is there only if the whole folder is."""
     text = json.dumps({**asdict(prepared), "sums": sums, "settings": settings}, ensure_ascii=False, indent=1)
-    (folder / "prepared.json").write_text(text, encoding="utf-8")
+    write_whole(folder / "prepared.json", text)
 
 
 def read_prepared(folder: Path) -> Prepared:
@@ -64,8 +64,11 @@ def read_prepared(folder: Path) -> Prepared:
     path = folder / "prepared.json"
     if not path.exists():
         raise CorpusError(f"{path} is missing; `zeng finetune prepare` makes it")
-    raw = json.loads(path.read_text(encoding="utf-8"))
-    return Prepared(**{name: raw[name] for name in Prepared.__slots__})
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        return Prepared(**{name: raw[name] for name in Prepared.__slots__})
+    except (ValueError, KeyError, TypeError) as error:
+        raise CorpusError(f"{path} is torn, or of another version: prepare the corpus anew ({error})") from error
 
 
 def read_manifest(folder: Path) -> Iterator[Entry]:

@@ -20,7 +20,7 @@ from finetune.data.journal import Journal, key_of
 from finetune.data.manifest import Entry, Prepared, write_manifest, write_prepared, write_rejections
 from finetune.data.readers.detect import open_corpus
 from finetune.data.readers.hub import corpus_folder
-from finetune.data.reasons import Reason
+from finetune.data.reasons import REMEDIES, Reason
 from finetune.data.recognition import open_recogniser
 from finetune.data.report import write_report
 from finetune.data.select import (
@@ -68,7 +68,7 @@ def prepare(settings: PrepareSettings, console: Console) -> Summary:
         rejections += more
     _finish(entries, rejections, settings)
     if not entries:
-        raise CorpusError(f"no clip is left of {settings.corpus}: {settings.output / 'report.html'} says why")
+        raise CorpusError(_nothing_left(rejections, settings))
     _drop_unused_shards(entries, settings)
     prepared = Prepared(encoder.fingerprint, encoder.num_codebooks, voices, NORMALISER, settings.text_case)
     seconds = sum(entry.clip.seconds for entry in entries)
@@ -76,6 +76,21 @@ def prepare(settings: PrepareSettings, console: Console) -> Summary:
     sums = {"clips": len(entries), "seconds": round(seconds, 1), "rejected": dict(reasons)}
     write_prepared(settings.output, prepared, settings.model_dump(mode="json"), sums)
     return Summary(len(entries), seconds, dict(reasons))
+
+
+def _nothing_left(rejections: Sequence[Rejection], settings: PrepareSettings) -> str:
+    if not rejections:
+        return f"{settings.corpus} has a manifest, but there is no row in it"
+    (reason, count), *_ = Counter(rejection.reason for rejection in rejections).most_common(1)
+    detail = next(rejection.detail for rejection in rejections if rejection.reason == reason)
+    said = (
+        f"{count} of {len(rejections)} are {reason} ({detail})"
+        if detail
+        else f"{count} of {len(rejections)} are {reason}"
+    )
+    return (
+        f"no clip is left of {settings.corpus}: {said}. {REMEDIES[reason]} All are in {settings.output / 'report.html'}"
+    )
 
 
 def _check_networks(settings: PrepareSettings) -> None:

@@ -62,9 +62,10 @@ REMEDIES: dict[Reason, str] = {
     Reason.AUDIO_NOT_A_FILE: "The path names a folder or a device.",
     Reason.AUDIO_EMPTY: "The file has no bytes or no samples; copy it again.",
     Reason.AUDIO_UNREADABLE: (
-        "The file is no sound that libsndfile knows (WAV, FLAC, OGG, Opus, MP3); convert it: ffmpeg -i 001.m4a 001.wav"
+        "The file is damaged, or no sound that libsndfile knows (WAV, FLAC, OGG, Opus, MP3): copy it again, or "
+        "convert it (ffmpeg -i 001.m4a 001.wav)"
     ),
-    Reason.AUDIO_TRUNCATED: "The file ends before its header says; copy it again.",
+    Reason.AUDIO_TRUNCATED: "The file ends before its sound does; copy it again.",
     Reason.AUDIO_NOT_FINITE: "The samples are not all numbers; export the file again.",
     Reason.AUDIO_RATE_LOW: "The recording has less than 16,000 samples a second; the voice would be dull.",
     Reason.AUDIO_SILENT: "All samples are zero, or nearly.",

@@ -138,33 +138,60 @@ def whole_conversations(clips: Sequence[Clip]) -> Sifted:
 def assign_splits(
     clips: Sequence[Clip], settings: SplitSettings, *, seconds_min: float = 0.0
 ) -> tuple[dict[str, Split], list[Rejection]]:
-    """Give each clip its split by id. No text is in both; with enough speakers, no speaker is either.
+    """Give each clip its split by id. No text is in both; with enough speakers, no speaker who is learnt is either.
 
-    A conversation is one text. Chance is a hash, so a corpus that grows keeps what was held out. Done before clips are
-    joined, or a text would be in one split by itself and in the other within a longer one; so one that is always
-    shorter than `seconds_min` is not drawn by itself, since it may find nothing to be joined to there.
+    A conversation is one text, and goes where those go who are learnt of it. Chance is a hash, so a corpus that grows
+    keeps what was held out. Done before clips are joined, or a text would be in one split by itself and in the other
+    within a longer one; so one that is always shorter than `seconds_min` is not drawn by itself, since it may find
+    nothing to be joined to there.
     """
-    speakers = {clip.speaker for clip in clips}
-    held_out = _drawn(speakers, settings.validation_share) if len(speakers) >= settings.speakers_min else set[str]()
-    shared = _shared(clips, held_out) if held_out else {_text_of(clip) for clip in clips}
+    learnt = _learnt(clips)
+    circles = _circles(learnt)
+    names = set(circles.values())
+    drawn = _drawn(names, settings.validation_share) if len(names) >= settings.speakers_min else set[str]()
+    voices = {talk: any(circles[speaker] in drawn for speaker in own) for talk, own in learnt.items()}
+    texts: defaultdict[bool, set[str]] = defaultdict(set)
+    for clip in clips:
+        texts[voices.get(_talk_of(clip), False)].add(_text_of(clip))
+    # what both a held-out speaker and another one say; without any held out, texts alone decide
+    shared = texts[True] & texts[False] if drawn else texts[False]
     alone = {_text_of(clip) for clip in clips if clip.conversation is not None or clip.seconds >= seconds_min}
     to_validation = _drawn(shared & alone, settings.validation_share)
     splits: dict[str, Split] = {}
     out: list[Rejection] = []
     for clip in clips:
-        text, voice = _text_of(clip), clip.speaker in held_out
+        text, voice = _text_of(clip), voices.get(_talk_of(clip), False)
         split: Split = "validation" if (text in to_validation if text in shared else voice) else "train"
-        if held_out and text in shared and voice != (split == "validation"):
+        if drawn and text in shared and voice != (split == "validation"):
             out.append(_rejection(clip, Reason.TEXT_OF_OTHER_SPLIT, f"its text is in {split}"))
         else:
             splits[clip.id] = split
     return splits, out
 
 
-def _shared(clips: Iterable[Clip], held_out: set[str]) -> set[str]:
-    """Texts that both a held-out speaker and another one say."""
-    inside = {_text_of(clip) for clip in clips if clip.speaker in held_out}
-    return inside & {_text_of(clip) for clip in clips if clip.speaker not in held_out}
+def _talk_of(clip: Clip) -> str:
+    """Name the conversation, or for a clip by itself its speaker."""
+    return f"speaker {clip.speaker}" if clip.conversation is None else f"conversation {clip.conversation}"
+
+
+def _learnt(clips: Iterable[Clip]) -> dict[str, set[str]]:
+    """Give the speakers who are learnt of each conversation: a caller who is only heard is no voice of the corpus."""
+    learnt: defaultdict[str, set[str]] = defaultdict(set)
+    for clip in clips:
+        if clip.target:
+            learnt[_talk_of(clip)].add(clip.speaker)
+    return dict(learnt)
+
+
+def _circles(learnt: Mapping[str, set[str]]) -> dict[str, str]:
+    """Name each speaker's circle, those who are learnt in one conversation with them and so on, by its first name."""
+    circles = {speaker: speaker for own in learnt.values() for speaker in own}
+    for own in learnt.values():
+        names = {circles[speaker] for speaker in own}
+        if len(names) > 1:
+            first = min(names)
+            circles = {speaker: first if name in names else name for speaker, name in circles.items()}
+    return circles
 
 
 def _text_of(clip: Clip) -> str:

@@ -73,9 +73,9 @@ class PrepareSettings(Settings):
     loudness_lufs: float = Field(default=-23.0, ge=-40.0, le=-10.0)
     peak_dbfs: float = Field(default=-1.0, le=0.0)
     text_case: Literal["keep", "lower"] = "keep"
-    """`keep` is what the bot sends; `lower` needs the server to do the same."""
-    speaker: str = "0"
-    """Whose the clips are that name no speaker."""
+    """`keep` is what the bot sends; a voice that learns `lower` is served small letters, by its `text_norm.json`."""
+    speaker: str = Field(default="0", coerce_numbers_to_str=True)
+    """Whose the clips are that name no speaker: a name, or the number that the prompt will have."""
     consent: str = ""
     """Whose voices these are and what they agreed to; it goes into the model card."""
     licence: str = ""

@@ -59,14 +59,15 @@ def silero_spans(samples: Samples, path: Path) -> list[Span]:
 
 
 def energy_spans(samples: Samples) -> list[Span]:
-    """Spans that are 35 dB or less under the loud parts and 8 dB over the quiet ones, in blocks of 10 ms."""
+    """Spans up to 35 dB under the loud parts and 8 dB over the quiet ones, or half way to them; blocks of 10 ms."""
     levels = levels_db(samples, _BLOCK)
     if not len(levels):
         return []
     loud, floor = np.percentile(levels, 95), np.percentile(levels, 5)
     if loud - floor < 6.0:  # as even as noise or a tone
         return []
-    threshold = max(loud - 35.0, min(floor + 8.0, loud - 12.0), -60.0)
+    # between the two: under the floor, a noisy recording would be speech throughout, and its noise not be measured
+    threshold = max(loud - 35.0, floor + min(8.0, (loud - floor) / 2), -60.0)
     return _spans(levels > threshold, _BLOCK, len(samples), pause=0.1, shortest=0.05)
 
 

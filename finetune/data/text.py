@@ -28,7 +28,8 @@ def words(text: str) -> tuple[str, ...]:
 
 def spoken_form(raw: str, *, case: Literal["keep", "lower"]) -> str:
     """Write a transcript as the voice will be given it: NFC, numbers in words; raises Rejected with the reason."""
-    text = " ".join(unicodedata.normalize("NFC", raw).split())
+    # a capital İ that a program lowered by another language's rule is two letters, i and a dot above
+    text = " ".join(unicodedata.normalize("NFC", raw).replace("i\u0307", "i").split())
     if not text:
         raise Rejected(Reason.TEXT_MISSING)
     for reason, fault in ((Reason.TEXT_MOJIBAKE, _MOJIBAKE), (Reason.TEXT_MARKUP, _TAG)):

@@ -26,8 +26,9 @@ from finetune.training.check import FRAMES_PER_S, held_out
 from finetune.training.corpus import Item, TrainingCorpus, fitting
 from finetune.training.devices import Devices
 from finetune.training.model import load_csm_for_training
-from finetune.training.servable import Servable
+from finetune.training.servable import Servable, digest
 from finetune.voice import Spoken, Voice
+from finetune.whole_file import write_whole
 from tts_engine.model.checkpoint import Checkpoint
 from tts_engine.model.sampling import Sampling
 
@@ -70,11 +71,15 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """`summary` by the name of the measure; perplexities by codebook, of held-out clips."""
+    """`summary` by the name of the measure; perplexities by codebook, of held-out clips.
+
+    `weights` is the `digest` of what was measured; empty if it is of before that was kept.
+    """
 
     summary: dict[str, float]
     perplexities: tuple[float, ...]
     measured: tuple[Measured, ...]
+    weights: str = ""
 
 
 def evaluate(
@@ -104,8 +109,9 @@ def evaluate(
     floors = _against_recordings(voice, corpus, validation, data, plan, ears)
     del voice
     perplexities = _perplexities(servable, corpus, validation, devices, dtype)
-    evaluation = Evaluation({**_summary(measured), **floors}, perplexities, tuple(measured))
-    (output / "evaluation.json").write_text(json.dumps(asdict(evaluation), ensure_ascii=False, indent=1), "utf-8")
+    summary = {**_summary(measured), **floors}
+    evaluation = Evaluation(summary, perplexities, tuple(measured), digest(servable.learnt))
+    write_whole(output / "evaluation.json", json.dumps(asdict(evaluation), ensure_ascii=False, indent=1))
     return evaluation
 
 
@@ -123,7 +129,7 @@ def read_evaluation(folder: Path) -> Evaluation:
     try:
         raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         measured = tuple(Measured(**one) for one in raw["measured"])
-        return Evaluation(raw["summary"], tuple(raw["perplexities"]), measured)
+        return Evaluation(raw["summary"], tuple(raw["perplexities"]), measured, raw.get("weights", ""))
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path} is torn, or of another version; evaluate anew ({error})") from error
 

@@ -12,8 +12,10 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -76,19 +78,29 @@ def write_checkpoint(
 
 
 def replace_folder(partial: Path, path: Path) -> None:
-    """Put a finished folder in its place, on the disk too; a machine that dies leaves the old one or the new one."""
+    """Put a finished folder in its place, on the disk too; what dies in between leaves the old one to `put_back`."""
     for file in partial.rglob("*"):
         if file.is_file():
             with file.open("rb") as handle:
                 os.fsync(handle.fileno())
     if path.exists():
-        old = path.with_name(f".{path.name}.old")
+        old = _old(path)
         shutil.rmtree(old, ignore_errors=True)
         path.rename(old)
         partial.rename(path)
         shutil.rmtree(old)
     else:
         partial.rename(path)
+
+
+def put_back(path: Path) -> None:
+    """Take the old folder again if the program died after it was taken away and before the new one was there."""
+    if not path.exists() and _old(path).exists():
+        _old(path).rename(path)
+
+
+def _old(path: Path) -> Path:
+    return path.with_name(f".{path.name}.old")
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -98,17 +110,28 @@ def checkpoints(folder: Path) -> list[Path]:
 
 def read_progress(path: Path) -> Progress:
     """Read where the run stood at a checkpoint."""
-    raw = json.loads((path / "progress.json").read_text(encoding="utf-8"))
-    best = raw.pop("best")
-    return Progress(**raw, best=Best(**best) if best else None)
+    try:
+        raw = json.loads((path / "progress.json").read_text(encoding="utf-8"))
+        best = raw.pop("best")
+        return Progress(**raw, best=Best(**best) if best else None)
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, error) from error
 
 
 def restore(path: Path, weights: Mapping[str, nn.Parameter], optimiser: torch.optim.Optimizer) -> Progress:
     """Fill weights and optimiser; raises TrainingError if the checkpoint is another model's or method's."""
-    stored = load_file(path / "weights.safetensors")
+    try:
+        stored = load_file(path / "weights.safetensors")
+        state = torch.load(path / "optimiser.pt", weights_only=True)
+    except (SafetensorError, UnpicklingError, RuntimeError, EOFError) as error:
+        raise _damaged(path, error) from error
     fill(weights, stored, path)
-    _fill_optimiser(optimiser, weights, torch.load(path / "optimiser.pt", weights_only=True))
+    _fill_optimiser(optimiser, weights, state)
     return read_progress(path)
+
+
+def _damaged(path: Path, error: Exception) -> TrainingError:
+    return TrainingError(f"{path} is damaged: remove it, and the run goes on from the one before ({error})")
 
 
 def optimiser_state(

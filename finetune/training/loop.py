@@ -12,7 +12,7 @@ from torch import Tensor
 
 from finetune.config import RunSettings, read_settings, write_settings
 from finetune.data.codes import fingerprint
-from finetune.errors import ConfigError
+from finetune.errors import ConfigError, TrainingError
 from finetune.training.adaptation import Adaptation, adapt, text_rows
 from finetune.training.check import HeldOut, held_out, say, with_texts_swapped
 from finetune.training.checkpoint import (
@@ -20,6 +20,7 @@ from finetune.training.checkpoint import (
     Progress,
     checkpoints,
     optimiser_state,
+    put_back,
     read_progress,
     restore,
     write_checkpoint,
@@ -34,6 +35,7 @@ from finetune.training.servable import Servable, write_servable
 from finetune.training.sharding import gathered
 from finetune.training.step import Learner, make_learner, optimiser_step
 from finetune.voice import prompt_builder
+from finetune.whole_file import write_whole
 from tts_engine.model.checkpoint import Checkpoint, resolve
 from tts_engine.model.config import CsmConfig
 from tts_engine.model.tokenizer import TextTokenizer
@@ -94,11 +96,18 @@ def train(
 ) -> Result:
     """Train from the beginning, or go on from the newest checkpoint in the run's folder.
 
-    `left_s` says how much time is left for steps, if there is a deadline: the schedule is stretched to it.
+    `left_s` says how much time is left for steps, if there is a deadline: the schedule is stretched to it. Raises
+    ConfigError, CorpusError or TrainingError.
     """
     run, progress = _begin(settings, tell, left_s)
     try:
         result = _steps(run, progress, tell, interrupted)
+    except torch.OutOfMemoryError as error:
+        batch = settings.batches.positions_per_batch
+        raise TrainingError(
+            f"the device has no memory left for a batch: lower batches.positions_per_batch ({batch}), or set "
+            f"gradient_checkpointing: true, under a new output ({error})"
+        ) from error
     finally:
         if run.record is not None:
             run.record.close()
@@ -112,7 +121,7 @@ def train(
         }
         text = (settings.output / "run.yaml").read_text(encoding="utf-8")
         lines = "".join(f"#   {name}: {value}\n" for name, value in report.items())
-        (settings.output / "result.yaml").write_text(f"# what came of it:\n{lines}{text}", encoding="utf-8")
+        write_whole(settings.output / "result.yaml", f"# what came of it:\n{lines}{text}")
     run.devices.wait()
     return result
 
@@ -156,6 +165,8 @@ def _begin(settings: RunSettings, tell: Tell, left_s: LeftSeconds | None) -> tup
     record = None
     if devices.first:
         record = Record(settings.output, step=progress.step, tensorboard=settings.tensorboard)
+        for name in ("best", "last"):
+            put_back(settings.output / name)
     deadline = Deadline(steps=settings.schedule.steps)
     return Run(settings, base, corpus, feed, validation, learner, record, deadline, left_s), progress
 
@@ -164,12 +175,13 @@ def _claim(settings: RunSettings, devices: Devices) -> None:
     """Make the folder this run's; a folder of another run is refused."""
     path = settings.output / "run.yaml"
     if devices.first:
-        if path.exists() and (before := read_settings(RunSettings, path)) != settings:
+        if not path.exists():
+            settings.output.mkdir(parents=True, exist_ok=True)
+            write_settings(settings, path)
+        elif (before := read_settings(RunSettings, path)) != settings:
             pairs = zip(before, settings, strict=True)
             changed = next(name for (name, old), (_, new) in pairs if old != new)
             raise ConfigError(f"{path} has another value: name a new output, or take that one", field=changed)
-        settings.output.mkdir(parents=True, exist_ok=True)
-        write_settings(settings, path)
     devices.wait()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import warnings
 from collections.abc import Generator
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import cast
 
 import torch
 from torch import nn
-from transformers import CsmForConditionalGeneration
+from transformers import CsmConfig, CsmForConditionalGeneration
 from transformers.utils import logging
 
+from finetune.export import for_any_version
 from tts_engine.model.checkpoint import Checkpoint
 
 
@@ -20,10 +22,15 @@ def load_csm_for_training(folder: Path, *, dtype: torch.dtype) -> CsmForConditio
     """Load the folder's model without Mimi, which is of no use once the codes are made (79 M parameters).
 
     transformers 5.0 to 5.20 leave the backbone's audio embedding random, because the file has the table under the
-    depth decoder's name only; so it is read and tied here, whatever the version did.
+    depth decoder's name only; so it is read and tied here, whatever the version did. Before 5.21 they also refuse the
+    config of a checkpoint that a later one has saved.
     """
+    raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     with _quiet():
-        loaded = CsmForConditionalGeneration.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa")
+        config = CsmConfig.from_dict(for_any_version(raw))
+        loaded = CsmForConditionalGeneration.from_pretrained(
+            folder, config=config, dtype=dtype, attn_implementation="sdpa"
+        )
     model = cast("CsmForConditionalGeneration", loaded)
     del model.codec_model
     table = nn.Parameter(Checkpoint(folder).audio_table().to(dtype))

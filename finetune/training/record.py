@@ -7,15 +7,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from finetune.data.audio import RATE_HZ, Samples, write_flac
 from finetune.errors import ConfigError
 
 
 class Record:
-    """`metrics.jsonl`, and TensorBoard's files beside it if that is asked for."""
+    """`metrics.jsonl`, and TensorBoard's files beside it if that is asked for; one process at a time has a folder.
+
+    Raises ConfigError if another process has it.
+    """
 
     def __init__(self, folder: Path, *, step: int, tensorboard: bool) -> None:
         self._folder = folder
+        self._lock = FileLock(folder / ".lock", timeout=0)
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise ConfigError(f"another process trains in {folder}: wait for it, or end it", field="output") from None
         path = folder / "metrics.jsonl"
         self._board = _tensorboard(folder) if tensorboard else None
         self._file = path.open("a", encoding="utf-8")
@@ -39,13 +49,15 @@ class Record:
             write_flac(folder / f"{number}.flac", samples)
             (folder / f"{number}.txt").write_text(f"{text}\n", encoding="utf-8")
             if self._board is not None and len(samples):
-                self._board.add_audio(f"said/{number}", samples[:, None], step, sample_rate=RATE_HZ)
+                # clipped as in the file; else the package says so on the run's own lines
+                self._board.add_audio(f"said/{number}", samples[:, None].clip(-1.0, 1.0), step, sample_rate=RATE_HZ)
                 self._board.add_text(f"said/{number}", text, step)
 
     def close(self) -> None:
         self._file.close()
         if self._board is not None:
             self._board.close()
+        self._lock.release()
 
 
 def _lines(path: Path) -> list[bytes]:

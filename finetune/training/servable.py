@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,11 @@ class Servable:
     folder: Path
     adapter: Path | None
 
+    @property
+    def learnt(self) -> Path:
+        """The folder that training wrote."""
+        return self.adapter or self.folder
+
 
 def write_servable(
     adaptation: Adaptation, weights: Mapping[str, Tensor], method: Method, base: Path, path: Path
@@ -42,6 +48,15 @@ def write_servable(
             assert_never(method)
     replace_folder(partial, path)
     return servable(method, base, path)
+
+
+def digest(folder: Path) -> str:
+    """Name a folder's weights by what is in them."""
+    whole = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        with path.open("rb") as file:
+            whole.update(hashlib.file_digest(file, "sha256").digest())
+    return whole.hexdigest()[:16]
 
 
 def servable(method: Method, base: Path, path: Path) -> Servable:

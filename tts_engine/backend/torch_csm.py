@@ -50,7 +50,7 @@ def torch_csm(  # noqa: PLR0913 - the settings of [tts.csm]
     positions = min(positions, config.backbone.max_positions)
     engine = TorchEngine(csm, decoder, encoder, slots=slots, positions=positions)
     prompts = PromptBuilder(
-        TextTokenizer.read(folder),
+        TextTokenizer.read(folder, adapter=adapter),
         num_codebooks=config.num_codebooks,
         codebook_size=config.codebook_size,
         positions=positions,

@@ -38,7 +38,7 @@ def vllm_csm(
     load_encoder(encoder, Checkpoint(folder))
     engine = VllmEngine(folder, config, encoder, settings)
     prompts = PromptBuilder(
-        TextTokenizer.read(folder),
+        TextTokenizer.read(folder, adapter=settings.adapter),
         num_codebooks=config.num_codebooks,
         codebook_size=config.codebook_size,
         positions=settings.positions,

@@ -1,4 +1,7 @@
-"""Hugging Face audiofolder: `metadata.csv` or `metadata.jsonl` whose `file_name` is relative to the folder."""
+"""Hugging Face audiofolder: `metadata.csv` or `metadata.jsonl` whose `file_name` is relative to the folder it lies in.
+
+There is one in the corpus folder, or else one in each split's folder below it.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +18,32 @@ SPEAKERS = ("speaker", "speaker_id", "source", "client_id")
 
 def read(folder: Path, *, speaker: str) -> Iterator[Row]:
     """Give a row an entry, in the order of the metadata."""
-    jsonl = folder / "metadata.jsonl"
-    for name, fields in json_lines(jsonl) if jsonl.exists() else table(folder / "metadata.csv", ","):
-        yield fields if isinstance(fields, Rejection) else row(folder, name, fields, speaker)
+    for path in metadata(folder) or [folder / "metadata.csv"]:
+        below = path.parent.relative_to(folder).as_posix().removeprefix(".")
+        for name, fields in json_lines(path) if path.suffix == ".jsonl" else table(path, ",;\t"):
+            yield fields if isinstance(fields, Rejection) else _row(folder, below, name, fields, speaker)
 
 
-def row(folder: Path, name: str, fields: Fields, speaker: str) -> Row:
-    """Make an utterance of one entry."""
+def metadata(folder: Path) -> list[Path]:
+    """Find the metadata: that of the folder itself, or else that of all folders below it."""
+    for found in (folder.glob, folder.rglob):
+        if lines := sorted(found("metadata.jsonl")):
+            return lines
+        if tables := sorted(path for path in found("metadata.csv") if _names_files(path)):
+            return tables
+    return []
+
+
+def _names_files(path: Path) -> bool:
+    with path.open("rb") as file:
+        return b"file_name" in file.readline(400)
+
+
+def _row(folder: Path, below: str, name: str, fields: Fields, speaker: str) -> Row:
     file = ""
     try:
         file = file_of(fields, "file_name")
+        file = f"{below}/{file}" if below else file
         voice = speaker_of(first(fields, *SPEAKERS), speaker)
         return Utterance(file.rsplit(".", 1)[0], inside(folder, file), text_of(fields, *TEXTS), voice)
     except Rejected as verdict:

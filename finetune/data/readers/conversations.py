@@ -18,7 +18,7 @@ from finetune.data.reasons import Reason
 
 def read(folder: Path, *, speaker: str) -> Iterator[Row]:
     """Give the turns of all conversations of the folder, one after the other."""
-    for path in sorted(folder.glob("*.jsonl")):
+    for path in jsonl.manifests(folder):
         for name, fields in json_lines(path):
             if isinstance(fields, Rejection):
                 yield fields

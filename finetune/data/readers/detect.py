@@ -39,18 +39,19 @@ def detect(folder: Path) -> str:
     """Name the format; raises CorpusError with what was looked for."""
     if any((folder / name).exists() for name in common_voice.TABLES):
         return "common_voice"
-    if (folder / "metadata.jsonl").exists():
+    if audiofolder.metadata(folder)[:1] in ([folder / "metadata.jsonl"], [folder / "metadata.csv"]):
         return "audiofolder"
     if (folder / "metadata.csv").exists():
-        head = (folder / "metadata.csv").read_bytes()[:400].split(b"\n")[0]
-        return "audiofolder" if b"file_name" in head else "ljspeech"
-    if manifests := sorted(folder.glob("*.jsonl")):
+        return "ljspeech"
+    if manifests := jsonl.manifests(folder):
         return "conversations" if _holds_turns(manifests[0]) else "jsonl"
+    if audiofolder.metadata(folder):
+        return "audiofolder"
     if next(folder.rglob("*.parquet"), None) is not None:
         return "parquet"
     raise CorpusError(
-        f"{folder} has no manifest: neither metadata.csv, metadata.jsonl, another .jsonl, validated.tsv nor .parquet "
-        "(docs/finetune.md shows the six formats)"
+        f"{folder} has no manifest: neither metadata.csv, metadata.jsonl, another .jsonl or .json, validated.tsv nor "
+        ".parquet (docs/finetune.md shows the six formats)"
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from finetune.errors import CorpusError
 
-_PATTERNS = ["*.parquet", "*.csv", "*.tsv", "*.jsonl", "*.wav", "*.flac", "*.mp3", "*.ogg", "*.opus"]
+_PATTERNS = ["*.parquet", "*.csv", "*.tsv", "*.jsonl", "*.json", "*.wav", "*.flac", "*.mp3", "*.ogg", "*.opus"]
 
 
 def corpus_folder(corpus: Path) -> Path:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,25 @@ AUDIO = ("audio", "audio_filepath", "path", "file")
 
 
 def read(folder: Path, *, speaker: str) -> Iterator[Row]:
-    """Give the rows of all JSONL files of the folder, file after file."""
-    for path in sorted(folder.glob("*.jsonl")):
+    """Give the rows of all manifests of the folder, file after file."""
+    for path in manifests(folder):
         for name, fields in json_lines(path):
             yield fields if isinstance(fields, Rejection) else row(folder, name, fields, speaker)
+
+
+def manifests(folder: Path) -> list[Path]:
+    """Find the folder's files of JSON lines: `*.jsonl`, or else those `*.json` that NeMo calls its manifests."""
+    return sorted(folder.glob("*.jsonl")) or sorted(path for path in folder.glob("*.json") if _is_manifest(path))
+
+
+def _is_manifest(path: Path) -> bool:
+    """Is its first line an object that names sound, unlike that of a file which is one object."""
+    with path.open("rb") as file:
+        try:
+            fields = json.loads(file.readline(1_000_000))
+        except ValueError:
+            return False
+    return isinstance(fields, dict) and any(name in fields for name in (*AUDIO, "turns"))
 
 
 def row(folder: Path, name: str, fields: Fields, speaker: str) -> Row:

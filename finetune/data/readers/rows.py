@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from finetune.data.clip import Rejection, Utterance
 from finetune.data.reasons import Reason, Rejected
@@ -15,6 +16,8 @@ Row = Utterance | Rejection
 Fields = Mapping[str, Any]
 
 _HALF = "\\ud"
+_FORMS = ("NFC", "NFD")
+"""`ş` is one letter or two: manifests mostly have one, files that were on a Mac mostly two."""
 
 
 def lines(path: Path) -> Iterator[tuple[str, str | Rejection]]:
@@ -46,16 +49,21 @@ def json_lines(path: Path) -> Iterator[tuple[str, Fields | Rejection]]:
         yield name, fields if isinstance(fields, dict) else Rejection(name, Reason.ROW_MALFORMED, "no object")
 
 
-def table(path: Path, delimiter: str, *, quoting: bool = True) -> Iterator[tuple[str, Fields | Rejection]]:
-    """Rows of a table whose first line names the columns; a row holds no line breaks."""
+def table(path: Path, delimiters: str, *, quoting: bool = True) -> Iterator[tuple[str, Fields | Rejection]]:
+    """Rows of a table whose first line names the columns, parted by the delimiter that is most often in it.
+
+    A row holds no line breaks: half of a text in quotes would be taken for the whole.
+    """
     header: list[str] | None = None
+    delimiter = delimiters[0]
     for name, line in lines(path):
         if isinstance(line, Rejection):
             yield name, line
             continue
-        style = csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE
+        if header is None:
+            delimiter = max(delimiters, key=line.count)
         try:
-            cells = next(csv.reader([line], delimiter=delimiter, quoting=style, skipinitialspace=quoting))
+            cells = _cells(line, delimiter, quoting=quoting)
         except csv.Error as error:
             yield name, Rejection(name, Reason.ROW_MALFORMED, str(error))
             continue
@@ -67,12 +75,25 @@ def table(path: Path, delimiter: str, *, quoting: bool = True) -> Iterator[tuple
             yield name, dict(zip(header, cells, strict=True))
 
 
+def _cells(line: str, delimiter: str, *, quoting: bool) -> list[str]:
+    """Part a line into cells; raises csv.Error, for a quote that is not closed in the line too."""
+    style = csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE
+    try:
+        return next(csv.reader([line], delimiter=delimiter, quoting=style, skipinitialspace=quoting, strict=True))
+    except csv.Error as error:
+        if "unexpected end of data" in str(error):
+            raise csv.Error("a quote is opened and not closed in the line; write a text in one line") from None
+        # marks behind a closing quote: people's tables have them
+        return next(csv.reader([line], delimiter=delimiter, quoting=style, skipinitialspace=quoting))
+
+
 def inside(folder: Path, name: str) -> Path:
     """Find a file that a manifest names; raises Rejected if the path leads out of the corpus, by links too."""
     path = folder / name
     try:
+        if not path.exists():
+            path = next((other for form in _FORMS if (other := folder / normalize(form, name)).exists()), path)
         within = path.resolve().is_relative_to(folder.resolve())
-        path.exists()  # raises for what cannot be asked for
     except (OSError, ValueError, RuntimeError):
         # too long, with a zero in it, or a link to itself; found here, since later it would end the run
         raise Rejected(Reason.AUDIO_MISSING, f"no file can be called {name[:80]!r}") from None

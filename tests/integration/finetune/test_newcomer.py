@@ -64,13 +64,16 @@ def test_the_newcomers_path_ends_with_a_folder_that_speaks(base: Base, tmp_path:
             continue
         result = CliRunner().invoke(app, [command, *rest, *TINY.get(command, [])])
         assert result.exit_code == 0, result.output
+        assert command != "evaluate" or len(result.output.partition("by codebook:")[2].split("listen")[0].split()) == 8
         done.append(command)
     with wave.open("salam.wav") as said:
         assert said.getnframes() >= 1920
     assert done == ["prepare", "train", "evaluate", "evaluate", "compare", "export"]
     for page in ("prepared/report.html", "runs/first/evaluation/evaluation.html", "comparison/comparison.html"):
         assert "<audio" in Path(page).read_text(encoding="utf-8") or "report" in page
-    assert "I recorded these myself" in Path("voices/first/README.md").read_text(encoding="utf-8")
+    card = Path("voices/first/README.md").read_text(encoding="utf-8")
+    assert "I recorded these myself" in card
+    assert "of 2 sentences said 2 times in all" in card
     assert list(Path("runs/first/samples/step_000004").glob("*.flac"))
     voice = Voice(tmp_path / "voices/first", adapter=None, device=torch.device("cpu"), dtype=torch.float32)
     prompt = voice.builder.build("Salam, necəsən?", speaker=0, reserve_frames=10)

@@ -67,16 +67,40 @@ def test_a_process_killed_in_the_middle_goes_on_with_the_same_losses(base: Base,
     assert record(killed) == record(whole)
 
 
-def run_both(run: RunSettings, folder: Path, **environment: str) -> None:
-    """Start two processes that find each other, as `accelerate launch` does."""
+def free_port() -> str:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    processes = [
+        return str(free.getsockname()[1])
+
+
+def run_both(run: RunSettings, folder: Path, **environment: str) -> None:
+    """Start two processes that find each other, as `accelerate launch` does."""
+    shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
+    finish([
         start(run, folder, RANK=str(rank), LOCAL_RANK=str(rank), ACCELERATE_USE_CPU="true", **shared, **environment)
         for rank in range(2)
-    ]
+    ])  # fmt: skip
+
+
+def launch_both(run: RunSettings, folder: Path) -> None:
+    """Start a run on two machines of one process each, by the command in the recipe for several nodes."""
+    write_settings(run, folder / f"{run.output.name}.yaml")
+    recipe = ROOT / "finetune/recipes/several_nodes_accelerate.yaml"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    command = [
+        sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(recipe), "--num_processes", "2",
+        "--main_process_ip", "127.0.0.1", "--main_process_port", free_port(),
+    ]  # fmt: skip
+    finish([
+        subprocess.Popen(
+            [*command, "--machine_rank", str(rank), "-m", "finetune", "train", str(folder / f"{run.output.name}.yaml")],
+            env=environment, cwd=folder, stdout=subprocess.PIPE, text=True,
+        )
+        for rank in range(2)
+    ])  # fmt: skip
+
+
+def finish(processes: list[subprocess.Popen[str]]) -> None:
     try:
         for process in processes:
             process.communicate(timeout=200)
@@ -97,10 +121,10 @@ def assert_alike(one: RunSettings, other: RunSettings) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_two_processes_do_what_one_does(base: Base, tmp_path: Path):
+def test_two_machines_do_what_one_process_does_and_are_started_as_the_recipe_says(base: Base, tmp_path: Path):
     write_prepared_folder(tmp_path / "data")
     alone, together = settings(base, tmp_path, "alone"), settings(base, tmp_path, "together")
-    run_both(together, tmp_path)
+    launch_both(together, tmp_path)
     train(alone, lambda _: None)
     assert_alike(alone, together)
 

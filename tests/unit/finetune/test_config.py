@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from finetune.config import Full, Lora, RunSettings, parse_settings, read_settings, write_settings
+from finetune.data.settings import PrepareSettings
 from finetune.errors import ConfigError
 
 RUN = {"base": "b", "data": "d", "output": "o", "method": {"type": "lora"}, "schedule": {"steps": 10}}
@@ -16,7 +17,7 @@ def test_the_method_is_one_of_two_with_fields_of_its_own():
     assert isinstance(parse_settings(RunSettings, RUN).method, Lora)
     full = {**RUN, "method": {"type": "full", "learning_rate": 2e-5}}
     assert parse_settings(RunSettings, full).method == Full(type="full", learning_rate=2e-5)
-    with pytest.raises(ConfigError, match=r"method.full.rank: is not a setting"):
+    with pytest.raises(ConfigError, match=r"method.full.rank: is not a setting$"):
         parse_settings(RunSettings, {**RUN, "method": {"type": "full", "rank": 8}})
 
 
@@ -25,6 +26,9 @@ def test_the_method_is_one_of_two_with_fields_of_its_own():
     [
         ({"schedule": {"step": 10}}, "schedule.steps: Field required"),
         ({"presicion": "bf16"}, "presicion: is not a setting; did you mean 'precision'"),
+        ({"learning_rate": 1e-4}, "learning_rate: is not a setting; did you mean 'method.learning_rate'"),
+        ({"method": {"type": "full", "lerning_rate": 1e-4}}, "; did you mean 'method.learning_rate'"),
+        ({"checks": {"limit_s": float("inf")}}, "checks.limit_s: Input should be a finite number"),
         ({"schedule": {"steps": 0}}, "schedule.steps: Input should be greater than or equal to 1"),
         ({"loss": {"depth_share": 0}}, "loss.depth_share"),
         ({"method": {"type": "lora", "targets": "(q_proj"}}, "is not a regular expression"),
@@ -36,6 +40,29 @@ def test_a_wrong_setting_is_named(change: dict[str, object], message: str):
     with pytest.raises(ConfigError) as caught:
         parse_settings(RunSettings, {**RUN, **change})
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"filters": {"snr_min": 10}}, "filters.snr_min: is not a setting; did you mean 'filters.snr_min_db'?"),
+        ({"trim": {"lead": 80}}, "trim.lead: is not a setting; did you mean 'trim.lead_ms'?"),
+        ({"seconds_max": 15}, "seconds_max: is not a setting; did you mean 'filters.seconds_max'?"),
+        ({"filters": {"epochs": 3}}, "filters.epochs: is not a setting"),
+        ({"filters": {"snr_min_db": float("nan")}}, "filters.snr_min_db: Input should be a finite number"),
+    ],
+)
+def test_a_wrong_setting_of_a_corpus_is_named_with_the_one_of_its_own_that_is_meant(
+    change: dict[str, object], message: str
+):
+    with pytest.raises(ConfigError) as caught:
+        parse_settings(PrepareSettings, {"corpus": "a", "output": "b", "codec": "c", **change})
+    assert str(caught.value) == message
+
+
+def test_a_speaker_may_be_a_number():
+    settings = parse_settings(PrepareSettings, {"corpus": "a", "output": "b", "codec": "c", "speaker": 3})
+    assert settings.speaker == "3"
 
 
 def test_a_file_is_read_with_overrides_and_written_to_be_read_again(tmp_path: Path):
@@ -52,6 +79,8 @@ def test_a_file_is_read_with_overrides_and_written_to_be_read_again(tmp_path: Pa
     [
         ("base: [", [], "is not YAML"),
         ("- a", [], "must hold names and values"),
+        ("base: b\nloss: {}\nbase: c", [], "base: is given twice in"),
+        ("loss:\n  end_weight: 2\n  end_weight: 3", [], "end_weight: is given twice in"),
         ("base: b", ["steps"], "write it as section.name=value"),
         ("base: b", ["base=@b"], "base: '@b' is not YAML; quote it"),
         ("base: b", ["base.x=1"], "is a value, not a section"),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
+from torch import Tensor
 from transformers import CsmForConditionalGeneration
 
 from finetune.config import Full, Lora, LossSettings, Method, RunSettings, parse_settings
@@ -21,11 +24,16 @@ from finetune.training.adaptation import Adaptation, adapt, optimiser
 from finetune.training.batch import collate
 from finetune.training.loss import count, loss_parts, total
 from finetune.training.model import load_csm_for_training
+from finetune.training.sample import Sample
 from finetune.training.servable import Servable, write_servable
 from tests.unit.finetune.prepared import write_prepared_folder
-from tests.unit.finetune.tiny import Base, turn, write_base
+from tests.unit.finetune.tiny import TEXTS, Base, turn, write_base
+from tts_engine.model.backbone import KvCache
 from tts_engine.model.checkpoint import AUDIO_TABLES, Checkpoint
+from tts_engine.model.config import CsmConfig
+from tts_engine.model.csm import CsmModel
 from tts_engine.model.errors import CheckpointError
+from tts_engine.model.weights import load_csm
 
 LORA = Lora(type="lora", rank=4, alpha=8)
 LOSS = LossSettings(depth_share=1.0)
@@ -113,6 +121,57 @@ def test_the_adapter_alone_is_served_over_the_base(base: Base, run: tuple[Run, f
     assert all(torch.equal(served.tensor(name), whole.tensor(name)) for name in Checkpoint(base.folder).names())
 
 
+@torch.no_grad()
+def library_logits(model: Any, sample: Sample) -> Tensor:
+    """Logits [frames, codebooks, size] of the frames to be predicted, by the forward passes of `transformers`."""
+    tokens, codes, target = (torch.from_numpy(part).long() for part in (sample.tokens, sample.codes, sample.target))
+    csm = model.get_base_model() if isinstance(model, PeftModel) else model
+    sound = csm.backbone_model.embed_tokens(codes[None])[0]
+    embedded = torch.where((tokens < 0)[:, None], sound, csm.embed_text_tokens(tokens.clamp(min=0)))
+    states = csm.backbone_model(inputs_embeds=embedded[None]).last_hidden_state[0]
+    before, frames = states[target.nonzero()[:, 0] - 1], codes[target.bool()]
+    ids = torch.cat((torch.zeros_like(frames[:, :1]), frames[:, :-1]), dim=1)
+    depth = csm.depth_decoder(
+        input_ids=ids, backbone_last_hidden_state=before, attention_mask=torch.ones_like(ids)
+    ).logits  # fmt: skip
+    return torch.cat((csm.lm_head(before)[:, None], depth), dim=1)
+
+
+@torch.no_grad()
+def server_logits(checkpoint: Checkpoint, sample: Sample) -> Tensor:
+    """Make the same of the same by the server's model."""
+    model = CsmModel(CsmConfig.read(checkpoint.folder))
+    load_csm(model, checkpoint)
+    tokens, codes, target = (torch.from_numpy(part).long() for part in (sample.tokens, sample.codes, sample.target))
+    cache = KvCache(model.config.backbone, slots=1, positions=len(sample), like=model.frames.audio_table)
+    slot = torch.zeros(1, dtype=torch.int64)
+    embedded = model.frames.embed(tokens, codes)[None]
+    states = model.backbone(embedded, cache, slot, slot, span=len(sample))[0]
+    before, frames = states[target.nonzero()[:, 0] - 1], codes[target.bool()]
+    first = before @ model.frames.first_head.T
+    return torch.cat((first[:, None], model.frames.depth.logits(before, frames)), dim=1)
+
+
+def test_logits_are_those_of_training_in_transformers_and_the_server_merged_or_not(base: Base, tmp_path: Path):
+    adaptation, _ = trained(base, LORA)
+    made = write_servable(adaptation, adaptation.parameters(), LORA, base.folder, tmp_path / "adapter")
+    write_merged(Checkpoint(base.folder, adapter=made.adapter), tmp_path / "merged")
+    sample = base.sample(turn(6, seed=1, target=False), turn(5, text=TEXTS[1], seed=2))
+    learnt = library_logits(adaptation.model, sample)
+    assert learnt.shape == (6, 8, 67)
+    merged = CsmForConditionalGeneration.from_pretrained(tmp_path / "merged").eval()
+    over_base = PeftModel.from_pretrained(load_csm_for_training(base.folder, dtype=torch.float32), str(made.adapter))
+    for other in (
+        library_logits(merged, sample),
+        library_logits(over_base.eval(), sample),
+        server_logits(Checkpoint(tmp_path / "merged"), sample),
+        server_logits(Checkpoint(base.folder, adapter=made.adapter), sample),
+    ):
+        torch.testing.assert_close(other, learnt, rtol=1e-4, atol=1e-5)
+    untrained = server_logits(Checkpoint(base.folder), sample)
+    assert float((untrained - learnt).abs().max()) > 0.1
+
+
 def test_shards_hold_what_one_file_holds(base: Base, tmp_path: Path):
     write_merged(Checkpoint(base.folder), tmp_path / "one")
     write_merged(Checkpoint(base.folder), tmp_path / "many", shard_bytes=200_000)
@@ -139,6 +198,9 @@ def test_the_card_and_the_normaliser_go_with_the_voice(run: tuple[Run, float], t
     for section in ("Data", "Consent", "Figures", "Limits"):
         assert f"\n## {section}\n" in card
     assert json.loads((tmp_path / "voice/text_norm.json").read_text(encoding="utf-8"))["case"] == "keep"
+    lower = replace(run[0], prepared=replace(run[0].prepared, text_case="lower"))
+    export(lower, tmp_path / "lower")
+    assert json.loads((tmp_path / "lower/text_norm.json").read_text(encoding="utf-8"))["case"] == "lower"
     with pytest.raises(ConfigError, match="already there"):
         export(run[0], tmp_path / "voice")
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from finetune.whole_file import whole_file
+from finetune.whole_file import whole_file, write_whole
 from tests.unit.finetune.full_disk import files_end_at
 
 
@@ -27,3 +27,14 @@ def test_one_that_cannot_be_written_leaves_what_was_there_and_nothing_else(tmp_p
         partial.write_bytes(bytes(2000))
 
     assert [(file.name, file.read_text("utf-8")) for file in tmp_path.iterdir()] == [("clip.flac", "before")]
+
+
+def test_what_cannot_be_written_to_its_end_leaves_what_was_there(tmp_path: Path):
+    path = tmp_path / "run.yaml"
+    write_whole(path, "adı: Zəng\n")
+    with files_end_at(100), pytest.raises(OSError, match="File too large"):
+        write_whole(path, "a" * 1000)
+    assert path.read_text(encoding="utf-8") == "adı: Zəng\n"
+    write_whole(path, b"\xff\0")
+    assert path.read_bytes() == b"\xff\0"
+    assert list(tmp_path.iterdir()) == [path]

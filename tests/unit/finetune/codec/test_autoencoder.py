@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,23 @@ def test_transformers_encodes_and_decodes_alike(codec: Codec, folder: Path) -> N
 def test_a_codec_reads_what_it_wrote(codec: Codec, folder: Path) -> None:
     with torch.inference_mode():
         torch.testing.assert_close(read_codec(folder).eval()(SAMPLES)[0], codec(SAMPLES)[0], atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("sizes", [(60_000, 4_000_000), (4_000_000, 60_000), (60_000, 120_000)])
+def test_a_codec_that_is_written_over_another_is_the_one_that_is_read(
+    codec: Codec, sizes: tuple[int, int], tmp_path: Path
+) -> None:
+    other = Codec(SHAPE)
+    write_codec(other, tmp_path, shard_bytes=sizes[0])
+    write_codec(codec, tmp_path, shard_bytes=sizes[1])
+    read = read_codec(tmp_path).state_dict()
+    assert all(torch.equal(read[name], tensor) for name, tensor in codec.state_dict().items())
+    assert set(tmp_path.glob("*.safetensors")) == {tmp_path / name for name in _files(tmp_path)}
+
+
+def _files(folder: Path) -> set[str]:
+    index = folder / "model.safetensors.index.json"
+    return set(json.loads(index.read_text())["weight_map"].values()) if index.exists() else {"model.safetensors"}
 
 
 def test_a_large_codec_is_written_in_parts(folder: Path) -> None:

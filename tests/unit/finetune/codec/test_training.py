@@ -42,16 +42,30 @@ def test_a_codec_that_collapses_is_given_up_early(tmp_path: Path) -> None:
         _train(tmp_path, 200, learning_rate=0.9, clip_norm=1e6)
 
 
-def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
-    whole = tmp_path / "whole"
-    _train(whole, 24, save_every_steps=12, continuous_share=0.0)
-    saved = torch.load(whole / "codec.pt", weights_only=True)
-    part = tmp_path / "part"
-    assert _train(part, 12, continuous_share=0.0).step == 12
-    assert _train(part, 24, continuous_share=0.0).step == 24
-    # rates follow the budget, which differs: the steps are the same, the weights near
-    resumed = torch.load(part / "codec.pt", weights_only=True)
-    assert resumed["optimiser"]["state"][0]["step"] == saved["optimiser"]["state"][0]["step"] == 24
+def test_a_run_that_was_killed_goes_on_from_its_checkpoint_to_the_same_codec(tmp_path: Path) -> None:
+    changed = {"save_every_steps": 6, "check_every_steps": 8, "continuous_share": 0.25}
+    _train(tmp_path / "whole", 18, **changed)
+    told = _KilledAt("codec step 16 ")
+    with pytest.raises(_Killed):
+        _train(tmp_path / "killed", 18, told, **changed)
+    assert torch.load(tmp_path / "killed/codec.pt", weights_only=True)["progress"].startswith('{"step": 12,')
+    assert _train(tmp_path / "killed", 18, **changed).step == 18
+    killed, whole = (torch.load(tmp_path / name / "codec.pt", weights_only=True) for name in ("killed", "whole"))
+    for part in ("codec", "hearing"):
+        assert all(torch.equal(tensor, whole[part][name]) for name, tensor in killed[part].items())
+
+
+class _Killed(BaseException):
+    pass
+
+
+class _KilledAt(list[str]):
+    def __init__(self, beginning: str) -> None:
+        self.beginning = beginning
+
+    def append(self, line: str) -> None:
+        if line.startswith(self.beginning):
+            raise _Killed
 
 
 def test_crops_are_a_function_of_the_step() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,27 @@ def test_a_long_recording_with_word_times_is_split_with_its_text(tmp_path: Path)
     assert (second.id, second.text) == ("a-1", "sabah yağış yağacaq dedilər bizə")
     assert first.seconds == pytest.approx(8.4 + 0.23, abs=0.1)
     assert second.seconds == pytest.approx(9.0 + 0.23, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("text", "timed", "detail"),
+    [
+        ("bir iki üç dörd beş altı", "bir üç beş", "`words` lacks 3 of the text's 6, 0 are others"),
+        ("bir iki üç", "bir iki üç dörd", "`words` lacks 0 of the text's 3, 1 are others"),
+    ],
+)
+def test_word_times_of_another_text_do_not_part_sound_and_text(text: str, timed: str, detail: str, tmp_path: Path):
+    sound = write(tmp_path / "long.wav", recording(20))
+    words = tuple(Word(word, float(n), n + 0.9) for n, word in enumerate(timed.split()))
+    (verdict,) = clean(Utterance("a", sound, text, "0", words=words), settings(tmp_path))
+    assert verdict == Rejection("a", Reason.ROW_MALFORMED, detail, str(sound))
+
+
+def test_word_times_may_spell_a_few_words_and_marks_otherwise(tmp_path: Path):
+    sound = write(tmp_path / "long.wav", np.concatenate([recording(9, lead=0.1, tail=0.9, seed=n) for n in (1, 2)]))
+    text = "Saat 5-də, gözəldir! " + " ".join(["gözəldir"] * 17)
+    words = tuple(Word(word, n + 0.1, n + 1.0) for n, word in enumerate(["saat", "beşdə", *["GÖZƏLDİR"] * 18]))
+    assert len(clean(Utterance("a", sound, text, "0", words=words), settings(tmp_path))) == 2
 
 
 @given(st.lists(st.tuples(st.floats(0.05, 0.8), st.floats(0, 1.5)), min_size=1, max_size=60))
@@ -94,6 +116,10 @@ def test_a_part_of_a_recording_is_resampled_to_24_khz(tmp_path: Path):
 )  # fmt: skip
 def test_text_is_composed_and_numbers_are_words(raw: str, spoken: str):
     assert spoken_form(raw, case="keep") == spoken
+
+
+def test_a_capital_that_python_lowered_is_one_letter_again():
+    assert spoken_form("İlk gün".lower(), case="keep") == "ilk gün"
 
 
 def test_capitals_are_lowered_as_azerbaijani_does():
@@ -158,6 +184,22 @@ def test_a_piece_that_is_no_good_costs_only_itself(tmp_path: Path):
     assert isinstance(good, Clip)
     assert isinstance(bad, Rejection)
     assert (good.id, bad.id, bad.reason) == ("a", "a-1", Reason.RATE_FAST)
+
+
+@pytest.mark.parametrize(
+    ("rate", "snr_db", "reason"), [(8_000, 40.0, Reason.AUDIO_RATE_LOW), (16_000, 10.0, Reason.AUDIO_NOISY)]
+)
+def test_a_caller_who_is_only_heard_may_sound_like_a_telephone(
+    rate: int, snr_db: float, reason: Reason, tmp_path: Path
+):
+    sound = write(tmp_path / "a.wav", recording(2.5, rate=rate, snr_db=snr_db), rate=rate)
+    turn = Utterance("a", sound, "Bu gün hava çox gözəldir", "c", conversation="call")
+    (learnt,) = clean(turn, settings(tmp_path))
+    assert isinstance(learnt, Rejection)
+    assert learnt.reason == reason
+    (heard,) = clean(replace(turn, target=False), settings(tmp_path))
+    assert isinstance(heard, Clip)
+    assert not heard.target
 
 
 @pytest.mark.parametrize(("format_", "ending"), [("WAV", ".wav"), ("FLAC", ".flac"), ("OGG", ".ogg"), ("MP3", ".mp3")])

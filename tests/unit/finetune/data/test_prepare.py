@@ -303,11 +303,20 @@ def test_a_corpus_of_which_nothing_is_left_says_where_the_reasons_are(tmp_path: 
     write(tmp_path / "corpus/a.wav", speech(3, seed=4))
     (tmp_path / "corpus/a.jsonl").write_text('{"audio": "a.wav"}', encoding="utf-8")
     settings = PrepareSettings(corpus=tmp_path / "corpus", output=tmp_path / "out", codec=str(base.folder), workers=1)
-    with pytest.raises(CorpusError, match=r"report\.html"):
+    with pytest.raises(CorpusError, match=r"1 of 1 are text_missing\. The row has no text\. .*report\.html"):
         prepare(settings, Console(quiet=True))
     assert "text_missing" in (tmp_path / "out/report.html").read_text(encoding="utf-8")
     with pytest.raises(CorpusError, match="is missing"):
         read_prepared(tmp_path / "out")
+
+
+@pytest.mark.parametrize(("name", "content"), [("metadata.csv", "file_name,text\n"), ("a.jsonl", "")])
+def test_a_manifest_without_a_row_is_told_as_one(name: str, content: str, tmp_path: Path, base: Base):
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / name).write_text(content, encoding="utf-8")
+    settings = PrepareSettings(corpus=tmp_path / "corpus", output=tmp_path / "out", codec=str(base.folder), workers=1)
+    with pytest.raises(CorpusError, match="there is no row in it"):
+        prepare(settings, Console(quiet=True))
 
 
 def test_a_recogniser_that_is_not_there_is_named_before_the_first_clip(tmp_path: Path, base: Base):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 
@@ -64,6 +65,46 @@ def test_audiofolder_as_a_table_with_a_byte_order_mark(tmp_path: Path):
     assert second == Rejection("metadata.csv:3", Reason.ROW_MALFORMED, "2 columns, not 3")
 
 
+def test_audiofolder_whose_splits_have_a_table_each(tmp_path: Path):
+    for split, text in (("test", "Sağ ol"), ("train", "Salam")):
+        write(tmp_path / "data" / split / "a.wav", recording(1))
+        (tmp_path / "data" / split / "metadata.csv").write_text(f"file_name,text\na.wav,{text}\n", encoding="utf-8")
+    assert rows(tmp_path) == [
+        Utterance("data/test/a", tmp_path / "data/test/a.wav", "Sağ ol", "0"),
+        Utterance("data/train/a", tmp_path / "data/train/a.wav", "Salam", "0"),
+    ]
+    (tmp_path / "metadata.csv").write_text("file_name,text\ndata/test/a.wav,Salam\n", encoding="utf-8")
+    assert rows(tmp_path) == [Utterance("data/test/a", tmp_path / "data/test/a.wav", "Salam", "0")]
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_a_table_of_a_spreadsheet_parts_its_cells_as_the_country_does(delimiter: str, tmp_path: Path):
+    (tmp_path / "metadata.csv").write_text(
+        f'file_name{delimiter}text\na.wav{delimiter}"Salam, dostlar; sağ olun"\n', encoding="utf-8"
+    )
+    assert rows(tmp_path) == [Utterance("a", tmp_path / "a.wav", "Salam, dostlar; sağ olun", "0")]
+
+
+def test_half_of_a_text_in_quotes_is_not_taken_for_the_whole(tmp_path: Path):
+    table = 'file_name,text\na.wav,"Salam,\nnecəsən?"\nb.wav,"Sağ ol" dedi\n'
+    (tmp_path / "metadata.csv").write_text(table, encoding="utf-8")
+    opened, closed, whole = rows(tmp_path)
+    assert isinstance(opened, Rejection)
+    assert (opened.id, opened.reason) == ("metadata.csv:2", Reason.ROW_MALFORMED)
+    assert "not closed in the line" in opened.detail
+    assert closed == Rejection("metadata.csv:3", Reason.ROW_MALFORMED, "1 columns, not 2")
+    assert whole == Utterance("b", tmp_path / "b.wav", "Sağ ol dedi", "0")
+
+
+@pytest.mark.parametrize(("file", "manifest"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_a_name_is_found_whichever_way_its_letters_are_composed(file: str, manifest: str, tmp_path: Path):
+    path = write(tmp_path / normalize(file, "görüş.wav"), recording(1))
+    lines(tmp_path / "a.jsonl", {"audio": normalize(manifest, "görüş.wav"), "text": "Salam"})
+    (row,) = rows(tmp_path)
+    assert isinstance(row, Utterance)
+    assert row.sound == path
+
+
 def test_audiofolder_as_json_lines(tmp_path: Path):
     lines(tmp_path / "metadata.jsonl", {"file_name": "a.wav", "sentence": "Salam"}, {"text": "b"})
     first, second = rows(tmp_path)
@@ -85,6 +126,15 @@ def test_json_lines_of_nemo_and_of_others(tmp_path: Path):
     assert third == Utterance("b@0.5", tmp_path / "b.wav", "Salam", "3", 0.5, 2.0)
     assert isinstance(fourth, Utterance)
     assert fourth.words == (Word("Bu", 0.0, 0.4),)
+
+
+def test_json_lines_of_nemo_are_found_by_the_name_it_gives_them(tmp_path: Path):
+    lines(tmp_path / "train_manifest.json", {"audio_filepath": "a.wav", "duration": 2.0, "text": "Salam"})
+    (tmp_path / "config.json").write_text('{\n "audio_filepath": "a.wav"\n}', encoding="utf-8")
+    (tmp_path / "info.json").write_text('{"text": "no sound"}', encoding="utf-8")
+    assert rows(tmp_path) == [Utterance("a", tmp_path / "a.wav", "Salam", "0")]
+    lines(tmp_path / "train_manifest.json", {"id": "c", "turns": [{"text": "Salam", "audio": "a.wav"}]})
+    assert rows(tmp_path) == [Utterance("c-0", tmp_path / "a.wav", "Salam", "0", conversation="c")]
 
 
 def test_common_voice_has_quotes_in_its_sentences(tmp_path: Path):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -129,6 +130,50 @@ def test_no_text_is_in_both_splits_and_with_many_voices_no_voice_is(readings: li
     else:
         assert not out
         assert len(texts[0] | texts[1]) < 2 or parts["validation"]
+
+
+def turns(name: str, learnt: str, *, caller: str = "") -> list[Clip]:
+    """Give a conversation in which each of the letters is learnt once, after a caller who is only heard."""
+    spoken = [(caller, False)] * bool(caller) + [(letter, True) for letter in learnt]
+    return [
+        clip(f"{name}-{n}", speaker=speaker, conversation=name, turn=n, target=target)
+        for n, (speaker, target) in enumerate(spoken)
+    ]
+
+
+@pytest.mark.parametrize("voice", ["bot", "operator", "a", "b", "c", "d"])
+def test_callers_who_are_only_heard_are_no_voices_that_part_a_corpus(voice: str):
+    talks = [turns(f"call{n}", "", caller=f"caller{n}") for n in range(40)]
+    clips = [
+        one
+        for n, talk in enumerate(talks)
+        for one in (*talk, clip(f"call{n}-1", speaker=voice, conversation=f"call{n}", turn=1))
+    ]
+    splits, out = assign_splits(clips, SplitSettings())
+    assert out == []
+    assert all(splits[f"call{n}-0"] == splits[f"call{n}-1"] for n in range(40))
+    assert 0 < sum(split == "validation" for split in splits.values()) < 16
+
+
+@given(st.lists(st.tuples(st.text("abcdefghij", min_size=1, max_size=3), st.booleans()), min_size=2, max_size=30))
+def test_a_conversation_is_in_one_split_and_of_many_voices_none_is_in_both(talks: list[tuple[str, bool]]):
+    clips = [
+        one
+        for n, (learnt, heard) in enumerate(talks)
+        for one in turns(f"call{n}", learnt, caller=f"caller{n % 3}" if heard else "")
+    ]
+    splits, out = assign_splits(clips, SplitSettings())
+    assert out == []
+    for n in range(len(talks)):
+        assert len({splits[one.id] for one in clips if one.conversation == f"call{n}"}) == 1
+    voices = {
+        split: {one.speaker for one in clips if one.target and splits[one.id] == split}
+        for split in ("train", "validation")
+    }
+    assert voices["train"]
+    assert voices["validation"]
+    if all(len(set(learnt)) == 1 for learnt, _ in talks) and len({learnt[0] for learnt, _ in talks}) >= 5:
+        assert not voices["train"] & voices["validation"]
 
 
 def test_what_is_held_out_stays_held_out_when_the_corpus_grows():

@@ -42,6 +42,17 @@ def test_speech_over_noise_is_measured_where_there_is_some_noise():
     assert snr_db(speech(2), [(0, 2 * RATE_HZ)]) is None
 
 
+@pytest.mark.parametrize("snr", [8.0, 10.0, 12.0, 14.0, 18.0, 30.0])
+def test_noise_is_told_from_speech_however_near_it_is(snr: float):
+    samples = recording(2.5, lead=0.8, tail=0.9, snr_db=snr)
+    spans = energy_spans(samples)
+    assert spans[0][0] == pytest.approx(0.8 * RATE_HZ, abs=0.05 * RATE_HZ)
+    assert spans[-1][1] == pytest.approx(3.3 * RATE_HZ, abs=0.05 * RATE_HZ)
+    measured = snr_db(samples, spans)
+    assert measured is not None
+    assert measured == pytest.approx(snr, abs=2.0)
+
+
 def test_noise_alone_is_no_speech_nor_is_nothing():
     assert energy_spans(noise(2, -30)) == []
     assert energy_spans(np.zeros(100, np.float32)) == []

@@ -7,8 +7,8 @@ import pytest
 
 from finetune.data.audio import Samples
 from finetune.data.manifest import read_manifest, write_manifest
-from finetune.evaluation.evaluate import Plan, evaluate, learnt_voice, read_evaluation
-from finetune.training.servable import Servable
+from finetune.evaluation.evaluate import Measured, Plan, _summary, evaluate, learnt_voice, read_evaluation
+from finetune.training.servable import Servable, digest
 from tests.unit.finetune.data.sounds import speech, write
 from tests.unit.finetune.prepared import write_prepared_folder
 from tests.unit.finetune.tiny import Base
@@ -39,6 +39,8 @@ def test_a_checkpoint_is_measured_with_the_floors_of_the_recogniser(base: Base, 
     plan = Plan(("Salam.", "Bəli, oldu."), voice=0, seeds=2, limit_s=0.8, recognise=recognise)
     found = evaluate(Servable(base.folder, None), data, plan, tmp_path / "out")
     assert read_evaluation(tmp_path / "out") == found
+    assert found.weights == digest(base.folder)
+    assert found.summary["stop_rate"] == sum(one.stopped for one in found.measured) / 4
     assert len(found.measured) == 4
     assert {one.error_rate == 0.0 for one in found.measured if one.text == "Salam."} == {True}
     # four said, three recordings of one second, three resynthesised
@@ -54,3 +56,16 @@ def test_a_checkpoint_is_measured_with_the_floors_of_the_recogniser(base: Base, 
     assert len(found.perplexities) == 8
     assert all(value == pytest.approx(67, rel=0.2) for value in found.perplexities)
     assert (tmp_path / "out" / found.measured[0].file).exists()
+
+
+def test_sums_are_those_of_the_sentences():
+    said = Measured("a", 0, "a", True, 1.2, 1.0, 0.1, 0.2, 0.3, 0.2, 2, error_rate=0.1)
+    cut = Measured("b", 0, "b", False, 6.0, 2.0, 0.3, 1.0, 0.5, 0.6, 14, error_rate=0.7)
+    long = replace(said, text="c", seconds=1.0)
+    found = _summary([said, cut, long])
+    assert found == pytest.approx(
+        {
+            "stop_rate": 2 / 3, "duration_ratio": 1.2, "duration_within_half_and_double": 2 / 3, "lead_s": 0.5 / 3,
+            "tail_s": 1.4 / 3, "inner_s": 1.1 / 3, "silent_share": 1 / 3, "stuck_frames": 14.0, "error_rate": 0.3,
+        }
+    )  # fmt: skip

@@ -48,6 +48,14 @@ def test_a_split_without_a_clip_is_told_as_one(base: Base, tmp_path: Path):
         fitting(corpus.items("train"), 3)
 
 
+@pytest.mark.parametrize("content", ["", '{"codec_fingerprint": "", "voi', "{}"])
+def test_a_torn_folder_is_told_as_one(content: str, base: Base, tmp_path: Path):
+    folder = write_prepared_folder(tmp_path / "data")
+    (folder / "prepared.json").write_text(content, encoding="utf-8")
+    with pytest.raises(CorpusError, match=r"prepared\.json is torn, or of another version: prepare the corpus anew"):
+        TrainingCorpus(folder, base.builder, num_codebooks=CODEBOOKS, codec="")
+
+
 def test_a_corpus_is_named_by_its_clips_and_its_codec(base: Base, tmp_path: Path):
     names = [
         opened(write_prepared_folder(tmp_path / f"{clips}{codec}", clips=clips, codec=codec), base, codec).digest

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from finetune.config import RunSettings, parse_settings
 from finetune.errors import ConfigError, TrainingError
@@ -81,13 +82,36 @@ def test_a_run_killed_at_any_step_goes_on_with_the_same_losses(
     train(run, quiet)
     assert record(tmp_path / "run") == record(whole)
     assert record(tmp_path / "run", "check") == record(whole, "check")
-    left, right = (torch.load(p / "checkpoints/step_000006/optimiser.pt") for p in (tmp_path / "run", whole))
-    assert str(left) == str(right)
+    for name in ("checkpoints/step_000006/optimiser.pt", "checkpoints/step_000006/weights.safetensors", *SERVED):
+        left, right = (tensors(p / name) for p in (tmp_path / "run", whole))
+        assert left.keys() == right.keys()
+        assert all(torch.equal(left[key], right[key]) for key in left), name
+
+
+SERVED = ("best/adapter_model.safetensors", "last/adapter_model.safetensors")
+
+
+def tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Read a file of weights, or an optimiser's state by weight and kind."""
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    state = torch.load(path, weights_only=True)
+    return {f"{name}.{kind}": value for name, own in state.items() for kind, value in own.items()}
+
+
+def test_a_run_that_died_while_its_best_was_replaced_has_it_again(base: Base, data: Path, tmp_path: Path):
+    run = settings(base, data, tmp_path / "run", schedule={"steps": 3})
+    train(run, quiet)
+    (tmp_path / "run/best").rename(tmp_path / "run/.best.old")
+    before = (tmp_path / "run/run.yaml").stat().st_mtime_ns
+    train(run, quiet)
+    assert (tmp_path / "run/best/adapter_model.safetensors").exists()
+    assert (tmp_path / "run/run.yaml").stat().st_mtime_ns == before
 
 
 def test_the_folder_holds_the_run_its_record_and_what_serves(base: Base, whole: Path):
     names = {path.name for path in whole.iterdir()}
-    assert names == {"run.yaml", "result.yaml", "metrics.jsonl", "checkpoints", "best", "last"}
+    assert names == {".lock", "run.yaml", "result.yaml", "metrics.jsonl", "checkpoints", "best", "last"}
     assert [path.name for path in checkpoints(whole / "checkpoints")] == ["step_000004", "step_000006"]
     assert "finished" in (whole / "result.yaml").read_text(encoding="utf-8")
     changed = Checkpoint(base.folder, adapter=whole / "best")
@@ -150,6 +174,17 @@ def test_a_run_that_diverges_ends_with_advice(base: Base, data: Path, tmp_path: 
     run = settings(base, data, tmp_path, method={"type": "full", "learning_rate": 0.9}, loss={"codebook0_weight": 1e38})
     with pytest.raises(TrainingError, match="lower the learning rates"):
         train(run, quiet)
+
+
+def test_a_device_without_memory_for_a_batch_ends_with_advice(
+    base: Base, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr("finetune.training.loop.optimiser_step", full)
+    with pytest.raises(TrainingError, match=r"lower batches\.positions_per_batch \(80\), or set gradient"):
+        train(settings(base, data, tmp_path), quiet)
 
 
 def test_bfloat16_and_gradient_checkpointing_run_too(base: Base, data: Path, tmp_path: Path):

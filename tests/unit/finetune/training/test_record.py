@@ -25,6 +25,16 @@ def test_a_record_that_goes_on_forgets_what_came_after_its_checkpoint(tmp_path: 
     assert [(row["step"], row["loss"]) for row in rows] == [(1, 1.0), (2, 0.5), (3, 0.0)]
 
 
+def test_a_run_that_is_started_twice_is_refused_the_second_time(tmp_path: Path):
+    first = Record(tmp_path, step=0, tensorboard=False)
+    first.add("step", 1, {"loss": 1.0})
+    with pytest.raises(ConfigError, match="output: another process trains in"):
+        Record(tmp_path, step=0, tensorboard=False)
+    first.close()
+    assert '"step": 1' in (tmp_path / "metrics.jsonl").read_text(encoding="utf-8")
+    Record(tmp_path, step=1, tensorboard=False).close()
+
+
 def test_a_full_disk_costs_no_line_that_was_written(tmp_path: Path):
     first = Record(tmp_path, step=0, tensorboard=False)
     for step in (1, 2, 3):
@@ -36,11 +46,12 @@ def test_a_full_disk_costs_no_line_that_was_written(tmp_path: Path):
     assert (tmp_path / "metrics.jsonl").read_bytes() == before
 
 
-def test_tensorboard_gets_the_numbers_and_the_sounds(tmp_path: Path):
+def test_tensorboard_gets_the_numbers_and_the_sounds(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     record = Record(tmp_path, step=0, tensorboard=True)
     record.add("step", 1, {"loss": 1.5, "perplexities": [1.0]})
-    record.sounds(1, ["Salam."], [np.zeros(2400, np.float32)])
+    record.sounds(1, ["Salam."], [np.full(2400, 1.5, np.float32)])
     record.close()
+    assert capsys.readouterr().out == ""
     (events,) = (tmp_path / "tensorboard").iterdir()
     held = events.read_bytes()
     assert b"step/loss" in held

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.language.fold import fold
 from tests.fakes.tiny_csm import SPECIAL, write_tokenizer
 from tts_engine.model.errors import CheckpointError
 from tts_engine.model.tokenizer import TextTokenizer
@@ -34,6 +35,19 @@ def test_padding_left_in_the_file_by_training_has_no_effect(tmp_path: Path):
     saved["truncation"] = {"direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0}
     path.write_text(json.dumps(saved))
     assert len(TextTokenizer.read(tmp_path).encode("Bakı")) == 5
+
+
+@pytest.mark.parametrize("place", ["voice", "adapter"])
+def test_a_voice_that_learnt_no_capitals_is_given_none(tmp_path: Path, place: str):
+    for name in ("voice", "adapter"):
+        (tmp_path / name).mkdir()
+    write_tokenizer(tmp_path / "voice")
+    plain = TextTokenizer.read(tmp_path / "voice", adapter=tmp_path / "adapter")
+    (tmp_path / place / "text_norm.json").write_text('{"case": "lower"}', encoding="utf-8")
+    lower = TextTokenizer.read(tmp_path / "voice", adapter=tmp_path / "adapter")
+    for text in ("İlk IŞIQ, ƏLİ!", "I\u0307lk"):
+        assert lower.encode(text) == plain.encode(fold(text))
+        assert lower.encode(text) != plain.encode(text)
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json"])
