@@ -17,8 +17,8 @@ APART = tests/integration/finetune $(wildcard tests/integration/tts_engine/test_
 
 .PHONY: demo test covered apart check lint format types imports unit vllm-env integration e2e bench load lock clean docker-lint
 
-demo: $(VENV)/.demo ## Set up what is missing and serve the bot on this machine
-	$(BIN)/zeng demo
+demo: $(VENV)/.demo ## Set up what is missing and serve the bot on this machine; VOICE=espeak: by espeak-ng
+	$(BIN)/zeng demo $(if $(VOICE),--voice $(VOICE))
 
 test: $(VENV)/.test ## Set up what is missing and pass the tests
 	sh tests/system_packages.sh

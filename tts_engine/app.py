@@ -66,6 +66,7 @@ def _torch(csm: CsmSettings) -> Backend:
         dtype=getattr(torch, csm.dtype or "float32"),
         sampling=_sampling(csm),
         piece_chars=csm.piece_chars,
+        hears_conversation=csm.hears_conversation,
     )
 
 
@@ -89,6 +90,7 @@ def _vllm(csm: CsmSettings) -> Backend:
         encoder_device=csm.device,
         sampling=_sampling(csm),
         piece_chars=csm.piece_chars,
+        hears_conversation=csm.hears_conversation,
     )
 
 

@@ -48,6 +48,7 @@ class CsmSettings(_Section):
     gpu_memory: float = Field(default=0.85, gt=0, lt=1)  # vllm: the part of the GPU's that it may take
     hung_after_s: float = Field(default=30.0, ge=2)  # vllm: an engine that owes a step for so long is started anew
     piece_chars: int | None = Field(default=None, ge=20)  # longer texts are said in pieces that hear each other
+    hears_conversation: bool = True  # False: of a voice that was not taught with turns before its own
     temperature: float = Field(default=0.9, ge=0, le=2)
     depth_temperature: float = Field(default=0.9, ge=0, le=2)
     top_k: int = Field(default=50, ge=1, le=MAX_TOP_K)  # a request may ask for its own, of this and of temperature

@@ -17,7 +17,7 @@ class ShippedVoice:
     folder: Path
     temperature: float  # that it passed its gate with
     piece_chars: int = 60  # it has learnt sentences of 45 letters on average, and loses its place in longer ones
-    positions: int = 256  # it has learnt beside a turn or two, and is lost in a whole call
+    hears_conversation: bool = False  # it has learnt beside a turn or two of its own teachers, and is lost in a call
 
 
 def shipped_voice(folder: Path = FOLDER) -> ShippedVoice | None:

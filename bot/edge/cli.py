@@ -16,7 +16,7 @@ from tts_engine.settings import CsmSettings, TtsSettings
 from tts_engine.shipped import shipped_voice
 
 Config = Annotated[Path | None, typer.Option(help="TOML file; see docs/configuration.md")]
-Voice = Annotated[str | None, typer.Option(help="CSM checkpoint: a folder or a hub id (espeak-ng speaks without)")]
+Voice = Annotated[str | None, typer.Option(help="CSM checkpoint: a folder or a hub id; or espeak, for espeak-ng")]
 Level = Annotated[LogLevel, typer.Option(case_sensitive=False, help="the least that is logged")]
 
 
@@ -34,8 +34,10 @@ def demo(config: Config = None, voice: Voice = None, log_level: Level = "WARNING
 
 
 def _with_voice(settings: Settings, checkpoint: str) -> dict[str, Any]:
-    """Overrides that speak by a CSM checkpoint: by vLLM where it is installed, else by PyTorch."""
+    """Overrides that speak by a CSM checkpoint, by vLLM where it is installed, else by PyTorch; or by espeak-ng."""
     backend = settings.tts.backend
+    if checkpoint == "espeak":
+        return {"tts": {**settings.tts.model_dump(), "backend": "espeak"}}
     if backend == "espeak":
         backend = "vllm" if importlib.util.find_spec("vllm") else "torch"
     tts = settings.tts.model_copy(update={"csm": settings.tts.csm.model_copy(update={"model": checkpoint})})
@@ -53,7 +55,7 @@ def _with_shipped_voice(settings: Settings) -> dict[str, Any] | None:
         temperature=heat,
         depth_temperature=heat,
         piece_chars=found.piece_chars,
-        positions=found.positions,
+        hears_conversation=found.hears_conversation,
     )
     return {"tts": {**settings.tts.model_dump(), "backend": "torch", "csm": csm.model_dump()}}
 

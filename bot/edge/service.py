@@ -107,9 +107,7 @@ class Service:
         # What options of the command may have changed, over the file; the rest our servers read from there themselves.
         environment |= {
             "ZENG_TTS__BACKEND": tts.backend,
-            "ZENG_TTS__CSM__MODEL": tts.csm.model,
-            "ZENG_TTS__CSM__TEMPERATURE": str(tts.csm.temperature),
-            "ZENG_TTS__CSM__DEPTH_TEMPERATURE": str(tts.csm.depth_temperature),
+            "ZENG_TTS__CSM": tts.csm.model_dump_json(),
         }
         if not self._settings.redis.url:
             child, environment["ZENG_REDIS__URL"] = redis_child(directory)

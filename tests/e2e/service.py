@@ -69,8 +69,14 @@ class RunningService:
 
 
 @contextmanager
-def running_service(folder: Path, *arguments: str, command: str = "demo", **settings: str) -> Iterator[RunningService]:
-    """Start it, yield it once its banner is out, and end it by Ctrl-C; a dirty end fails the test."""
+def running_service(
+    folder: Path, *arguments: str, command: str = "demo", voice: str | None = "espeak", **settings: str
+) -> Iterator[RunningService]:
+    """Start it, yield it once its banner is out, and end it by Ctrl-C; a dirty end fails the test.
+
+    voice: None: the one that ships, which takes a core while it speaks.
+    """
+    spoken_by = () if voice is None else ("--voice", voice)
     log = folder / "service.log"
     environment = {
         **os.environ,
@@ -84,7 +90,7 @@ def running_service(folder: Path, *arguments: str, command: str = "demo", **sett
     }
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "bot.cli", command, "--log-level", "INFO", *arguments],
+            [sys.executable, "-m", "bot.cli", command, "--log-level", "INFO", *spoken_by, *arguments],
             cwd=ROOT,
             env=environment,
             stdout=stream,

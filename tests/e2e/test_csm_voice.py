@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(300)
 
 async def test_a_caller_hears_the_checkpoint_that_was_configured(tmp_path: Path) -> None:
     checkpoint = write_tiny_csm(tmp_path / "csm")
-    with running_service(tmp_path, "--voice", str(checkpoint)) as service:
+    with running_service(tmp_path, voice=str(checkpoint)) as service:
         async with open_phones(service.sip) as phones:
             caller = await phones.call()
             async with asyncio.timeout(60):

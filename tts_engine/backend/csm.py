@@ -45,10 +45,11 @@ RESERVE_GRAIN = 512  # frames; room is kept in steps, so that no text of up to 1
 class CsmBackend:
     """`voices` by name, the first is the default. `sampling` is what requests leave open, but for its seed.
 
-    A text of more than `piece_chars` is said in pieces, cut where a voice would pause; None: no text is cut.
+    A text of more than `piece_chars` is said in pieces, cut where a voice would pause; None: no text is cut. One that
+    does not hear conversations, since it was not taught to, hears its own pieces and samples only.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts and manners of a voice
         self,
         engine: CsmEngine,
         prompts: PromptBuilder,
@@ -59,6 +60,7 @@ class CsmBackend:
         voices: Mapping[str, Voice],
         sampling: Sampling,
         piece_chars: int | None = None,
+        hears_conversation: bool = True,
     ) -> None:
         self._engine, self._prompts, self._sampling, self._voices = engine, prompts, sampling, voices
         self._frame_rate_hz, self._piece_chars = config.mimi.frame_rate_hz, piece_chars
@@ -68,7 +70,7 @@ class CsmBackend:
             model=model,
             voices=tuple(voices),
             languages=("az",),
-            codec=self._codec,
+            codec=self._codec if hears_conversation else None,
         )
         self._encoding = asyncio.Semaphore(ENCODED_AT_ONCE)
         self._to_encode = 0  # turns that are encoded or wait for it
@@ -146,7 +148,9 @@ class CsmBackend:
                 async for item in items:
                     codes += item.codes if isinstance(item, AudioChunk) else b""
                     cut_off = cut_off or isinstance(item, Truncated)
-                    if number == 0 or not isinstance(item, ContextHeard):  # later ones hear what is no turn yet
+                    if isinstance(item, AudioChunk) and self._description.codec is None:
+                        yield AudioChunk(item.pcm)
+                    elif number == 0 or not isinstance(item, ContextHeard):  # later ones hear what is no turn yet
                         yield item
             frames = len(codes) // self._codec.frame_bytes
             left = None if left is None else left - frames
@@ -233,7 +237,7 @@ class CsmBackend:
         return prompt, min(frames, self._prompts.positions - len(prompt))
 
     def _parts(self, request: VoiceRequest) -> list[SpokenTurn]:
-        return [part for turn in request.context for part in turn.parts(self._description.codec)]
+        return [part for turn in request.context for part in turn.parts(self._codec)]
 
     def _turn(self, turn: SpokenTurn, voice: Voice) -> ContextTurn:
         codec = self._codec

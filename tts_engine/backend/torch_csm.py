@@ -33,6 +33,7 @@ def torch_csm(  # noqa: PLR0913 - the settings of [tts.csm]
     dtype: torch.dtype = torch.float32,
     sampling: Sampling | None = None,
     piece_chars: int | None = None,
+    hears_conversation: bool = True,
 ) -> CsmBackend:
     """Load a model (folder or hub id) and make the backend; raises CheckpointError.
 
@@ -65,4 +66,5 @@ def torch_csm(  # noqa: PLR0913 - the settings of [tts.csm]
         voices={voice.name: voice for voice in known},
         sampling=sampling or Sampling(),
         piece_chars=piece_chars,
+        hears_conversation=hears_conversation,
     )

@@ -28,6 +28,7 @@ def vllm_csm(
     encoder_device: str = "cpu",
     sampling: Sampling | None = None,
     piece_chars: int | None = None,
+    hears_conversation: bool = True,
 ) -> CsmBackend:
     """Make the backend for a model (folder or hub id); raises CheckpointError. vLLM itself starts in `start`."""
     folder = resolve(model)
@@ -53,4 +54,5 @@ def vllm_csm(
         voices={voice.name: voice for voice in known},
         sampling=sampling or Sampling(),
         piece_chars=piece_chars,
+        hears_conversation=hears_conversation,
     )

@@ -39,3 +39,14 @@ def test_without_torch_it_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_while_none_has_passed_its_gate_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "shipped_voice", lambda: None)
     assert cli._with_shipped_voice(load_settings(None)) is None
+
+
+def test_espeak_can_be_asked_for_by_name() -> None:
+    overrides = cli._with_voice(load_settings(None), "espeak")
+    assert load_settings(None, overrides).tts.backend == "espeak"
+
+
+def test_the_voice_that_ships_is_served_as_it_was_found_to_be_understood() -> None:
+    overrides = cli._with_shipped_voice(load_settings(None))
+    csm = load_settings(None, overrides).tts.csm
+    assert (csm.piece_chars, csm.hears_conversation) == (60, False)

@@ -25,7 +25,12 @@ REQUEST = VoiceRequest("r1", "Salam.", "default", "az", 1.0, 5, None, ())
 
 
 async def backend_of(
-    tiny: TinyCsm, engine: FakeEngine, builder: PromptBuilder | None = None, *, piece_chars: int | None = None
+    tiny: TinyCsm,
+    engine: FakeEngine,
+    builder: PromptBuilder | None = None,
+    *,
+    piece_chars: int | None = None,
+    hears_conversation: bool = True,
 ) -> CsmBackend:
     backend = CsmBackend(
         engine,
@@ -36,6 +41,7 @@ async def backend_of(
         voices=VOICES,
         sampling=Sampling(top_k=9),
         piece_chars=piece_chars,
+        hears_conversation=hears_conversation,
     )
     await backend.start()
     return backend
@@ -433,3 +439,11 @@ async def test_a_text_is_left_whole_where_nothing_is_set(tiny: TinyCsm):
     backend = await backend_of(tiny, engine := FakeEngine())
     await said(backend, engine, LONG, 3)
     assert len(engine.jobs) == 1
+
+
+async def test_a_voice_that_does_not_hear_conversations_hears_its_own_pieces_and_gives_no_codes(tiny: TinyCsm):
+    backend = await backend_of(tiny, engine := FakeEngine(capacity=20), piece_chars=25, hears_conversation=False)
+    assert backend.description.codec is None
+    items = await said(backend, engine, LONG, 3)
+    assert {item.codes for item in items if isinstance(item, AudioChunk)} == {b""}
+    assert int((engine.jobs[1].prompt.tokens == AUDIO).sum()) == 3 + 1
