@@ -372,6 +372,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=CLIPS)
     parser.add_argument("--limit-s", type=float, default=280.0, help="no variant begins after this")
     parser.add_argument("--only", type=int, nargs="+", help="numbers of our variants")
+    parser.add_argument("--ours-only", action="store_true", help="without the notebook's rows, which take 100 s")
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--report", type=Path)
     args = parser.parse_args()
@@ -388,8 +389,9 @@ def main() -> None:
         write_tokenizer(folder)
         codebooks, size = (8, 60) if args.tiny else (32, 2048)
         write_corpus(folder / "data", seconds, codebooks=codebooks, size=size)
+        kinds = () if args.ours_only else (False, True)
         ways: list[Any] = [
-            lambda full=full: notebook(seconds, args.steps, device, tiny=args.tiny, full=full) for full in (False, True)
+            lambda full=full: notebook(seconds, args.steps, device, tiny=args.tiny, full=full) for full in kinds
         ]
         ways += [
             lambda v=v: [ours(v, folder, device, tiny=args.tiny, profile=v.compiled and not v.checkpointing)]
