@@ -40,6 +40,7 @@ from bot.web.calls import CallsParts
 from telephony.sip.uri import bracketed
 from telephony.webrtc.turn import ice_servers
 from tts_engine.punctual_http import punctual_http
+from tts_engine.shipped import FOLDER
 
 _log = structlog.get_logger("zeng.edge")
 
@@ -239,9 +240,14 @@ class Service:
             flow=settings.flow.path,
             recogniser=recogniser,
             understanding=f"rules, then {understanding.llm_model or understanding.engine}",
-            voice=settings.speech.url or settings.tts.voice or f"{settings.tts.backend}'s default",
+            voice=settings.speech.url or settings.tts.voice or self._voice(),
             sip_uri=sip_uri,
         )
+
+    def _voice(self) -> str:
+        tts = self._settings.tts
+        ships = tts.backend != "espeak" and Path(tts.csm.model) == FOLDER
+        return "the demonstration's (--voice espeak: espeak-ng)" if ships else f"{tts.backend}'s default"
 
     def _not_ready(self) -> str | None:
         if self._pool.draining:
