@@ -59,6 +59,12 @@ def test_the_step_brings_nothing_along_from_the_host(tiny: TinyCsm):
     assert (spoken.codes.shape, spoken.pcm.shape, spoken.pcm.dtype) == ((2, 8), (2, 1920), torch.int16)
 
 
+def test_a_stream_is_admitted_without_a_wait_for_the_device(tiny: TinyCsm):
+    state = state_of(CsmModel(tiny.config).to("meta"), MimiDecoder(tiny.config.mimi).to("meta"))
+    with DeviceOnly():
+        state.admit(1, GREEDY)
+
+
 def test_the_cap_leaves_three_times_the_usual_pace():
     assert frame_cap("", frame_rate_hz=12.5) == 25
     assert frame_cap("a" * 150, frame_rate_hz=12.5) == 12.5 * 32
