@@ -24,12 +24,12 @@ def capture_sizes(streams: int) -> list[int]:
 
 
 def positions_a_step(streams: int) -> int:
-    """How many positions vLLM may put into a step: one of every stream, and as many of beginnings besides.
+    """How many positions vLLM may put into a step: one of every stream, and twice as many of beginnings besides.
 
     By itself it takes 2,048 for an engine that is not its own server's. At 2,000 streams that left 48 for prompts of
     250: who began waited until others were two seconds ahead and rested (tests/bench/bench_beginnings.py).
     """
-    return max(2048, 2 * streams)
+    return max(2048, 3 * streams)
 
 
 def runner_arguments(streams: int) -> dict[str, Any]:

@@ -47,6 +47,5 @@ def test_a_number_of_streams_between_two_sizes_is_one_of_them():
 
 
 @pytest.mark.parametrize("streams", [1, 256, 1000, 2048, 4096])
-def test_a_step_in_which_every_stream_speaks_has_room_for_beginnings_and_a_graph(streams: int):
-    assert positions_a_step(streams) - streams >= 1024
-    assert positions_a_step(streams) <= max(2048, *capture_sizes(streams))
+def test_a_step_in_which_every_stream_speaks_has_room_for_beginnings(streams: int):
+    assert positions_a_step(streams) - streams >= max(1024, 2 * streams)
