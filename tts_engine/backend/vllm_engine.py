@@ -167,8 +167,11 @@ class VllmEngine:
 
     async def _run(self, job: Job) -> None:
         """Hold the request in vLLM until it ends; what it says comes through `_take`."""
-        from vllm import SamplingParams  # noqa: PLC0415  # pyright: ignore[reportMissingImports] - see above
-        from vllm.sampling_params import RequestOutputKind  # noqa: PLC0415  # pyright: ignore[reportMissingImports] - see above
+        # by the module's name: `vllm` looks its names up anew each time
+        from vllm.sampling_params import (  # noqa: PLC0415  # pyright: ignore[reportMissingImports] - see above
+            RequestOutputKind,
+            SamplingParams,
+        )
 
         frames = job.prompt.codes[job.prompt.tokens == AUDIO].tobytes()
         sampling = {

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+import uvloop
 
 from tts_engine.backend.vllm_plugin.inlet import Inlet
 from tts_engine.backend.vllm_plugin.runners import admit_any_id
@@ -48,7 +49,7 @@ class VllmProcess:
         self._arguments, self._take, self._lost, self._hung = arguments, take, lost, hung
         self._closing = False
         self._place = tempfile.TemporaryDirectory(prefix="zeng-csm-")
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="csm-vllm", daemon=True)
         self._inlet: Inlet | None = None
         self._llm: Any = None
