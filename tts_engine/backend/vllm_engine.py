@@ -188,7 +188,8 @@ class VllmEngine:
             output_kind=RequestOutputKind.DELTA,  # the scheduler passes on the first and the last only
             extra_args={"csm": {"key": job.key, "sampling": sampling, "frames": frames}},
         )
-        prompt = {"prompt_token_ids": prompt_ids(job.prompt, self._frame_ids)}
+        # with its type, as vLLM's own renderers give it: else another thread looks at it first
+        prompt = {"type": "token", "prompt_token_ids": prompt_ids(job.prompt, self._frame_ids)}
         try:
             cached: int | None = None
             async for output in self._process.generate(prompt, parameters, str(job.key)):

@@ -17,6 +17,7 @@ import uvloop
 
 from tts_engine.backend.vllm_plugin.inlet import Inlet
 from tts_engine.backend.vllm_plugin.runners import admit_any_id
+from tts_engine.backend.vllm_plugin.short_turns import take_short_turns
 from tts_engine.backend.vllm_plugin.wire import Keys, Rows
 
 START_TIMEOUT_S = 900.0  # loading, compiling and capturing on a cold machine
@@ -60,6 +61,7 @@ class VllmProcess:
 
     def start(self) -> None:
         """Return when it can speak; raises what vLLM raises."""
+        take_short_turns()
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._begin(), self._loop).result(START_TIMEOUT_S)
         self._started()
