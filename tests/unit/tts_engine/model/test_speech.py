@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from tests.fakes.device_only import DeviceOnly
@@ -63,6 +64,8 @@ def test_a_stream_is_admitted_without_a_wait_for_the_device(tiny: TinyCsm):
     state = state_of(CsmModel(tiny.config).to("meta"), MimiDecoder(tiny.config.mimi).to("meta"))
     with DeviceOnly():
         state.admit(1, GREEDY)
+    with DeviceOnly(), pytest.raises(AssertionError, match="a number"):
+        state.over[1] = False  # as it would be written without thinking
 
 
 def test_the_cap_leaves_three_times_the_usual_pace():
