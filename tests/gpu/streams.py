@@ -309,11 +309,11 @@ async def served(options: argparse.Namespace, streams: int, log: Path) -> AsyncG
 
 
 def spent(folder: Path, pids: list[int]) -> dict[str, Counter[str]]:
-    """Seconds of processor time of the watched processes' threads until now, by place (watch/watch_where.py)."""
+    """Microseconds of processor time of the watched processes' threads until now, by place (watch/watch_where.py)."""
     found: dict[str, Counter[str]] = {}
     for pid in pids:
         if (place := folder / str(pid)).exists():
-            threads: dict[str, dict[str, float]] = json.loads(place.read_text())
+            threads: dict[str, dict[str, int]] = json.loads(place.read_text())
             found |= {f"process {pid}, thread {name}": Counter(places) for name, places in threads.items()}
     return found
 
@@ -322,10 +322,10 @@ def where(found: dict[str, Counter[str]], earlier: dict[str, Counter[str]], *, l
     """Print what threads have spent since."""
     for name, places in found.items():
         since = places - earlier.get(name, Counter())
-        if (total := since.total()) >= least_s:
-            print(f"{name}: {total:.1f} s", flush=True)
-            for place, s in since.most_common(14):
-                print(f"  {s / total:5.1%} {place}", flush=True)
+        if (total := since.total()) >= least_s * 1e6:
+            print(f"{name}: {total / 1e6:.1f} s", flush=True)
+            for place, us in since.most_common(14):
+                print(f"  {us / total:5.1%} {place}", flush=True)
 
 
 def row(name: str, heard: Heard, cores: tuple[float, float], took: float) -> str:

@@ -27,7 +27,7 @@ def watch(place: Path) -> None:
 
 def _look_for_ever(place: Path) -> None:
     spent: dict[str, Counter[str]] = {}
-    before: dict[int, float] = {}
+    before: dict[int, int] = {}  # microseconds
     write_at = time.monotonic() + _WRITE_S
     while True:
         time.sleep(EVERY_S)
@@ -36,7 +36,7 @@ def _look_for_ever(place: Path) -> None:
             if (name := names.get(ident, "")) in {"", "watch-where"}:
                 continue
             try:
-                used = time.clock_gettime(time.pthread_getcpuclockid(ident))
+                used = time.clock_gettime_ns(time.pthread_getcpuclockid(ident)) // 1000
             except OSError:  # it has just ended
                 continue
             spent.setdefault(name, Counter())[_where(frame)] += used - before.get(ident, used)
