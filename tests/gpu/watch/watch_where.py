@@ -32,7 +32,7 @@ def _look_for_ever(place: Path) -> None:
     while True:
         time.sleep(EVERY_S)
         names = {each.ident: each.name for each in threading.enumerate()}
-        for ident, frame in sys._current_frames().items():
+        for ident, frame in sys._current_frames().items():  # pyright: ignore[reportPrivateUsage] - for debuggers, as this is
             if (name := names.get(ident, "")) in {"", "watch-where"}:
                 continue
             try:
