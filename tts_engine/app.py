@@ -212,7 +212,7 @@ async def serve(settings: TtsSettings, *, on_ready: Callable[[str], None]) -> No
     try:
         await engine.start()
         hold_back()  # with vLLM imported 630,000 objects stand
-        collecting = asyncio.create_task(collect_in_silence(lambda: engine.silent, time.monotonic))
+        collecting = asyncio.create_task(collect_in_silence(lambda: engine.streams, time.monotonic))
         try:
             await server.serve(sockets=[listener])
         finally:

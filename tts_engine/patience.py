@@ -39,7 +39,10 @@ class Patience:
     ) -> bool | None:
         if self._timer is not None:
             self._timer.cancel()
-        return await self._timeout.__aexit__(kind, error, trace)
+        timeout = self._timeout
+        # it keeps its task, the task of one that is cancelled the error, the error the frame in which this stands
+        del self._timeout
+        return await timeout.__aexit__(kind, error, trace)
 
     def _arm(self) -> None:
         if self._timer is not None:

@@ -97,6 +97,7 @@ class SpeechSocket:
             for result in results:
                 if isinstance(result, Exception):
                     log.error("speech_connection_failed", error=repr(result))
+            self._speaker = None  # the error of one that was cancelled leads back to here: a cycle
 
     async def _read(self) -> None:
         while True:

@@ -41,9 +41,7 @@ def write_samples(folder: Path, heard: Sequence[Heard], meter: Meter) -> str:
     for number, one in enumerate(heard):
         name = f"said-{number:02d}.opus"
         soundfile.write(folder / name, one.samples, RATE_HZ, format="OGG", subtype="OPUS")
-        lines.append(
-            f"| {one.row.speaker} | {one.row.text} | {meter.read(one.samples)} | [{name}]({name}) |"
-        )
+        lines.append(f"| {one.row.speaker} | {one.row.text} | {meter.read(one.samples)} | [{name}]({name}) |")
     return "\n".join(lines) + "\n"
 
 

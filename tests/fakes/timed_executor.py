@@ -23,7 +23,7 @@ from vllm.v1.executor.abstract import Executor
 from vllm.v1.kv_cache_interface import FullAttentionSpec
 from vllm.v1.outputs import ModelRunnerOutput
 
-from tts_engine.backend.vllm_plugin.ids import FRAME_BASE
+from tts_engine.backend.vllm_plugin.ids import FrameIds
 from tts_engine.backend.vllm_plugin.outlet import DirectOutlet, SocketSender
 from tts_engine.backend.vllm_plugin.wire import SPOKE, RowFormat
 from tts_engine.model.config import CsmConfig
@@ -68,20 +68,22 @@ class TimedExecutor(Executor):
         self._dice = np.random.default_rng(0)
         config = CsmConfig.read(Path(self.model_config.model))
         row = RowFormat(config.mimi.frame_samples, config.num_codebooks)
-        self._rows = torch.from_numpy(self._dice.integers(-3000, 3000, (streams, row.width), np.int16))
-        codes = self._dice.integers(1, config.codebook_size, (streams, row.codebooks), np.int16)
+        # a step says so many of them one after another, from any on: no two streams say the same for long
+        self._rows = torch.from_numpy(self._dice.integers(-3000, 3000, (2 * streams, row.width), np.int16))
+        codes = self._dice.integers(1, config.codebook_size, (2 * streams, row.codebooks), np.int16)
+        self._ids_of = FrameIds(row.codebooks).quoted(codes)  # a turn that quotes them is found in the prefix cache
         self._rows[:, row.samples : row.samples + row.codebooks] = torch.from_numpy(codes)  # a later turn quotes them
         self._rows[:, -1] = SPOKE
         self._outlet = DirectOutlet(SocketSender(Path(told["socket"]), gone=lambda: os._exit(1)))
-        self._under_way: queue.Queue[tuple[np.ndarray, float]] = queue.Queue(8)
+        self._under_way: queue.Queue[tuple[np.ndarray, int, float]] = queue.Queue(8)
         self.outlet_cpu_s = 0.0
         threading.Thread(target=self._let_out, daemon=True).start()
 
     def _let_out(self) -> None:
         while True:
-            keys, due = self._under_way.get()
+            keys, begin, due = self._under_way.get()
             time.sleep(max(0.0, due - time.perf_counter()))
-            self._outlet.emit(keys, self._rows[: len(keys)])
+            self._outlet.emit(keys, self._rows[begin : begin + len(keys)])
             self.outlet_cpu_s = time.thread_time()
 
     def execute_model(self, scheduler_output: SchedulerOutput, non_block: bool = False) -> Future:
@@ -120,13 +122,14 @@ class TimedExecutor(Executor):
         self._busy_until = max(now, self._busy_until) + self.step_s
         self.steps += 1
         keys = np.fromiter((self._key_of.get(name, -1) for name in names), np.int64, len(names))
-        self._under_way.put((keys, self._busy_until))
+        begin = int(self._dice.integers(0, len(self._rows) // 2))
+        self._under_way.put((keys, begin, self._busy_until))
 
         speaks, rows = self._speaks.tolist(), len(names)
         made = ModelRunnerOutput(list(names), {name: n for n, name in enumerate(names)})
 
         def with_ids() -> ModelRunnerOutput:
-            ids = (FRAME_BASE + self._dice.integers(0, 1 << 29, (rows, 1))).tolist()
+            ids = self._ids_of[begin : begin + rows, None].tolist()
             for each, many in zip(ids, speaks, strict=True):
                 del each[many:]
             made.sampled_token_ids = ids

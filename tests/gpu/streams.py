@@ -36,6 +36,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict, dataclass, field
@@ -282,6 +283,7 @@ async def served(options: argparse.Namespace, streams: int, log: Path) -> AsyncG
         **os.environ,
         "PYTHONPATH": f"{ROOT / 'tests/gpu/watch'}:{os.environ.get('PYTHONPATH', '')}",
         "WATCH_LOG": str(log),
+        **({"WATCH_WHERE": str(log.parent)} if options.where else {}),
         "TIMED_STEP_MS": str(options.step_ms or 0),
         "ZENG_TTS__BACKEND": options.backend,
         "ZENG_TTS__CSM__MODEL": str(options.model),
@@ -304,6 +306,26 @@ async def served(options: argparse.Namespace, streams: int, log: Path) -> AsyncG
     finally:
         process.terminate()
         await process.wait()
+
+
+def spent(folder: Path, pids: list[int]) -> dict[str, Counter[str]]:
+    """Microseconds of processor time of the watched processes' threads until now, by place (watch/watch_where.py)."""
+    found: dict[str, Counter[str]] = {}
+    for pid in pids:
+        if (place := folder / str(pid)).exists():
+            threads: dict[str, dict[str, int]] = json.loads(place.read_text())
+            found |= {f"process {pid}, thread {name}": Counter(places) for name, places in threads.items()}
+    return found
+
+
+def where(found: dict[str, Counter[str]], earlier: dict[str, Counter[str]], *, least_s: float = 0.2) -> None:
+    """Print what threads have spent since."""
+    for name, places in found.items():
+        since = places - earlier.get(name, Counter())
+        if (total := since.total()) >= least_s * 1e6:
+            print(f"{name}: {total / 1e6:.1f} s", flush=True)
+            for place, us in since.most_common(14):
+                print(f"  {us / total:5.1%} {place}", flush=True)
 
 
 def row(name: str, heard: Heard, cores: tuple[float, float], took: float) -> str:
@@ -336,6 +358,7 @@ async def main(options: argparse.Namespace) -> None:
                 continue
             stalls(log, pid)  # those before are nobody's
             below, earlier = children(pid), await quoted(url)
+            known = spent(log.parent, [pid, *below])
             before = time.monotonic(), busy_s(pid), sum(map(busy_s, below))
             if kind == "soak":
                 heard = await soak(url, pid, size, seconds, options)
@@ -350,6 +373,8 @@ async def main(options: argparse.Namespace) -> None:
             print(f"stalls: {stalls(log, pid)}", flush=True)
             sound_s, count = (now - then for now, then in zip(await quoted(url), earlier, strict=True))
             print(f"quoted: {sound_s / max(count, 1):.1f} s of earlier sound on average", flush=True)
+            if options.where:
+                where(spent(log.parent, [pid, *below]), known)
     place.cleanup()
 
 
@@ -410,6 +435,7 @@ if __name__ == "__main__":
     parser.add_argument("--step-ms", type=float, help="without a model or a GPU: steps of so long")
     parser.add_argument("--budget-s", type=float, default=500.0)
     parser.add_argument("--hugging-face", action="store_true", help="tests.gpu.hugging_face afterwards: 200 s at most")
+    parser.add_argument("--where", action="store_true", help="say where both processes spend their processor time")
     parser.add_argument("--context", action="store_true", help="time turns that quote earlier sound, too")
     parser.add_argument("--codec-device", default="cpu", help="where the encoder of callers' sound runs")
     parser.add_argument("--as-client", choices=("load", "poisson"), help=argparse.SUPPRESS)

@@ -167,8 +167,11 @@ class VllmEngine:
 
     async def _run(self, job: Job) -> None:
         """Hold the request in vLLM until it ends; what it says comes through `_take`."""
-        from vllm import SamplingParams  # noqa: PLC0415  # pyright: ignore[reportMissingImports] - see above
-        from vllm.sampling_params import RequestOutputKind  # noqa: PLC0415  # pyright: ignore[reportMissingImports] - see above
+        # by the module's name: `vllm` looks its names up anew each time
+        from vllm.sampling_params import (  # noqa: PLC0415  # pyright: ignore[reportMissingImports] - see above
+            RequestOutputKind,
+            SamplingParams,
+        )
 
         frames = job.prompt.codes[job.prompt.tokens == AUDIO].tobytes()
         sampling = {
@@ -185,7 +188,8 @@ class VllmEngine:
             output_kind=RequestOutputKind.DELTA,  # the scheduler passes on the first and the last only
             extra_args={"csm": {"key": job.key, "sampling": sampling, "frames": frames}},
         )
-        prompt = {"prompt_token_ids": prompt_ids(job.prompt, self._frame_ids)}
+        # with its type, as vLLM's own renderers give it: else another thread looks at it first
+        prompt = {"type": "token", "prompt_token_ids": prompt_ids(job.prompt, self._frame_ids)}
         try:
             cached: int | None = None
             async for output in self._process.generate(prompt, parameters, str(job.key)):

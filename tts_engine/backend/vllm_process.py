@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+import uvloop
 
 from tts_engine.backend.vllm_plugin.inlet import Inlet
 from tts_engine.backend.vllm_plugin.runners import admit_any_id
+from tts_engine.backend.vllm_plugin.short_turns import take_short_turns
 from tts_engine.backend.vllm_plugin.wire import Keys, Rows
 
 START_TIMEOUT_S = 900.0  # loading, compiling and capturing on a cold machine
@@ -48,7 +50,7 @@ class VllmProcess:
         self._arguments, self._take, self._lost, self._hung = arguments, take, lost, hung
         self._closing = False
         self._place = tempfile.TemporaryDirectory(prefix="zeng-csm-")
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="csm-vllm", daemon=True)
         self._inlet: Inlet | None = None
         self._llm: Any = None
@@ -59,6 +61,7 @@ class VllmProcess:
 
     def start(self) -> None:
         """Return when it can speak; raises what vLLM raises."""
+        take_short_turns()
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._begin(), self._loop).result(START_TIMEOUT_S)
         self._started()

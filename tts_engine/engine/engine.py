@@ -69,9 +69,9 @@ class SpeechEngine:
         return BackendHealth(ready=False, detail="draining") if self._draining else self._backend.health()
 
     @property
-    def silent(self) -> bool:
-        """Whether nobody is spoken to."""
-        return not self._streams
+    def streams(self) -> int:
+        """To how many it speaks now."""
+        return self._streams
 
     async def start(self) -> None:
         """Start the backend; raises `SpeechUnavailableError` with the remedy."""

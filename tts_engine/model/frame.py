@@ -44,15 +44,19 @@ class FrameState:
         self.codes = zeros(config.num_codebooks, dtype=torch.int64)
 
     def admit(self, slot: int, sampling: Sampling, *, frame: int = 0) -> None:
-        """Prepare a slot for a request that has `frame` frames already; raises ValueError over the top-k limit."""
+        """Prepare a slot for a request that has `frame` frames already; raises ValueError over the top-k limit.
+
+        Nothing waits for the device. To assign a number by index would: `tensor[slot] = 1` copies it from the host's
+        memory and waits for that, so for all steps under way (PyTorch's pull request 186482).
+        """
         top_k = min(sampling.top_k, self._codebook_size)
         if top_k > self.top_k_limit:
             raise ValueError(f"top_k is {top_k}; this engine keeps at most {self.top_k_limit} candidates")
-        self.stream[slot] = stream_key(sampling.seed)
-        self.frame[slot] = frame
-        self.top_k[slot] = top_k
-        self.temperature[0, slot] = sampling.temperature
-        self.temperature[1, slot] = sampling.depth_temperature
+        self.stream[slot].fill_(stream_key(sampling.seed))
+        self.frame[slot].fill_(frame)
+        self.top_k[slot].fill_(top_k)
+        self.temperature[0, slot].fill_(sampling.temperature)
+        self.temperature[1, slot].fill_(sampling.depth_temperature)
 
 
 @dataclass(frozen=True, slots=True)

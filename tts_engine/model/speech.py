@@ -42,10 +42,10 @@ class SpeechState:
         self.over = torch.zeros_like(frames.frame, dtype=torch.bool)
 
     def admit(self, slot: int, sampling: Sampling) -> None:
-        """Prepare a slot for a new request."""
+        """Prepare a slot for a new request; waits for nothing, see `FrameState.admit`."""
         self.frames.admit(slot, sampling)
-        self.over[slot] = False
-        self.silent[slot] = 0
+        self.over[slot].fill_(False)
+        self.silent[slot].fill_(0)
 
 
 @dataclass(frozen=True, slots=True)

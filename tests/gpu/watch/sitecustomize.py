@@ -1,6 +1,7 @@
 """Watches every Python process that is started with this folder on PYTHONPATH: its collector, and uvloop's loop.
 
 What takes longer than `LEAST_MS` goes to the file that WATCH_LOG names: process id, "gc 0" to "gc 2" or "loop", ms.
+With WATCH_WHERE, a folder, each process says there where its threads spend their time (watch_where.py).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import gc
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 LEAST_MS = 10.0
@@ -54,3 +56,12 @@ if _LOG:
         uvloop.new_event_loop = watch_loop(uvloop.new_event_loop)
     except ImportError:
         pass
+
+if _WHERE := os.environ.get("WATCH_WHERE"):
+    from watch_where import watch
+
+    def _watch() -> None:
+        watch(Path(str(_WHERE)) / str(os.getpid()))
+
+    _watch()
+    os.register_at_fork(after_in_child=_watch)

@@ -8,26 +8,25 @@ from contextlib import suppress
 import pytest
 
 from tts_engine import collector
-from tts_engine.collector import EVERY_S, MOST_GARBAGE_BYTES, collect_in_silence, hold_back
+from tts_engine.collector import EVERY_S, MOST_GARBAGE_BYTES, STREAM_BYTES, collect_in_silence, hold_back
 
 
 @pytest.fixture
 def walks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[None]]:
     """One entry a walk; the looks follow one another at once."""
     made: list[None] = []
-    before = gc.get_threshold()
     monkeypatch.setattr(collector, "_LOOK_S", 0.0)
     monkeypatch.setattr(collector.gc, "collect", lambda: made.append(None))
     yield made
     gc.unfreeze()
-    gc.set_threshold(*before)
+    gc.enable()
 
 
 class Server:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.silent, self.now, self.memory = True, 0.0, 0
+        self.streams, self.now, self.memory = 0, 0.0, 0
         monkeypatch.setattr(collector, "_most_memory_bytes", lambda: self.memory)
-        self.task = asyncio.create_task(collect_in_silence(lambda: self.silent, lambda: self.now))
+        self.task = asyncio.create_task(collect_in_silence(lambda: self.streams, lambda: self.now))
 
     async def look(self, times: int = 5) -> None:
         for _ in range(times):
@@ -59,19 +58,25 @@ async def test_silence_is_used_once_a_minute(walks: list[None], server: Server):
 
 
 async def test_nothing_is_walked_while_somebody_listens(walks: list[None], server: Server):
-    server.silent, server.now = False, 100 * EVERY_S
+    server.streams, server.now = 1, 100 * EVERY_S
     await server.look()
     assert walks == []
 
 
 async def test_too_much_garbage_is_collected_whoever_listens(walks: list[None], server: Server):
-    server.silent, server.memory = False, MOST_GARBAGE_BYTES
+    server.streams, server.memory = 1, MOST_GARBAGE_BYTES + STREAM_BYTES
     await server.look()
     assert len(walks) == 1
 
 
-def test_what_stands_is_frozen_and_the_oldest_are_walked_on_demand_only(walks: list[None]):
+async def test_what_streams_need_is_no_garbage(walks: list[None], server: Server):
+    server.streams, server.memory = 2000, MOST_GARBAGE_BYTES + 1999 * STREAM_BYTES
+    await server.look()
+    assert walks == []
+
+
+def test_what_stands_is_frozen_and_the_others_are_walked_on_demand_only(walks: list[None]):
     frozen = gc.get_freeze_count()
     hold_back()
     assert gc.get_freeze_count() > frozen
-    assert gc.get_threshold()[2] > 1 << 20
+    assert not gc.isenabled()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -84,3 +86,26 @@ async def test_a_cancel_from_outside_is_a_cancel():
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+class Held:
+    """Something that a task holds."""
+
+
+async def test_a_cancel_leaves_nothing_for_the_collector():
+    async def hold(_: Held) -> None:
+        async with Patience() as patience:
+            patience.begin(60.0)
+            await asyncio.Event().wait()
+
+    gc.disable()
+    try:
+        held = Held()
+        task, gone = asyncio.create_task(hold(held)), weakref.ref(held)
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task})
+        del task, held
+        assert gone() is None
+    finally:
+        gc.enable()

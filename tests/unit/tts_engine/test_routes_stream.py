@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import json
+import weakref
 
 from prometheus_client import CollectorRegistry
 
@@ -43,3 +46,42 @@ async def test_a_client_that_takes_no_answers_is_read_no_further() -> None:
 
     assert read > 100
     serving.cancel()
+
+
+class LeavingClient:
+    """A WebSocket whose client asks for one utterance, hears some of it and is gone."""
+
+    def __init__(self) -> None:
+        asked = {"type": "input.text", "text": "Salam."}, {"type": "input.done"}
+        self._says = [{"type": "websocket.receive", "text": json.dumps(each)} for each in asked]
+        self._heard = asyncio.Event()
+
+    async def receive(self) -> dict[str, str]:
+        if self._says:
+            return self._says.pop(0)
+        await self._heard.wait()
+        return {"type": "websocket.disconnect"}
+
+    async def send_text(self, text: str) -> None:
+        """Take it."""
+
+    async def send_bytes(self, _: bytes) -> None:
+        self._heard.set()
+        await asyncio.Event().wait()
+
+
+async def test_a_client_that_leaves_in_the_middle_leaves_nothing_for_the_collector() -> None:
+    clock, metrics = FakeClock(), SpeechMetrics(CollectorRegistry())
+    store = MemoryConversationStore(ttl_s=60, max_conversations=10, clock=clock)
+    engine = SpeechEngine(FakeBackend(), store, metrics, limits=EngineLimits(), clock=clock)
+    gc.disable()
+    try:
+        socket = SpeechSocket(LeavingClient(), engine, metrics, StreamLimits())
+        gone = weakref.ref(socket)
+        await socket.serve()
+        del socket
+        await asyncio.sleep(0)
+        assert engine.streams == 0
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -8,10 +8,16 @@ The end of speech is id 0, as a sampled token (vLLM's stop token) and in prompts
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from tts_engine.model.prompt import Prompt
+from tts_engine.model.prompt import AUDIO, Codes, Prompt
+
+_Numbers = TypeVar("_Numbers", Tensor, npt.NDArray[np.int64])
 
 STOP_ID = 0
 TEXT_BASE = 1
@@ -33,16 +39,27 @@ class FrameIds:
     """Ids of frames on a device; numpy's and torch's integers agree to the bit."""
 
     def __init__(self, num_codebooks: int, device: torch.device | str = "cpu") -> None:
-        self._weights = torch.tensor(_weights(num_codebooks), device=device)
+        weights = _weights(num_codebooks)
+        self._weights = torch.tensor(weights, device=device)
+        self._weights_here = np.array(weights, np.int64)
 
     def __call__(self, codes: Tensor, ended: Tensor) -> Tensor:
         """Ids [...] int64 of codes [..., codebooks] int64; STOP_ID where ended [...]."""
         total = (codes * self._weights).sum(-1)
-        mixed = _mix((total & _MASK) ^ _mix(total >> 32))
-        return (FRAME_BASE + (mixed & _FRAME_MASK)).masked_fill(ended, STOP_ID)
+        return _hashed(total).masked_fill(ended, STOP_ID)
+
+    def quoted(self, codes: Codes) -> npt.NDArray[np.int64]:
+        """Ids [n] of a prompt's codes [n, codebooks], on the host; zeros in all but the last are the end."""
+        ids = _hashed(codes.astype(np.int64) @ self._weights_here)
+        ids[~codes[:, :-1].any(-1)] = STOP_ID
+        return ids
 
 
-def _mix(x: Tensor) -> Tensor:
+def _hashed(total: _Numbers) -> _Numbers:
+    return FRAME_BASE + (_mix((total & _MASK) ^ _mix(total >> 32)) & _FRAME_MASK)
+
+
+def _mix(x: _Numbers) -> _Numbers:
     x = (x ^ (x >> 16)) * 0x21F0AAAD & _MASK
     x = (x ^ (x >> 15)) * 0x735A2D97 & _MASK
     return x ^ (x >> 15)
@@ -50,7 +67,7 @@ def _mix(x: Tensor) -> Tensor:
 
 def prompt_ids(prompt: Prompt, frame_ids: FrameIds) -> list[int]:
     """Ids of a prompt; the frame of zeros that ends a turn's audio is STOP_ID."""
-    codes = torch.from_numpy(prompt.codes).long()
-    frames = frame_ids(codes, (codes[:, :-1] == 0).all(-1))
-    tokens = torch.from_numpy(prompt.tokens).long()
-    return torch.where(tokens >= 0, TEXT_BASE + tokens, frames).tolist()
+    ids = TEXT_BASE + prompt.tokens.astype(np.int64)
+    frames = prompt.tokens == AUDIO
+    ids[frames] = frame_ids.quoted(prompt.codes[frames])
+    return ids.tolist()

@@ -72,7 +72,8 @@ class CsmState(DefaultModelState):
         super().add_request(req_index, new_req_data)
         extra = (new_req_data.sampling_params.extra_args or {}).get("csm", {})
         known = len(new_req_data.prefill_token_ids)
-        self._slots[req_index] = self.csm.add(new_req_data.req_id, extra, new_req_data.prompt_token_ids, known=known)
+        slot = self.csm.add(new_req_data.req_id, extra, new_req_data.prompt_token_ids, known=known)
+        self._slots[req_index].fill_(slot)  # not by assignment, which waits for the device: see `FrameState.admit`
 
     def remove_request(self, req_id: str) -> None:
         """Ended, aborted or preempted: the runner does not say which."""

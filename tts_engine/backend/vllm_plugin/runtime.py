@@ -170,7 +170,7 @@ class CsmRuntime:
         return tensor.pin_memory().to(self._table.device, non_blocking=True) if self._table.is_cuda else tensor
 
     def _give_up(self, slot: int, key: int, why: int) -> None:
-        self.state.over[slot] = True
+        self.state.over[slot].fill_(True)
         row = np.zeros((1, self._format.width), np.int16)
         row[0, -1] = why
         self._send(np.array([key]), row)

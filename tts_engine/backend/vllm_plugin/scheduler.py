@@ -34,6 +34,7 @@ from tts_engine.backend.vllm_plugin.hooks import (
     unknown,
 )
 from tts_engine.backend.vllm_plugin.ids import STOP_ID
+from tts_engine.backend.vllm_plugin.short_turns import take_short_turns
 from tts_engine.backend.vllm_plugin.steady import SteadyRequests
 
 _LIMITS = ("max_num_running_reqs", "max_num_active_reqs")
@@ -105,6 +106,7 @@ class LeadAwareScheduler(AsyncScheduler):
         check_scheduler()
         super().__init__(*args, **kwargs)
         gc.set_threshold(*gc.get_threshold()[:2], _SELDOM)
+        take_short_turns()
         self._leads: Leads[str] = Leads(frame_s=self.vllm_config.additional_config["csm"]["frame_s"])
         blocks = self.kv_cache_manager
         self._steady = SteadyRequests(

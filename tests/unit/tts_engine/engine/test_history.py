@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,6 +71,12 @@ def test_a_turn_of_several_requests_is_cut_in_the_one_that_was_being_said() -> N
     assert heard is not None
     assert (heard.text, heard.duration_s) == ("bir iki üç dörd", 3.2)
     assert heard.parts(CODEC) == (first, said("t1", "üç dörd", 1.6))
+
+
+def test_a_turn_whose_sound_is_longer_than_its_codes_keeps_all_parts() -> None:
+    turn = replace(one_name(said("t1", "bir iki", 1.6), said("t1", "üç dörd", 1.6)), duration_s=4.0)
+
+    assert heard_part(turn, 3.5, CODEC) == replace(turn, duration_s=3.5)
 
 
 def test_a_turn_heard_to_where_a_request_ends_keeps_that_whole() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from tests.fakes.device_only import DeviceOnly
@@ -57,6 +58,14 @@ def test_the_step_brings_nothing_along_from_the_host(tiny: TinyCsm):
     with DeviceOnly():
         spoken = speak(model.frames, decoder, hidden, slots, state)
     assert (spoken.codes.shape, spoken.pcm.shape, spoken.pcm.dtype) == ((2, 8), (2, 1920), torch.int16)
+
+
+def test_a_stream_is_admitted_without_a_wait_for_the_device(tiny: TinyCsm):
+    state = state_of(CsmModel(tiny.config).to("meta"), MimiDecoder(tiny.config.mimi).to("meta"))
+    with DeviceOnly():
+        state.admit(1, GREEDY)
+    with DeviceOnly(), pytest.raises(AssertionError, match="a number"):
+        state.over[1] = False  # as it would be written without thinking
 
 
 def test_the_cap_leaves_three_times_the_usual_pace():

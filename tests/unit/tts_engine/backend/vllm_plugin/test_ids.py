@@ -49,3 +49,11 @@ def test_a_frame_that_ended_is_the_stop_token_whatever_its_last_code():
     codes = torch.zeros(2, 8, dtype=torch.int64)
     codes[1, 7] = 5
     assert FrameIds(8)(codes, torch.tensor([True, True])).tolist() == [STOP_ID, STOP_ID]
+
+
+def test_a_frame_has_the_same_id_where_it_is_said_and_where_it_is_quoted():
+    codes = np.random.default_rng(1).integers(0, 2051, (500, 32), np.int16)
+    codes[::7] = 0
+    codes[::14, -1] = 3
+    ended = torch.from_numpy(~codes[:, :-1].any(-1))
+    assert FrameIds(32).quoted(codes).tolist() == FrameIds(32)(torch.from_numpy(codes).long(), ended).tolist()

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tts_engine.backend.vllm_plugin.runners import admit_any_id, capture_sizes
+from tts_engine.backend.vllm_plugin.runners import admit_any_id, capture_sizes, positions_a_step
 
 
 class Renderer:
@@ -44,3 +44,8 @@ def test_every_stream_speaking_at_once_has_a_graph_of_its_own_and_beginnings_bes
 def test_a_number_of_streams_between_two_sizes_is_one_of_them():
     assert 300 in capture_sizes(300)
     assert max(capture_sizes(300)) <= 600
+
+
+@pytest.mark.parametrize("streams", [1, 256, 1000, 2048, 4096])
+def test_a_step_in_which_every_stream_speaks_has_room_for_beginnings(streams: int):
+    assert positions_a_step(streams) - streams >= max(1024, 2 * streams)
