@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +14,7 @@ import typer
 from bot.edge.service import Service
 from bot.log import LogLevel, set_up_logging
 from bot.settings import Settings, load_settings
-from tts_engine.settings import CsmSettings, TtsSettings
+from tts_engine.settings import CsmSettings
 from tts_engine.shipped import shipped_voice
 
 Config = Annotated[Path | None, typer.Option(help="TOML file; see docs/configuration.md")]
@@ -21,14 +23,17 @@ Level = Annotated[LogLevel, typer.Option(case_sensitive=False, help="the least t
 
 
 def serve(config: Config = None, voice: Voice = None, log_level: Level = "INFO") -> None:
-    """Serve calls with the settings of a file."""
+    """Serve calls with the settings of a file.
+
+    Without --voice, the voice that ships speaks if it passed its gate, torch is installed and nothing of [tts] is set.
+    """
     _run(config, voice, log_level, demo=False)
 
 
 def demo(config: Config = None, voice: Voice = None, log_level: Level = "WARNING") -> None:
     """Serve the bot on this machine with everything it needs, the services of the demo flows too.
 
-    Without --voice, the voice that ships speaks if it passed its gate, torch is installed and nothing else is set.
+    The voice is as of `zeng serve`.
     """
     _run(config, voice, log_level, demo=True)
 
@@ -44,10 +49,17 @@ def _with_voice(settings: Settings, checkpoint: str) -> dict[str, Any]:
     return {"tts": {**tts.model_dump(), "backend": backend}}
 
 
-def _with_shipped_voice(settings: Settings) -> dict[str, Any] | None:
-    """Overrides that speak by the voice that ships; None where it cannot, or where another is set."""
+def _is_set(config: Path | None) -> bool:
+    """Whether anything of [tts] is, be it to what it is by itself: `backend = "espeak"` is a choice."""
+    file = config or (Path(named) if (named := os.environ.get("ZENG_CONFIG")) else None)
+    told = tomllib.loads(file.read_text(encoding="utf-8")) if file is not None else {}
+    return "tts" in told or any(name.upper().startswith("ZENG_TTS_") for name in os.environ)
+
+
+def _with_shipped_voice(settings: Settings, config: Path | None) -> dict[str, Any] | None:
+    """Overrides that speak by the voice that ships; None where it cannot, or where anything of [tts] is set."""
     found = shipped_voice()
-    if found is None or settings.tts != TtsSettings() or importlib.util.find_spec("torch") is None:
+    if found is None or _is_set(config) or importlib.util.find_spec("torch") is None:
         return None
     heat = found.temperature
     csm = CsmSettings(
@@ -65,6 +77,6 @@ def _run(config: Path | None, voice: str | None, log_level: LogLevel, *, demo: b
     settings = load_settings(config)
     if voice is not None:
         settings = load_settings(config, _with_voice(settings, voice))
-    elif demo and (overrides := _with_shipped_voice(settings)) is not None:
+    elif (overrides := _with_shipped_voice(settings, config)) is not None:
         settings = load_settings(config, overrides)
     asyncio.run(Service(settings, config=config, demo=demo, log_level=log_level).run())
