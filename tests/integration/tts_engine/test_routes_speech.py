@@ -273,8 +273,9 @@ async def test_a_client_that_goes_away_stops_the_voice(audio_format: str) -> Non
     backend = FakeBackend(hold_at=2)
     async with serving(backend) as (server, http):
         async with http.stream("POST", PATH, json={"input": "Salam", "response_format": audio_format}) as response:
-            await anext(response.aiter_bytes())
-            await backend.held.wait()
+            pieces = response.aiter_bytes()  # held: an iterator that is let go of closes the connection
+            await anext(pieces)
+            await asyncio.wait_for(backend.held.wait(), HUNG_S)
 
         await asyncio.wait_for(server.engine.drained(), HUNG_S)
 
