@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -51,15 +51,22 @@ class LocalHub:
 def local_hub(files: Mapping[str, bytes], *, breaks: int = 0) -> Iterator[LocalHub]:
     """Run a hub on a free port."""
     hub = LocalHub(files, breaks=breaks)
+    with answering(hub.answer) as hub.url:
+        yield hub
+
+
+@contextmanager
+def answering(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
+    """Have every GET and HEAD on a free port answered; gives the URL."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            hub.answer(self)
+            answer(self)
 
         def do_HEAD(self) -> None:
-            hub.answer(self)
+            answer(self)
 
         def log_message(self, *args: object) -> None:
             """Say nothing."""
@@ -68,9 +75,8 @@ def local_hub(files: Mapping[str, bytes], *, breaks: int = 0) -> Iterator[LocalH
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    hub.url = f"http://127.0.0.1:{server.server_port}"
     try:
-        yield hub
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()

@@ -110,7 +110,7 @@ class CsmBackend:
             self._engine.read_ahead(self._prompt(request)[0])
 
     async def encode(self, pcm: bytes, sample_rate_hz: int) -> bytes:
-        if not pcm:
+        if not pcm or self._description.codec is None:  # nobody would hear it
             return b""
         if self._to_encode >= max(self._engine.capacity, ENCODED_AT_ONCE):
             raise SpeechCapacityError("more turns wait to be encoded than there are streams")

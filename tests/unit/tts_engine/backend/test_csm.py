@@ -444,6 +444,7 @@ async def test_a_text_is_left_whole_where_nothing_is_set(tiny: TinyCsm):
 async def test_a_voice_that_does_not_hear_conversations_hears_its_own_pieces_and_gives_no_codes(tiny: TinyCsm):
     backend = await backend_of(tiny, engine := FakeEngine(capacity=20), piece_chars=25, hears_conversation=False)
     assert backend.description.codec is None
+    assert (await backend.encode(bytes(9600), 24_000), engine.encoded) == (b"", [])
     items = await said(backend, engine, LONG, 3)
     assert {item.codes for item in items if isinstance(item, AudioChunk)} == {b""}
     assert int((engine.jobs[1].prompt.tokens == AUDIO).sum()) == 3 + 1
