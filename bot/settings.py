@@ -190,13 +190,18 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
 
+def settings_file(config: Path | None) -> Path | None:
+    """Give the file that was named, else the one that `ZENG_CONFIG` names."""
+    named = os.environ.get("ZENG_CONFIG")
+    return Path(named) if config is None and named else config
+
+
 def load_settings(config: Path | None, overrides: dict[str, Any] | None = None) -> Settings:
     """Read the file (else the one that `ZENG_CONFIG` names), then the environment.
 
     A wrong or unknown name raises `SettingsError` that names it.
     """
-    if config is None and (named := os.environ.get("ZENG_CONFIG")):
-        config = Path(named)
+    config = settings_file(config)
     if config is not None and not config.is_file():
         raise SettingsError(f"no settings file at {config}; leave --config or ZENG_CONFIG out to use the defaults")
 

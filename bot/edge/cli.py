@@ -13,7 +13,7 @@ import typer
 
 from bot.edge.service import Service
 from bot.log import LogLevel, set_up_logging
-from bot.settings import Settings, load_settings
+from bot.settings import Settings, load_settings, settings_file
 from tts_engine.settings import CsmSettings
 from tts_engine.shipped import shipped_voice
 
@@ -51,9 +51,10 @@ def _with_voice(settings: Settings, checkpoint: str) -> dict[str, Any]:
 
 def _is_set(config: Path | None) -> bool:
     """Whether anything of [tts] is, be it to what it is by itself: `backend = "espeak"` is a choice."""
-    file = config or (Path(named) if (named := os.environ.get("ZENG_CONFIG")) else None)
+    file = settings_file(config)
     told = tomllib.loads(file.read_text(encoding="utf-8")) if file is not None else {}
-    return "tts" in told or any(name.upper().startswith("ZENG_TTS_") for name in os.environ)
+    names = [name.upper() for name in os.environ]  # one underscore more than what Kubernetes tells of a `zeng-tts`
+    return "tts" in told or any(name == "ZENG_TTS" or name.startswith("ZENG_TTS__") for name in names)
 
 
 def _with_shipped_voice(settings: Settings, config: Path | None) -> dict[str, Any] | None:

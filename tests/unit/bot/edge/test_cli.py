@@ -40,6 +40,7 @@ def test_espeak_set_by_name_is_a_choice_though_it_is_what_would_be(
     monkeypatch.setenv("ZENG_CONFIG", str(file))
     assert cli._with_shipped_voice(load_settings(None), None) is None
     file.write_text('[flow]\npath = "bank"\n', encoding="utf-8")
+    monkeypatch.setenv("ZENG_TTS_SERVICE_HOST", "10.0.0.1")  # of Kubernetes
     assert cli._with_shipped_voice(load_settings(None), None) is not None
     monkeypatch.setenv("ZENG_TTS__BACKEND", "espeak")
     assert cli._with_shipped_voice(load_settings(None), None) is None
