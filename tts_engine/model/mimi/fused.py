@@ -23,14 +23,11 @@ def _turn(at, partner_at, c, s):
 
 
 @triton.jit
-def _ring_kernel(
-    qkv, keys, values, slots, starts, cos, sin, out, scale, window,
-    HEADS: tl.constexpr, COLUMNS: tl.constexpr, D: tl.constexpr, BLOCK: tl.constexpr,
+def _take_in(
+    qkv, keys, values, ring, row, head, start, cos, sin, d,
+    HEADS: tl.constexpr, COLUMNS: tl.constexpr, D: tl.constexpr,
 ):  # fmt: skip
-    row = tl.program_id(0).to(tl.int64)
-    head = tl.program_id(1)
-    slot, start = tl.load(slots + row), tl.load(starts + row)
-    d = tl.arange(0, D)
+    """Write the two new positions to the ring; their queries, and what was written of keys and values, in float32."""
     partner = tl.where(d < D // 2, d + D // 2, d - D // 2)
     sign = tl.where(d < D // 2, -1.0, 1.0)
     dtype = keys.dtype.element_ty
@@ -45,14 +42,28 @@ def _ring_kernel(
     k1 = _turn(second + k + d, second + k + partner, c1, s1).to(dtype)
     v0, v1 = tl.load(first + 2 * k + d).to(dtype), tl.load(second + 2 * k + d).to(dtype)
 
-    ring = (slot * HEADS + head) * COLUMNS * D
     tl.store(keys + ring + start % COLUMNS * D + d, k0)
     tl.store(keys + ring + (start + 1) % COLUMNS * D + d, k1)
     tl.store(values + ring + start % COLUMNS * D + d, v0)
     tl.store(values + ring + (start + 1) % COLUMNS * D + d, v1)
+    return q0, q1, k0.to(tl.float32), k1.to(tl.float32), v0.to(tl.float32), v1.to(tl.float32)
 
+
+@triton.jit
+def _ring_kernel(
+    qkv, keys, values, slots, starts, cos, sin, out, scale, window,
+    HEADS: tl.constexpr, COLUMNS: tl.constexpr, D: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    row = tl.program_id(0).to(tl.int64)
+    head = tl.program_id(1)
+    slot, start = tl.load(slots + row), tl.load(starts + row)
+    d = tl.arange(0, D)
+    dtype = keys.dtype.element_ty
+    ring = (slot * HEADS + head) * COLUMNS * D
     # the two new positions from registers: the first sees itself, the second sees both
-    k0, k1, v0, v1 = k0.to(tl.float32), k1.to(tl.float32), v0.to(tl.float32), v1.to(tl.float32)
+    q0, q1, k0, k1, v0, v1 = _take_in(
+        qkv, keys, values, ring, row, head, start, cos, sin, d, HEADS=HEADS, COLUMNS=COLUMNS, D=D
+    )
     top0 = tl.sum(q0 * k0, 0) * scale
     score10, score11 = tl.sum(q1 * k0, 0) * scale, tl.sum(q1 * k1, 0) * scale
     top1 = tl.maximum(score10, score11)
@@ -94,28 +105,13 @@ def _ring_dot_kernel(
     head = tl.program_id(1)
     slot, start = tl.load(slots + row), tl.load(starts + row)
     d = tl.arange(0, D)
-    partner = tl.where(d < D // 2, d + D // 2, d - D // 2)
-    sign = tl.where(d < D // 2, -1.0, 1.0)
     dtype = keys.dtype.element_ty
-
-    first = qkv + (row * 6 * HEADS + head) * D  # [2, 3, HEADS, D] a row
-    second = first + 3 * HEADS * D
-    c0, s0 = tl.load(cos + row * 2 * D + d).to(tl.float32), tl.load(sin + row * 2 * D + d).to(tl.float32) * sign
-    c1, s1 = tl.load(cos + row * 2 * D + D + d).to(tl.float32), tl.load(sin + row * 2 * D + D + d).to(tl.float32) * sign
-    q0, q1 = _turn(first + d, first + partner, c0, s0) * scale, _turn(second + d, second + partner, c1, s1) * scale
-    k = HEADS * D
-    k0 = _turn(first + k + d, first + k + partner, c0, s0).to(dtype)
-    k1 = _turn(second + k + d, second + k + partner, c1, s1).to(dtype)
-    v0, v1 = tl.load(first + 2 * k + d).to(dtype), tl.load(second + 2 * k + d).to(dtype)
-
     ring = (slot * HEADS + head) * COLUMNS * D
-    tl.store(keys + ring + start % COLUMNS * D + d, k0)
-    tl.store(keys + ring + (start + 1) % COLUMNS * D + d, k1)
-    tl.store(values + ring + start % COLUMNS * D + d, v0)
-    tl.store(values + ring + (start + 1) % COLUMNS * D + d, v1)
-
     # the two new positions from registers: the first sees itself, the second sees both
-    k0, k1, v0, v1 = k0.to(tl.float32), k1.to(tl.float32), v0.to(tl.float32), v1.to(tl.float32)
+    q0, q1, k0, k1, v0, v1 = _take_in(
+        qkv, keys, values, ring, row, head, start, cos, sin, d, HEADS=HEADS, COLUMNS=COLUMNS, D=D
+    )
+    q0, q1 = q0 * scale, q1 * scale
     score0, score10, score11 = tl.sum(q0 * k0, 0), tl.sum(q1 * k0, 0), tl.sum(q1 * k1, 0)
     top1 = tl.maximum(score10, score11)
     share10, share11 = tl.exp(score10 - top1), tl.exp(score11 - top1)
