@@ -285,6 +285,31 @@ def vllm_steady(tiny: TinyCsm, stand: Stand, *, plain_scheduler: bool) -> None:
     check("steps hidden from vLLM's scheduler", bool(sum(hidden)) != plain_scheduler, f"{sum(hidden)}")
 
 
+def vllm_seeds(tiny: TinyCsm, stand: Stand, *, exact: bool) -> None:
+    """A seed says the same alone, among others, and again; in 16 bits alone and among others round differently."""
+    prompts = prompts_of(tiny, 24)
+
+    def said(keys: list[int], first: int) -> list[np.ndarray]:
+        stand.engine.reset_prefix_cache()
+        stand.listener.forget()
+        for key in keys:
+            stand.submit(first + key, prompts[key], FRAMES, {**DRAWN, "seed": key}, ignore_end=True)
+        stand.run()
+        stand.listener.wait(len(keys) * FRAMES)
+        return [stand.listener.codes(first + key) for key in keys]
+
+    among = said(list(range(24)), 4000)
+    again = said(list(range(24)), 5000)
+    same = sum(map(np.array_equal, among, again))
+    check("seeds among the same others, again", same == 24, f"{same} of 24 streams equal")
+    alone = [said([key], 6000 + 100 * key)[0] for key in range(0, 24, 3)]
+    pairs = list(zip(alone, among[::3], strict=True))
+    same = sum(np.array_equal(*pair) for pair in pairs)
+    until = [int(np.argmax((a != b).any(1))) if (a != b).any() else FRAMES for a, b in pairs]
+    found = f"{same} of {len(pairs)} streams equal in all {FRAMES} frames; until frame {sorted(until)}"
+    check("a seed alone and among 23 others", same == len(pairs) or not exact, found)
+
+
 def plain_parity(tiny: TinyCsm) -> None:
     prompts = prompts_of(tiny, 6)
     expected = generate(tiny.model, prompts, [GREEDY] * 6, 12)
@@ -296,17 +321,27 @@ def plain_parity(tiny: TinyCsm) -> None:
 def vllm_stages(tiny: TinyCsm, *, plain_scheduler: bool) -> None:
     settings: dict[str, Any] = {
         **({} if plain_scheduler else {"scheduler_cls": OURS}),
-        "dtype": "bfloat16",
         "max_num_seqs": 32,
         "max_num_batched_tokens": 256,
         "codec_dtype": "float32",
+        "codec_fused": True,
         "gpu_memory_utilization": 0.3,  # a tiny model, and another job may be on the GPU
     }
-    with vllm_stand(tiny.folder, **settings) as stand:
+    with vllm_stand(tiny.folder, dtype="bfloat16", **settings) as stand:
         stage("vLLM's codes", lambda: vllm_parity(tiny, stand))
         stage("vLLM's context", lambda: vllm_context(tiny, stand))
         stage("vLLM's aborts", lambda: vllm_abort(tiny, stand))
+        stage("vLLM's seeds", lambda: vllm_seeds(tiny, stand, exact=False))
         stage("vLLM's scheduler", lambda: vllm_steady(tiny, stand, plain_scheduler=plain_scheduler))
+
+
+def vllm_exact_seeds(tiny: TinyCsm) -> None:
+    """What 16 bits hide, in float32: which streams speak beside it is nothing to a stream."""
+    settings: dict[str, Any] = {"scheduler_cls": OURS, "max_num_seqs": 32, "max_num_batched_tokens": 256}
+    with vllm_stand(
+        tiny.folder, dtype="float32", codec_dtype="float32", codec_fused=True, gpu_memory_utilization=0.3, **settings
+    ) as stand:
+        stage("vLLM's seeds, float32", lambda: vllm_seeds(tiny, stand, exact=True))
 
 
 @torch.inference_mode()
@@ -333,6 +368,7 @@ def main() -> None:
         stage("Mimi, heads 48 wide", lambda: mimi_parity(odd, ", heads 48 wide"))
         if options.vllm:
             stage("vLLM", lambda: vllm_stages(tiny, plain_scheduler=options.plain_scheduler))
+            stage("vLLM, float32", lambda: vllm_exact_seeds(tiny))
     print("FAILED: " + ", ".join(failed) if failed else "all equal")
     sys.exit(bool(failed))
 

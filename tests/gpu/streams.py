@@ -46,9 +46,10 @@ import httpx
 import numpy as np
 import uvloop
 
+from tests.gpu.context_turns import context_turns
 from tts_engine.client import SpeechClient, SpeechTimeouts
 from tts_engine.errors import SpeechError
-from tts_engine.protocol import BYTES_PER_SECOND, ConversationContext, ConversationTurn, SpeechRequest, TurnAudio
+from tts_engine.protocol import BYTES_PER_SECOND, ConversationContext, SpeechRequest
 
 TEXT = "Salam, mən səsli köməkçiyəm. Sizə necə kömək edə bilərəm?"
 FRAME_S = 0.08
@@ -295,9 +296,11 @@ async def served(options: argparse.Namespace, streams: int, log: Path) -> AsyncG
     }
     command = [sys.executable, "-m", "tts_engine"] if options.step_ms is None else [sys.executable, "-c", _TIMED]
     process = await asyncio.create_subprocess_exec(
-        *command, "serve", "--port", "0", stdout=asyncio.subprocess.PIPE, env=environment
+        *[*command, "serve", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
     )
     assert process.stdout is not None
+    assert process.stderr is not None
+    passing = asyncio.create_task(pass_on(process.stderr))
     while b"ready at" not in (line := await process.stdout.readline()):
         if not line:
             raise SystemExit("the server did not start")
@@ -306,6 +309,16 @@ async def served(options: argparse.Namespace, streams: int, log: Path) -> AsyncG
     finally:
         process.terminate()
         await process.wait()
+        await passing
+
+
+async def pass_on(log: asyncio.StreamReader) -> None:
+    """Pass the server's log on, and say of it what is to stand beside the table: which fast paths are on."""
+    while line := await log.readline():
+        sys.stderr.buffer.write(line)
+        sys.stderr.flush()
+        if b"depth decoder: " in line:
+            print("on:", line.decode(errors="replace").partition("depth decoder: ")[2].strip(), flush=True)
 
 
 def spent(folder: Path, pids: list[int]) -> dict[str, Counter[str]]:
@@ -349,7 +362,7 @@ async def main(options: argparse.Namespace) -> None:
         print(f"server ready in {time.monotonic() - began:.0f} s", flush=True)
         await run_clients("load", url, 1, 4.0, options)  # what is compiled on first use
         if options.context:
-            await context_turns(url)
+            await context_turns(url, TEXT, _TIMEOUTS)
         print(_HEAD, flush=True)
         for kind, text in options.loads:
             size, seconds = (float(part) for part in text.split(":"))
@@ -376,41 +389,6 @@ async def main(options: argparse.Namespace) -> None:
             if options.where:
                 where(spent(log.parent, [pid, *below]), known)
     place.cleanup()
-
-
-async def context_turns(url: str, calls: int = 8) -> None:
-    """Time to first audio of a turn that quotes 30 s of earlier sound: never read, read ahead, read before."""
-    sound = TurnAudio(data=np.random.default_rng(0).integers(-3000, 3000, 15 * 16_000).astype("<i2").tobytes())
-    took: dict[str, list[float]] = {"none": [], "never read": [], "read before": [], "read ahead": []}
-
-    async def first_audio(client: SpeechClient, context: ConversationContext | None, kind: str) -> None:
-        heard = Heard()
-        request = SpeechRequest(text=TEXT, max_new_tokens=5, seed=1, conversation=context)
-        began = time.perf_counter()
-        async with aclosing(client.speak(request)) as audio:
-            await anext(audio)
-            took[kind].append((time.perf_counter() - began) * 1000)
-            async for _ in audio:
-                heard.utterances += 1
-
-    async with SpeechClient(url, timeouts=_TIMEOUTS, warm_links=1) as client:
-        for call in range(calls):
-            turns = tuple(
-                ConversationTurn(turn_id=f"{call}-{n}", role=role, text=f"{call} {TEXT}", audio=sound)
-                for n, role in enumerate(("user", "assistant"))
-            )
-            await first_audio(client, None, "none")
-            # explicit turns are encoded within the request; the second time the codes are the same, and so the keys
-            named = f"c{call}"
-            for turn in turns:
-                await client.put_turn(named, turn)
-            if call % 2:
-                await asyncio.sleep(0.5)  # what a language model takes, at least
-            kind = "read ahead" if call % 2 else "never read"
-            await first_audio(client, ConversationContext(id=named, mode="auto"), kind)
-            await first_audio(client, ConversationContext(id=named, mode="auto"), "read before")
-    for kind, times in took.items():
-        print(f"first audio, 30 s of context {kind}: p50 {np.median(times):.0f} ms, most {max(times):.0f}", flush=True)
 
 
 class _Load(argparse.Action):
