@@ -165,6 +165,7 @@ def main() -> None:
         settings = {
             "load_format": "dummy",
             "max_num_seqs": max(options.sizes),
+            "gpu_memory_utilization": 0.6,  # the parts above keep what they took
             "dtype": "bfloat16",
             "enable_prefix_caching": False,
             "scheduler_cls": "tts_engine.backend.vllm_plugin.scheduler.LeadAwareScheduler",
