@@ -37,11 +37,15 @@ from tts_engine.backend.port import SpokenTurn
 from tts_engine.backend.vllm_plugin import register, scheduler
 from tts_engine.backend.vllm_plugin.ids import FRAME_BASE, STOP_ID
 from tts_engine.backend.vllm_plugin.inlet import Inlet
-from tts_engine.backend.vllm_plugin.lead import Leads
+from tts_engine.backend.lead import Leads
 from tts_engine.backend.vllm_plugin.runners import positions_a_step
+from tts_engine.backend.vllm_plugin.turns import Turns
 from tts_engine.engine.history import HistoryLimits, newest_within, remember
 
 FRAME_S = 0.08
+_GRAPH = (1, 32, 128, 256, 512, 1024, 2048), (3.58, 6.01, 6.98, 8.45, 12.19, 20.89, 39.62)
+"""Rows, and the milliseconds of the frames' graph on an H200 (docs/benchmarks.md)."""
+
 TEXT_IDS = 30
 _HEAD = """\
 | streams | tokens a step | begun a second | first audio p50 ms | p95 | most | late | steps a second | step p50 ms | \
@@ -49,12 +53,15 @@ rows | positions read | of a beginning | cached | steps it took p95 | preempted 
 |--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"""
 
 
-def step_s(rows: int, positions: int) -> float:
-    """Seconds of an H200 for a frame of `rows` streams and `positions` of the backbone, theirs included."""
-    depth = max(6.0, 3.5 + 0.0147 * rows)
-    mimi = 0.4 + 0.0028 * rows
-    backbone = 1.0 + 0.0033 * positions
-    return (depth + mimi + backbone + 3.0) / 1000
+def step_s(rows: int, positions: int, *, mixed_us: float) -> float:
+    """Seconds of an H200 for a frame of `rows` streams and `positions` of the backbone, theirs included.
+
+    `mixed_us` is what a row costs besides in a step in which others read their prompts.
+    """
+    graph = float(np.interp(rows, *_GRAPH))
+    backbone = 1.0 + 0.0037 * positions
+    mixed = rows * mixed_us / 1000 if positions > rows else 0.0
+    return (graph + backbone + mixed + 2.0) / 1000
 
 
 @dataclass(slots=True)
@@ -168,7 +175,7 @@ class World:
             if self.known[name] < self.prompts[name] and name in self.by_key:
                 self.by_key[name].steps += 1
         tokens = output.total_num_scheduled_tokens
-        took = step_s(rows, tokens) if tokens else 0.002
+        took = step_s(rows, tokens, mixed_us=self.options.mixed_us) if tokens else 0.002
         if output.scheduled_new_reqs:
             took += self.options.behind_ms / 1000
         if self.measured and tokens:
@@ -260,6 +267,8 @@ def main(options: argparse.Namespace) -> None:
         core = EngineCore(config, TimedExecutor, log_stats=False)
         if options.plenty_s:
             core.scheduler._leads = Leads(frame_s=FRAME_S, plenty_s=options.plenty_s, little_s=options.little_s)
+        if options.few is not None:
+            core.scheduler._turns = Turns(few=options.few)
         began = time.thread_time()
         world = World(core, options, streams)
         f = world.run()
@@ -288,6 +297,8 @@ if __name__ == "__main__":
     parser.add_argument(
         "--behind-ms", type=float, default=0.0, help="for which the GPU waits for the host in a step with beginnings"
     )
+    parser.add_argument("--mixed-us", type=float, default=0.0, help="what a row costs more beside a beginning")
+    parser.add_argument("--few", type=int, help="up to so many streams speak beside beginnings")
     parser.add_argument("--plenty-s", type=float)
     parser.add_argument("--little-s", type=float, default=0.5)
     parser.add_argument("--quote-s", type=float, default=20.0)

@@ -65,3 +65,12 @@ if _WHERE := os.environ.get("WATCH_WHERE"):
 
     _watch()
     os.register_at_fork(after_in_child=_watch)
+
+if _STEPS := os.environ.get("WATCH_STEPS"):
+    from watch_steps import watch as watch_steps
+
+    def _watch_steps() -> None:
+        watch_steps(Path(str(_STEPS)))
+
+    _watch_steps()
+    os.register_at_fork(after_in_child=_watch_steps)

@@ -36,6 +36,7 @@ from tts_engine.backend.vllm_plugin.hooks import (
 from tts_engine.backend.vllm_plugin.ids import STOP_ID
 from tts_engine.backend.vllm_plugin.short_turns import take_short_turns
 from tts_engine.backend.vllm_plugin.steady import SteadyRequests
+from tts_engine.backend.vllm_plugin.turns import For, Turns
 
 _LIMITS = ("max_num_running_reqs", "max_num_active_reqs")
 """What vLLM holds the number of running requests against; the second from 0.32 on."""
@@ -108,6 +109,7 @@ class LeadAwareScheduler(AsyncScheduler):
         gc.set_threshold(*gc.get_threshold()[:2], _SELDOM)
         take_short_turns()
         self._leads: Leads[str] = Leads(frame_s=self.vllm_config.additional_config["csm"]["frame_s"])
+        self._turns = Turns()
         blocks = self.kv_cache_manager
         self._steady = SteadyRequests(
             block_size=self.block_size,
@@ -133,12 +135,21 @@ class LeadAwareScheduler(AsyncScheduler):
             self._steady.forget(name)
         resting = self._leads.resting(self._frames, waiting=bool(self.waiting), now=time.monotonic())
         steady, others = self._steady.split(self.running, resting)
+        free = self.max_num_running_reqs - len(self.running)  # places
         if steady and not self._may_skip(steady):
             others = [each for each in self.running if each.request_id not in resting]
             steady = []
+        elif self.use_v2_model_runner:  # the first runner forgets who is not in a step
+            reading = [each for each in others if each.is_prefill_chunk]
+            whose = self._turns.next(waiting=min(len(self.waiting), free) + len(reading), speaking=len(steady))
+            if whose is For.BEGINNINGS:
+                steady, others = [], reading
+            elif whose is For.SPEECH:
+                others = [each for each in others if not each.is_prefill_chunk]
+                free = 0
         before, self.running = self.running, others.copy()
         shown = len(others)
-        hidden = len(before) - shown
+        hidden = self.max_num_running_reqs - free - shown
         self._take_places(hidden, len(steady))
         try:
             output = super().schedule(*args, **kwargs)
