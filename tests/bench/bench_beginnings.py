@@ -33,11 +33,11 @@ from vllm.v1.request import RequestStatus
 from tests.fakes.timed_executor import ARGUMENTS, TimedExecutor
 from tests.fakes.tiny_csm import write_tiny_csm
 from tts_engine.backend.chunking import Chunking
+from tts_engine.backend.lead import Leads
 from tts_engine.backend.port import SpokenTurn
 from tts_engine.backend.vllm_plugin import register, scheduler
 from tts_engine.backend.vllm_plugin.ids import FRAME_BASE, STOP_ID
 from tts_engine.backend.vllm_plugin.inlet import Inlet
-from tts_engine.backend.lead import Leads
 from tts_engine.backend.vllm_plugin.runners import positions_a_step
 from tts_engine.backend.vllm_plugin.turns import Turns
 from tts_engine.engine.history import HistoryLimits, newest_within, remember

@@ -1,8 +1,9 @@
 """An executor of vLLM without a model: a step takes a fixed time of nobody's, and every stream says noise.
 
 What vLLM's runner for GPUs does for each request on the host is done here too, so that what a step costs the host can
-be measured on a processor. Named in `distributed_executor_backend`; runs in vLLM's environment only. A step
-of all takes TIMED_STEP_MS of the environment, one of a few a fifth of that at least. Its KV cache has as many blocks as a GPU's of 80 GB.
+be measured on a processor. Named in `distributed_executor_backend`; runs in vLLM's environment only. A step of all
+takes TIMED_STEP_MS of the environment, one of a few a fifth of that at least. Its KV cache has as many blocks as a
+GPU's of 80 GB.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ _SAY_S = 5.0
 
 
 def watch(knobs: Path) -> None:
-    """Begin in the process that has a scheduler, as soon as it has; `knobs` may hold how few speak beside a beginning."""
+    """Begin where there is a scheduler, as soon as there is; `knobs` may hold how many speak beside a beginning."""
     threading.Thread(target=_wait, args=(knobs,), name="watch-steps", daemon=True).start()
 
 
@@ -29,7 +29,7 @@ def _wait(knobs: Path) -> None:
 
 
 class _Steps:
-    def __init__(self, kind: Any, knobs: Path) -> None:  # noqa: ANN401 - vLLM's
+    def __init__(self, kind: Any, knobs: Path) -> None:
         self._knobs = knobs
         self._few: int | None = None
         self._under_way: deque[tuple[str, int, int, float]] = deque()
@@ -37,9 +37,9 @@ class _Steps:
         self._last = time.perf_counter()
         schedule, update = kind.schedule, kind.update_from_output
 
-        def scheduled(scheduler: Any, *rest: Any, **named: Any) -> Any:  # noqa: ANN401
+        def scheduled(scheduler: Any, *rest: Any, **named: Any) -> Any:
             if self._few is not None:
-                scheduler._turns._few = self._few  # noqa: SLF001
+                scheduler._turns._few = self._few
             began = time.perf_counter()
             output = schedule(scheduler, *rest, **named)
             rows, positions = len(output.num_scheduled_tokens), output.total_num_scheduled_tokens
@@ -49,7 +49,7 @@ class _Steps:
                 self._under_way.append((name, rows, positions, time.perf_counter() - began))
             return output
 
-        def updated(scheduler: Any, *rest: Any, **named: Any) -> Any:  # noqa: ANN401
+        def updated(scheduler: Any, *rest: Any, **named: Any) -> Any:
             began = time.perf_counter()
             outputs = update(scheduler, *rest, **named)
             if self._under_way:
@@ -71,9 +71,10 @@ class _Steps:
                 if steps:
                     ms = sorted(each[3] * 1000 for each in steps)
                     rows, positions, host = (sum(each[n] for each in steps) / len(steps) for n in (1, 2, 4))
+                    p50, p95 = ms[len(ms) // 2], ms[int(len(ms) * 0.95)]
                     print(
-                        f"steps few={self._few} {name}: {len(steps)}, rows {rows:.0f}, positions {positions:.0f}, ms p50"
-                        f" {ms[len(ms) // 2]:.1f} p95 {ms[int(len(ms) * 0.95)]:.1f}, scheduler {host * 1000:.1f} ms",
+                        f"steps few={self._few} {name}: {len(steps)}, rows {rows:.0f}, positions {positions:.0f},"
+                        f" ms p50 {p50:.1f} p95 {p95:.1f}, scheduler {host * 1000:.1f} ms",
                         file=sys.stderr,
                         flush=True,
                     )

@@ -79,6 +79,11 @@ def scenarios() -> list[dict[str, Any]]:
             "rounds": [{"jobs": every}],
         },
         {
+            "name": "turns",
+            "engine": {"max_num_batched_tokens": 48, "max_num_seqs": 6, "few": 1},
+            "rounds": [{"jobs": every}],
+        },
+        {
             "name": "preempted",
             "engine": {
                 "num_gpu_blocks_override": 14,
@@ -161,13 +166,27 @@ def jobs_of(name: str, step: int = 0) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     ("name", "step"),
-    [("cached", 0), ("cached", 2), ("cold", 0), ("drawn", 0), ("chunked", 0), ("preempted", 0), ("aborted", 1)],
-    ids=["sixteen", "alone", "alone, nothing cached", "drawn", "chunked", "preempted", "after aborts"],
+    [
+        ("cached", 0),
+        ("cached", 2),
+        ("cold", 0),
+        ("drawn", 0),
+        ("chunked", 0),
+        ("turns", 0),
+        ("preempted", 0),
+        ("aborted", 1),
+    ],
+    ids=["sixteen", "alone", "alone, nothing cached", "drawn", "chunked", "in turns", "preempted", "after aborts"],
 )
 def test_codes_are_those_of_the_model_by_itself(tiny: TinyCsm, said: Mapping[str, np.ndarray], name: str, step: int):
     jobs = jobs_of(name, step)
     for one, codes in zip(jobs, expected(tiny, jobs), strict=True):
         assert said[f"{name}/{one['key']}/codes"].tolist() == codes, one
+
+
+def test_beginnings_had_steps_of_their_own_where_more_than_a_few_spoke(said: Mapping[str, np.ndarray]):
+    assert said["turns/beginnings_alone"] > 0
+    assert said["chunked/beginnings_alone"] == 0
 
 
 def test_preemption_happened(said: Mapping[str, np.ndarray]):

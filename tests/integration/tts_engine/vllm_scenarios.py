@@ -27,6 +27,7 @@ from tts_engine.backend.vllm_plugin.inlet import Inlet
 from tts_engine.backend.vllm_plugin.runner_v2 import check_config, check_hooks
 from tts_engine.backend.vllm_plugin.runners import admit_any_id
 from tts_engine.backend.vllm_plugin.scheduler import check_scheduler
+from tts_engine.backend.vllm_plugin.turns import For
 from tts_engine.backend.vllm_plugin.wire import ENDED, SPOKE, Keys, RowFormat, Rows
 from tts_engine.model.config import CsmConfig
 from tts_engine.model.prompt import AUDIO, Prompt
@@ -69,7 +70,7 @@ def make_engine(folder: str, path: Path, settings: dict[str, Any]) -> LLM:
     settings = dict(settings)
     # frames that pass for long ones: a stream is two seconds ahead after four, and rests while others begin
     frame_s, adapter = settings.pop("frame_s", 0.5), settings.pop("adapter", "")
-    csm = {"socket": str(path), "frame_s": frame_s, "adapter": adapter}
+    csm = {"socket": str(path), "frame_s": frame_s, "adapter": adapter, "few": settings.pop("few", 100)}
     defaults: dict[str, Any] = {
         "max_model_len": 512,
         "max_num_seqs": 16,
@@ -118,6 +119,7 @@ def run(folder: str, prompts: list[Prompt], scenario: dict[str, Any], results: d
         engine = llm.llm_engine
         admit_any_id(engine)
         steady = count_steady(engine.engine_core.engine_core.scheduler)
+        turns = count_turns(engine.engine_core.engine_core.scheduler)
         for step in scenario["rounds"]:
             for job in step["jobs"]:
                 prompt = prompts[job["prompt"]]
@@ -133,6 +135,7 @@ def run(folder: str, prompts: list[Prompt], scenario: dict[str, Any], results: d
         runtime = engine.model_executor.driver_worker.worker.model_runner.csm
         results[f"{name}/preempted"] = np.array(preempted)
         results[f"{name}/steady"] = np.array(sum(steady))
+        results[f"{name}/beginnings_alone"] = np.array(turns.count(For.BEGINNINGS))
         results[f"{name}/slots_held"] = np.array(len(runtime._key_of))
         del llm, engine, runtime
         gc.collect()
@@ -150,6 +153,19 @@ def count_steady(scheduler: Any) -> list[int]:
 
     scheduler._steady.schedule = counted
     return counts
+
+
+def count_turns(scheduler: Any) -> list[For]:
+    """Who each step was for, filled as they come."""
+    had: list[For] = []
+    choose = scheduler._turns.next
+
+    def counted(**named: int) -> For:
+        had.append(choose(**named))
+        return had[-1]
+
+    scheduler._turns.next = counted
+    return had
 
 
 def heard(scenario: dict[str, Any], listener: Listener, cached: dict[int, int]) -> dict[str, np.ndarray]:

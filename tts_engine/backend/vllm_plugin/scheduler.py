@@ -36,7 +36,7 @@ from tts_engine.backend.vllm_plugin.hooks import (
 from tts_engine.backend.vllm_plugin.ids import STOP_ID
 from tts_engine.backend.vllm_plugin.short_turns import take_short_turns
 from tts_engine.backend.vllm_plugin.steady import SteadyRequests
-from tts_engine.backend.vllm_plugin.turns import For, Turns
+from tts_engine.backend.vllm_plugin.turns import FEW, For, Turns
 
 _LIMITS = ("max_num_running_reqs", "max_num_active_reqs")
 """What vLLM holds the number of running requests against; the second from 0.32 on."""
@@ -108,8 +108,9 @@ class LeadAwareScheduler(AsyncScheduler):
         super().__init__(*args, **kwargs)
         gc.set_threshold(*gc.get_threshold()[:2], _SELDOM)
         take_short_turns()
-        self._leads: Leads[str] = Leads(frame_s=self.vllm_config.additional_config["csm"]["frame_s"])
-        self._turns = Turns()
+        settings = self.vllm_config.additional_config["csm"]
+        self._leads: Leads[str] = Leads(frame_s=settings["frame_s"])
+        self._turns = Turns(few=settings.get("few", FEW))
         blocks = self.kv_cache_manager
         self._steady = SteadyRequests(
             block_size=self.block_size,
@@ -139,7 +140,7 @@ class LeadAwareScheduler(AsyncScheduler):
         if steady and not self._may_skip(steady):
             others = [each for each in self.running if each.request_id not in resting]
             steady = []
-        elif self.use_v2_model_runner:  # the first runner forgets who is not in a step
+        else:
             reading = [each for each in others if each.is_prefill_chunk]
             whose = self._turns.next(waiting=min(len(self.waiting), free) + len(reading), speaking=len(steady))
             if whose is For.BEGINNINGS:

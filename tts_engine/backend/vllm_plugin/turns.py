@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-FEW = 256  # up to so many speak beside a beginning: it costs them less than a step of its own would
+FEW = 1024  # up to so many speak beside a beginning: it costs them less than a step of its own would
 
 
 class For(Enum):
