@@ -23,7 +23,7 @@ from bot.models.settings import ModelSettings
 from bot.recognition.settings import RecogniserServerSettings, RecogniserSettings, UnderstandingSettings
 from bot.refusals import Location, refusals
 from bot.setting_names import misspelt
-from bot.urls import BareHost, OptionalHttpUrl
+from bot.urls import BareHost, HttpUrl, OptionalHttpUrl
 from telephony.errors import SipParseError
 from telephony.settings import RtpSettings, SipSettings, StreamSettings, WebRtcSettings
 from telephony.sip.uri import SipUri, parse_uri
@@ -95,6 +95,7 @@ class SpeechSettings(_Section):
     """The bot's side of the speech server."""
 
     url: OptionalHttpUrl = ""  # empty: the service starts its own (`zeng tts serve`)
+    more_urls: tuple[HttpUrl, ...] = ()  # further servers; a call keeps to one, and moves when it is away or full
     voice: str = ""  # empty: the server's default
     prompt_cache_bytes: int = Field(default=64_000_000, ge=0)
 

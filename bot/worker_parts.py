@@ -34,12 +34,13 @@ from bot.recognition.llm import LlmUnderstander
 from bot.recognition.understanding import Understander
 from bot.services.pipecat_stt import pipecat_service
 from bot.services.prompt_cache import PromptCache
-from bot.settings import AnswererSettings, Settings
+from bot.settings import AnswererSettings, Settings, SpeechSettings
 from bot.smart_turn import SmartTurn
 from bot.speech_batch import SpeechBatch
 from bot.speech_detector import SileroSession
 from tts_engine.client import SpeechClient
 from tts_engine.errors import SpeechError
+from tts_engine.servers import SpeechServers
 
 _BAKU = ZoneInfo("Asia/Baku")
 _LOOK_S = 0.5  # between looks at the flow file
@@ -54,7 +55,7 @@ async def call_services(
     stack.push_async_callback(redis.aclose)
     http = open_client(settings.recogniser)
     stack.push_async_callback(http.aclose)
-    speech = await stack.enter_async_context(SpeechClient(settings.speech.url))
+    speech = await _speech(settings.speech, stack)
     tools = await stack.enter_async_context(
         ToolClient(
             secrets_by_name=os.environ,
@@ -117,7 +118,13 @@ def _answerer_policy(settings: AnswererSettings) -> AnswererPolicy:
     )
 
 
-async def _voice_hears(speech: SpeechClient) -> bool:
+async def _speech(chosen: SpeechSettings, stack: contextlib.AsyncExitStack) -> SpeechClient | SpeechServers:
+    if not chosen.more_urls:
+        return await stack.enter_async_context(SpeechClient(chosen.url))
+    return await stack.enter_async_context(SpeechServers([chosen.url, *chosen.more_urls]))
+
+
+async def _voice_hears(speech: SpeechClient | SpeechServers) -> bool:
     """Ask once; a server that is away is sent everything, since it may come back with a voice that hears."""
     try:
         return await speech.hears_conversation()

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 EVERY_S = 60.0  # of silence at most one walk
 MOST_GARBAGE_BYTES = 1 << 29  # what memory may grow by before a walk is made all the same
-STREAM_BYTES = 1 << 20  # and what it may grow by for each stream besides: its connection, its call, its sound
+STREAM_BYTES = 1 << 21  # and by each stream that speaks: a connection takes 1 MB, and speaks half of the time
 _LOOK_S = 1.0
 
 
