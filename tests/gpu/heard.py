@@ -126,7 +126,8 @@ if __name__ == "__main__":
     left = Heard()
     for each in sorted(Path(sys.argv[1]).glob("*.jsonl")):
         left.read(each)
-    left.began = min((each.at for each in left.seconds), default=0.0)
+    left.began = min([each.began for each in left.utterances] + [each.at - 1.0 for each in left.seconds])
+    lasted_s = max(each.at for each in left.seconds) - left.began
     print(HEAD)
-    print(row(sys.argv[1], left, (float("nan"), float("nan")), max(1.0, max(s.at for s in left.seconds) - left.began)))
+    print(row(sys.argv[1], left, (float("nan"), float("nan")), lasted_s))
     print(minutes(left, float(sys.argv[2]) if len(sys.argv) > 2 else 60.0))

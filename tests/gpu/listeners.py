@@ -48,6 +48,7 @@ class Load:
     abort: float = 0.0  # of the utterances
     quote_s: float = 0.0
     seed: int = 0
+    server: int = 0  # its process, if that is known: without it nobody listens on
 
 
 class Listeners:
@@ -148,6 +149,9 @@ class Listeners:
                 note_at = due + 1.0
 
     def _note_own(self, now: float) -> None:
+        if self._load.server and not Path(f"/proc/{self._load.server}").exists():
+            print("the server has ended", file=sys.stderr, flush=True)
+            os._exit(1)
         self._notebook.write(Second(now, self._stall_ms, time.process_time()))
         self._stall_ms = 0.0
 
@@ -174,7 +178,7 @@ async def run_listeners(load: Load, folder: Path, *, processes: int) -> Heard:
         told = json.dumps(asdict(replace(load, size=size, seed=index)))
         with said.open("wb") as stderr:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.gpu.listeners", told, str(place), stderr=stderr
+                *(sys.executable, "-X", "faulthandler", "-m", "tests.gpu.listeners"), told, str(place), stderr=stderr
             )
         try:
             code = await asyncio.wait_for(process.wait(), limit_s)
@@ -188,8 +192,8 @@ async def run_listeners(load: Load, folder: Path, *, processes: int) -> Heard:
         if process.returncode == 0:
             sys.stderr.write(words)
         else:
-            last = "".join(f"    {line}\n" for line in words.splitlines()[-_LAST_LINES:])
-            heard.lost.append(f"listeners {index} ({size:g}) {how}; the last that they said:\n{last or '    nothing'}")
+            last = "".join(f"\n    {line}" for line in words.splitlines()[-_LAST_LINES:]) or " nothing"
+            heard.lost.append(f"listeners {index} ({size:g}) {how}; the last that they said:{last}")
             print(heard.lost[-1], file=sys.stderr, flush=True)  # the table says it too, when all others have ended
 
     async with asyncio.TaskGroup() as group:

@@ -82,7 +82,7 @@ def quoted(now: dict[str, float], earlier: dict[str, float]) -> str:
         return now.get(f"zeng_tts_context_{name}", nan) - earlier.get(f"zeng_tts_context_{name}", nan)
 
     frames = since("seconds_sum") * FRAME_HZ
-    cached = f", {since('cached_frames_total') / frames:.1%} of its frames from the cache" if frames else ""
+    cached = f", {since('cached_frames_total') / frames:.1%} of its frames from the cache" if frames > 0 else ""
     return f"quoted: {since('seconds_sum') / max(since('seconds_count'), 1):.1f} s of earlier sound on average{cached}"
 
 
@@ -189,7 +189,7 @@ async def main(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="zeng-watch-") as options.watch_folder:
         async with served(options, options.slots, Path(options.watch_folder, "stalls")) as (url, pid):
             print(f"server ready in {time.monotonic() - began:.0f} s", flush=True)
-            first = Load("load", url, 1, 4.0, quote_s=options.quote_s)
+            first = Load("load", url, 1, 4.0, quote_s=options.quote_s, server=pid)
             await run_listeners(
                 first, Path(options.watch_folder, "first"), processes=1
             )  # what is compiled on first use
@@ -202,15 +202,11 @@ async def main(options: argparse.Namespace) -> None:
                 if time.monotonic() + seconds + ramp_s + 10 > gives_up_at:
                     print(f"| {kind} {text}: no time left |", flush=True)
                     continue
-                load = Load(
-                    "poisson" if kind == "poisson" else "load",
-                    url,
-                    size,
-                    seconds,
-                    ramp_s,
-                    options.abort,
-                    options.quote_s,
-                )
+                which = "poisson" if kind == "poisson" else "load"
+                load = Load(which, url, size, seconds, ramp_s, options.abort, options.quote_s, server=pid)
+                if not Path(f"/proc/{pid}").exists():
+                    print(f"| {kind} {text}: the server has ended |", flush=True)
+                    continue
                 await measure(url, pid, load, options, every_s=min(60.0, seconds / 4) if kind == "soak" else None)
 
 
