@@ -55,6 +55,9 @@ class Notebook:
     def write(self, item: Utterance | Second) -> None:
         self._file.write(json.dumps(asdict(item)) + "\n")
 
+    def close(self) -> None:
+        self._file.close()
+
 
 @dataclass(slots=True)
 class Heard:

@@ -15,7 +15,7 @@ import random
 import sys
 import time
 import traceback
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -205,7 +205,7 @@ async def run_listeners(load: Load, folder: Path, *, processes: int) -> Heard:
 
 
 if __name__ == "__main__":
-    listeners = Listeners(Load(**json.loads(sys.argv[1])), Notebook(Path(sys.argv[2])))
     gc.collect()
     gc.freeze()  # as the server does: what is imported is not walked again
-    uvloop.run(listeners.run())
+    with closing(Notebook(Path(sys.argv[2]))) as notes:
+        uvloop.run(Listeners(Load(**json.loads(sys.argv[1])), notes).run())
