@@ -134,6 +134,7 @@ async def served(options: argparse.Namespace, streams: int, log: Path) -> AsyncG
     passing = {asyncio.create_task(pass_on(stream, ready)) for stream in (process.stdout, process.stderr)}
     await asyncio.wait({ready, *passing}, return_when=asyncio.FIRST_COMPLETED)
     if not ready.done():  # a stream that ends does so with its process
+        await asyncio.wait(passing, timeout=10)  # it says why
         raise SystemExit("the server did not start")
     try:
         yield ready.result(), process.pid
@@ -190,9 +191,7 @@ async def main(options: argparse.Namespace) -> None:
         async with served(options, options.slots, Path(options.watch_folder, "stalls")) as (url, pid):
             print(f"server ready in {time.monotonic() - began:.0f} s", flush=True)
             first = Load("load", url, 1, 4.0, quote_s=options.quote_s, server=pid)
-            await run_listeners(
-                first, Path(options.watch_folder, "first"), processes=1
-            )  # what is compiled on first use
+            await run_listeners(first, Path(options.watch_folder, "first"), processes=1)  # compiles what is left
             if options.context:
                 await context_turns(url, TEXT, TIMEOUTS)
             print(HEAD, flush=True)
