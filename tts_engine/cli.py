@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 import uvloop
@@ -40,8 +42,8 @@ def serve_command(
 ) -> None:
     """Serve speech over HTTP and WebSocket until SIGTERM."""
     settings = _settings(config, {"host": host, "port": port, "backend": backend})
-    # One line on standard output, for whoever starts this process.
-    _run(serve(settings, on_ready=lambda url: typer.echo(f"speech server ready at {url}")))
+    told = _standard_output_alone()
+    _run(serve(settings, on_ready=lambda url: typer.echo(f"speech server ready at {url}", file=told)))
 
 
 @app.command("say")
@@ -65,6 +67,17 @@ def say_command(
     pcm = _run(_collect(_from_server(url, request) if url else _from_here(settings, request)))
     output.write_bytes(wav_header(SAMPLE_RATE_HZ, len(pcm)) + pcm)
     console.print(f"{output}: {len(pcm) / BYTES_PER_SECOND:.2f} s")
+
+
+def _standard_output_alone() -> TextIO:
+    """Keep standard output for one line; all that is printed, by libraries and the engine's process too, is log.
+
+    Whoever starts this process reads that line and may read no further: a pipe that is full would hold the loop up.
+    """
+    sys.stdout.flush()
+    alone = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return alone
 
 
 async def _from_server(url: str, request: SpeechRequest) -> AsyncGenerator[bytes, None]:

@@ -12,11 +12,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from websockets.asyncio.client import connect
 
 from tests.waiting import HUNG_S, START_S
 from tts_engine.client import SpeechClient
 from tts_engine.errors import SpeechUnavailableError
-from tts_engine.protocol import SpeechRequest
+from tts_engine.protocol import STREAM_PATH, InputDone, InputText, SessionConfig, SpeechRequest
 
 LONG = SpeechRequest(text="Salam, mən səsli köməkçiyəm. " * 60)
 
@@ -36,7 +37,7 @@ async def run(*arguments: str) -> tuple[int, str]:
 
 
 @asynccontextmanager
-async def served(*arguments: str):
+async def served(*arguments: str, stderr: int = asyncio.subprocess.DEVNULL):
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -46,7 +47,7 @@ async def served(*arguments: str):
         "0",
         *arguments,
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
+        stderr=stderr,
     )
     assert process.stdout is not None
     line = (await asyncio.wait_for(process.stdout.readline(), START_S)).decode()
@@ -119,6 +120,23 @@ async def test_sigterm_lets_the_voice_finish_and_admits_nobody() -> None:
 
         assert heard == pytest.approx(whole, rel=0.02)
         assert await asyncio.wait_for(process.wait(), HUNG_S) == 0
+
+
+async def test_only_the_url_is_on_standard_output_and_a_client_that_was_cut_is_in_the_log(monkeypatch) -> None:
+    monkeypatch.setenv("ZENG_TTS__STALL_TIMEOUT_S", "0.2")
+    monkeypatch.setenv("ZENG_TTS__SEND_BUFFER_BYTES", "16384")
+    async with served(stderr=asyncio.subprocess.PIPE) as (process, url):
+        async with connect(f"ws{url.removeprefix('http')}{STREAM_PATH}", max_queue=1, close_timeout=0.1) as lazy:
+            for message in (SessionConfig(), InputText(text=LONG.text), InputDone()):
+                await lazy.send(message.model_dump_json())
+            assert process.stderr is not None
+            log = await asyncio.wait_for(process.stderr.readuntil(b"slow_client_cut"), HUNG_S)
+
+        process.send_signal(signal.SIGTERM)
+        told, _ = await asyncio.wait_for(process.communicate(), HUNG_S)
+
+    assert log
+    assert told == b""
 
 
 async def test_half_a_request_does_not_hold_a_server_that_ends(monkeypatch) -> None:
