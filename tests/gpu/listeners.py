@@ -41,14 +41,14 @@ class Load:
     """What listeners are to do."""
 
     kind: Literal["load", "poisson"]
-    url: str
+    urls: tuple[str, ...]  # of servers, among whom the processes of listeners are shared out
     size: float  # streams, or utterances a second
     seconds: float
     ramp_s: float = 1.0  # within which the streams begin
     abort: float = 0.0  # of the utterances
     quote_s: float = 0.0
     seed: int = 0
-    server: int = 0  # its process, if that is known: without it nobody listens on
+    servers: tuple[int, ...] = ()  # their processes, if they are known: without its server nobody listens on
 
 
 class Listeners:
@@ -73,7 +73,7 @@ class Listeners:
     async def _keep_speaking(self) -> None:
         """So many streams, utterance after utterance, for so long after all have begun."""
         load, streams = self._load, int(self._load.size)
-        async with SpeechClient(load.url, timeouts=TIMEOUTS, warm_links=0, max_idle_links=streams + 8) as client:
+        async with SpeechClient(load.urls[0], timeouts=TIMEOUTS, warm_links=0, max_idle_links=streams + 8) as client:
 
             async def stream(number: int) -> None:
                 name = f"{os.getpid()}-{number}"
@@ -91,7 +91,7 @@ class Listeners:
     async def _arrive(self) -> None:
         """Utterances of 4 s that begin at random times."""
         load, dice = self._load, random.Random(self._load.seed)
-        async with SpeechClient(load.url, timeouts=TIMEOUTS, warm_links=4) as client, asyncio.TaskGroup() as group:
+        async with SpeechClient(load.urls[0], timeouts=TIMEOUTS, warm_links=4) as client, asyncio.TaskGroup() as group:
             ends = time.monotonic() + load.seconds
             while time.monotonic() < ends:
                 await asyncio.sleep(dice.expovariate(load.size))
@@ -149,7 +149,7 @@ class Listeners:
                 note_at = due + 1.0
 
     def _note_own(self, now: float) -> None:
-        if self._load.server and not Path(f"/proc/{self._load.server}").exists():
+        if any(not Path(f"/proc/{server}").exists() for server in self._load.servers):
             print("the server has ended", file=sys.stderr, flush=True)
             os._exit(1)
         self._notebook.write(Second(now, self._stall_ms, time.process_time()))
@@ -175,10 +175,15 @@ async def run_listeners(load: Load, folder: Path, *, processes: int) -> Heard:
 
     async def one(index: int, size: float) -> None:
         place, said = folder / f"{index}.jsonl", folder / f"{index}.stderr"
-        told = json.dumps(asdict(replace(load, size=size, seed=index)))
+        mine = slice(index % len(load.urls), index % len(load.urls) + 1)
+        own = replace(load, size=size, seed=index, urls=load.urls[mine], servers=load.servers[mine])
+        told = json.dumps(asdict(own))
         with said.open("wb") as stderr:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-X", "faulthandler", "-m", "tests.gpu.listeners"), told, str(place), stderr=stderr
+                *(sys.executable, "-X", "faulthandler", "-m", "tests.gpu.listeners"),
+                told,
+                str(place),
+                stderr=stderr,
             )
         try:
             code = await asyncio.wait_for(process.wait(), limit_s)

@@ -42,14 +42,14 @@ def memory_mb(pids: list[int]) -> float:
     return sum(int(share[0]) for share in shares if share) / 1024
 
 
-def stalls(log: Path, pid: int) -> str:
+def stalls(log: Path, servers: list[int]) -> str:
     """What the watched processes (watch/sitecustomize.py) noted since the last call, in words."""
     taken = log.read_text().splitlines() if log.exists() else []
     log.unlink(missing_ok=True)
     found: dict[str, list[float]] = {}
     for line in taken:
         which, *kind, ms = line.split()
-        whose = "server" if int(which) == pid else "vLLM"
+        whose = "server" if int(which) in servers else "vLLM"
         found.setdefault(f"{whose} {' '.join(kind)}", []).append(float(ms))
     said = [f"{name}: {len(ms)} of 10 ms and more, the longest {max(ms):.0f}" for name, ms in sorted(found.items())]
     return "; ".join(said) or "nothing of 10 ms and more"

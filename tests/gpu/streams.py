@@ -38,9 +38,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from math import nan
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -63,48 +63,56 @@ app()
 """
 
 
-async def metrics(url: str) -> dict[str, float]:
-    """What the server counts, by name and labels; nothing if it does not answer: the load and its account go on."""
-    try:
-        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
-            page = (await client.get(f"{url}/metrics")).raise_for_status().text
-    except httpx.HTTPError as error:
-        print(f"/metrics did not answer: {error!r}", file=sys.stderr, flush=True)
-        return {}
-    lines = (line.rpartition(" ") for line in page.splitlines() if not line.startswith("#"))
-    return {name: float(value) for name, _, value in lines}
+async def metrics(urls: tuple[str, ...]) -> Counter[str]:
+    """What the servers count, by name and labels, summed; one that does not answer counts nothing: the load goes on."""
+    counted: Counter[str] = Counter()
+    for url in urls:
+        try:
+            async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+                page = (await client.get(f"{url}/metrics")).raise_for_status().text
+        except httpx.HTTPError as error:
+            print(f"/metrics did not answer: {error!r}", file=sys.stderr, flush=True)
+            continue
+        lines = (line.rpartition(" ") for line in page.splitlines() if not line.startswith("#"))
+        counted.update({name: float(value) for name, _, value in lines})  # pyright: ignore[reportArgumentType] - floats add as well
+    return counted
 
 
-def quoted(now: dict[str, float], earlier: dict[str, float]) -> str:
+def quoted(now: Counter[str], earlier: Counter[str]) -> str:
     """Say how much earlier sound an utterance quoted, and how much of it came from the cache."""
 
     def since(name: str) -> float:
-        return now.get(f"zeng_tts_context_{name}", nan) - earlier.get(f"zeng_tts_context_{name}", nan)
+        return now[f"zeng_tts_context_{name}"] - earlier[f"zeng_tts_context_{name}"]
 
     frames = since("seconds_sum") * FRAME_HZ
     cached = f", {since('cached_frames_total') / frames:.1%} of its frames from the cache" if frames > 0 else ""
     return f"quoted: {since('seconds_sum') / max(since('seconds_count'), 1):.1f} s of earlier sound on average{cached}"
 
 
-async def soak(load: asyncio.Task[Heard], url: str, pid: int, every_s: float) -> None:
+async def soak(load: asyncio.Task[Heard], urls: tuple[str, ...], pids: list[int], every_s: float) -> None:
     """Print every minute a row of what a load holds, until it has ended."""
     print(_SOAK_HEAD, flush=True)
     began = time.monotonic()
     while not load.done():
-        below, now = children(pid), time.monotonic()
-        before = busy_s([pid]), busy_s(below)
+        below, now = all_below(pids), time.monotonic()
+        before = busy_s(pids), busy_s(below)
         await asyncio.wait({load}, timeout=every_s)
         took = time.monotonic() - now
-        places = (await metrics(url)).get("zeng_tts_streams_active", nan)
+        places = (await metrics(urls))["zeng_tts_streams_active"]
         print(
-            f"| {time.monotonic() - began:.0f} s | {memory_mb([pid]):.0f} | {memory_mb(below):.0f} | {places:.0f} |"
-            f" {cores([pid], before[0], took):.2f} | {cores(below, before[1], took):.2f} |",
+            f"| {time.monotonic() - began:.0f} s | {memory_mb(pids):.0f} | {memory_mb(below):.0f} | {places:.0f} |"
+            f" {cores(pids, before[0], took):.2f} | {cores(below, before[1], took):.2f} |",
             flush=True,
         )
 
 
+def all_below(pids: list[int]) -> list[int]:
+    """Return the processes below these."""
+    return [below for pid in pids for below in children(pid)]
+
+
 @asynccontextmanager
-async def served(options: argparse.Namespace, streams: int, log: Path) -> AsyncGenerator[tuple[str, int], None]:
+async def served(options: argparse.Namespace, log: Path) -> AsyncGenerator[tuple[str, int], None]:
     """`zeng tts serve` with the checkpoint, in a process of its own and watched: its URL and its process id."""
     environment = {
         **os.environ,
@@ -114,9 +122,9 @@ async def served(options: argparse.Namespace, streams: int, log: Path) -> AsyncG
         "TIMED_STEP_MS": str(options.step_ms or 0),
         "ZENG_TTS__BACKEND": options.backend,
         "ZENG_TTS__CSM__MODEL": str(options.model),
-        "ZENG_TTS__CSM__STREAMS": str(streams),
+        "ZENG_TTS__CSM__STREAMS": str(options.slots // options.servers),
         "ZENG_TTS__CSM__DEVICE": options.codec_device,
-        "ZENG_TTS__CSM__GPU_MEMORY": "0.8",
+        "ZENG_TTS__CSM__GPU_MEMORY": str(0.8 / options.servers),
         "ZENG_TTS__MAX_CONNECTIONS": "4096",
         "ZENG_TTS__FIRST_AUDIO_TIMEOUT_S": "30",
     }
@@ -156,44 +164,48 @@ async def pass_on(log: asyncio.StreamReader, ready: asyncio.Future[str]) -> None
             print("on:", line.decode(errors="replace").partition("depth decoder: ")[2].strip(), flush=True)
 
 
-async def measure(url: str, pid: int, load: Load, options: argparse.Namespace, *, every_s: float | None) -> None:
+async def measure(load: Load, options: argparse.Namespace, *, every_s: float | None) -> None:
     """Run one load, a soak if it has minutes, and print all about it."""
-    log = Path(options.watch_folder, "stalls")
-    stalls(log, pid)  # those before are nobody's
-    below, earlier, now = children(pid), await metrics(url), time.monotonic()
-    known = spent(log.parent, [pid, *below])
-    before = busy_s([pid]), busy_s(below)
+    log, pids = Path(options.watch_folder, "stalls"), list(load.servers)
+    stalls(log, pids)  # those before are nobody's
+    below, earlier, now = all_below(pids), await metrics(load.urls), time.monotonic()
+    known = spent(log.parent, [*pids, *below])
+    before = busy_s(pids), busy_s(below)
     folder = Path(options.heard or options.watch_folder, f"{load.kind}-{load.size:g}-{load.seconds:g}-{now:.0f}")
     listening = asyncio.create_task(run_listeners(load, folder, processes=options.clients))
     if every_s is not None:
-        await soak(listening, url, pid, every_s)
+        await soak(listening, load.urls, pids, every_s)
         print(HEAD, flush=True)
     heard = await listening
     took = time.monotonic() - now
-    taken = cores([pid], before[0], took), cores(below, before[1], took)
+    taken = cores(pids, before[0], took), cores(below, before[1], took)
     size = f"{load.size:g} a second" if load.kind == "poisson" else f"{load.size:g} streams"
     print(row(f"{size}, {load.seconds:g} s", heard, taken, took), flush=True)
     for lost in heard.lost:
         print(lost, flush=True)
-    print(f"stalls: {stalls(log, pid)}", flush=True)
-    print(quoted(await metrics(url), earlier), flush=True)
+    print(f"stalls: {stalls(log, pids)}", flush=True)
+    print(quoted(await metrics(load.urls), earlier), flush=True)
     if every_s is not None:
         print(minutes(heard, every_s), flush=True)
     if options.where:
-        where(spent(log.parent, [pid, *below]), known)
+        where(spent(log.parent, [*pids, *below]), known)
 
 
 async def main(options: argparse.Namespace) -> None:
-    """Start the server once, then every load in order."""
+    """Start the servers once, then every load in order."""
     began = time.monotonic()
     gives_up_at = began + options.budget_s
     with tempfile.TemporaryDirectory(prefix="zeng-watch-") as options.watch_folder:
-        async with served(options, options.slots, Path(options.watch_folder, "stalls")) as (url, pid):
-            print(f"server ready in {time.monotonic() - began:.0f} s", flush=True)
-            first = Load("load", url, 1, 4.0, quote_s=options.quote_s, server=pid)
-            await run_listeners(first, Path(options.watch_folder, "first"), processes=1)  # compiles what is left
+        async with AsyncExitStack() as running:
+            log = Path(options.watch_folder, "stalls")
+            servers = [await running.enter_async_context(served(options, log)) for _ in range(options.servers)]
+            urls, pids = tuple(url for url, _ in servers), tuple(pid for _, pid in servers)
+            print(f"{len(urls)} servers ready in {time.monotonic() - began:.0f} s", flush=True)
+            for url in urls:  # compiles what is left
+                first = Load("load", (url,), 1, 4.0, quote_s=options.quote_s)
+                await run_listeners(first, Path(options.watch_folder, "first"), processes=1)
             if options.context:
-                await context_turns(url, TEXT, TIMEOUTS)
+                await context_turns(urls[0], TEXT, TIMEOUTS)
             print(HEAD, flush=True)
             for kind, text in options.loads:
                 size, seconds = (float(part) for part in text.split(":"))
@@ -202,11 +214,11 @@ async def main(options: argparse.Namespace) -> None:
                     print(f"| {kind} {text}: no time left |", flush=True)
                     continue
                 which = "poisson" if kind == "poisson" else "load"
-                load = Load(which, url, size, seconds, ramp_s, options.abort, options.quote_s, server=pid)
-                if not Path(f"/proc/{pid}").exists():
-                    print(f"| {kind} {text}: the server has ended |", flush=True)
+                load = Load(which, urls, size, seconds, ramp_s, options.abort, options.quote_s, servers=pids)
+                if not all(Path(f"/proc/{pid}").exists() for pid in pids):
+                    print(f"| {kind} {text}: a server has ended |", flush=True)
                     continue
-                await measure(url, pid, load, options, every_s=min(60.0, seconds / 4) if kind == "soak" else None)
+                await measure(load, options, every_s=min(60.0, seconds / 4) if kind == "soak" else None)
 
 
 class _Load(argparse.Action):
@@ -226,7 +238,8 @@ if __name__ == "__main__":
     parser.add_argument("--arrivals", type=float, default=100.0, help="first utterances a second")
     parser.add_argument("--quote-s", type=float, default=0.0, help="earlier sound of the stream's call, at most")
     parser.add_argument("--clients", type=int, default=8)
-    parser.add_argument("--slots", type=int, default=1024)
+    parser.add_argument("--slots", type=int, default=1024, help="streams at most, of all servers")
+    parser.add_argument("--servers", type=int, default=1, help="on the one GPU, each with an engine of its own")
     parser.add_argument("--backend", default="vllm")
     parser.add_argument("--step-ms", type=float, help="without a model or a GPU: steps of so long")
     parser.add_argument("--budget-s", type=float, default=500.0)

@@ -20,7 +20,7 @@ NOWHERE = "http://127.0.0.1:9"  # discard: nobody listens there
 
 async def test_what_all_processes_heard_is_added_up(tmp_path: Path) -> None:
     async with speech_server(FakeBackend(streams=64)) as server:
-        heard = await run_listeners(Load("load", server.url, 16, 1.2, ramp_s=0.1), tmp_path, processes=2)
+        heard = await run_listeners(Load("load", (server.url,), 16, 1.2, ramp_s=0.1), tmp_path, processes=2)
 
     assert (heard.processes, heard.lost) == (2, [])
     assert {each.outcome for each in heard.utterances} == {"said"}
@@ -28,10 +28,19 @@ async def test_what_all_processes_heard_is_added_up(tmp_path: Path) -> None:
     assert heard.cpu_s > 0
 
 
+async def test_processes_of_listeners_are_shared_out_among_servers(tmp_path: Path) -> None:
+    one, two = FakeBackend(streams=64), FakeBackend(streams=64)
+    async with speech_server(one) as a, speech_server(two) as b:
+        heard = await run_listeners(Load("load", (a.url, b.url), 16, 1.2, ramp_s=0.1), tmp_path, processes=2)
+
+    assert heard.lost == []
+    assert min(len(one.asked), len(two.asked)) >= 8
+
+
 async def test_listeners_whose_server_has_ended_are_named_with_their_last_words(tmp_path: Path) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    nowhere = Load("load", NOWHERE, 1, 60.0, server=ended.pid)
+    nowhere = Load("load", (NOWHERE,), 1, 60.0, servers=(ended.pid,))
 
     heard = await run_listeners(nowhere, tmp_path, processes=1)
 
@@ -52,7 +61,7 @@ async def test_an_error_that_no_client_should_raise_is_one_utterance_that_failed
     heard = Heard()
 
     with closing(Notebook(tmp_path / "0.jsonl")) as notebook:
-        await Listeners(Load("load", NOWHERE, 1, 3.0, ramp_s=0.1), notebook).run()
+        await Listeners(Load("load", (NOWHERE,), 1, 3.0, ramp_s=0.1), notebook).run()
 
     heard.read(tmp_path / "0.jsonl")
     assert {each.outcome for each in heard.utterances} == {"failed"}
