@@ -143,7 +143,7 @@ async def test_what_went_wrong_is_named_without_what_was_said(store, redis, monk
         raise ResponseError("unknown command, with args beginning with: 'Salam'")
 
     monkeypatch.setattr(redis, "hgetall", unwell)
-    with pytest.raises(ConversationError, match="^Redis: ResponseError$"):
+    with pytest.raises(ConversationError, match=r"^Redis: ResponseError$"):
         await store.load("c")
 
 
