@@ -1,7 +1,8 @@
 """`/api/calls`: have the bot call somebody. For this machine, or for whoever has the token; never for a page.
 
 A page anywhere on the internet may have its reader's browser post to 127.0.0.1, and a proxy on this machine makes
-strangers look local: both write headers that give them away, and are refused.
+strangers look local. A browser and most proxies write headers that give them away, and are refused; nginx writes none
+unless it is told to, so behind one there has to be a token (docs/deployment.md).
 """
 
 from __future__ import annotations
