@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from bot.errors import BotError
-from bot.log import set_up_logging
 from bot.models.settings import ModelSettings
 from bot.recognition.app import serve
 from bot.recognition.settings import RecogniserServerSettings
@@ -31,7 +30,6 @@ def make_cli(settings: Callable[[], tuple[RecogniserServerSettings, ModelSetting
         threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of one recognition.")] = None,
     ) -> None:
         """Serve OpenAI's /v1/audio/transcriptions with Whisper."""
-        set_up_logging(level="INFO", process="recogniser")
         server, models = settings()
         given = {
             name: value for name, value in (("host", host), ("port", port), ("threads", threads)) if value is not None
