@@ -67,16 +67,16 @@ async def test_both_sides_of_a_call_have_only_their_relays(tmp_path: Path, micro
         talking.cancel()
 
 
-@pytest.mark.parametrize("lost_restarts", [0, 1])
+@pytest.mark.parametrize(("lost_restarts", "answers_after_s"), [(0, 0.0), (1, 0.0), (0, 1.0)])
 async def test_the_call_moves_to_another_way_without_a_word_lost(
-    lost_restarts: int, tmp_path: Path, microphone: Path
+    lost_restarts: int, answers_after_s: float, tmp_path: Path, microphone: Path
 ) -> None:
     async with (
         page_server() as server,
         chromium(tmp_path, microphone=microphone) as browser,
         browser.page() as page,
     ):
-        server.lost_restarts = lost_restarts
+        server.lost_restarts, server.restart_answers_after_s = lost_restarts, answers_after_s
         ears = await call(page, server)
         assert await heard(ears) > 10
         peer = ears.leg._session._peer  # type: ignore[attr-defined]
