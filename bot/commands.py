@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -34,7 +35,9 @@ stt_app = make_stt_cli(_recogniser_settings)
 models_app = make_models_cli(lambda: load_settings(None).models)
 
 
-def chat(flow: str = "") -> None:
+def chat(
+    flow: Annotated[str, typer.Option(help="a file, or a flow that ships; else the one of the settings")] = "",
+) -> None:
     """Hold the same conversation typed: a line is speech, `/1` presses keys, an empty line is silence."""
     settings = load_settings(None)
     loaded = load_flow(flow_path(flow or settings.flow.path))

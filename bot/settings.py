@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -218,7 +219,7 @@ def load_settings(config: Path | None, overrides: dict[str, Any] | None = None) 
     except UnicodeDecodeError as error:
         raise SettingsError(f"{config} is not UTF-8: save it as that") from error
     except NoJsonError as error:
-        raise SettingsError(f"settings: {error}: a whole section in the environment is written as JSON") from error
+        raise SettingsError(f"environment: {_no_json(error)}") from error
     except ValidationError as error:
         lines = refusals(error, Settings, place=_place, unknown="there is no such setting", names=_NAMES)
         raise SettingsError("settings: " + "; ".join(lines)) from error
@@ -227,6 +228,15 @@ def load_settings(config: Path | None, overrides: dict[str, Any] | None = None) 
     if faults := misspelt(os.environ, Settings, own=own):
         raise SettingsError("environment: " + "; ".join(faults))
     return settings
+
+
+def _no_json(error: NoJsonError) -> str:
+    """Name the variable: pydantic-settings knows the section only, and what it could not read."""
+    cause = error.__cause__
+    value = cause.doc if isinstance(cause, JSONDecodeError) else None
+    names = [name for name, told in os.environ.items() if name.upper().startswith("ZENG_") and told == value]
+    named = ", ".join(names) or str(error)
+    return f"""{named}: lists, tables and whole sections are written as JSON, such as '["10.0.0.0/8", "10.1.0.1"]'"""
 
 
 def _place(location: Location) -> str:

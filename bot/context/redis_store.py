@@ -22,7 +22,7 @@ from bot.context.store import ConversationLimits, with_heard
 from bot.errors import ConversationError
 
 KEY_PREFIX = "zeng:call:"
-_ATTEMPTS = 4  # a change loses only to another change of the same call
+_ATTEMPTS = 4  # a change loses to another change of the same call, or with the connection that watched
 _Fields = dict[bytes, bytes]
 _T = TypeVar("_T")
 
@@ -69,13 +69,16 @@ class RedisConversationStore:
         for _ in range(_ATTEMPTS):
             if await _asked(self._try_change(call_id, change)):
                 return
-        raise ConversationError("Redis: the call is being changed by too many at once")
+        raise ConversationError("Redis: too many change the call at once, or it is too slow to answer")
 
     async def _try_change(self, call_id: str, change: Callable[[Conversation], Conversation]) -> bool:
         key = KEY_PREFIX + call_id
         async with self._redis.pipeline(transaction=True) as pipe:
             await pipe.watch(key)
-            old = await self._fields(pipe, call_id)
+            try:
+                old = await self._fields(pipe, call_id)
+            except WatchError:  # what redis-py makes of a connection that breaks, or an answer that is late, in between
+                return False
             new = _numbered(change(_conversation(call_id, old)), old)
             pipe.multi()
             if gone := old.keys() - new.keys():
@@ -96,8 +99,10 @@ class RedisConversationStore:
 async def _asked(answer: Awaitable[_T]) -> _T:
     try:
         return await answer
+    except WatchError:
+        raise  # to be tried again
     except RedisError as error:
-        raise ConversationError(f"Redis: {error!r}") from error
+        raise ConversationError(f"Redis: {type(error).__name__}") from error  # its words may quote ours
 
 
 def _conversation(call_id: str, fields: _Fields) -> Conversation:

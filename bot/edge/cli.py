@@ -23,9 +23,9 @@ Level = Annotated[LogLevel, typer.Option(case_sensitive=False, help="the least t
 
 
 def serve(config: Config = None, voice: Voice = None, log_level: Level = "INFO") -> None:
-    """Serve calls with the settings of a file.
+    r"""Serve calls with the settings of a file.
 
-    Without --voice, the voice that ships speaks if it passed its gate, torch is installed and nothing of [tts] is set.
+    Without --voice, the voice that ships speaks if it passed its gate, torch is installed and nothing of \[tts] is set.
     """
     _run(config, voice, log_level, demo=False)
 

@@ -25,6 +25,7 @@ _HOP = 640
 _VOICED = 200.0  # RMS of int16
 _ALIKE = 0.7
 _SAME = 0.9  # of the pieces' median; under it the words were spoken anew
+_STAYS = 0.6  # of the pieces as late as the one before; of other words, in a voice of like vowels, at most 0.53 are
 _GAP_MS = 60.0
 _PAUSE_GAP_MS = 250.0  # a pause of the source that grows by less is heard as a pause; prompts are joined by such
 _AHEAD = 9_600  # how far a piece may come late, 1.2 s
@@ -59,11 +60,12 @@ class Alignment:
     words_right: int
     words: int
     likeness: float  # median of the pieces found
+    stays: float  # share of the pieces that come as late as the one before
 
     @property
     def same(self) -> bool:
-        """Whether it is the source's own sound; else the same words spoken anew, of which no time can be compared."""
-        return self.likeness >= _SAME
+        """Whether it is the source's own sound; else words spoken anew, or others, of which no time can be compared."""
+        return self.likeness >= _SAME and self.stays >= _STAYS
 
     @property
     def found_share(self) -> float:
@@ -117,9 +119,11 @@ def _judge(reference: Reference, first: int, shifts: list[tuple[int, int | None]
     found = _steady([(at, shift) for at, shift in shifts if shift is not None])
     gaps: list[Gap] = []
     inserted_ms = cut_ms = shortened_ms = 0.0
+    steps = stayed = 0
     resumed = [at for (last, _), (at, _) in itertools.pairwise(shifts) if at - last >= _PIECE]  # after a pause
     for (last, before), (at, after) in itertools.pairwise(found):
         jump_ms = (after - before) * 1000 / _RATE
+        steps, stayed = steps + 1, stayed + (abs(jump_ms) <= _STEADY_MS)
         pause = any(last < begin <= at for begin in resumed)
         if jump_ms >= (_PAUSE_GAP_MS if pause else _GAP_MS):
             gaps.append(Gap((at + before) / _RATE, jump_ms))
@@ -141,14 +145,20 @@ def _judge(reference: Reference, first: int, shifts: list[tuple[int, int | None]
         right,
         words,
         likeness,
+        stayed / steps if steps else 1.0,
     )
 
 
 def _steady(found: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Leave out pieces that lie far from most around them: taken for others that sound alike. No step is."""
+    """Leave out pieces that lie far from most around them: taken for others that sound alike. No step is.
+
+    At either end it is the last pieces there that are around: where an answer was cut off, those of the source behind
+    the cut may be found before it.
+    """
     kept: list[tuple[int, int]] = []
     for index, piece in enumerate(found):
-        around = [shift for _, shift in found[max(0, index - _AROUND) : index + _AROUND + 1]]
+        begin = max(0, min(index - _AROUND, len(found) - 2 * _AROUND - 1))
+        around = [shift for _, shift in found[begin : begin + 2 * _AROUND + 1]]
         if len(around) <= 2 * _AROUND or abs(piece[1] - median(around)) <= _STRAY:
             kept.append(piece)
     return kept

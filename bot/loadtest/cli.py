@@ -38,36 +38,41 @@ _BROKEN, _INVALID = 1, 3  # exit codes; 2 is a wrong command line
 def run(  # noqa: PLR0913, PLR0917  # one parameter an option
     plan: Annotated[Path | None, typer.Argument(help="YAML; see docs/loadtest.md")] = None,
     target: Annotated[str, typer.Option(help="sip:user@host:port, or http://host:port for WebRTC")] = "",
-    calls: Annotated[int, typer.Option(min=0, help="hold so many calls")] = 0,
+    calls: Annotated[int, typer.Option(min=0, show_default=False, help="hold so many calls")] = 0,
     steps: Annotated[str, typer.Option(help="loads one after another: 1,2,4,8")] = "",
-    ramp: Annotated[int, typer.Option(min=0, help="come in evenly, up to so many calls")] = 0,
-    burst: Annotated[float, typer.Option(min=0, help="new calls a second")] = 0.0,
-    soak: Annotated[float, typer.Option(min=0, help="hours to hold --calls")] = 0.0,
-    find_knee: Annotated[int, typer.Option(min=0, help="search the knee up to so many calls, from --calls on")] = 0,
-    hold: Annotated[float, typer.Option(min=0, help="seconds of each load")] = 0.0,
-    processes: Annotated[int, typer.Option(min=0, help="generator processes")] = 0,
+    ramp: Annotated[int, typer.Option(min=0, show_default=False, help="come in evenly, up to so many calls")] = 0,
+    burst: Annotated[float, typer.Option(min=0, show_default=False, help="new calls a second")] = 0.0,
+    soak: Annotated[float, typer.Option(min=0, show_default=False, help="hours to hold --calls")] = 0.0,
+    find_knee: Annotated[
+        int, typer.Option(min=0, show_default=False, help="search the knee up to so many calls, from --calls on")
+    ] = 0,
+    hold: Annotated[float, typer.Option(min=0, show_default=False, help="seconds of each load")] = 0.0,
+    processes: Annotated[int, typer.Option(min=0, show_default=False, help="generator processes")] = 0,
     slo: Annotated[list[str] | None, typer.Option(help="a promise: latency_p95_ms=800; may be given again")] = None,
-    loss: Annotated[float, typer.Option(min=0, max=0.9, help="share of packets the network loses")] = 0.0,
-    loss_burst: Annotated[float, typer.Option(min=1, help="packets lost at a time, on average")] = 1.0,
-    delay_ms: Annotated[float, typer.Option(min=0)] = 0.0,
-    jitter_ms: Annotated[float, typer.Option(min=0)] = 0.0,
-    reorder: Annotated[float, typer.Option(min=0, max=0.9)] = 0.0,
+    loss: Annotated[float | None, typer.Option(min=0, max=0.9, help="share of packets the network loses")] = None,
+    loss_burst: Annotated[float | None, typer.Option(min=1, help="packets lost at a time, on average")] = None,
+    delay_ms: Annotated[float | None, typer.Option(min=0, help="of the network, each way")] = None,
+    jitter_ms: Annotated[float | None, typer.Option(min=0, help="by which that varies")] = None,
+    reorder: Annotated[float | None, typer.Option(min=0, max=0.9, help="share of packets that are overtaken")] = None,
     references: Annotated[Path | None, typer.Option(help="folder of WAVs of what the bot may say")] = None,
     metrics_url: Annotated[str, typer.Option(help="the bot's page, for its own figures")] = "",
     out: Annotated[Path | None, typer.Option(help="folder for the report and the recordings")] = None,
-    seed: Annotated[int, typer.Option()] = 1,
+    seed: Annotated[int | None, typer.Option(help="of callers and network")] = None,
 ) -> None:
-    """Call a bot and measure it. Exits with 1 where a promise is broken, with 3 where the run is invalid."""
+    """Call a bot and measure it; options lie over the plan.
+
+    Exits with 1 where a promise is broken, with 3 where the run is invalid.
+    """
     shape = _shape(calls=calls, steps=steps, ramp=ramp, burst=burst, soak=soak, find_knee=find_knee, hold=hold)
     network = {"loss": loss, "loss_burst": loss_burst, "delay_ms": delay_ms, "jitter_ms": jitter_ms, "reorder": reorder}
-    overrides: dict[str, object] = {"seed": seed}
     given: tuple[tuple[str, object], ...] = (
         ("target", target), ("shape", shape), ("processes", processes), ("metrics_url", metrics_url),
         ("slo", _promises(slo or [])), ("references", references),
+        ("network", {name: value for name, value in network.items() if value is not None}),
     )  # fmt: skip
-    overrides |= {name: value for name, value in given if value}
-    if any(value for name, value in network.items() if name != "loss_burst"):
-        overrides["network"] = network
+    overrides: dict[str, object] = {name: value for name, value in given if value}
+    if seed is not None:
+        overrides["seed"] = seed
     console = Console()
     try:
         made = load_plan(plan or _DEFAULT_PLAN, overrides)
@@ -219,9 +224,7 @@ def _shape(
         shape |= {"find_knee": find_knee, "calls": calls or 1}
     elif calls:
         shape["steps"] = [calls]
-    if hold:
-        shape = {**(shape or {"steps": [1]}), "hold_s": hold}
-    return shape
+    return {**shape, "hold_s": hold} if hold else shape
 
 
 def _promises(given: list[str]) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, cast
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -229,12 +229,12 @@ class Plan(BaseModel):
 
 
 def load_plan(path: Path | None, overrides: dict[str, object]) -> Plan:
-    """Read a plan and lay the command line's options over it; `SettingsError` names what is wrong."""
+    """Read a plan and lay options over it; `SettingsError` names what is wrong."""
     try:
         data = {} if path is None else yaml.safe_load(path.read_text(encoding="utf-8"))
         if not isinstance(data, dict):
             raise SettingsError(f"{path}: a plan is a mapping of keys")
-        plan = Plan.model_validate({**data, **overrides})
+        plan = Plan.model_validate(_laid_over(data, overrides))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError(f"cannot read the plan: {error}") from error
     except ValidationError as error:
@@ -244,6 +244,19 @@ def load_plan(path: Path | None, overrides: dict[str, object]) -> Plan:
     for name in {turn.step().clip for scenario in plan.scenarios for turn in scenario.turns} - {""}:
         clips.get(name)  # before anybody is called
     return plan
+
+
+def _laid_over(plan: dict[str, object], options: dict[str, object]) -> dict[str, object]:
+    """Lay options over a plan, within its network and its promises too; another shape keeps how long to hold."""
+    merged = {**plan, **options}
+    for name in ("network", "slo", "shape"):
+        below, above = plan.get(name), options.get(name)
+        if isinstance(below, dict) and isinstance(above, dict):
+            kept = cast("dict[str, object]", below)
+            if name == "shape" and above.keys() - {"hold_s"}:
+                kept = {key: value for key, value in kept.items() if key == "hold_s"}
+            merged[name] = {**kept, **above}
+    return merged
 
 
 def _place(location: Location) -> str:

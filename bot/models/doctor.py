@@ -185,7 +185,7 @@ def check_port(port: Port) -> Finding:
         try:
             probe.bind((port.host, port.port))
         except OSError as error:
-            remedy = f"end what listens there, or set {port.setting}"
+            remedy = f"nothing, if it is this service that runs; else end it, or set {port.setting}"
             return Finding(name, Level.FAIL, error.strerror or "cannot be bound", remedy)
     return Finding(name, Level.OK, "free")
 

@@ -11,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from bot.errors import ServiceStartError
+from bot.log import set_up_logging
 from bot.models.cache import ModelCache
 from bot.models.registry import find
 from bot.models.settings import ModelSettings
@@ -33,6 +34,7 @@ def serve(settings: RecogniserServerSettings, models: ModelSettings) -> None:
     """
     folder = ModelCache(models.folder).require(find(settings.model))
     listener = _listen(settings)
+    set_up_logging(level="INFO", process="recogniser")
     app = make_app(folder, settings)
     host, port = listener.getsockname()[:2]
     _log.info("recogniser listens", url=f"http://{host}:{port}/v1", model=settings.model)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from fastapi import FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from bot.recognition import whisper
@@ -64,12 +64,13 @@ class TranscriptionServer:
         except RefusedError as error:
             self._metrics.count("busy" if error.status == 503 else "refused")
             return _refusal(error)
+        except ClientDisconnect:  # a bot whose caller spoke on, before all of its upload had come
+            return self._gone()
         except Exception:
             self._metrics.count("failed")
             raise
         if done is None:
-            self._metrics.count("gone")
-            return Response(status_code=_CLIENT_GONE)
+            return self._gone()
         return self._answer(upload.fields, asked, done)
 
     async def models(self) -> dict[str, object]:
@@ -120,6 +121,10 @@ class TranscriptionServer:
         finally:
             job.cancel()
             gone.cancel()
+
+    def _gone(self) -> Response:
+        self._metrics.count("gone")
+        return Response(status_code=_CLIENT_GONE)
 
     def _answer(self, fields: TranscriptionFields, asked: whisper.Request, done: Done) -> Response:
         heard = done.heard

@@ -1,7 +1,8 @@
 """`/api/calls`: have the bot call somebody. For this machine, or for whoever has the token; never for a page.
 
 A page anywhere on the internet may have its reader's browser post to 127.0.0.1, and a proxy on this machine makes
-strangers look local: both write headers that give them away, and are refused.
+strangers look local. What gives them away is refused: headers of browsers and proxies, the Host of somewhere else, and
+HTTP/1.0, which nginx speaks by itself without such a header. It is no proof, so behind a proxy there has to be a token.
 """
 
 from __future__ import annotations
@@ -78,11 +79,17 @@ def calls_router(parts: CallsParts) -> APIRouter:
 
 
 def _is_local(request: Request) -> bool:
+    if request.client is None or request.scope["http_version"] == "1.0":
+        return False
+    ours = _is_loopback(request.client.host) and _is_loopback(request.url.hostname or "")  # that of the Host header
+    return ours and not any(name in request.headers for name in _FOREIGN)
+
+
+def _is_loopback(host: str) -> bool:
     try:
-        local = request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-    return local and not any(name in request.headers for name in _FOREIGN)
 
 
 def _response(answer: Answered) -> Response:

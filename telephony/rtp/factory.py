@@ -45,9 +45,12 @@ _LOOPBACK = "127.0.0.1"
 
 
 class RtpMediaFactory:
-    """Implements `telephony.media.MediaFactory`. `start` it in the bot's loop, `stop` it there at the end."""
+    """Implements `telephony.media.MediaFactory`. `start` it in the bot's loop, `stop` it there at the end.
 
-    def __init__(self, settings: RtpSettings) -> None:
+    A pair of ports that comes back rests for `port_rest_s` before it is given to another call.
+    """
+
+    def __init__(self, settings: RtpSettings, *, port_rest_s: float = 5.0) -> None:
         self._host = settings.host or _LOOPBACK
         self._public_host = settings.public_host or _named(self._host)
         for name, host in (("host", self._host), ("public_host", self._public_host)):
@@ -57,7 +60,12 @@ class RtpMediaFactory:
                 raise ValueError(f"[rtp] {name} {host!r} is no IP address: give the one to bind, or for SDP") from None
         self._settings = settings
         self._dice = SystemRandom()
-        self._ports = PortPool(port_min=settings.port_min, port_max=settings.port_max, shuffle=self._dice.shuffle)
+        self._ports = PortPool(
+            port_min=settings.port_min,
+            port_max=settings.port_max,
+            shuffle=self._dice.shuffle,
+            quarantine_s=port_rest_s,
+        )
         self._calls = DatagramCalls() if sys.platform == "linux" else None
         self._thread: MediaThread | None = None
         self._doorbell: Doorbell | None = None
@@ -92,7 +100,7 @@ class RtpMediaFactory:
             raise LocalProtocolError("the media thread is not running: await start() first")
         binding = thread.call(self._bind)
         try:
-            endpoint = await asyncio.shield(asyncio.wrap_future(binding))
+            endpoint = await asyncio.wrap_future(binding)
         except asyncio.CancelledError:
             thread.post(lambda: self._unbind(binding))
             raise
@@ -115,7 +123,7 @@ class RtpMediaFactory:
         )
 
     def _unbind(self, binding: Future[RtpEndpoint]) -> None:
-        if binding.exception() is None:
+        if not binding.cancelled() and binding.exception() is None:
             endpoint = binding.result()
             endpoint.close()
             self._ports.give_back(endpoint.port, now=time.monotonic())

@@ -137,7 +137,10 @@ class TrunkEndpoint:
                     task.add_done_callback(self._tasks.discard)
                 case TrunkChanged(name, up, detail):
                     self.up[name] = up
-                    _logger.log(logging.INFO if up else logging.WARNING, "trunk %s is %s", name, "up" if up else detail)
+                    if up:
+                        _logger.info("trunk %s is up", name)
+                    else:
+                        _logger.warning("trunk %s is down: %s", name, detail)
         if self._agent.closed:
             self._left.set()
         if self._timer is not None:

@@ -34,6 +34,7 @@ from aiortc import (
 from telephony.errors import LocalProtocolError
 from telephony.rtp.srtp_calls import SrtpCalls
 from telephony.rtp.syscalls import DatagramCalls
+from telephony.webrtc.checked_first import checked_first
 from telephony.webrtc.ice_socket import IceSocket, gather_hosts, usable_candidates
 from telephony.webrtc.peer_handlers import PeerHandlers
 from telephony.webrtc.sdp import MAX_CANDIDATES, SCTP_PORT, Description, Setup, TransportParameters
@@ -54,6 +55,7 @@ _PRIVATE: Final = (
         "ICE connection",
         (
             "_closing",
+            "_early_checks",
             "_nominated",
             "_protocols",
             "_query_consent_task",
@@ -194,6 +196,7 @@ class Peer:
         _, connection = self._next
         connection.remote_username, connection.remote_password = transport.ice_ufrag, transport.ice_pwd
         await self.add_candidates(transport.candidates)
+        await checked_first(connection, wanted=lambda: not self._offering and self._is_next(connection))
         await connection.connect()
         if not self._is_next(connection):
             raise ConnectionError("overtaken")
@@ -203,8 +206,7 @@ class Peer:
             self._connection._query_consent_task.cancel()  # noqa: SLF001 - seam
         self._connection._nominated = connection._nominated  # noqa: SLF001 - seam
         retired, self._former = self._former, [connection]
-        watcher = asyncio.create_task(self._watch(connection))
-        self._watching.add(watcher)
+        self._watching.add(watcher := asyncio.create_task(self._watch(connection)))
         watcher.add_done_callback(self._watching.discard)
         await asyncio.gather(*(protocol.close() for protocol in old_protocols), *(each.close() for each in retired))
 

@@ -44,6 +44,8 @@ class PageServer:
         self.renewals: list[dict[str, Any]] = []
         self._settings = settings
         self.status = 200  # what an offer is answered with
+        self.lost_restarts = 0  # so many get no answer that helps
+        self.restart_answers_after_s = 0.0
         self.endpoint = WebRtcEndpoint(settings, self._on_call, max_legs=4)
         self._legs: asyncio.Queue[WebRtcLeg] = asyncio.Queue()
         self._answering: set[asyncio.Task[None]] = set()
@@ -90,7 +92,12 @@ class PageServer:
         body: dict[str, Any] = await request.json()
         self.renewals.append(body)
         call_id = body["call_id"]
+        if "sdp" in body and self.lost_restarts:
+            self.lost_restarts -= 1
+            return JSONResponse({"detail": "as the test wants it"}, 503)
         sdp = await self.endpoint.renew(call_id, body.get("candidates", []), restart=body.get("sdp", ""))
+        if sdp:
+            await asyncio.sleep(self.restart_answers_after_s)
         return JSONResponse({"sdp": sdp, "type": "answer", "call_id": call_id} if sdp else {})
 
     async def _ice(self, request: Request) -> JSONResponse:

@@ -75,7 +75,7 @@ def test_every_settings_file_that_is_shown_is_taken(page: Path, tmp_path: Path) 
 
 @cache
 def command_of(name: str) -> Any:  # a Command of the click that typer carries
-    module, attribute, _ = _COMMANDS[name]
+    module, attribute, *_ = _COMMANDS[name]
     found = getattr(importlib.import_module(module), attribute)
     if not isinstance(found, typer.Typer):
         app = typer.Typer(add_completion=False)

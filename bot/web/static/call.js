@@ -128,7 +128,10 @@ export class Call extends EventTarget {
     if (candidates.length) await renew({ call_id: this.#callId, candidates }, this.#abort.signal);
   }
 
-  #onNetwork = () => this.#restart();
+  #onNetwork = () => {
+    this.#restarts = 0;
+    this.#restart();
+  };
 
   /** Find a new way to the bot, for another network; what was agreed of sound and keys stays. */
   async #restart() {
@@ -137,17 +140,20 @@ export class Call extends EventTarget {
     if (connection.signalingState !== "stable") return;
     this.#restarting = true;
     this.#restarts += 1;
-    let waitMs = RESTART_AGAIN_AFTER_MS;
+    let answered = true;
     try {
       await this.#findNewWay(connection);
     } catch {
-      waitMs = RESTART_AFTER_MS;
+      answered = false;
       // Without an answer to it the offer is taken back, so that another can be made.
       if (!this.#over) await connection.setLocalDescription({ type: "rollback" }).catch(() => {});
     } finally {
       this.#restarting = false;
     }
-    if (!this.#over && connection.connectionState === "disconnected") this.#restartIn(waitMs);
+    if (this.#over) return;
+    // Whoever has another network asks until somebody answers, though the old way may serve still.
+    if (!answered) this.#restartIn(RESTART_AFTER_MS);
+    else if (connection.connectionState === "disconnected") this.#restartIn(RESTART_AGAIN_AFTER_MS);
   }
 
   #restartIn(ms) {

@@ -10,7 +10,8 @@ from bot.models.settings import ModelSettings
 def test_a_taken_port_fails_and_names_its_setting():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         found = check_port(Port("[web] port", "127.0.0.1", taken.getsockname()[1]))
-    assert (found.level, found.remedy) == (Level.FAIL, "end what listens there, or set [web] port")
+    remedy = "nothing, if it is this service that runs; else end it, or set [web] port"
+    assert (found.level, found.remedy) == (Level.FAIL, remedy)
 
 
 def test_a_taken_udp_port_fails():

@@ -184,9 +184,9 @@ def test_the_process_ends_on_sigterm_and_says_when_its_port_is_taken(folder: Pat
         f"make_cli(lambda: (RecogniserServerSettings(), ModelSettings(cache_dir=Path({str(folder.parent)!r}))))()"
     )
     command = [sys.executable, "-c", script, "serve", "--port"]
-    with subprocess.Popen([*command, "0"], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
+    with subprocess.Popen([*command, "0"], cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        line = process.stderr.readline()
         assert "recogniser listens" in line
         port = next(word for word in line.replace("/v1", " ").split() if "127.0.0.1:" in word).rpartition(":")[2]
         second = subprocess.run([*command, port], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)

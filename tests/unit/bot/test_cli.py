@@ -40,6 +40,42 @@ def test_a_wrong_setting_is_one_line_whatever_the_command(
     assert told.startswith(("zeng: no settings file at /nowhere", "zeng: settings: [web] port: must be"))
 
 
+@pytest.mark.parametrize(
+    ("command", "missing", "extra"),
+    [(["finetune", "compare", "a", "b"], "peft", "finetune"), (["serve"], "uvicorn", "bot")],
+)
+def test_an_extra_that_is_not_installed_is_one_line_with_its_remedy(
+    command: list[str], missing: str, extra: str
+) -> None:
+    script = f"import sys; sys.modules[{missing!r}] = None; from bot import cli; cli.main()"
+    ran = subprocess.run([sys.executable, "-c", script, *command], check=False, capture_output=True, text=True)
+
+    assert ran.returncode == 1
+    assert (
+        ran.stderr
+        == f"zeng {command[0]}: {missing} is not installed: {sys.executable} -m pip install 'zeng[{extra}]'\n"
+    )
+
+
+def test_a_module_of_ours_that_is_missing_is_a_fault_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bot.commands", None)
+    monkeypatch.setattr(sys, "argv", ["zeng", "doctor"])
+
+    with pytest.raises(ModuleNotFoundError):
+        cli.main()
+
+
+def test_a_section_of_the_settings_is_named_in_the_help_and_is_no_markup(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["zeng", "serve", "--help"])
+
+    with pytest.raises(SystemExit):
+        cli.main()
+
+    assert "nothing of [tts] is set" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_level_that_there_is_not_is_a_wrong_command_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

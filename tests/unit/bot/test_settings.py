@@ -96,10 +96,14 @@ def test_a_variable_that_is_like_a_setting_is_refused(
         load_settings(None)
 
 
-def test_a_section_that_is_no_json_in_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ZENG_WEB", "{")
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("ZENG_WEB", "{"), ("ZENG_SIP__ALLOWED_SOURCES", "10.0.0.0/8"), ("ZENG_RTP__CODECS", "PCMA")],
+)
+def test_a_variable_that_is_no_json_is_named(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, value)
 
-    with pytest.raises(SettingsError, match="written as JSON"):
+    with pytest.raises(SettingsError, match=f"environment: {variable}: .* written as JSON, such as"):
         load_settings(None)
 
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 from fakeredis import FakeAsyncRedis, FakeServer
+from redis.asyncio.client import Pipeline
+from redis.exceptions import ResponseError, WatchError
 
 from bot.context.conversation import Conversation, Speaker, Turn
 from bot.context.redis_store import RedisConversationStore, connect
@@ -117,6 +119,32 @@ async def test_a_change_that_always_loses_gives_up(store, redis, monkeypatch) ->
         await store.append("c", turn("mine"))
 
     assert await redis.hget("zeng:call:c", "races") == b"4"
+
+
+async def test_a_change_whose_answer_comes_late_while_it_watches_is_made_again(store, redis, monkeypatch) -> None:
+    execute, late = Pipeline.immediate_execute_command, 0
+
+    async def hesitating(pipe, *command, **options):
+        nonlocal late
+        if command[0] == "HGETALL" and late < 2:
+            late += 1
+            raise WatchError("A TimeoutError occurred while watching one or more keys")  # as redis-py says it
+        return await execute(pipe, *command, **options)
+
+    monkeypatch.setattr(Pipeline, "immediate_execute_command", hesitating)
+    await store.append("c", turn("mine"))
+
+    assert late == 2
+    assert [t.turn_id for t in (await store.load("c")).turns] == ["mine"]
+
+
+async def test_what_went_wrong_is_named_without_what_was_said(store, redis, monkeypatch) -> None:
+    async def unwell(*_: object) -> None:
+        raise ResponseError("unknown command, with args beginning with: 'Salam'")
+
+    monkeypatch.setattr(redis, "hgetall", unwell)
+    with pytest.raises(ConversationError, match=r"^Redis: ResponseError$"):
+        await store.load("c")
 
 
 @pytest.mark.parametrize(

@@ -149,3 +149,33 @@ def test_a_lost_piece_that_sounds_like_an_earlier_one_is_no_jump_there_and_back(
 
     assert found is not None
     assert (found.cut_ms, found.gaps) == (0.0, ())
+
+
+def test_a_piece_behind_a_cut_that_sounds_like_one_before_it_is_no_jump_back() -> None:
+    cut, copy = 2 * RATE_HZ, round(1.5 * RATE_HZ)
+    twice = VOICE.copy()
+    twice[cut : cut + 3840] = twice[copy : copy + 3840]
+
+    found = align(Reference("twice", twice), np.concatenate([twice[:cut], silence(1.0)]))
+
+    assert found is not None
+    assert (found.cut_ms, found.gaps) == (0.0, ())
+
+
+def test_other_words_of_a_voice_whose_vowels_are_all_alike_are_another_sound() -> None:
+    at = np.arange(round(0.2 * RATE_HZ)) / RATE_HZ
+    vowels = [
+        sum(
+            8_000 / n * np.exp(-(((110 * n - formant) / 300) ** 2)) * np.sin(2 * np.pi * 110 * n * at)
+            for n in range(1, 30)
+        )
+        for formant in (300, 500, 700, 1_100, 1_700)
+    ]
+    dice = np.random.default_rng(5)
+    one, other = (np.concatenate([vowels[n] for n in dice.integers(0, 5, 20)]).astype(np.int16) for _ in range(2))
+
+    found = align(Reference("one", one), other)
+
+    assert found is not None
+    assert (found.found_share > 0.9, found.likeness > 0.9) == (True, True)  # by its pieces alone it is the same
+    assert not found.same

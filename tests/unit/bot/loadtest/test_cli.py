@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from bot.flows.flow import Flow
 from bot.loadtest import cli
 from bot.loadtest.cli import app, write_report
+from bot.loadtest.plan import Plan
 from bot.loadtest.results import Report
 from bot.loadtest.speech_load import SpeechLoad
 from tests.unit.bot.loadtest.records import call, report, stage
@@ -69,6 +70,33 @@ def test_the_prompts_of_a_flow_that_ships_are_rendered_by_its_name(
     result = CliRunner().invoke(app, ["sources", "klinika", "http://127.0.0.1:1", str(tmp_path)])
 
     assert (result.exit_code, result.output.split()[:2]) == (0, ["1", "prompts"])
+
+
+@pytest.mark.parametrize(
+    ("options", "seed", "stages"),
+    [([], 7, [1, 2]), (["--seed", "3", "--hold", "5"], 3, [1, 2]), (["--calls", "4"], 7, [4])],
+)
+def test_a_plan_is_run_as_it_is_written_but_for_what_options_name(
+    options: list[str], seed: int, stages: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans: list[Plan] = []
+
+    class Conducted:
+        def __init__(self, plan: Plan, *_: object, **__: object) -> None:
+            plans.append(plan)
+
+        async def run(self) -> Report:
+            return report(stage([call([None])]))
+
+    monkeypatch.setattr(cli, "Conductor", Conducted)
+    path = tmp_path / "mine.plan.yaml"
+    path.write_text(
+        "target: sip:bot@127.0.0.1\nseed: 7\nshape: {steps: [1, 2]}\nscenarios: [{name: a, turns: [{dtmf: 1}]}]\n"
+    )
+
+    CliRunner().invoke(app, ["run", str(path), "--out", str(tmp_path / "out"), *options])
+
+    assert [(plan.seed, list(plan.shape.steps)) for plan in plans] == [(seed, stages)]
 
 
 def test_the_terminal_says_why_calls_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,3 +141,26 @@ def test_a_network_is_clear_until_something_is_wrong_with_it() -> None:
     assert not Network(jitter_ms=5).clear
     assert Network(loss=0.1, delay_ms=50).model().delay_s == 0.05
     assert Plan.model_validate(PLAN).network.clear
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "value"),
+    [
+        ({"shape": {"hold_s": 5}}, "shape", Shape(steps=(1, 2), hold_s=5)),
+        ({"shape": {"ramp": 8}}, "shape", Shape(ramp=8, hold_s=90)),
+        ({"shape": {"steps": [3], "hold_s": 5}}, "shape", Shape(steps=(3,), hold_s=5)),
+        ({"network": {"loss": 0.1}}, "network", Network(loss=0.1, delay_ms=40)),
+        ({"network": {"delay_ms": 0}}, "network", Network(loss=0.02)),
+        ({"slo": {"latency_p95_ms": 800}}, "slo", {"latency_p95_ms": 800, "gaps_per_minute": 0.5}),
+    ],
+)
+def test_an_option_changes_what_it_names_and_leaves_the_rest_of_the_plan(
+    options: dict[str, object], name: str, value: object, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.plan.yaml"
+    path.write_text(
+        "target: sip:bot@127.0.0.1\nshape: {steps: [1, 2], hold_s: 90}\nnetwork: {loss: 0.02, delay_ms: 40}\n"
+        "slo: {latency_p95_ms: 1500, gaps_per_minute: 0.5}\nscenarios: [{name: a, turns: [{dtmf: 1}]}]\n"
+    )
+
+    assert getattr(load_plan(path, options), name) == value

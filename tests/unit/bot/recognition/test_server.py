@@ -160,18 +160,27 @@ async def test_a_caller_who_hangs_up_frees_the_model(server: _Server):
     assert 'zeng_stt_requests_total{outcome="gone"} 1.0' in (await server.client.get("/metrics")).text
 
 
-async def _post_and_hang_up(server: _Server) -> int:
-    """Speak ASGI by hand: the body, then a disconnect once the model works on it."""
+async def test_a_caller_who_hangs_up_within_the_upload_is_gone_and_no_fault_of_ours(server: _Server):
+    assert await _post_and_hang_up(server, whole=False) == 499
+    page = (await server.client.get("/metrics")).text
+    assert 'zeng_stt_requests_total{outcome="gone"} 1.0' in page
+    assert 'outcome="failed"' not in page
+
+
+async def _post_and_hang_up(server: _Server, *, whole: bool = True) -> int:
+    """Speak ASGI by hand: the body, then a disconnect once the model works on it; or half the body, and at once."""
     request = httpx.Request(
         "POST", f"http://stt.test{URL}", files={"file": ("a.wav", SECOND)}, data={"model": "whisper-base"}
     )
-    bodies = [{"type": "http.request", "body": request.read(), "more_body": False}]
+    body = request.read()
+    bodies = [{"type": "http.request", "body": body if whole else body[: len(body) // 2], "more_body": not whole}]
     statuses: list[int] = []
 
     async def receive() -> dict[str, object]:
         if bodies:
             return bodies.pop()
-        await asyncio.to_thread(server.model.started.acquire, timeout=5)
+        if whole:
+            await asyncio.to_thread(server.model.started.acquire, timeout=5)
         return {"type": "http.disconnect"}
 
     async def send(message: dict[str, object]) -> None:

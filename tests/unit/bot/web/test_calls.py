@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 
 from bot.web.calls import CallsParts, Dial, calls_router
 
@@ -32,10 +33,15 @@ class Worker:
         return Answer(204)
 
 
-def client(worker: Worker, *, token: str = "", address: str = "127.0.0.1") -> httpx.AsyncClient:
+def client(worker: Worker, *, token: str = "", address: str = "127.0.0.1", version: str = "1.1") -> httpx.AsyncClient:
     app = FastAPI()
     app.include_router(calls_router(CallsParts(worker.dial, worker.status, worker.hang_up, token)))
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app, client=(address, 40_000)), base_url="http://zeng")
+
+    async def spoken(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "http_version": version}, receive, send)
+
+    transport = httpx.ASGITransport(spoken, client=(address, 40_000))  # type: ignore[arg-type]  # httpx has types of its own
+    return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:7860")
 
 
 async def test_a_call_is_placed_followed_and_ended() -> None:
@@ -59,6 +65,7 @@ async def test_a_call_is_placed_followed_and_ended() -> None:
         ("::1", {"Origin": "https://evil.example"}),
         ("127.0.0.1", {"X-Forwarded-For": "203.0.113.1"}),
         ("127.0.0.1", {"Authorization": "Bearer guessed", "Via": "1.1 proxy"}),
+        ("127.0.0.1", {"Host": "bot.example.az"}),  # of a proxy that passes it on, or of a name that leads here
     ],
 )
 async def test_without_a_token_only_this_machine_may(address: str, headers: dict[str, str]) -> None:
@@ -67,6 +74,23 @@ async def test_without_a_token_only_this_machine_may(address: str, headers: dict
         refused = await http.post("/api/calls", json={"target": "sip:a@b"}, headers=headers)
 
     assert (refused.status_code, worker.dialled) == (403, [])
+
+
+async def test_nginx_which_says_nothing_of_itself_is_not_taken_for_this_machine() -> None:
+    worker = Worker()
+    async with client(worker, version="1.0") as http:
+        refused = await http.post("/api/calls", json={"target": "sip:a@b"})
+
+    assert (refused.status_code, worker.dialled) == (403, [])
+
+
+@pytest.mark.parametrize("host", ["localhost:7860", "[::1]:7860", "127.0.0.5"])
+async def test_this_machine_has_several_names(host: str) -> None:
+    worker = Worker()
+    async with client(worker) as http:
+        placed = await http.post("/api/calls", json={"target": "sip:a@b"}, headers={"Host": host})
+
+    assert placed.status_code == 201
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer wrong", "Basic gizli", "gizli"])
