@@ -37,9 +37,11 @@ def said_nearly(flow: Flow, state: State, text: str) -> str | None:
 
 
 def candidates(flow: Flow, state: State) -> tuple[Candidate, ...]:
-    """Give what the understanding step may choose from."""
+    """Give what the understanding step may choose from: not what has to be said word for word and nothing else."""
     found = [
-        Candidate(name, intent.describe, _examples(intent.phrases)) for name, intent in intents_of(flow, state).items()
+        Candidate(name, intent.describe, _examples(intent.phrases))
+        for name, intent in intents_of(flow, state).items()
+        if not intent.phrases or not all(phrase.whole for phrase in intent.phrases)
     ]
     if isinstance(state, CollectState):
         slot = flow.slots[state.collect]

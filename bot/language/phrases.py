@@ -1,7 +1,8 @@
 """Phrases that a caller may say, and whether he said one: exactly, declined, or as a weak recogniser spells it.
 
 A phrase is words in their order, up to two others between them. A word matches with any Azerbaijani ending
-(`operator` in `operatora`); a word that ends in `*` with any letters after it (`yazıl*` in `yazılmaq`).
+(`operator` in `operatora`); a word that ends in `*` with any letters after it (`yazıl*` in `yazılmaq`). A phrase that
+begins with `=` is all that is said: `=salam`, and not the beginning of a wish.
 What no phrase matches so is compared by sound: weighted edits of the whole phrase, written as one word because
 recognisers also move the gaps (`GABULAYA ZULMAK` for `qəbula yazılmaq`).
 """
@@ -25,6 +26,7 @@ _ENDING = (
 _SOUND = str.maketrans({"q": "g", "k": "g", "x": "h", "w": "v", "y": "i", "j": "c"})
 _VOWELS = "aeiou"
 _ALIKE = ("sz", "dt", "bp", "vf", "gh", "mn", "sc")
+_WHOLE = "="
 _HALF = 0.5  # a vowel for a vowel, a consonant for its like: what recognisers confuse most
 # Words of any wish (I want, please, to find out): they say nothing of which one, so they do not count by sound.
 _LIGHT = frozenset(
@@ -40,13 +42,17 @@ _LEAST_LIKENESS = ((16, 0.70), (10, 0.74), (6, 0.85))
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """One phrase, ready to be matched. `text` is as written in the flow, `length` is in letters."""
+    """One phrase, ready to be matched. `text` is as written in the flow, `length` is in letters.
+
+    A `whole` one is never compared by sound: it would be found within what else is said.
+    """
 
     text: str
     pattern: re.Pattern[str]
     length: int
     sound: str
     pairs: frozenset[str]
+    whole: bool = False
 
     @classmethod
     def of(cls, text: str) -> Phrase:
@@ -54,15 +60,17 @@ class Phrase:
         words = _PATTERN_WORD.findall(plain(text))
         if not words:
             raise ValueError(f"the phrase {text!r} has no word: write what a caller says")
-        pattern = _GAP.join(_word_pattern(word) for word in words)
+        whole = text.startswith(_WHOLE)
+        pattern = (" " if whole else _GAP).join(_word_pattern(word) for word in words)
+        pattern = f"^{pattern}$" if whole else rf"(?<!\w){pattern}(?!\w)"
         weighty = [word for word in words if word not in _LIGHT] or words
         sound = "".join(_sound(word.rstrip("*")) for word in weighty)
-        return cls(text, re.compile(rf"(?<!\w){pattern}(?!\w)"), sum(map(len, words)), sound, _pairs(sound))
+        return cls(text, re.compile(pattern), sum(map(len, words)), sound, _pairs(sound), whole)
 
     @property
     def is_natural(self) -> bool:
-        """Whether it is what a caller says, not a pattern with `*`."""
-        return "*" not in self.text
+        """Whether it is an example of what callers say, not a pattern with `*`, nor what says nothing beside a wish."""
+        return "*" not in self.text and not self.whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +143,8 @@ def _likeness(phrase: Phrase, said: _Said, least: float) -> float | None:
 
 
 def _least_likeness(phrase: Phrase) -> float | None:
+    if phrase.whole:
+        return None
     return next((least for letters, least in _LEAST_LIKENESS if len(phrase.sound) >= letters), None)
 
 

@@ -35,3 +35,18 @@ def test_an_intent_with_patterns_alone_gives_their_stems_as_examples() -> None:
 def test_hints_leave_out_patterns_and_begin_with_what_the_state_asks_for() -> None:
     assert hints(_FLOW, _DAY)[0] == "şənbə"
     assert hints(_FLOW, _NUMBER) == ("operator", "canlı insan", "bir də deyin")
+
+
+def test_what_is_said_alone_or_not_at_all_is_neither_a_hint_nor_left_to_the_understanding_step() -> None:
+    flow = flow_of("""\
+intents:
+  greeting: {describe: Greets., phrases: [=salam], global: true, repeat: true}
+start: menu
+states:
+  menu: {say: Buyurun., menu: [{intent: book, then: end}]}
+""")
+    menu = flow.states["menu"]
+
+    assert said_exactly(flow, menu, "Salam!") == "greeting"
+    assert "greeting" not in {candidate.name for candidate in candidates(flow, menu)}
+    assert not any("salam" in hint for hint in hints(flow, menu))

@@ -58,7 +58,7 @@ def test_a_flow_without_sections_takes_those_of_the_include() -> None:
         file="a.yaml",
     )
     assert flow is not None, problems
-    assert set(flow.intents) == {"again", "wait"}
+    assert set(flow.intents) == {"again", "greeting", "wait"}
 
 
 @pytest.mark.parametrize("name", ["../klinika.flow", "/etc/passwd", "none", "5"])

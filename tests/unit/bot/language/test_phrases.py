@@ -126,3 +126,22 @@ def test_light_words_make_no_likeness() -> None:
     assert best_match("qəbula yazılmaq istəyirəm", bank) is None
     assert best_match("iş saatlarını öyrənmək istəyirəm", bank) is None
     assert best_match("istəyirəm", _phrases(want=["istəyirəm"])) is not None
+
+
+@pytest.mark.parametrize("said", ["Salam!", "salam", "Salam.", "SALAM"])
+def test_a_whole_phrase_is_all_that_is_said(said: str) -> None:
+    match = best_match(said, _phrases(greeting=["=salam"]))
+
+    assert match is not None
+    assert (match.name, match.exact) == ("greeting", True)
+
+
+@pytest.mark.parametrize(
+    "said", ["Salam, qəbula yazılmaq istəyirəm", "sizə salam", "salam əleyküm əziz həkim", "sabahınız çox xeyir"]
+)
+def test_a_whole_phrase_is_not_found_within_more(said: str) -> None:
+    assert best_match(said, _phrases(greeting=["=salam", "=salam əleyküm", "=sabahınız xeyir"])) is None
+
+
+def test_a_whole_phrase_is_no_example_of_what_callers_want() -> None:
+    assert not Phrase.of("=salam").is_natural
