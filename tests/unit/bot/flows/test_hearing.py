@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from bot.flows.hearing import candidates, enum_value, global_intents, hints, intents_of, said_exactly, said_nearly
-from tests.fakes.flows import flow_of
+from tests.fakes.flows import FRAME, flow_of
 
 _FLOW = flow_of("""\
 slots:
@@ -38,13 +38,10 @@ def test_hints_leave_out_patterns_and_begin_with_what_the_state_asks_for() -> No
 
 
 def test_what_is_said_alone_or_not_at_all_is_neither_a_hint_nor_left_to_the_understanding_step() -> None:
-    flow = flow_of("""\
-intents:
-  greeting: {describe: Greets., phrases: [=salam], global: true, repeat: true}
-start: menu
-states:
-  menu: {say: Buyurun., menu: [{intent: book, then: end}]}
-""")
+    frame = FRAME.replace(
+        "intents:\n", "intents:\n  greeting: {describe: Greets., phrases: [=salam], global: true, repeat: true}\n"
+    )
+    flow = flow_of("start: menu\nstates:\n  menu: {say: Buyurun., menu: [{intent: book, then: end}]}\n", frame=frame)
     menu = flow.states["menu"]
 
     assert said_exactly(flow, menu, "Salam!") == "greeting"
