@@ -35,6 +35,7 @@ from bot.flows.live import LiveFlow
 from bot.flows.shipped import flow_path
 from bot.log import LogLevel
 from bot.settings import Settings
+from bot.urls import address
 from bot.web.app import Info, WebParts, web_app
 from bot.web.calls import CallsParts
 from telephony.sip.uri import bracketed
@@ -236,11 +237,12 @@ class Service:
         own = f"{settings.recogniser_server.model} (on this machine)"
         recogniser = settings.recogniser.pipecat or (f"{settings.recogniser.model} ({url})" if url else own)
         understanding = settings.understanding
+        first_voice = address(settings.speech.url) or settings.tts.voice or self._voice()
         return Info(
             flow=settings.flow.path,
             recogniser=recogniser,
             understanding=f"rules, then {understanding.llm_model or understanding.engine}",
-            voice=settings.speech.url or settings.tts.voice or self._voice(),
+            voice=", ".join((first_voice, *map(address, settings.speech.more_urls))),
             sip_uri=sip_uri,
         )
 

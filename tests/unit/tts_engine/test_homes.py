@@ -11,7 +11,7 @@ from tts_engine.homes import Homes
 def test_a_conversation_keeps_to_the_server_that_it_spoke_through() -> None:
     homes = Homes(3)
 
-    homes.moved("a", 2)
+    homes.asked("a", 2)
 
     assert homes.order("a") == [2, 0, 1]
 
@@ -20,7 +20,7 @@ def test_a_new_conversation_goes_where_the_fewest_are() -> None:
     homes = Homes(3)
 
     for name, server in (("a", 0), ("b", 0), ("c", 2)):
-        homes.moved(name, server)
+        homes.asked(name, server)
 
     assert homes.order("new") == [1, 2, 0]
     assert homes.order(None) == [1, 2, 0]
@@ -32,7 +32,7 @@ def test_clients_do_not_all_begin_with_the_same_server() -> None:
 
 def test_a_server_that_is_away_is_asked_last_by_those_who_live_there_too() -> None:
     homes = Homes(2)
-    homes.moved("a", 0)
+    homes.asked("a", 0)
 
     homes.left(0)
 
@@ -44,9 +44,9 @@ def test_a_server_that_is_away_is_asked_last_by_those_who_live_there_too() -> No
 
 def test_who_moved_stays_where_he_has_moved_to() -> None:
     homes = Homes(2)
-    homes.moved("a", 0)
+    homes.asked("a", 0)
     homes.left(0)
-    homes.moved("a", 1)
+    homes.asked("a", 1)
 
     homes.came_back(0)
 
@@ -56,7 +56,7 @@ def test_who_moved_stays_where_he_has_moved_to() -> None:
 def test_all_servers_that_know_of_a_conversation_are_told_of_its_end() -> None:
     homes = Homes(3)
     for server in (0, 2, 0):
-        homes.moved("a", server)
+        homes.asked("a", server)
 
     assert homes.forget("a") == (2, 0)
     assert homes.forget("a") == ()
@@ -65,10 +65,10 @@ def test_all_servers_that_know_of_a_conversation_are_told_of_its_end() -> None:
 
 def test_no_more_conversations_are_remembered_than_may_be() -> None:
     homes = Homes(2, most=2)
-    homes.moved("a", 1)
-    homes.moved("b", 0)
+    homes.asked("a", 1)
+    homes.asked("b", 0)
 
-    homes.moved("c", 0)
+    homes.asked("c", 0)
 
     assert homes.forget("a") == ()
     assert homes.order(None) == [1, 0]  # what is forgotten lives nowhere
@@ -80,7 +80,7 @@ def test_the_first_asked_of_the_equal_is_one_with_the_fewest(steps: list[tuple[s
 
     for name, server, stays in steps:
         if stays:
-            homes.moved(name, server)
+            homes.asked(name, server)
             living[name] = server
         else:
             homes.forget(name)
