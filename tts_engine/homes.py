@@ -69,20 +69,17 @@ class Homes:
             place.settled = True
 
     def knowing(self, conversation: str) -> tuple[int, ...]:
-        """Say which servers may know of it; where all of those are away one more, which may share their store."""
+        """Say which servers may know of a conversation."""
         place = self._places.get(conversation)
-        if place is None:
-            return ()
-        first = self.order(conversation)[0]
-        return place.knowing if first in place.knowing else (*place.knowing, first)
+        return place.knowing if place is not None else ()
 
     def forget(self, conversation: str) -> tuple[int, ...]:
         """Say which servers may know of a conversation, and forget it."""
-        knowing = self.knowing(conversation)
         place = self._places.pop(conversation, None)
-        if place is not None:
-            self._living[place.home] -= 1
-        return knowing
+        if place is None:
+            return ()
+        self._living[place.home] -= 1
+        return place.knowing
 
     def silent(self, server: int) -> bool:
         """Note that a server took an utterance and made no sound in time; whether it is to be taken for gone."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from types import TracebackType
 from typing import TypeVar
@@ -149,13 +149,21 @@ class SpeechServers:
         """Say whether any server can speak now; never raises."""
         return any(await asyncio.gather(*(client.ready() for client in self._clients)))
 
-    async def _tell(self, servers: Iterable[int], tell: Callable[[SpeechClient], Awaitable[None]]) -> None:
-        """Raises what a server says that is not away; of those that are, where nobody took it."""
-        told = list(servers)
-        if told:
-            for server, answer in zip(told, await self._answers(told, tell), strict=True):
-                if isinstance(answer, SpeechError) and server not in self._homes.away:
-                    raise answer
+    async def _tell(self, knowing: Collection[int], tell: Callable[[SpeechClient], Awaitable[None]]) -> None:
+        """Tell those who may know; where none of them answers the others, who may share a store with them."""
+        if not knowing:
+            return
+        try:
+            answers = await self._answers(knowing, tell)
+        except SpeechUnavailableError:
+            others = [server for server in range(len(self._clients)) if server not in knowing]
+            if not others:
+                raise
+            await self._answers(others, tell)
+            return
+        for server, answer in zip(knowing, answers, strict=True):
+            if isinstance(answer, SpeechError) and server not in self._homes.away:
+                raise answer
 
     async def _answers(
         self, servers: Iterable[int], ask: Callable[[SpeechClient], Awaitable[Answer]]
