@@ -96,7 +96,7 @@ class SpeechServers:
                         spoke = True
                         yield pcm
             except (SpeechCapacityError, SpeechUnavailableError, SpeechSilenceError) as error:
-                self._note(server, error, spoke=spoke)
+                self._note(server, error, spoke=spoke, rushed=left_s < self._timeouts.next_server_s)
                 if spoke:
                     raise
                 refusal = refusal if isinstance(refusal, SpeechCapacityError) else error
@@ -183,11 +183,14 @@ class SpeechServers:
                     raise each
         return answers
 
-    def _note(self, server: int, error: SpeechError, *, spoke: bool) -> None:
-        """Judge a server by what came of an utterance; a link that breaks midway may be that link's alone."""
+    def _note(self, server: int, error: SpeechError, *, spoke: bool, rushed: bool) -> None:
+        """Judge a server by what came of an utterance; a link that breaks midway may be that link's alone.
+
+        Silence says nothing of one that was `rushed`: others had taken most of the time.
+        """
         if isinstance(error, SpeechCapacityError):
             return
-        if isinstance(error, SpeechSilenceError) and self._homes.silent(server):
+        if isinstance(error, SpeechSilenceError) and (spoke or not rushed) and self._homes.silent(server):
             self._left(server, SILENT_REST_S)
         elif spoke:
             self._look(server, 0.0)

@@ -248,11 +248,12 @@ async def test_all_servers_together_have_the_time_that_one_has() -> None:
         speech_server(voices[2]) as c,
         SpeechServers(urls(a, b, c), timeouts=timeouts) as speech,
     ):
-        with pytest.raises(SpeechSilenceError):
-            await spoken(speech, request("salam", "x"))
+        for asked in (2, 4):
+            with pytest.raises(SpeechSilenceError):
+                await spoken(speech, request("salam", "x"))
+            assert sum(len(voice.asked) for voice in voices) == asked
 
-        assert sum(len(voice.asked) for voice in voices) == 2
-        assert not speech.away  # one utterance each: it may have been too much at once
+        assert not speech.away  # whose silence it is, with so little time left for the second, nobody knows
 
 
 async def test_a_server_that_is_alone_there_has_all_the_time() -> None:
