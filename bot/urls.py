@@ -26,12 +26,6 @@ def bare_host(text: str) -> str:
     return text
 
 
-def address(url: str) -> str:
-    """Give what may be shown of a URL: without the name and the password that may stand before its host."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-
-
 HttpUrl = Annotated[str, AfterValidator(http_url)]
 OptionalHttpUrl = Annotated[str, AfterValidator(lambda text: text and http_url(text))]
 BareHost = Annotated[str, AfterValidator(bare_host)]

@@ -38,10 +38,10 @@ from bot.settings import AnswererSettings, Settings, SpeechSettings
 from bot.smart_turn import SmartTurn
 from bot.speech_batch import SpeechBatch
 from bot.speech_detector import SileroSession
-from bot.urls import address
 from tts_engine.client import SpeechClient
 from tts_engine.errors import SpeechError
 from tts_engine.servers import SpeechServers
+from tts_engine.urls import address
 
 _BAKU = ZoneInfo("Asia/Baku")
 _LOOK_S = 0.5  # between looks at the flow file

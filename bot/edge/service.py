@@ -35,13 +35,13 @@ from bot.flows.live import LiveFlow
 from bot.flows.shipped import flow_path
 from bot.log import LogLevel
 from bot.settings import Settings
-from bot.urls import address
 from bot.web.app import Info, WebParts, web_app
 from bot.web.calls import CallsParts
 from telephony.sip.uri import bracketed
 from telephony.webrtc.turn import ice_servers
 from tts_engine.punctual_http import punctual_http
 from tts_engine.shipped import FOLDER
+from tts_engine.urls import address
 
 _log = structlog.get_logger("zeng.edge")
 

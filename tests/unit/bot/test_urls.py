@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.urls import address, bare_host, http_url
+from bot.urls import bare_host, http_url
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8100", "https://hub.example/models", "http://[::1]:8100/v1"])
@@ -33,9 +33,3 @@ def test_a_host_is_no_url(text: str, remedy: str) -> None:
     assert bare_host("crm.local:8443") == "crm.local:8443"
     with pytest.raises(ValueError, match=remedy):
         bare_host(text)
-
-
-@pytest.mark.parametrize("url", ["http://10.0.0.1:8100", "https://[::1]:8100/v1?x=@", ""])
-def test_an_address_is_shown_without_a_name_and_a_password(url: str) -> None:
-    assert address(url) == url
-    assert address(url.replace("://", "://name:p%40ss@")) == url
