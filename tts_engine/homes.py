@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 MOST = 20_000  # conversations remembered; beyond, the one that was asked for longest ago is forgotten
 STEADY_S = 30.0  # who goes again so soon after coming back is let alone for twice as long, at most for this
-MOST_SILENCES = 2  # utterances in a row that a server left without a sound, as one may that had too much to do
+MOST_FAILURES = 2  # utterances in a row that a server did not bring to their end; one may be that utterance's fault
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class Homes:
         self._order = [(first + number) % servers for number in range(servers)]
         self._places: OrderedDict[str, _Place] = OrderedDict()
         self._living = [0] * servers
-        self._silences = [0] * servers
+        self._failures = [0] * servers
         self._rest_s = [0.0] * servers
         self._back_at = [float("-inf")] * servers
 
@@ -61,12 +61,15 @@ class Homes:
         self._places.move_to_end(conversation)
 
     def spoke(self, conversation: str | None, server: int) -> None:
-        """Note that a server that was asked speaks: it is not silent, and the conversation lives there from now on."""
-        self._silences[server] = 0
+        """Note that a server that was asked speaks: the conversation lives there from now on."""
         place = self._places.get(conversation) if conversation is not None else None
         if place is not None:
             self._move(place, server)
             place.settled = True
+
+    def finished(self, server: int) -> None:
+        """Note that a server said an utterance to its end."""
+        self._failures[server] = 0
 
     def knowing(self, conversation: str) -> tuple[int, ...]:
         """Say which servers may know of a conversation."""
@@ -81,10 +84,10 @@ class Homes:
         self._living[place.home] -= 1
         return place.knowing
 
-    def silent(self, server: int) -> bool:
-        """Note that a server took an utterance and made no sound in time; whether it is to be taken for gone."""
-        self._silences[server] += 1
-        return self._silences[server] >= MOST_SILENCES
+    def failed(self, server: int) -> bool:
+        """Note that a server took an utterance and did not say it, or not all; whether to take it for gone."""
+        self._failures[server] += 1
+        return self._failures[server] >= MOST_FAILURES
 
     def left(self, server: int, *, rest_s: float, now: float) -> float | None:
         """Note that a server gave no answer; for how long to let it alone, or None where it is away already."""

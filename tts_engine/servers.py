@@ -4,8 +4,8 @@
         ...
 
 Each conversation keeps to one of them (`homes.py`). An utterance that a server does not take, being away, full or
-silent, is asked of the next; one that breaks off midway is not said again. Servers that share a Redis know each other's
-conversations; else a conversation that moves is heard anew from there.
+silent, is asked of the next; one that breaks off midway is not said again, nor one that the engine fails on. Servers
+that share a Redis know each other's conversations; else a conversation that moves is heard anew from there.
 """
 
 from __future__ import annotations
@@ -18,12 +18,18 @@ from types import TracebackType
 from typing import TypeVar
 
 from tts_engine.client import SpeechClient, SpeechTimeouts
-from tts_engine.errors import SpeechCapacityError, SpeechError, SpeechSilenceError, SpeechUnavailableError
+from tts_engine.errors import (
+    SpeechCapacityError,
+    SpeechEngineError,
+    SpeechError,
+    SpeechSilenceError,
+    SpeechUnavailableError,
+)
 from tts_engine.homes import Homes
 from tts_engine.protocol import ConversationTurn, SpeechRequest
 
 PROBE_S = 1.0
-SILENT_REST_S = 10.0  # of one that took utterances and said nothing: its HTTP answers all the while
+FAILED_REST_S = 10.0  # of one that took utterances and did not say them: its /readyz says yes all the while
 Answer = TypeVar("Answer")
 
 
@@ -95,12 +101,13 @@ class SpeechServers:
                             self._homes.spoke(conversation, server)
                         spoke = True
                         yield pcm
-            except (SpeechCapacityError, SpeechUnavailableError, SpeechSilenceError) as error:
+            except (SpeechCapacityError, SpeechUnavailableError, SpeechEngineError) as error:
                 self._note(server, error, spoke=spoke, rushed=left_s < self._timeouts.next_server_s)
-                if spoke:
-                    raise
+                if spoke or (isinstance(error, SpeechEngineError) and not isinstance(error, SpeechSilenceError)):
+                    raise  # what broke one engine is not given to the next
                 refusal = refusal if isinstance(refusal, SpeechCapacityError) else error
             else:
+                self._homes.finished(server)
                 return
         assert refusal is not None, "there is one server at least"
         raise refusal
@@ -188,10 +195,10 @@ class SpeechServers:
 
         Silence says nothing of one that was `rushed`: others had taken most of the time.
         """
-        if isinstance(error, SpeechCapacityError):
-            return
-        if isinstance(error, SpeechSilenceError) and (spoke or not rushed) and self._homes.silent(server):
-            self._left(server, SILENT_REST_S)
+        silent = isinstance(error, SpeechSilenceError)
+        failed = spoke or (isinstance(error, SpeechEngineError) and not (silent and rushed))
+        if failed and self._homes.failed(server):
+            self._left(server, FAILED_REST_S)
         elif spoke:
             self._look(server, 0.0)
         elif isinstance(error, SpeechUnavailableError):
@@ -199,12 +206,17 @@ class SpeechServers:
 
     def _left(self, server: int, rest_s: float) -> None:
         """Ask a server last, until it is ready again."""
-        if self._closed:
+        if self._closed or (rest := self._went(server, rest_s)) is None:
             return
+        if (doubt := self._looking.pop(server, None)) is not None:
+            doubt.cancel()
+        self._look(server, rest)
+
+    def _went(self, server: int, rest_s: float) -> float | None:
         rest = self._homes.left(server, rest_s=rest_s, now=asyncio.get_running_loop().time())
         if rest is not None:
             self._on_change(self._urls[server], False)
-            self._look(server, rest)
+        return rest
 
     def _look(self, server: int, rest_s: float) -> None:
         if server not in self._looking and not self._closed:
@@ -213,7 +225,7 @@ class SpeechServers:
     async def _until_ready(self, server: int, rest_s: float) -> None:
         await asyncio.sleep(rest_s)
         while not await self._clients[server].ready():
-            self._left(server, PROBE_S)
+            self._went(server, PROBE_S)
             await asyncio.sleep(PROBE_S)
         if self._homes.came_back(server, now=asyncio.get_running_loop().time()):
             self._on_change(self._urls[server], True)

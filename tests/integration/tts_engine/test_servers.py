@@ -27,7 +27,7 @@ from tts_engine.errors import (
     SpeechUnavailableError,
 )
 from tts_engine.homes import Homes
-from tts_engine.protocol import ConversationContext, ConversationTurn, SpeechRequest
+from tts_engine.protocol import ConversationContext, ConversationTurn, SpeechRequest, TurnAudio
 from tts_engine.servers import SpeechServers
 
 NOWHERE = "http://127.0.0.1:9"  # discard: nobody listens there
@@ -74,7 +74,7 @@ async def deaf_server() -> AsyncGenerator[str, None]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let servers alone for a moment only."""
     monkeypatch.setattr(servers, "PROBE_S", 0.01)
-    monkeypatch.setattr(servers, "SILENT_REST_S", 0.01)
+    monkeypatch.setattr(servers, "FAILED_REST_S", 0.01)
 
 
 async def test_calls_are_shared_out_and_each_keeps_to_its_server() -> None:
@@ -223,7 +223,7 @@ async def test_a_server_that_takes_connections_and_does_nothing_costs_a_caller_a
 async def test_a_voice_that_is_silent_is_given_up_for_another_in_time_and_then_let_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(servers, "SILENT_REST_S", HUNG_S)  # its /readyz says yes all the while
+    monkeypatch.setattr(servers, "FAILED_REST_S", HUNG_S)  # its /readyz says yes all the while
     one, two = FakeBackend(hold_at=0), FakeBackend()
     timeouts = SpeechTimeouts(first_audio_s=HUNG_S, next_server_s=0.1)
     async with (
@@ -237,6 +237,27 @@ async def test_a_voice_that_is_silent_is_given_up_for_another_in_time_and_then_l
 
         assert (len(one.asked), len(one.aborted)) == (2, 2)
         assert speech.away == (a.url,)
+
+
+@pytest.mark.parametrize(
+    ("frame", "fault"),
+    [(0, RuntimeError("cuda died")), (1, RuntimeError("cuda died")), (1, SpeechUnavailableError("gone"))],
+    ids=["at once", "midway", "with its link"],
+)
+async def test_a_server_that_fails_on_whatever_it_is_asked_is_left_though_it_says_that_it_is_ready(
+    monkeypatch: pytest.MonkeyPatch, frame: int, fault: Exception
+) -> None:
+    monkeypatch.setattr(servers, "FAILED_REST_S", HUNG_S)
+    one, two = FakeBackend(fail_at=frame, fault=fault), FakeBackend()
+    async with speech_server(one) as a, speech_server(two) as b, SpeechServers(urls(a, b)) as speech:
+        speech._homes = Homes(2)
+        for _ in range(2):
+            with pytest.raises((SpeechEngineError, SpeechUnavailableError)):
+                await spoken(speech, request("salam", "x"))
+
+        assert await spoken(speech, request("salam", "x")) == said("salam")
+        assert await spoken(speech, request("salam", "y")) == said("salam")
+        assert (len(one.asked), speech.away) == (2, (a.url,))
 
 
 async def test_all_servers_together_have_the_time_that_one_has() -> None:
@@ -267,6 +288,16 @@ async def test_a_server_that_is_alone_there_has_all_the_time() -> None:
         voice.go_on.set()
 
         assert await speaking == said("salam")
+
+
+@dataclass
+class SlowEncoder(FakeBackend):
+    encoding: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def encode(self, pcm: bytes, sample_rate_hz: int) -> bytes:
+        self.encoding.set()
+        await self.go_on.wait()
+        return await super().encode(pcm, sample_rate_hz)
 
 
 @dataclass
@@ -443,6 +474,25 @@ async def test_servers_restarted_one_after_the_other_cost_no_call_a_word(impatie
             await eventually(lambda: not speech.away)
 
     assert changes == [(server.url, up) for server in running for up in (False, True)]
+
+
+async def test_a_caller_whose_words_are_still_being_put_to_his_old_server_stays_where_he_has_moved_to() -> None:
+    one, two = SlowEncoder(), SlowEncoder()
+    async with speech_server(one) as a, speech_server(two) as b, SpeechServers(urls(a, b)) as speech:
+        await spoken(speech, request("bir", "x"))
+        home, other = (one, two) if one.asked else (two, one)
+        audio = TurnAudio(data=bytes(3200), sample_rate=16_000)
+        turn = ConversationTurn(turn_id="t1", role="user", text="Salam", audio=audio)
+        putting = asyncio.create_task(speech.put_turn("x", turn))
+        await home.encoding.wait()
+        home.streams = 0
+        await spoken(speech, request("iki", "x"))
+        home.streams = 8
+        home.go_on.set()
+        await putting
+        await spoken(speech, request("üç", "x"))
+
+    assert (texts(home), texts(other)) == (["bir"], ["iki", "üç"])
 
 
 async def test_who_is_told_of_a_server_that_goes_is_told_once_and_once_more_when_it_is_back(impatient: None) -> None:

@@ -107,14 +107,15 @@ def test_a_server_that_comes_and_goes_is_let_alone_for_longer_each_time_until_it
     assert homes.left(0, rest_s=10, now=now) == 10
 
 
-def test_a_server_is_taken_for_gone_by_two_silences_with_no_sound_between_them() -> None:
+def test_a_server_is_taken_for_gone_by_two_failures_with_nothing_said_to_its_end_between_them() -> None:
     homes = Homes(2)
 
-    assert not homes.silent(0)
+    assert not homes.failed(0)
+    homes.finished(0)
+    assert not homes.failed(0)
+    assert not homes.failed(1)
     homes.spoke(None, 0)
-    assert not homes.silent(0)
-    assert not homes.silent(1)
-    assert homes.silent(0)
+    assert homes.failed(0)
 
 
 def test_all_servers_that_may_know_of_a_conversation_are_told_of_its_end() -> None:
