@@ -89,7 +89,8 @@ class SpeechServers:
             left_s = deadline - now()
             if refusal is not None and (left_s <= 0 or self._closed):
                 break
-            if not self._homes.away.issuperset(servers[at + 1 :]):
+            others = servers[at + 1 :]
+            if others and (server in self._homes.away or not self._homes.away.issuperset(others)):
                 left_s = min(left_s, self._timeouts.next_server_s)
             if conversation is not None:
                 self._homes.asked(conversation, server)

@@ -290,6 +290,32 @@ async def test_a_server_that_is_alone_there_has_all_the_time() -> None:
         assert await speaking == said("salam")
 
 
+async def test_where_all_are_away_none_is_waited_for_until_it_is_too_late_to_ask_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(servers, "PROBE_S", HUNG_S)
+    one, two = FakeBackend(down="starting"), FakeBackend(down="starting")
+    timeouts = SpeechTimeouts(first_audio_s=HUNG_S, next_server_s=0.1)
+    async with (
+        speech_server(one) as a,
+        speech_server(two) as b,
+        SpeechServers(urls(a, b), timeouts=timeouts) as speech,
+    ):
+        speech._homes = Homes(2)
+        with pytest.raises(SpeechUnavailableError):
+            await spoken(speech, request("bir", "x"))
+        assert len(speech.away) == 2
+        one.down, two.down = "", ""
+        one.hold_at = two.hold_at = 0
+        speaking = asyncio.create_task(spoken(speech, request("iki", "x")))
+        await asyncio.wait(
+            [asyncio.create_task(each.held.wait()) for each in (one, two)], return_when="FIRST_COMPLETED"
+        )
+        (two if one.asked else one).go_on.set()
+
+        assert await speaking == said("iki")
+
+
 @dataclass
 class SlowEncoder(FakeBackend):
     encoding: asyncio.Event = field(default_factory=asyncio.Event)
