@@ -42,6 +42,9 @@ class CallMetrics:
         self._states = Counter("zeng_flow_states", "Flow states entered", ["state"], registry=registry)
         self._answerers = Counter("zeng_answered_by", "Who answered calls that we placed", ["who"], registry=registry)
         self._failures = Counter("zeng_failures", "Failures that a call survived", ["part", "kind"], registry=registry)
+        self._servers = Gauge(
+            "zeng_speech_server_up", "Whether a server of several speaks", ["server"], registry=registry
+        )
         self._lost = Counter("zeng_rtp_lost_packets", "Packets that never came", ["transport"], registry=registry)
         self._underruns = Counter(
             "zeng_underruns", "Frames of silence within bot speech", ["transport"], registry=registry
@@ -85,6 +88,10 @@ class CallMetrics:
     def failure(self, part: str, error: Exception) -> None:
         """A part failed and the call went on."""
         self._failures.labels(part, type(error).__name__).inc()
+
+    def speech_server(self, server: str, *, up: bool) -> None:
+        """One of several speech servers answers, or does not."""
+        self._servers.labels(server).set(up)
 
 
 class FlowCollector:

@@ -96,7 +96,7 @@ class SpeechSettings(_Section):
     """The bot's side of the speech server."""
 
     url: OptionalHttpUrl = ""  # empty: the service starts its own (`zeng tts serve`)
-    more_urls: tuple[HttpUrl, ...] = ()  # further servers; a call keeps to one, and moves when it is away or full
+    more_urls: tuple[HttpUrl, ...] = ()  # further servers; see docs/voice.md, "Several speech servers"
     voice: str = ""  # empty: the server's default
     prompt_cache_bytes: int = Field(default=64_000_000, ge=0)
 

@@ -41,6 +41,7 @@ from bot.speech_detector import SileroSession
 from tts_engine.client import SpeechClient
 from tts_engine.errors import SpeechError
 from tts_engine.servers import SpeechServers
+from tts_engine.urls import address
 
 _BAKU = ZoneInfo("Asia/Baku")
 _LOOK_S = 0.5  # between looks at the flow file
@@ -55,7 +56,7 @@ async def call_services(
     stack.push_async_callback(redis.aclose)
     http = open_client(settings.recogniser)
     stack.push_async_callback(http.aclose)
-    speech = await _speech(settings.speech, stack)
+    speech = await _speech(settings.speech, metrics, stack)
     tools = await stack.enter_async_context(
         ToolClient(
             secrets_by_name=os.environ,
@@ -118,10 +119,24 @@ def _answerer_policy(settings: AnswererSettings) -> AnswererPolicy:
     )
 
 
-async def _speech(chosen: SpeechSettings, stack: contextlib.AsyncExitStack) -> SpeechClient | SpeechServers:
+async def _speech(
+    chosen: SpeechSettings, metrics: CallMetrics, stack: contextlib.AsyncExitStack
+) -> SpeechClient | SpeechServers:
     if not chosen.more_urls:
         return await stack.enter_async_context(SpeechClient(chosen.url))
-    return await stack.enter_async_context(SpeechServers([chosen.url, *chosen.more_urls]))
+
+    def changed(url: str, answers: bool) -> None:
+        server = address(url)
+        metrics.speech_server(server, up=answers)
+        if answers:
+            _log.warning("speech server is back", server=server)
+        else:
+            _log.warning("speech server is away: calls go on through the others", server=server)
+
+    urls = (chosen.url, *chosen.more_urls)
+    for url in urls:
+        metrics.speech_server(address(url), up=True)
+    return await stack.enter_async_context(SpeechServers(urls, on_change=changed))
 
 
 async def _voice_hears(speech: SpeechClient | SpeechServers) -> bool:

@@ -14,12 +14,13 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Coroutine
 from types import TracebackType
+from typing import TypeVar
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field
 
 from tts_engine.error_codes import error_of, error_of_response
-from tts_engine.errors import SpeechEngineError, SpeechError, SpeechUnavailableError
+from tts_engine.errors import SpeechError, SpeechSilenceError, SpeechUnavailableError
 from tts_engine.link import SpeechLink
 from tts_engine.protocol import (
     AudioStart,
@@ -31,6 +32,8 @@ from tts_engine.protocol import (
     SpeechRequest,
 )
 
+Answer = TypeVar("Answer")
+
 
 class SpeechTimeouts(BaseModel):
     """How long the client waits before it gives up on a server."""
@@ -39,6 +42,7 @@ class SpeechTimeouts(BaseModel):
 
     connect_s: float = Field(default=1.0, gt=0)
     first_audio_s: float = Field(default=5.0, gt=0)  # from the request to the first chunk
+    next_server_s: float = Field(default=2.0, gt=0)  # the same of a server, where there is another to ask
     between_chunks_s: float = Field(default=3.0, gt=0)
     cancel_s: float = Field(default=1.0, gt=0)  # after which the connection is not used again
     request_s: float = Field(default=2.0, gt=0)  # of everything that is not speech
@@ -81,14 +85,15 @@ class SpeechClient:
             await asyncio.gather(*self._tasks)
         await self._http.aclose()
 
-    async def speak(self, request: SpeechRequest) -> AsyncGenerator[bytes, None]:
+    async def speak(self, request: SpeechRequest, *, first_audio_s: float | None = None) -> AsyncGenerator[bytes, None]:
         """Speak `request` as PCM16, 24 kHz chunks of any even size, the first as soon as there is one.
 
-        Raises `SpeechRequestError`, `SpeechCapacityError`, `SpeechUnavailableError` or `SpeechEngineError`,
-        in the middle of the audio too. It never waits longer than the timeouts say.
+        Raises `SpeechRequestError`, `SpeechCapacityError`, `SpeechUnavailableError`, `SpeechEngineError` or, of those,
+        `SpeechSilenceError`, in the middle of the audio too. It never waits longer than the timeouts say, of which
+        `first_audio_s` replaces one.
         """
         now = asyncio.get_running_loop().time
-        deadline = now() + self._timeouts.first_audio_s
+        deadline = now() + (self._timeouts.first_audio_s if first_audio_s is None else first_audio_s)
         link, answer = await self._begin(request, deadline)
         finished = False
         try:
@@ -98,7 +103,7 @@ class SpeechClient:
                 if isinstance(answer, bytes):
                     yield answer
                     deadline = now() + self._timeouts.between_chunks_s
-                answer = await _receive(link, deadline)
+                answer = await _by(deadline, link.receive())
                 finished = isinstance(answer, SessionDone)
         finally:
             if finished:
@@ -161,10 +166,10 @@ class SpeechClient:
             link = idle or await self._open()
             answered = False
             try:
-                await link.ask(request)
-                answer = await _receive(link, deadline)
+                await _by(deadline, link.ask(request))
+                answer = await _by(deadline, link.receive())
                 if isinstance(answer, AudioStart):  # admitted by the server; its voice may still have no place
-                    answer = await _receive(link, deadline)
+                    answer = await _by(deadline, link.receive())
                 answered = True
             except SpeechUnavailableError:
                 if idle is None:
@@ -241,12 +246,12 @@ class SpeechClient:
         return response
 
 
-async def _receive(link: SpeechLink, deadline: float) -> bytes | ServerMessage:
+async def _by(deadline: float, answer: Coroutine[None, None, Answer]) -> Answer:
     try:
         async with asyncio.timeout_at(deadline):
-            return await link.receive()
+            return await answer
     except TimeoutError as error:
-        raise SpeechEngineError("the speech server sent no audio in time") from error
+        raise SpeechSilenceError("the speech server sent no audio in time") from error
 
 
 def _turn_path(conversation_id: str, turn_id: str) -> str:

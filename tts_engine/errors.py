@@ -5,6 +5,7 @@ SpeechError
 ├── SpeechCapacityError     every stream is taken                        (retry after `retry_after_s`)
 ├── SpeechUnavailableError  no server, engine restarting, broken link    (retry soon)
 └── SpeechEngineError       the engine failed on this request            (server's fault, retry once)
+    └── SpeechSilenceError  no sound came in time; a client's word       (server's fault, ask another)
 """
 
 from __future__ import annotations
@@ -44,3 +45,7 @@ class SpeechEngineError(SpeechError):
     """The engine failed on this request."""
 
     retryable = True
+
+
+class SpeechSilenceError(SpeechEngineError):
+    """The server took the request, and no sound came in time: it has too much to do, hangs, or cannot be reached."""

@@ -21,6 +21,7 @@ from tts_engine.protocol import (
     SpeechRequest,
     parse_server_message,
 )
+from tts_engine.urls import address
 
 
 class SpeechLink:
@@ -38,7 +39,7 @@ class SpeechLink:
                 url + STREAM_PATH, compression=None, proxy=None, open_timeout=timeout_s, close_timeout=timeout_s
             )
         except (OSError, TimeoutError, WebSocketException) as error:
-            raise SpeechUnavailableError(f"no speech server answers at {url}: {error!r}") from error
+            raise SpeechUnavailableError(f"no speech server answers at {address(url)}: {error!r}") from error
         return cls(socket)
 
     @property

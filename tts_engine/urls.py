@@ -27,4 +27,10 @@ def has_host(text: str, schemes: tuple[str, ...]) -> bool:
         return False
 
 
+def address(url: str) -> str:
+    """Give what may be shown of a URL: without the name and the password that may stand before its host."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
 RedisUrl = Annotated[str, AfterValidator(redis_url)]

@@ -41,6 +41,7 @@ from telephony.sip.uri import bracketed
 from telephony.webrtc.turn import ice_servers
 from tts_engine.punctual_http import punctual_http
 from tts_engine.shipped import FOLDER
+from tts_engine.urls import address
 
 _log = structlog.get_logger("zeng.edge")
 
@@ -236,11 +237,12 @@ class Service:
         own = f"{settings.recogniser_server.model} (on this machine)"
         recogniser = settings.recogniser.pipecat or (f"{settings.recogniser.model} ({url})" if url else own)
         understanding = settings.understanding
+        first_voice = address(settings.speech.url) or settings.tts.voice or self._voice()
         return Info(
             flow=settings.flow.path,
             recogniser=recogniser,
             understanding=f"rules, then {understanding.llm_model or understanding.engine}",
-            voice=settings.speech.url or settings.tts.voice or self._voice(),
+            voice=", ".join((first_voice, *map(address, settings.speech.more_urls))),
             sip_uri=sip_uri,
         )
 

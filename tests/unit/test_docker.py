@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -21,6 +22,7 @@ DOCKER = Path(__file__).parents[2] / "docker"
 MAKEFILE = (DOCKER.parent / "Makefile").read_text()
 COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text())
 EDGE = yaml.safe_load((DOCKER / "compose.edge.yaml").read_text())
+VOICES = yaml.safe_load((DOCKER / "compose.voices.yaml").read_text())
 EDGE_DEFAULT_IP = "127.0.0.1"
 DOCKERFILES = sorted(DOCKER.glob("*.Dockerfile"))
 OURS = [path for path in DOCKERFILES if path.name != "edge.Dockerfile"]  # that one is Debian's packages only
@@ -62,11 +64,12 @@ def test_no_service_can_gain_rights_and_only_the_one_that_compiles_kernels_can_w
         **COMPOSE["services"],
         "kamailio": EDGE["services"]["kamailio"],
         "rtpengine": EDGE["services"]["rtpengine"],
+        "tts-gpu-2": VOICES["services"]["tts-gpu-2"],
     }
 
     for service in services.values():
         assert (service["cap_drop"], service["security_opt"]) == (["ALL"], ["no-new-privileges:true"])
-    assert [name for name, service in services.items() if not service.get("read_only")] == ["tts-gpu"]
+    assert [name for name, service in services.items() if not service.get("read_only")] == ["tts-gpu", "tts-gpu-2"]
 
 
 @pytest.mark.parametrize("path", OURS, ids=lambda p: p.name)
@@ -178,3 +181,52 @@ def test_the_edge_installs_what_the_tests_run_it_with() -> None:
 
     for package in set(installed) & {"rtpengine-daemon", "kamailio-tls-modules", "kamailio-websocket-modules"}:
         assert package in packages
+
+
+def test_the_second_voice_is_the_first_but_for_its_port_its_gpu_and_its_turn() -> None:
+    first = {**COMPOSE["services"]["tts-gpu"], **VOICES["services"]["tts-gpu"]}
+    second = VOICES["services"]["tts-gpu-2"]
+    (one,) = first["deploy"]["resources"]["reservations"]["devices"]
+    (two,) = second["deploy"]["resources"]["reservations"]["devices"]
+    own = {"command", "depends_on", "deploy", "healthcheck"}
+
+    assert {key: value for key, value in second.items() if key not in own} == {
+        key: value for key, value in first.items() if key not in own
+    }
+    assert [word.replace("8081", "8080") for word in second["command"]] == first["command"]
+    assert one.pop("count") == 1  # the first GPU
+    assert two.pop("device_ids") == ["${ZENG_SECOND_GPU:-0}"]
+    assert one == two
+    (check,) = re.findall(r"^HEALTHCHECK .* CMD (.*)", (DOCKER / "tts_engine.Dockerfile").read_text(), re.MULTILINE)
+    assert second["healthcheck"]["test"] == ["CMD", *json.loads(check.replace("8080", "8081"))]
+    assert second["depends_on"] == {**first["depends_on"], "tts-gpu": {"condition": "service_healthy"}}
+
+
+def test_the_bot_finds_both_voices_and_they_have_one_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = (VOICES["services"][name] for name in ("tts-gpu", "tts-gpu-2"))
+    bot = {**COMPOSE["services"]["bot-gpu"]["environment"], **VOICES["services"]["bot-gpu"]["environment"]}
+    for name, value in {**bot, **second["environment"]}.items():
+        monkeypatch.setenv(name, value.replace("${ZENG_GPU_MEMORY:-0.4}", "0.4"))
+    speech, tts = load_settings(DOCKER / "zeng.toml").speech, load_tts_settings(DOCKER / "zeng.toml")
+
+    assert first["environment"] == second["environment"]
+    commands = [COMPOSE["services"]["tts-gpu"]["command"], second["command"]]
+    ports = [command[command.index("--port") + 1] for command in commands]
+    assert [speech.url, *speech.more_urls] == [f"http://127.0.0.1:{port}" for port in ports]
+    assert 2 * tts.csm.gpu_memory < 1
+    assert tts.redis_url == load_settings(DOCKER / "zeng.toml").redis.url
+
+
+def test_the_memory_that_voices_share_differs_from_the_usual_by_its_size() -> None:
+    usual, shared = (each["services"]["redis"]["command"] for each in (COMPOSE, VOICES))
+
+    assert [word.replace("1gb", "256mb") for word in shared] == usual
+
+
+def test_the_command_that_the_page_of_the_voice_gives_names_files_that_exist() -> None:
+    page = (DOCKER.parent / "docs" / "voice.md").read_text()
+    compose_files = re.findall(r"-f (\S+)", page)
+
+    assert compose_files == ["docker/compose.yaml", "docker/compose.voices.yaml"]
+    for name in compose_files:
+        assert (DOCKER.parent / name).is_file()

@@ -138,6 +138,14 @@ async def test_without_a_server_it_fails_at_once() -> None:
         assert not await client.ready()
 
 
+async def test_a_password_in_the_address_is_in_no_error() -> None:
+    async with SpeechClient(NOWHERE.replace("://", "://bot:geheim@")) as client:
+        with pytest.raises(SpeechUnavailableError, match="no speech server answers at ws://127") as failed:
+            await spoken(client)
+
+    assert "geheim" not in str(failed.value)
+
+
 async def test_a_server_that_restarted_is_met_again_without_an_error() -> None:
     async with speech_server(FakeBackend()) as first:
         client = SpeechClient(first.url, warm_links=3)

@@ -5,7 +5,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from bot.flows.live import LiveFlow
-from bot.metrics import FlowCollector
+from bot.metrics import CallMetrics, FlowCollector
 from tests.fakes.flows import ENDS, FRAME
 
 
@@ -22,3 +22,11 @@ def test_the_version_that_is_served_and_a_refused_file_are_told(tmp_path: Path) 
     live.refresh()
     assert registry.get_sample_value("zeng_flow_info", labels) == 1
     assert registry.get_sample_value("zeng_flow_refused") == 1
+
+
+def test_a_speech_server_that_goes_and_comes_back_is_told() -> None:
+    registry = CollectorRegistry()
+    metrics = CallMetrics(registry)
+    for up in (True, False, True):
+        metrics.speech_server("http://10.0.0.1:8100", up=up)
+        assert registry.get_sample_value("zeng_speech_server_up", {"server": "http://10.0.0.1:8100"}) == up

@@ -43,6 +43,8 @@ def test_what_kubernetes_tells_of_a_service_named_as_a_section_is_left_alone(sec
         ("ZENG_TEST_VOICE", "espeak"),
         ("ZENG_VOICE", "./voice"),  # of compose
         ("ZENG_EDGE_IP", "127.0.0.1"),
+        ("ZENG_SECOND_GPU", "1"),
+        ("ZENG_GPU_MEMORY", "0.85"),
         ("ZENG_SIP__PORT", "5099"),
         ("ZENG_SIP__PROT", "5099"),  # pydantic refuses it
         ("SIP_PORT", "5099"),

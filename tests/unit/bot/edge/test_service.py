@@ -116,6 +116,21 @@ async def test_an_own_recogniser_is_asked_for_the_model_that_it_runs(
     assert "recogniser     own (on this machine)" in shown
 
 
+@pytest.mark.parametrize(
+    ("own", "first"),
+    [("url = 'http://bot:geheim@10.0.0.1:8100'", "http://10.0.0.1:8100"), ("", "aysel")],
+    ids=["another's", "the service's own"],
+)
+def test_all_speech_servers_are_named_without_their_passwords(own: str, first: str, tmp_path: Path) -> None:
+    config = write(
+        tmp_path, f"[tts]\nvoice = 'aysel'\n[speech]\n{own}\nmore_urls = ['http://u:geheim@10.0.0.2:8100/v']\n"
+    )
+
+    info = Service(load_settings(config), config=config, demo=False, log_level="INFO")._info("")
+
+    assert info.voice == f"{first}, http://10.0.0.2:8100/v"
+
+
 def test_the_example_of_the_banner_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load_settings(None)
     shown = banner(Service(settings, config=None, demo=True, log_level="INFO")._info(""), "http://x")
