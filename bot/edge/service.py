@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import structlog
 import uvicorn
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -41,8 +40,6 @@ from telephony.sip.uri import bracketed
 from telephony.webrtc.turn import ice_servers
 from tts_engine.punctual_http import punctual_http
 from tts_engine.shipped import FOLDER
-
-_log = structlog.get_logger("zeng.edge")
 
 
 class Service:
