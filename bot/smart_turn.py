@@ -7,15 +7,15 @@ docs/recognition.md has what it says of our clips.
 
 from __future__ import annotations
 
-from importlib import resources
 from typing import cast
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from pipecat.audio.turn.smart_turn._whisper_features import (  # its only home; a test holds it to what the model wants
     compute_whisper_log_mel_features,
 )
+
+from bot.shipped_weights import session_of
 
 _RATE_HZ = 16_000
 _SAMPLES = 8 * _RATE_HZ  # the model hears the last 8 s
@@ -26,14 +26,7 @@ class SmartTurn:
 
     def __init__(self, *, threshold: float) -> None:
         self._threshold = threshold
-        options = onnxruntime.SessionOptions()
-        options.inter_op_num_threads = 1
-        options.intra_op_num_threads = 1
-        model = resources.files("pipecat.audio.turn.smart_turn.data").joinpath("smart-turn-v3.2-cpu.onnx")
-        with resources.as_file(model) as path:
-            self._session = onnxruntime.InferenceSession(
-                str(path), providers=["CPUExecutionProvider"], sess_options=options
-            )
+        self._session = session_of("pipecat.audio.turn.smart_turn.data", "smart-turn-v3.2-cpu.onnx")
 
     def finished(self, pcm: bytes) -> bool:
         """PCM16 at 16 kHz of the turn so far, to the pause."""

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from importlib import resources
 from typing import Protocol, cast
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
+from bot.shipped_weights import session_of
 from bot.voice_gate import EARLIER_WINDOWS, VoiceGate
 
 WINDOW_SAMPLES = 512  # at 16 kHz; the model takes no other size
@@ -40,14 +39,7 @@ class SileroSession:
     """The shared ONNX session; `score` may be called from any thread. Windows of several calls may go in at once."""
 
     def __init__(self) -> None:
-        options = onnxruntime.SessionOptions()
-        options.inter_op_num_threads = 1
-        options.intra_op_num_threads = 1
-        model = resources.files("pipecat.audio.vad.data").joinpath("silero_vad.onnx")
-        with resources.as_file(model) as path:
-            self._session = onnxruntime.InferenceSession(
-                str(path), providers=["CPUExecutionProvider"], sess_options=options
-            )
+        self._session = session_of("pipecat.audio.vad.data", "silero_vad.onnx")
         self._rate = np.array(16_000, dtype=np.int64)
 
     def score(

@@ -72,11 +72,9 @@ class TurnEnded:
     """The caller's turn is over. All times are on the bot's monotonic clock."""
 
     text: str  # "" when nothing was recognised
-    speech_began_at: float
     speech_ended_at: float
     recognised_at: float | None
     sufficed: bool  # ended by its text, not by the clock
-    interrupted_bot: bool
 
 
 TurnEvent: TypeAlias = CallerStarted | Interrupt | CallerPaused | CallerResumed | TurnEnded
@@ -103,7 +101,6 @@ class TurnMachine:
         self._sufficed = False
         self._whole = False
         self._finished: bool | None = None  # as judged; None: not judged
-        self._interrupted = False
 
     @property
     def state(self) -> TurnState:
@@ -216,7 +213,6 @@ class TurnMachine:
         self._state = TurnState.CALLER
         self._began_at = began_at
         self._forget_pause()
-        self._interrupted = self._bot_speaking
         self._events.append(CallerStarted())
         if self._bot_speaking:
             self._events.append(Interrupt())
@@ -226,10 +222,8 @@ class TurnMachine:
         self._events.append(
             TurnEnded(
                 text=self._text or "",
-                speech_began_at=self._began_at,
                 speech_ended_at=self._ended_at,
                 recognised_at=self._recognised_at,
                 sufficed=self._sufficed,
-                interrupted_bot=self._interrupted,
             )
         )

@@ -18,7 +18,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor
@@ -113,9 +112,3 @@ def _plain_tokenizer(folder: Path) -> None:
 
 def _json(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-def same_tensors(left: Checkpoint, right: Checkpoint) -> bool:
-    """Have both the same names and values."""
-    names = set(left.names())
-    return names == set(right.names()) and all(torch.equal(left.tensor(n), right.tensor(n)) for n in names)

@@ -28,11 +28,6 @@ class Turn:
     duration_s: float  # audio produced (bot) or heard (caller)
     heard_s: float | None = None  # bot turns: what the caller heard before barging in; None: all
 
-    @property
-    def cut_short(self) -> bool:
-        """Whether the caller heard less than was said."""
-        return self.heard_s is not None and self.heard_s < self.duration_s
-
 
 @dataclass(frozen=True, slots=True)
 class Conversation:

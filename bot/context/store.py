@@ -1,9 +1,8 @@
-"""`ConversationStore`: where calls are remembered, and for how long."""
+"""What a store does to the call that it keeps: how much stays, and how a barge-in is entered."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from bot.context.conversation import Conversation, Turn
 
@@ -25,26 +24,6 @@ class ConversationLimits:
                 break
             kept.append(turn)
         return replace(conversation, turns=tuple(reversed(kept)))
-
-
-class ConversationStore(Protocol):
-    """Remembers calls for a while. Everything raises `ConversationError`; the call goes on without."""
-
-    async def append(self, call_id: str, turn: Turn) -> None:
-        """Add a turn at the end; one of the same `turn_id` is replaced."""
-        ...
-
-    async def heard(self, call_id: str, turn_id: str, heard_s: float) -> None:
-        """Note how much of a turn the caller heard; a turn that is not known is left alone."""
-        ...
-
-    async def load(self, call_id: str) -> Conversation:
-        """Read a call; one that is not known has no turns."""
-        ...
-
-    async def forget(self, call_id: str) -> None:
-        """Remove a call."""
-        ...
 
 
 def with_heard(conversation: Conversation, turn_id: str, heard_s: float) -> Conversation:

@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import structlog
 
 from bot.edge.workers import WorkerPool
 
-_log = structlog.get_logger("zeng.edge")
 _POLL_S = 0.25
 _MAX_CALLS = 10_000  # remembered, to find the worker of a call that is told of later
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import structlog
 import uvicorn
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -42,8 +41,6 @@ from telephony.webrtc.turn import ice_servers
 from tts_engine.punctual_http import punctual_http
 from tts_engine.shipped import FOLDER
 from tts_engine.urls import address
-
-_log = structlog.get_logger("zeng.edge")
 
 
 class Service:

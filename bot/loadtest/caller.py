@@ -17,9 +17,7 @@ from bot.loadtest.expectations import Told, told
 from bot.loadtest.recorder import Recorder
 from bot.loadtest.sound import LOUD_DB, level
 from telephony.errors import LegEndedError
-from telephony.leg import FRAME_MS, AudioReceived, CallLeg, FramesDropped, LegEnded, LegStats, MessageReceived
-
-_FRAME_S = FRAME_MS / 1000
+from telephony.leg import AudioReceived, CallLeg, FramesDropped, LegEnded, LegStats, MessageReceived
 
 
 @dataclass(frozen=True, slots=True)

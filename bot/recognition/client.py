@@ -1,61 +1,24 @@
-"""The bot's side of recognition: `Recogniser`, and the one over OpenAI's `/v1/audio/transcriptions`."""
+"""The bot's side of recognition: a client of OpenAI's `/v1/audio/transcriptions`."""
 
 from __future__ import annotations
-
-import math
-from dataclasses import dataclass
-from time import perf_counter
-from typing import Protocol
 
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bot.errors import RecognitionError
 from bot.recognition.settings import RecogniserSettings
-from bot.recognition.wav import RATE_HZ, wav_of
-
-
-@dataclass(frozen=True, slots=True)
-class Transcript:
-    """What was heard in one stretch of speech. `text` is "" for silence, noise and what the guards threw away."""
-
-    text: str  # personal
-    confidence: float | None  # 0 to 1: geometric mean of the token probabilities; None: the service does not say
-    audio_s: float
-    latency_s: float  # from the call to the answer
-
-
-class Recogniser(Protocol):
-    """Speech to text, an utterance at a time."""
-
-    @property
-    def idle(self) -> bool:
-        """Whether no request is under way."""
-        ...
-
-    async def transcribe(self, pcm: bytes, *, hints: tuple[str, ...] = ()) -> Transcript:
-        """Read PCM16 mono at 16 kHz, up to 30 s. Cancelling frees the service too. Raises `RecognitionError`.
-
-        `hints` are phrases that may have been said (never confirmations: the model then hears them everywhere).
-        """
-        ...
-
-
-class _Segment(BaseModel):
-    model_config = ConfigDict(frozen=True)
-    avg_logprob: float
+from bot.recognition.wav import wav_of
 
 
 class _Answer(BaseModel):
-    """What is read of an answer, `json` or `verbose_json`; services add fields of their own."""
+    """What is read of an answer; services add fields of their own."""
 
     model_config = ConfigDict(frozen=True)
     text: str
-    segments: tuple[_Segment, ...] | None = None
 
 
 class OpenAiRecogniser:
-    """A `Recogniser` over `zeng stt serve`, vLLM serving Whisper, or any service with the same interface."""
+    """Speech to text by `zeng stt serve`, vLLM serving Whisper, or any service with the same interface."""
 
     def __init__(self, client: httpx.AsyncClient, settings: RecogniserSettings) -> None:
         self._client = client
@@ -70,13 +33,18 @@ class OpenAiRecogniser:
         """Whether no request is under way."""
         return not self._under_way
 
-    async def transcribe(self, pcm: bytes, *, hints: tuple[str, ...] = ()) -> Transcript:
-        """See `Recogniser.transcribe`. Not retried: the caller is waiting, and the next pause brings the next try."""
-        began = perf_counter()
+    async def transcribe(self, pcm: bytes, *, hints: tuple[str, ...] = ()) -> str:
+        """Read PCM16 mono at 16 kHz, up to 30 s; "" for silence, noise and what the guards threw away.
+
+        Raises `RecognitionError`; cancelling frees the service too.
+
+        `hints` are phrases that may have been said (never confirmations: the model then hears them everywhere).
+        Not retried: the caller is waiting, and the next pause brings the next try.
+        """
         fields = {
             "model": self._settings.model,
             "language": self._settings.language,
-            "response_format": self._settings.response_format,
+            "response_format": "json",
             "temperature": "0",
         }
         prompt = prompt_of(hints, limit_chars=self._settings.hint_chars)
@@ -87,12 +55,7 @@ class OpenAiRecogniser:
             answer = await self._post(fields, wav_of(pcm))
         finally:
             self._under_way -= 1
-        return Transcript(
-            text=answer.text.strip(),
-            confidence=_confidence(answer),
-            audio_s=len(pcm) / 2 / RATE_HZ,
-            latency_s=perf_counter() - began,
-        )
+        return answer.text.strip()
 
     async def _post(self, fields: dict[str, str], wav: bytes) -> _Answer:
         files = {"file": ("speech.wav", wav, "audio/wav")}
@@ -129,11 +92,3 @@ def prompt_of(hints: tuple[str, ...], *, limit_chars: int) -> str:
         if len(chosen) <= limit_chars:
             return chosen
     return ""
-
-
-def _confidence(answer: _Answer) -> float | None:
-    if answer.segments is None:
-        return None
-    if not answer.segments:
-        return 0.0
-    return math.exp(min(0.0, sum(segment.avg_logprob for segment in answer.segments) / len(answer.segments)))

@@ -33,7 +33,6 @@ class RecogniserSettings(_Section):
     model: str = "whisper-base"  # the name that the server at `url` knows
     api_key: SecretStr | None = None
     language: str = "az"
-    response_format: Literal["verbose_json", "json"] = "verbose_json"  # json where a service has no other
     timeout_s: float = Field(default=4.0, gt=0)
     connections: int = Field(default=16, ge=1)
     pipecat: str = ""  # "module:Class" of any Pipecat speech service, instead of `url`; see docs/recognition.md

@@ -32,13 +32,6 @@ from telephony.leg import INPUT_RATE_HZ
 MAX_TURN_BYTES = 30 * INPUT_RATE_HZ * 2  # Whisper hears 30 s at once
 
 
-class TurnText(Protocol):
-    """What a recogniser returns."""
-
-    @property
-    def text(self) -> str: ...
-
-
 class Recogniser(Protocol):
     """What this service needs of `bot.recognition.client`."""
 
@@ -47,7 +40,7 @@ class Recogniser(Protocol):
         """Whether no request of this process is under way."""
         ...
 
-    async def transcribe(self, pcm: bytes, *, hints: tuple[str, ...]) -> TurnText:
+    async def transcribe(self, pcm: bytes, *, hints: tuple[str, ...]) -> str:
         """PCM16 at 16 kHz, mono; raises `RecognitionError`; cancelling it frees the server."""
         ...
 
@@ -139,12 +132,10 @@ class TurnRecogniser(STTService):
 
     async def _transcribe(self, pcm: bytes) -> None:
         try:
-            transcript = await self._recogniser.transcribe(pcm, hints=self._hints())
+            text = await self._recogniser.transcribe(pcm, hints=self._hints())
         except RecognitionError as error:
             self._on_failure(error)
             text = None
-        else:
-            text = transcript.text
         self._request = None
         ahead, self._ahead = self._ahead, False
         if text is None and ahead:

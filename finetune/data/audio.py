@@ -23,7 +23,6 @@ class Recording:
     """samples [N] float32 in -1..1 at 24 kHz; what was measured before resampling."""
 
     samples: Samples
-    source_rate_hz: int
     clipped_share: float
 
     @property
@@ -123,7 +122,7 @@ def _recording(data: npt.NDArray[np.float32], rate: int) -> Recording:
     mono = mono - mono.mean(dtype=np.float64).astype(np.float32)
     if rate != RATE_HZ:
         mono = soxr.resample(mono, rate, RATE_HZ, quality="VHQ")
-    return Recording(np.ascontiguousarray(mono, np.float32), rate, clipped)
+    return Recording(np.ascontiguousarray(mono, np.float32), clipped)
 
 
 def _mono(data: npt.NDArray[np.float32]) -> Samples:

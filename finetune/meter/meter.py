@@ -24,7 +24,6 @@ from finetune.whole_file import whole_file
 
 RATE_HZ = 24_000
 HOP = 240
-STEP_SAMPLES = 2 * HOP
 
 
 @dataclass(frozen=True, slots=True)

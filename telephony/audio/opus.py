@@ -97,7 +97,6 @@ class OpusDecoder:
     def __init__(self, rate_hz: int) -> None:
         error = ctypes.c_int()
         self._library = libopus()
-        self._rate_hz = rate_hz
         self._state = self._library.opus_decoder_create(rate_hz, 1, ctypes.byref(error))
         if error.value:
             raise ValueError(f"no Opus decoder for {rate_hz} Hz: {_text_of(error.value)}")

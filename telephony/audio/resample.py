@@ -38,7 +38,6 @@ class Filter:
     history: int
     block_in: int
     delay_in: int
-    delay_out: int
     silence: NDArray[np.float64]  # (history,), what came before the first sample
 
 
@@ -63,7 +62,7 @@ def _design(in_hz: int, out_hz: int) -> Filter:
             tap = m * down - i * up
             if 0 <= tap <= 2 * half:
                 matrix[i + history, m] = taps[tap]
-    return Filter(matrix, down, up, history, block_in, half // up, half // down, silence=np.zeros(history))
+    return Filter(matrix, down, up, history, block_in, half // up, silence=np.zeros(history))
 
 
 class Resampler:
@@ -97,14 +96,6 @@ class Resampler:
             return _NOTHING
         (result,) = _convert((self,), samples[np.newaxis, :count])
         return result
-
-    def flush(self) -> NDArray[np.int16]:
-        """Give the samples still inside the filter (the odd ones and `delay_ms`), then `reset()`."""
-        odd = len(self._waiting)
-        padding = -odd % self.design.step
-        rest = self.feed(np.zeros(padding + self.design.delay_in, np.int16))
-        self.reset()
-        return rest
 
 
 def feed_together(resamplers: Sequence[Resampler], samples: NDArray[np.int16]) -> NDArray[np.int16]:

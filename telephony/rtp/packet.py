@@ -1,4 +1,4 @@
-"""RTP packets (RFC 3550 section 5.1): parse and build."""
+"""RTP packets (RFC 3550 section 5.1): parse any, build plain ones."""
 
 from __future__ import annotations
 
@@ -74,21 +74,9 @@ def _parse_extension(data: bytes, start: int) -> tuple[tuple[int, bytes], int]:
 def build_plain_rtp(
     payload_type: int, sequence: int, timestamp: int, ssrc: int, payload: bytes, *, marker: bool
 ) -> bytes:
-    """Write a packet without CSRCs and extension, which is all that we send, without making an object of it first."""
+    """Write a packet without CSRCs and extension, which is all that we send."""
     marked_type = payload_type | 0x80 if marker else payload_type
     return _HEADER.pack(_VERSION, marked_type, sequence, timestamp, ssrc) + payload
-
-
-def build_rtp(packet: RtpPacket) -> bytes:
-    """Write a packet without padding."""
-    flags = _VERSION | len(packet.csrcs)
-    rest = struct.pack(f"!{len(packet.csrcs)}I", *packet.csrcs)
-    if packet.extension is not None:
-        profile, words = packet.extension
-        flags |= _EXTENDED
-        rest += _EXTENSION.pack(profile, len(words) // 4) + words
-    marked_type = packet.payload_type | (0x80 if packet.marker else 0)
-    return _HEADER.pack(flags, marked_type, packet.sequence, packet.timestamp, packet.ssrc) + rest + packet.payload
 
 
 def is_rtcp(data: bytes) -> bool:

@@ -92,11 +92,6 @@ class OutboundCall:
         """What requests within the call are found by: the branches that rang reliably, later the one that answered."""
         return self._early.ids if self._session is None else (*self._early.ids, self._session.dialog.id)
 
-    @property
-    def dialog_id(self) -> DialogId | None:
-        """The dialog that was answered; None before the 2xx."""
-        return None if self._session is None else self._session.dialog.id
-
     def leave(self, *, now: float) -> LocalAudio | None:
         """Give the call's place to another peer: our end of its media; None, and nothing happens, unless it is up."""
         if self._session is None or self._session.state is not SessionState.CONFIRMED:

@@ -30,7 +30,7 @@ from bot.speech_batch import SpeechBatch
 from bot.speech_detector import SileroSession
 from telephony.leg import AudioReceived
 from tests.fakes.leg import FakeLeg
-from tests.integration.bot.call_stage import ListStore, ScriptedFlow, Text, ToneSpeech, flow_of
+from tests.integration.bot.call_stage import ListStore, ScriptedFlow, ToneSpeech, flow_of
 
 SPEECH = Path(__file__).parents[1] / "data" / "speech"
 
@@ -50,8 +50,8 @@ class Deaf:
 
     idle = True
 
-    async def transcribe(self, pcm: bytes, *, hints: tuple[str, ...]) -> Text:
-        return Text("")
+    async def transcribe(self, pcm: bytes, *, hints: tuple[str, ...]) -> str:
+        return ""
 
 
 async def feed(leg: FakeLeg, seconds: float, frames: list[bytes]) -> None:

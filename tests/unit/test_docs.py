@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
 import shlex
@@ -129,3 +130,26 @@ def test_every_target_of_make_and_every_module_that_is_run_is_there(page: Path) 
             if not (path.with_suffix(".py").is_file() or (path / "__main__.py").is_file()):
                 wrong.add(module)
     assert not wrong
+
+
+def metrics_made() -> Iterator[tuple[str, str]]:
+    """Each metric of the code as the page has it: its name with its labels, and its kind."""
+    kinds = {"Counter", "Gauge", "Histogram", "CounterMetricFamily", "GaugeMetricFamily"}
+    for package in ("bot", "telephony", "tts_engine"):
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                match node:
+                    case ast.Call(func=ast.Name(id=made), args=[ast.Constant(value=str(name)), *rest]) if made in kinds:
+                        named = (key.value for key in node.keywords if key.arg == "labels")
+                        labels = next((each for each in (*rest, *named) if isinstance(each, ast.List)), None)
+                        kind = made.removesuffix("MetricFamily").lower()
+                        name += "_total" * (kind == "counter")
+                        inner = ",".join(ast.literal_eval(labels)) if labels else ""
+                        yield f"{name}{{{inner}}}" if inner else name, kind
+                    case _:
+                        pass
+
+
+def test_every_metric_is_on_its_page_with_its_labels_and_no_other() -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text("utf-8")
+    assert sorted(re.findall(r"^\| `(zeng_\S+)` \| (\w+) \|", page, re.MULTILINE)) == sorted(metrics_made())

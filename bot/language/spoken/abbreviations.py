@@ -86,21 +86,16 @@ _SURNAME = rf"{_CAPITAL}{_SMALL}+(?:[oe]va?|zadə)(?:n?[ıi]n|[yn]?[aə]|n?[ıi]
 
 RULES = (
     Rule(
-        "weekdays",
         re.compile(rf"(?<!\w)(?P<first>{_any_of(_WEEKDAYS)})\s?[-–—]\s?(?P<last>{_any_of(_WEEKDAYS)})(?!\w)"),
         _weekdays,
     ),
-    Rule("abbreviation", re.compile(r"(?<!\w)[Mm]ən\.\s?(?=\d)|(?<=\d,\s)m\.\s?(?=\d)"), lambda _: "mənzil "),
+    Rule(re.compile(r"(?<!\w)[Mm]ən\.\s?(?=\d)|(?<=\d,\s)m\.\s?(?=\d)"), lambda _: "mənzil "),
+    Rule(re.compile(rf"(?<=\w\s)r-n(?P<end>u{_SMALL}{{0,4}})?(?!\w)"), lambda m: f"rayon{m['end'] or ''}"),
     Rule(
-        "abbreviation", re.compile(rf"(?<=\w\s)r-n(?P<end>u{_SMALL}{{0,4}})?(?!\w)"), lambda m: f"rayon{m['end'] or ''}"
-    ),
-    Rule(
-        "abbreviation",
         re.compile(rf"(?<!\w)(?P<city>{_CAPITAL}{_SMALL}+)\sş\.(?!\w)"),
         lambda match: f"{match['city']} şəhəri",
     ),
     Rule(
-        "initials",
         re.compile(
             rf"(?<![\w.])(?P<initials>(?:{_CAPITAL}\.){{2,6}}(?!\w)|(?:{_CAPITAL}\.\s?){{2,3}}(?={_CAPITAL}{_SMALL})"
             rf"|{_CAPITAL}\.(?={_CAPITAL}{_SMALL})|{_CAPITAL}\.\s(?={_SURNAME}))"
@@ -108,18 +103,15 @@ RULES = (
         _initials,
     ),
     Rule(
-        "month",
         re.compile(r"(?<=\d\s)(?P<short>yan|fev|apr|avq|sent?|okt|noy|dek)\.(?=\s|$)"),
         lambda match: _MONTHS[match["short"]],
     ),
     Rule(
-        "abbreviation",
         re.compile(rf"(?<!\w)(?P<short>{_SHORTS})(?=(?P<end>\s*$|\s+[A-ZƏÖÜÇŞĞİ]))?(?!\w)"),
         _in_full,
     ),
-    Rule("abbreviation", re.compile(rf"(?<!\w)(?P<short>{_any_of(_AS_WORDS)}){SUFFIX}?(?!\w)"), _as_word),
+    Rule(re.compile(rf"(?<!\w)(?P<short>{_any_of(_AS_WORDS)}){SUFFIX}?(?!\w)"), _as_word),
     Rule(
-        "letters",
         re.compile(rf"(?<!\w)(?P<letters>{_any_of(_BY_LETTER)}|[{_UPPER_CONSONANTS}]{{2,6}}){SUFFIX}?(?!\w)"),
         _by_letter,
     ),

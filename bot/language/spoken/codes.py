@@ -65,27 +65,22 @@ def _mixed(match: re.Match[str]) -> str:
 
 
 RULES = (
-    Rule("IBAN", re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?:\s?[A-Z0-9]{4}){3,7}(?:\s?[A-Z0-9]{1,3})?(?!\w)"), _iban),
-    Rule("card", re.compile(r"(?<![\w,.])\d{4}(?P<gap>[\s-]?)\d{4}(?P=gap)\d{4}(?P=gap)\d{4}(?![\w])"), _card),
+    Rule(re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?:\s?[A-Z0-9]{4}){3,7}(?:\s?[A-Z0-9]{1,3})?(?!\w)"), _iban),
+    Rule(re.compile(r"(?<![\w,.])\d{4}(?P<gap>[\s-]?)\d{4}(?P=gap)\d{4}(?P=gap)\d{4}(?![\w])"), _card),
     Rule(
-        "masked card",
         re.compile(
             rf"(?<![\w,.*])(?:(?P<first>\d{{4}})[\s-]?)?(?:[*•]{{2,12}}[\s-]?)+(?P<last>\d{{4}}){SUFFIX}?(?![\w*#])"
         ),
         _masked_card,
     ),
+    Rule(re.compile(rf"(?<!\w)(?P<series>AZE|AA)\s(?:№\s?)?(?P<number>\d{{7,8}}){SUFFIX}?(?!\w)"), _passport),
+    Rule(re.compile(r"(?<![\w-])(?P<code>[A-Z]-\d{1,4})(?P<suffix>)(?![\w-])"), _mixed),
     Rule(
-        "passport", re.compile(rf"(?<!\w)(?P<series>AZE|AA)\s(?:№\s?)?(?P<number>\d{{7,8}}){SUFFIX}?(?!\w)"), _passport
-    ),
-    Rule("code", re.compile(r"(?<![\w-])(?P<code>[A-Z]-\d{1,4})(?P<suffix>)(?![\w-])"), _mixed),
-    Rule(
-        "FIN",
         re.compile(rf"(?<!\w)(?P<label>F[Iİ]N(?:[\s-]?kod\w*)?[\s:–-]{{1,3}})(?P<fin>[{_FIN_CHARACTERS}]{{7}})(?!\w)"),
         _fin,
     ),
-    Rule("plate", re.compile(r"(?<![\w-])\d{2}[\s-][A-Z]{2}[\s-]\d{3}(?![\w-])"), _plate),
+    Rule(re.compile(r"(?<![\w-])\d{2}[\s-][A-Z]{2}[\s-]\d{3}(?![\w-])"), _plate),
     Rule(
-        "code",
         re.compile(
             rf"(?<!\w)(?P<code>(?!{_NOT_A_CODE})(?=[{_UPPER}]*\d)(?=\d*[{_UPPER}])[{_UPPER}\d]{{2,}}){SUFFIX}?(?!\w)"
         ),

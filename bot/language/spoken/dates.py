@@ -108,9 +108,8 @@ def _years(match: re.Match[str]) -> str:
 
 _FULL = r"(?:0?[1-9]|[12]\d|3[01])\.(?:0?[1-9]|1[0-2])\.\d{4}"
 RULES = (
-    Rule("date range", re.compile(rf"(?<![\w.])(?P<first>{_FULL})\s?[-–—]\s?(?P<last>{_FULL})(?![\w.-])"), _span),
+    Rule(re.compile(rf"(?<![\w.])(?P<first>{_FULL})\s?[-–—]\s?(?P<last>{_FULL})(?![\w.-])"), _span),
     Rule(
-        "date and time",
         re.compile(
             r"(?<![\w./-])(?P<year>\d{4})-(?P<month>0[1-9]|1[0-2])-(?P<day>0[1-9]|[12]\d|3[01])T(?P<hour>[01]\d|2[0-3])"
             r":(?P<minute>[0-5]\d)(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?(?![\w:])"
@@ -118,7 +117,6 @@ RULES = (
         _moment,
     ),
     Rule(
-        "date range",
         re.compile(
             r"(?<![\w.,-])(?P<first>0?[1-9]|[12]\d|3[01])(?:\.(?P<first_month>0?[1-9]|1[0-2]))?\s?[-–—]\s?"
             rf"(?P<last>0?[1-9]|[12]\d|3[01])\.{_MONTH_NUMBER}\.(?P<year>\d{{4}})(?!\d|[./]\d){_TAIL}"
@@ -126,26 +124,22 @@ RULES = (
         _days,
     ),
     Rule(
-        "date",
         re.compile(
             rf"(?<![\w.-])(?P<day>0[1-9]|[12]\d|3[01])-(?P<month>0[1-9]|1[0-2])-(?P<year>(?:19|20)\d{{2}})(?!\d|-\d){_TAIL}"
         ),
         _numeric,
     ),
     Rule(
-        "month",
         re.compile(rf"(?<![\w./,-])(?P<month>0[1-9]|1[0-2])[./](?P<year>(?:19|20)\d{{2}})(?![\w/]|[.,]\d){_TAIL}"),
         _month_of_year,
     ),
     Rule(
-        "date",
         re.compile(
             rf"(?<![\w.]){_DAY}(?P<dot>[./]){_MONTH_NUMBER}(?P=dot)(?P<year>\d{{4}}|\d{{2}})(?!\d|[./]\d){_TAIL}"
         ),
         _numeric,
     ),
     Rule(
-        "date",
         re.compile(
             r"(?<![\w./-])(?P<year>\d{4})(?P<dot>[-/.])(?P<month>0[1-9]|1[0-2])(?P=dot)(?P<day>0[1-9]|[12]\d|3[01])(?!\d)"
             + _TAIL
@@ -153,12 +147,10 @@ RULES = (
         _numeric,
     ),
     Rule(
-        "date",
         re.compile(rf"(?<!\w){_DAY}\s(?P<month>{_WRITTEN_MONTH})\s(?P<year>\d{{4}})(?!\d){_TAIL}", re.IGNORECASE),
         _named,
     ),
     Rule(
-        "day of a month",
         re.compile(
             rf"(?<!\w)(?P<of>(?:{_MONTH})[ıiuü]n|ayın)\s{_DAY}[-–’'](?P<suffix>d[aə]n?|[ny]?[aə]|(?:[ny]?[aə])?d[əa]k)(?![\w-])",
             re.IGNORECASE,
@@ -166,7 +158,6 @@ RULES = (
         _of_month,
     ),
     Rule(
-        "year range",
         re.compile(r"(?<![\w-])(?P<first>\d{4})\s?[-–—/]\s?(?P<last>\d{4})-c[ıiuü](?=\s(?:il|tədris|maliyyə))"),
         _years,
     ),

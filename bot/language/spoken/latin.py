@@ -70,29 +70,25 @@ def _foreign(match: re.Match[str]) -> str:
 _DECLINED = re.compile(rf"(?P<address>.*\.{_TLD}){SUFFIX}")
 RULES = (
     Rule(
-        "e-mail",
         re.compile(
             rf"(?<![\w.])(?P<address>[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z0-9]+){SUFFIX}?"
         ),
         _address,
     ),
-    Rule("web address", re.compile(r"(?<!\w)(?P<address>(?:https?://|www\.)[^\s,;()<>]*[\w/])(?P<suffix>)"), _address),
+    Rule(re.compile(r"(?<!\w)(?P<address>(?:https?://|www\.)[^\s,;()<>]*[\w/])(?P<suffix>)"), _address),
     Rule(
-        "web address",
         re.compile(
             rf"(?<![\w.@-])(?P<address>(?:[a-z0-9][a-z0-9-]*\.)+{_TLD}(?:/[a-z0-9./?=&%_-]*[a-z0-9])?){SUFFIX}?(?![\w@]|\.\w)",
             re.ASCII,
         ),
         _address,
     ),
-    Rule("handle", re.compile(r"(?<![\w.@])@(?P<name>[a-z0-9_.]*[a-z0-9_])(?!\w)", re.ASCII), _handle),
+    Rule(re.compile(r"(?<![\w.@])@(?P<name>[a-z0-9_.]*[a-z0-9_])(?!\w)", re.ASCII), _handle),
     Rule(
-        "foreign word",
         re.compile(r"(?<![\w-])e-?mail(?P<ending>[a-zəıöüğşç]{1,8})(?!\w)"),
         lambda m: f"imeyl{m['ending']}",
     ),
     Rule(
-        "foreign word",
         re.compile(
             rf"(?<![\w-])(?P<word>{'|'.join(sorted(map(re.escape, _SAID), key=len, reverse=True))})"
             rf"(?:{SUFFIX}|(?![^\W\d]|-[^\W\d]))",
@@ -100,5 +96,5 @@ RULES = (
         ),
         _said,
     ),
-    Rule("foreign word", re.compile(r"[^\W\d_]*[wW][^\W\d_]*"), _foreign),
+    Rule(re.compile(r"[^\W\d_]*[wW][^\W\d_]*"), _foreign),
 )

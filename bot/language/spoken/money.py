@@ -103,7 +103,6 @@ _SIGNS_BEFORE = _any_of(("AZN", "₼", "USD", "$", "US$", "EUR", "€", "RUB", "
 
 RULES = (
     Rule(
-        "money range",
         re.compile(
             rf"(?<![\w.,-])(?P<first>{NUMBER})(?:\s?(?P<first_currency>{_NAMES}|{_CODES}))?"
             rf"\s?[-–—]\s?(?P<last>{NUMBER})\s?{_AFTER}"
@@ -111,16 +110,14 @@ RULES = (
         _range,
     ),
     Rule(
-        "money",
         re.compile(rf"{SIGN}(?P<number>{NUMBER})\s?(?:(?P<scale>{_any_of(tuple(_SCALES))})\s)?{_AFTER}"),
         _spoken,
     ),
     Rule(
-        "money",
         re.compile(
             rf"{SIGN}(?<!\w)(?P<currency>{_SIGNS_BEFORE})\s?(?P<number>{NUMBER})(?:\s?(?P<scale>{_any_of(tuple(_SCALES))})(?!\w)|(?!\w)){SUFFIX}?"
         ),
         _spoken,
     ),
-    Rule("money", re.compile(rf"(?P<number>\d{{1,15}})\s?qəp(?:\.|(?!\w)){SUFFIX}?"), _hundredths),
+    Rule(re.compile(rf"(?P<number>\d{{1,15}})\s?qəp(?:\.|(?!\w)){SUFFIX}?"), _hundredths),
 )

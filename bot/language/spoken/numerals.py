@@ -71,45 +71,34 @@ def _dotted(match: re.Match[str]) -> str | None:
     return attach(spoken, match["suffix"] or "")
 
 
-NUMERO = Rule(
-    "numero", re.compile(r"№+\s*|(?:\bNo\.|\bNº|\bN\s)\s*(?=\d)|(?<![\w*#])#(?=\d{2,}(?![\d*#]))"), lambda _: "nömrə "
-)
-NUMERO_DECLINED = Rule("numero", re.compile(rf"№{SUFFIX}"), lambda match: attach("nömrə", match["suffix"]))
+NUMERO = Rule(re.compile(r"№+\s*|(?:\bNo\.|\bNº|\bN\s)\s*(?=\d)|(?<![\w*#])#(?=\d{2,}(?![\d*#]))"), lambda _: "nömrə ")
+NUMERO_DECLINED = Rule(re.compile(rf"№{SUFFIX}"), lambda match: attach("nömrə", match["suffix"]))
 LIST_ITEM = Rule(
-    "list item",
     re.compile(r"^(?P<number>\d{1,2})[.)](?=\s+\S)", re.MULTILINE),
     lambda m: cardinal(int(m["number"])) + ".",
 )
-DOTTED = Rule(
-    "dotted number", re.compile(rf"(?<!\w)(?P<number>\d{{1,4}}(?:\.\d{{1,4}}){{2,}})(?:{SUFFIX}|(?!\w|\.\d))"), _dotted
-)
+DOTTED = Rule(re.compile(rf"(?<!\w)(?P<number>\d{{1,4}}(?:\.\d{{1,4}}){{2,}})(?:{SUFFIX}|(?!\w|\.\d))"), _dotted)
 FRACTION = Rule(
-    "fraction",
     re.compile(rf"(?<![\w/.,])(?P<upper>\d{{1,6}}(?:[.,]\d)?)/(?P<lower>\d{{1,8}})(?:{SUFFIX}|(?![\w/]))"),
     _fraction,
 )
-VULGAR = Rule("fraction", re.compile(rf"(?:(?<![\d.,])(?P<whole>\d{{1,6}})\s?)?(?P<part>[¼-¾⅐-⅞]){SUFFIX}?"), _vulgar)
+VULGAR = Rule(re.compile(rf"(?:(?<![\d.,])(?P<whole>\d{{1,6}})\s?)?(?P<part>[¼-¾⅐-⅞]){SUFFIX}?"), _vulgar)
 SCORE = Rule(
-    "score",
     re.compile(r"(?<![\w:])(?P<first>\d{1,2}):(?P<last>\d)(?![\w:])"),
     lambda m: f"{cardinal(int(m['first']))}-{cardinal(int(m['last']))}",
 )
 RANGE = Rule(
-    "range",
     re.compile(rf"(?<![\w.,-])(?P<first>\d+(?:[.,]\d+)?)\s?[-–—]\s?(?P<last>\d+(?:[.,]\d+)?){SUFFIX}?(?![\w-])"),
     _range,
 )
 ORDINAL_RANGE = Rule(
-    "range",
     re.compile(
         r"(?<![\w.,-])(?P<first>\d{1,6})-[ıiuü]?n?c[ıiuü]\s?[-–—]\s?(?P<last>\d{1,6})-[ıiuü]?n?c[ıiuü](?![\w-])"
     ),
     _ordinal_range,
 )
-JOINED_ORDINAL = Rule(
-    "ordinal", re.compile(r"(?<!\w)(?P<number>\d{1,15})(?P<suffix>[ıiuü]?n?c[ıiuü])(?!\w)"), _joined_ordinal
-)
-NUMBER_RULE = Rule("number", re.compile(rf"{SIGN}(?P<number>{NUMBER}){SUFFIX}?"), _number)
+JOINED_ORDINAL = Rule(re.compile(r"(?<!\w)(?P<number>\d{1,15})(?P<suffix>[ıiuü]?n?c[ıiuü])(?!\w)"), _joined_ordinal)
+NUMBER_RULE = Rule(re.compile(rf"{SIGN}(?P<number>{NUMBER}){SUFFIX}?"), _number)
 
 RULES = (
     NUMERO_DECLINED, NUMERO, LIST_ITEM, DOTTED, FRACTION, VULGAR, SCORE, RANGE, ORDINAL_RANGE,

@@ -62,37 +62,32 @@ def _short_groups(digits: str) -> list[str]:
 
 RULES = (
     Rule(
-        "phone",
         re.compile(
             rf"(?:\((?=\+?994[\s-]?\d{{2}}\)))?(?:\+|(?<![\w+])(?:00)?)994{_GAP}\(?0?(?P<operator>\d{{2}})\)?{_GAP}{_LOCAL}"
         ),
         _azerbaijani,
     ),
-    Rule("phone", re.compile(rf"(?<![\w+,.])(?:\((?=\d{{3}}\)))?(?P<operator>0\d{{2}})\)?{_GAP}{_LOCAL}"), _national),
+    Rule(re.compile(rf"(?<![\w+,.])(?:\((?=\d{{3}}\)))?(?P<operator>0\d{{2}})\)?{_GAP}{_LOCAL}"), _national),
     Rule(
-        "phone",
         re.compile(r"(?<![\w+,.-])(?P<a>\d{3})[\s-](?P<b>\d{2})[\s-](?P<c>\d{2})" + rf"(?:{SUFFIX}|(?![\w-]))"),
         _city,
     ),
     Rule(
-        "phone",
         re.compile(
             rf"(?<![\w+,.-])(?P<operator>10|12|5[015]|60|7[07]|99)\s(?P<a>\d{{3}})\s(?P<b>\d{{2}})\s(?P<c>\d{{2}})(?:{SUFFIX}|(?![\w-]))"
         ),
         _national,
     ),
-    Rule("phone", re.compile(rf"(?<![\w+,.])0800(?P<groups>(?:[\s-]\d{{2,3}}){{2,3}})(?:{SUFFIX}|(?![\w-]))"), _free),
+    Rule(re.compile(rf"(?<![\w+,.])0800(?P<groups>(?:[\s-]\d{{2,3}}){{2,3}})(?:{SUFFIX}|(?![\w-]))"), _free),
     Rule(
-        "phone",
         re.compile(
             rf"\+(?P<country>{_COUNTRY})(?P<rest>[\s-]?\(?\d{{2,4}}\)?(?:[\s-]?\d{{2,10}}){{1,4}})(?:{SUFFIX}|(?!\w))"
         ),
         _foreign,
     ),
     Rule(
-        "key",
         re.compile(rf"(?<![\w*#])(?P<code>[*#])(?:{SUFFIX}|(?=\s(?:düymə|işarə|simvol|bas[ım])))"),
         _service_code,
     ),
-    Rule("service code", re.compile(rf"(?<![\w*#])(?P<code>(?:\*|#(?=\d+[*#]))(?:\d+[*#]?)+){SUFFIX}?"), _service_code),
+    Rule(re.compile(rf"(?<![\w*#])(?P<code>(?:\*|#(?=\d+[*#]))(?:\d+[*#]?)+){SUFFIX}?"), _service_code),
 )

@@ -85,7 +85,6 @@ _AMOUNT = rf"{NUMBER}(?:\s?[-–—]\s?{NUMBER})?"
 _PERS = "|".join(re.escape(per) for per in sorted(_PER_TIME | _PER_UNIT, key=len, reverse=True))
 RATES = (
     Rule(
-        "rate",
         re.compile(
             rf"(?<![\w.,-])(?:(?P<amount>{_AMOUNT}\s?(?P<unit>{_RATED}))/(?P<per>{_PERS})(?![\w²³/]){SUFFIX}?"
             rf"|(?P<mbps>{NUMBER})\s?Mbps(?!\w)"
@@ -96,13 +95,12 @@ RATES = (
 )
 RULES = (
     Rule(
-        "unit range",
         re.compile(
             rf"(?<![\w.,-])(?P<first>{NUMBER})(?:\s?(?P<first_unit>{_UNIT}))?\s?[-–—]\s?(?P<last>{NUMBER}){_AFTER}"
         ),
         _range,
     ),
-    Rule("unit", re.compile(rf"{SIGN}(?P<number>{NUMBER}){_AFTER}"), _quantity),
-    Rule("unit alone", re.compile(rf"(?<!\w)(?P<unit>[ks]?m[²³]){SUFFIX}?(?!\w)"), _alone),
-    Rule("percent", re.compile(rf"(?<![\w%])%\s?(?P<number>{NUMBER})(?!\w){SUFFIX}?"), _percent_first),
+    Rule(re.compile(rf"{SIGN}(?P<number>{NUMBER}){_AFTER}"), _quantity),
+    Rule(re.compile(rf"(?<!\w)(?P<unit>[ks]?m[²³]){SUFFIX}?(?!\w)"), _alone),
+    Rule(re.compile(rf"(?<![\w%])%\s?(?P<number>{NUMBER})(?!\w){SUFFIX}?"), _percent_first),
 )

@@ -48,17 +48,14 @@ def _range(match: re.Match[str]) -> str:
 
 RULES = (
     Rule(
-        "Roman numeral",
         re.compile(rf"(?<![\w.'’-])(?P<first>{_CANONICAL})\s?[-–—]\s?(?P<last>{_CANONICAL})(?!\w)(?=\s(?:{_COUNTED}))"),
         _range,
     ),
     Rule(
-        "Roman numeral",
         re.compile(rf"(?<![\w.'’-])(?P<numeral>(?=[IVX]{{2}}){_CANONICAL})(?![\w.]\w){SUFFIX}?(?!\w){_NAMED}"),
         _ordinal,
     ),
     Rule(
-        "Roman numeral",
         re.compile(rf"(?<![\w.'’-])(?P<numeral>[IVX])(?:{SUFFIX}|(?!\w))(?=\s(?:{_COUNTED})|{_LISTED}){_NAMED}"),
         _ordinal,
     ),

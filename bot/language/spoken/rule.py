@@ -11,6 +11,5 @@ from dataclasses import dataclass
 class Rule:
     """Where `pattern` matches, `speak` gives the words, or None to leave the place to the other rules."""
 
-    name: str
     pattern: re.Pattern[str]
     speak: Callable[[re.Match[str]], str | None]

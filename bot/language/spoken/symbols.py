@@ -28,29 +28,27 @@ def _composed(text: str) -> str:
 
 RULES = (
     Rule(
-        "symbol",
         re.compile(r"(?<![\w+])\+(?=\d{1,2}(?:[.,]\d)?(?:\s?(?:\.\.\.|…|[-–])\s?\+?\d{1,2})?\s?°)"),
         lambda _: "müsbət ",
     ),
-    Rule("symbol", re.compile(r"(?<=\s)&(?=\s)"), lambda _: "və"),
+    Rule(re.compile(r"(?<=\s)&(?=\s)"), lambda _: "və"),
     Rule(
-        "symbol",
         re.compile(r"(?<=\d)\s?\+\s?(?=\d)|(?<=\s)\+(?=\s?\d)|(?<!\+)\+(?=\d)"),
         lambda _: " üstəgəl ",
     ),
-    Rule("symbol", re.compile(r"[~≈]\s?(?=\d)"), lambda _: "təxminən "),
-    Rule("symbol", re.compile(r"±\s?(?=\d)"), lambda _: "plyus-minus "),
-    Rule("symbol", re.compile(r"(?<=[^\W_])\+(?=$|[\s,.;!?)])"), lambda _: " plyus"),
-    Rule("symbol", re.compile(r"\s=\s|(?<=[\w₼$€])=(?=[\d₼$€-])"), lambda _: " bərabərdir "),
-    Rule("symbol", re.compile(r"(?<=\d)\s?[×*xх]\s?(?=\d)"), lambda _: " vurulsun "),
-    Rule("symbol", re.compile(r"≥\s?(?=\d)"), lambda _: "ən azı "),
-    Rule("symbol", re.compile(r"≤\s?(?=\d)"), lambda _: "ən çoxu "),
-    Rule("symbol", re.compile(r"(?<!\w)#(?=[^\W\d_])"), lambda _: "heşteq "),
-    Rule("power", re.compile("²"), lambda _: "kvadrat"),
-    Rule("power", re.compile("³"), lambda _: "kub"),
-    Rule("power", re.compile("[⁰¹⁴-⁹][⁰¹²³⁴-⁹]{0,8}"), lambda match: f"üstü {cardinal(int(_composed(match[0])))}"),
-    Rule("symbol", re.compile(r"§\s?(?=\d)"), lambda _: "paraqraf "),
-    Rule("symbol", re.compile(r"(?<=[^\W\d_])/(?=[^\W\d_])"), lambda _: " və ya "),
+    Rule(re.compile(r"[~≈]\s?(?=\d)"), lambda _: "təxminən "),
+    Rule(re.compile(r"±\s?(?=\d)"), lambda _: "plyus-minus "),
+    Rule(re.compile(r"(?<=[^\W_])\+(?=$|[\s,.;!?)])"), lambda _: " plyus"),
+    Rule(re.compile(r"\s=\s|(?<=[\w₼$€])=(?=[\d₼$€-])"), lambda _: " bərabərdir "),
+    Rule(re.compile(r"(?<=\d)\s?[×*xх]\s?(?=\d)"), lambda _: " vurulsun "),
+    Rule(re.compile(r"≥\s?(?=\d)"), lambda _: "ən azı "),
+    Rule(re.compile(r"≤\s?(?=\d)"), lambda _: "ən çoxu "),
+    Rule(re.compile(r"(?<!\w)#(?=[^\W\d_])"), lambda _: "heşteq "),
+    Rule(re.compile("²"), lambda _: "kvadrat"),
+    Rule(re.compile("³"), lambda _: "kub"),
+    Rule(re.compile("[⁰¹⁴-⁹][⁰¹²³⁴-⁹]{0,8}"), lambda match: f"üstü {cardinal(int(_composed(match[0])))}"),
+    Rule(re.compile(r"§\s?(?=\d)"), lambda _: "paraqraf "),
+    Rule(re.compile(r"(?<=[^\W\d_])/(?=[^\W\d_])"), lambda _: " və ya "),
 )
 
 

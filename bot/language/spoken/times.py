@@ -45,14 +45,12 @@ def _span(match: re.Match[str]) -> str:
 
 RULES = (
     Rule(
-        "time range",
         re.compile(
             rf"(?<![\w:.])(?P<first>{_CLOCK})\s?[-–—]\s?(?P<last>{_CLOCK})(?:-d[əa]k?)?(?![\w:-])(?P<between>(?=\s+aras[ıi]))?"
         ),
         _span,
     ),
     Rule(
-        "time range",
         re.compile(
             rf"{_AFTER_HOUR_WORD}(?P<first>{_DOTTED})\s?[-–—]\s?(?P<last>{_DOTTED})(?:-d[əa]k?)?(?![\w:.])(?!-\d)"
             r"(?P<between>(?=\s+aras[ıi]))?"
@@ -60,12 +58,11 @@ RULES = (
         _span,
     ),
     Rule(
-        "time range",
         re.compile(
             rf"{_AFTER_HOUR_WORD}(?P<first>{_DOTTED})-d[aə]n\s(?:saat\s)?(?P<last>{_DOTTED}){SUFFIX}(?![\w:.-])"
         ),
         _from_to,
     ),
-    Rule("time", re.compile(rf"(?<![\w:.])(?P<time>{_CLOCK})(?::(?P<second>[0-5]\d))?(?![\d:]){SUFFIX}?"), _time),
-    Rule("time", re.compile(rf"{_AFTER_HOUR_WORD}(?P<time>{_DOTTED})(?P<second>)(?![\d.]){SUFFIX}?"), _time),
+    Rule(re.compile(rf"(?<![\w:.])(?P<time>{_CLOCK})(?::(?P<second>[0-5]\d))?(?![\d:]){SUFFIX}?"), _time),
+    Rule(re.compile(rf"{_AFTER_HOUR_WORD}(?P<time>{_DOTTED})(?P<second>)(?![\d.]){SUFFIX}?"), _time),
 )

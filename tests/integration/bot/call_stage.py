@@ -156,11 +156,6 @@ class ToneSpeech:
         self.forgotten.append(conversation_id)
 
 
-@dataclass
-class Text:
-    text: str
-
-
 class ScriptedRecogniser:
     idle = True
 
@@ -168,9 +163,9 @@ class ScriptedRecogniser:
         self.texts = deque(texts)
         self.asked: list[int] = []
 
-    async def transcribe(self, pcm: bytes, *, hints: tuple[str, ...]) -> Text:
+    async def transcribe(self, pcm: bytes, *, hints: tuple[str, ...]) -> str:
         self.asked.append(len(pcm))
-        return Text(self.texts.popleft())
+        return self.texts.popleft()
 
 
 class ListStore:

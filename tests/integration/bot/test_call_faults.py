@@ -18,7 +18,6 @@ from tests.integration.bot.call_stage import (
     ScriptedFlow,
     ScriptedRecogniser,
     SetStage,
-    Text,
     ToneSpeech,
     VolumeModel,
     flow_of,
@@ -87,7 +86,7 @@ class Held(ScriptedRecogniser):
         super().__init__(*texts)
         self.go = asyncio.Event()
 
-    async def transcribe(self, pcm: bytes, *, hints: tuple[str, ...]) -> Text:
+    async def transcribe(self, pcm: bytes, *, hints: tuple[str, ...]) -> str:
         await self.go.wait()
         return await super().transcribe(pcm, hints=hints)
 

@@ -22,8 +22,9 @@ from telephony.leg import OUTPUT_FRAME_BYTES, AudioReceived, DigitReceived, Fram
 from telephony.local_address import local_address
 from telephony.media import InbandDigit, Media, MediaEvent, MediaParameters, MediaTimedOut, SrtpKeys
 from telephony.rtp.factory import RtpMediaFactory
-from telephony.rtp.packet import RtpPacket, build_rtp
+from telephony.rtp.packet import RtpPacket
 from telephony.settings import RtpSettings
+from tests.fakes.rtp_packet import build_rtp
 
 LOUD = pcm_of(np.rint(8_000 * np.sin(2 * np.pi * 1_000 * np.arange(480) / 24_000)).astype(np.int16))
 

@@ -37,7 +37,7 @@ def test_a_sufficient_text_ends_the_turn_at_once() -> None:
 
     machine.recognised("iş saatları", sufficient=True, now=2.3)
 
-    assert drain(machine) == [TurnEnded("iş saatları", 1.0, 2.0, 2.3, sufficed=True, interrupted_bot=False)]
+    assert drain(machine) == [TurnEnded("iş saatları", 2.0, 2.3, sufficed=True)]
     assert machine.state is TurnState.LISTENING
 
 
@@ -51,7 +51,7 @@ def test_an_insufficient_text_waits_for_the_end_of_patience() -> None:
     machine.handle_timer(now=2.6)
     assert drain(machine) == []
     machine.handle_timer(now=2.7)
-    assert drain(machine) == [TurnEnded("mən", 1.0, 2.0, 2.3, sufficed=False, interrupted_bot=False)]
+    assert drain(machine) == [TurnEnded("mən", 2.0, 2.3, sufficed=False)]
 
 
 def test_a_text_that_comes_after_patience_has_ended_ends_the_turn() -> None:
@@ -73,7 +73,7 @@ def test_a_caller_who_goes_on_keeps_the_turn_and_its_beginning() -> None:
     assert drain(machine) == [
         CallerResumed(),
         CallerPaused(),
-        TurnEnded("mən həkimə yazılmaq istəyirəm", 1.0, 3.0, 3.3, sufficed=True, interrupted_bot=False),
+        TurnEnded("mən həkimə yazılmaq istəyirəm", 3.0, 3.3, sufficed=True),
     ]
 
 
@@ -83,7 +83,7 @@ def test_a_turn_that_is_never_recognised_ends_unintelligible() -> None:
     assert machine.timer_at() == 6.0
     machine.handle_timer(now=6.0)
 
-    assert drain(machine) == [TurnEnded("", 1.0, 2.0, None, sufficed=False, interrupted_bot=False)]
+    assert drain(machine) == [TurnEnded("", 2.0, None, sufficed=False)]
 
 
 def test_a_text_of_an_earlier_pause_does_not_end_the_next_one_in_the_place_of_its_own() -> None:
@@ -95,7 +95,7 @@ def test_a_text_of_an_earlier_pause_does_not_end_the_next_one_in_the_place_of_it
     assert drain(machine) == [CallerResumed(), CallerPaused()]
 
     machine.recognised("sıfır əlli beş", sufficient=False, now=5.0)
-    assert drain(machine) == [TurnEnded("sıfır əlli beş", 1.0, 4.0, 5.0, sufficed=False, interrupted_bot=False)]
+    assert drain(machine) == [TurnEnded("sıfır əlli beş", 4.0, 5.0, sufficed=False)]
 
 
 def test_text_during_speech_is_kept_where_texts_add_up_but_does_not_end_the_turn() -> None:
@@ -118,7 +118,7 @@ def test_speaking_over_the_bot_interrupts_it() -> None:
     machine.bot_stopped(now=1.1)
     machine.voice_stopped(ended_at=2.0)
     machine.recognised("", sufficient=False, now=5.0)
-    assert drain(machine)[-1] == TurnEnded("", 1.0, 2.0, 5.0, sufficed=False, interrupted_bot=True)
+    assert drain(machine)[-1] == TurnEnded("", 2.0, 5.0, sufficed=False)
 
 
 def test_speech_over_a_protected_announcement_is_not_a_turn() -> None:
@@ -186,7 +186,7 @@ def test_a_pause_that_sounds_finished_ends_the_turn_with_its_text() -> None:
 
     machine.recognised("mən sabah gəlirəm", sufficient=False, now=2.3)
 
-    assert drain(machine) == [TurnEnded("mən sabah gəlirəm", 1.0, 2.0, 2.3, sufficed=False, interrupted_bot=False)]
+    assert drain(machine) == [TurnEnded("mən sabah gəlirəm", 2.0, 2.3, sufficed=False)]
 
 
 def test_a_judgement_after_the_text_ends_the_turn_too() -> None:
@@ -239,7 +239,7 @@ def test_a_fast_recogniser_does_not_cut_into_a_short_pause() -> None:
     assert drain(machine) == []
     assert machine.timer_at() == 2.224
     machine.handle_timer(now=2.224)
-    assert drain(machine) == [TurnEnded("iş saatları", 1.0, 2.0, 2.15, sufficed=True, interrupted_bot=False)]
+    assert drain(machine) == [TurnEnded("iş saatları", 2.0, 2.15, sufficed=True)]
 
 
 def faded(at: float = 2.0) -> TurnMachine:
@@ -258,7 +258,7 @@ def test_a_whole_answer_ends_its_turn_a_moment_after_its_sound_though_a_voice_is
     assert drain(machine) == []
     assert machine.timer_at() == 2.2
     machine.handle_timer(now=2.2)
-    assert drain(machine) == [TurnEnded("iş saatlarınız necədir", 1.0, 2.0, 2.1, sufficed=True, interrupted_bot=False)]
+    assert drain(machine) == [TurnEnded("iş saatlarınız necədir", 2.0, 2.1, sufficed=True)]
     machine.voice_stopped(ended_at=2.0)  # the speech model has heard its pause by now
     assert drain(machine) == []
     assert machine.state is TurnState.LISTENING

@@ -33,22 +33,17 @@ def said(ms: int) -> InputAudioRawFrame:
 
 
 @dataclass
-class Text:
-    text: str
-
-
-@dataclass
 class Recogniser:
     """Answers when told to."""
 
     idle: bool = True
     asked_ms: list[int] = field(default_factory=list)
-    answers: deque[asyncio.Future[Text]] = field(default_factory=deque)
+    answers: deque[asyncio.Future[str]] = field(default_factory=deque)
     cancelled: int = 0
 
-    async def transcribe(self, pcm: bytes, *, hints: tuple[str, ...]) -> Text:
+    async def transcribe(self, pcm: bytes, *, hints: tuple[str, ...]) -> str:
         self.asked_ms.append(len(pcm) // 32)
-        answer: asyncio.Future[Text] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.answers.append(answer)
         try:
             return await answer
@@ -81,7 +76,7 @@ class Bench:
         await self.settle()
 
     async def answer(self, text: str) -> None:
-        self.recogniser.answers.popleft().set_result(Text(text))
+        self.recogniser.answers.popleft().set_result(text)
         await self.settle()
 
     async def settle(self) -> None:
@@ -158,7 +153,7 @@ async def test_a_caller_who_goes_on_is_heard_anew(answered: bool) -> None:
         assert b.recogniser.cancelled == (not answered)
 
         await b.take(said(200), VADUserStoppedSpeakingFrame())
-        b.recogniser.answers[-1].set_result(Text("bir iki"))
+        b.recogniser.answers[-1].set_result("bir iki")
         await b.settle()
 
         assert b.recogniser.asked_ms == [300, 500]

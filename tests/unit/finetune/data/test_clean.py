@@ -102,7 +102,6 @@ def test_a_part_of_a_recording_is_resampled_to_24_khz(tmp_path: Path):
     write(tmp_path / "a.flac", noise(4, -20, rate=44_100), rate=44_100)
     out = decode(tmp_path / "a.flac", start_s=1.0, end_s=2.5, rate_min_hz=16_000, seconds_max=60)
     assert out.seconds == pytest.approx(1.5, abs=1e-3)
-    assert out.source_rate_hz == 44_100
     with pytest.raises(Rejected, match=Reason.AUDIO_EMPTY):
         decode(b"", start_s=None, end_s=None, rate_min_hz=16_000, seconds_max=60)
 

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telephony.errors import RtpParseError
-from telephony.rtp.packet import RtpPacket, build_plain_rtp, build_rtp, is_rtcp, parse_rtp
+from telephony.rtp.packet import RtpPacket, build_plain_rtp, is_rtcp, parse_rtp
+from tests.fakes.rtp_packet import build_rtp
 
 PACKETS = st.builds(
     RtpPacket,
@@ -94,7 +95,7 @@ def test_one_byte_is_no_rtcp() -> None:
 
 
 @given(st.integers(0, 127), st.integers(0, 0xFFFF), st.integers(0, 0xFFFFFFFF), st.binary(max_size=40), st.booleans())
-def test_the_short_way_to_write_a_packet_gives_the_same(
+def test_a_plain_packet_is_written_as_any_other(
     payload_type: int, sequence: int, timestamp: int, payload: bytes, marker: bool
 ) -> None:
     short = build_plain_rtp(payload_type, sequence, timestamp, 7, payload, marker=marker)

@@ -7,9 +7,10 @@ import pytest
 from telephony.leg import DigitReceived
 from telephony.media import MediaParameters, MediaTimedOut
 from telephony.rtp.dtmf import TelephoneEvent, build_event
-from telephony.rtp.packet import RtpPacket, build_rtp
+from telephony.rtp.packet import RtpPacket
 from telephony.rtp.receiver import AudioArrived, RtpReceiver, SessionEvent, StreamChanged
 from telephony.rtp.source import Address
+from tests.fakes.rtp_packet import build_rtp
 
 PEER: Address = ("192.0.2.1", 4000)
 

@@ -4,9 +4,10 @@ import pytest
 
 from telephony.errors import RtpParseError
 from telephony.media import SRTP_SUITES, SrtpKeys, SrtpSuite
-from telephony.rtp.packet import RtpPacket, build_rtp
+from telephony.rtp.packet import RtpPacket
 from telephony.rtp.rtcp import ReceiverReport, build_rtcp
 from telephony.rtp.srtp import Srtp
+from tests.fakes.rtp_packet import build_rtp
 
 OURS, THEIRS = bytes(range(30)), bytes(range(30, 60))
 

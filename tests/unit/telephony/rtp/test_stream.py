@@ -18,7 +18,7 @@ from telephony.rtp.codec import CODECS
 from telephony.rtp.decoder import Decoder
 from telephony.rtp.depacketizer import CodedFrame, Depacketizer
 from telephony.rtp.mailbox import Mailbox
-from telephony.rtp.packet import RtpPacket, build_rtp, parse_rtp
+from telephony.rtp.packet import RtpPacket, parse_rtp
 from telephony.rtp.packetizer import Packetizer
 from telephony.rtp.report import Reporter
 from telephony.rtp.rtcp import Goodbye, ReceiverReport, ReportBlock, SenderReport, build_rtcp, parse_rtcp
@@ -27,6 +27,7 @@ from telephony.rtp.session import RtpSession
 from telephony.rtp.source import Address
 from telephony.rtp.stream import RtpStream
 from telephony.rtp.xr import ExtendedReport, VoipMetrics
+from tests.fakes.rtp_packet import build_rtp
 
 PEER: Address = ("192.0.2.1", 4000)
 LOUD = pcm_of(np.rint(8_000 * np.sin(2 * np.pi * 1_000 * np.arange(160) / 8_000)).astype(np.int16))

@@ -77,7 +77,7 @@ def test_an_invite_says_who_calls_whom_and_offers_media() -> None:
     )
     assert (invite.call_id, invite.headers.first("X-Own")) == (placed.call.call_id, "1")
     assert b"m=audio 20000 RTP/AVP 0 8 101" in invite.body
-    assert (placed.call.state, placed.call.dialog_id, placed.call.finished) == (State.CALLING, None, False)
+    assert (placed.call.state, placed.call.dialog, placed.call.finished) == (State.CALLING, None, False)
 
 
 def test_ringing_is_reported() -> None:
@@ -98,7 +98,7 @@ def test_a_call_that_is_answered_is_acknowledged_and_has_media() -> None:
     assert (ack.method, str(ack.uri), ack.cseq.number) == ("ACK", "sip:callee@192.0.2.1:5060", 1)
     assert placed.bench.take_event(MediaAgreed).parameters.remote_port == 4000
     assert (placed.call.state, placed.call.timer_at()) == (State.ANSWERED, None)
-    assert placed.call.dialog_id is not None
+    assert placed.call.dialog is not None
 
 
 def test_a_repeated_200_gets_the_same_ack() -> None:
@@ -303,8 +303,8 @@ def test_there_is_a_limit_to_forks() -> None:
 
 def test_an_answered_call_hangs_up_holds_and_is_hung_up() -> None:
     placed = Placed().answered()
-    assert placed.call.dialog_id is not None
-    tag = placed.call.dialog_id.local_tag
+    assert placed.call.dialog is not None
+    tag = placed.call.dialog.id.local_tag
 
     placed.call.reoffer(Direction.SENDONLY, now=2.0)
     _, invite = placed.bench.take_request()
