@@ -5,9 +5,9 @@
 
 The server is `zeng tts serve` as it is, on vLLM's own engine over an executor without a model (tests/fakes/
 timed_executor.py), in the environment of tests/vllm_env.sh. Its listeners are another process: connections that stay,
-each a call that quotes up to 20 s of what it said before, utterance after utterance of 100 frames (8 s). `--against` has
-servers of other checkouts run beside it, and the rounds take turns, so that all meet the same machine.
-Figures are sums over all rounds; the spread is that of the rounds.
+each a call that quotes up to 20 s of what it said before, utterance after utterance of 100 frames (8 s). `--against`
+has servers of other checkouts run beside it, and the rounds take turns, so that all meet the same machine. Figures are
+those of all rounds together; the spread (least, middle, most) is that of the rounds.
 """
 # ruff: noqa: PLC0415 - the parts run in environments of their own
 
@@ -72,6 +72,27 @@ def serve(options: argparse.Namespace) -> None:
 # its listeners
 
 
+async def speak(socket: Any, order: int, number: int, frames: int) -> int:
+    """Say one utterance of a call; return in how many pieces it came."""
+    config = {
+        "type": "session.config",
+        "max_new_tokens": frames,
+        "conversation": {"id": f"call-{order}", "max_context_s": 20.0},
+    }
+    text = TEXTS[(order + number) % len(TEXTS)]
+    for message in (config, {"type": "input.text", "text": text}, {"type": "input.done"}):
+        await socket.send(json.dumps(message))
+    messages = 0
+    async for message in socket:
+        if isinstance(message, bytes):
+            messages += 1
+        elif '"session.done"' in message:
+            break
+        elif '"type":"error"' in message:
+            raise RuntimeError(message)
+    return messages
+
+
 def listen(options: argparse.Namespace) -> None:
     """A process: for each line it reads, speaks for so many seconds and says how much it heard."""
     import uvloop
@@ -79,30 +100,11 @@ def listen(options: argparse.Namespace) -> None:
 
     from tts_engine.protocol import STREAM_PATH
 
-    async def speak(socket: Any, order: int, number: int) -> int:
-        config = {
-            "type": "session.config",
-            "max_new_tokens": options.frames,
-            "conversation": {"id": f"call-{order}", "max_context_s": 20.0},
-        }
-        text = TEXTS[(order + number) % len(TEXTS)]
-        for message in (config, {"type": "input.text", "text": text}, {"type": "input.done"}):
-            await socket.send(json.dumps(message))
-        messages = 0
-        async for message in socket:
-            if isinstance(message, bytes):
-                messages += 1
-            elif '"session.done"' in message:
-                break
-            elif '"type":"error"' in message:
-                raise RuntimeError(message)
-        return messages
-
     async def keep_speaking(socket: Any, order: int, ends: float) -> list[int]:
         await asyncio.sleep(order / options.streams * options.frames * options.step_ms / 1000)
         heard: list[int] = []
         while time.monotonic() < ends:
-            heard.append(await speak(socket, order, len(heard)))
+            heard.append(await speak(socket, order, len(heard), options.frames))
         return heard
 
     async def run() -> None:
@@ -135,7 +137,7 @@ class Checkout:
         variables = vllm_variables(Path(tempfile.mkdtemp()), {"TIMED_STEP_MS": str(options.step_ms)})
         variables["PYTHONPATH"] = variables["PYTHONPATH"].replace(str(ROOT), str(root))
         shared = ["--streams", str(options.streams), "--frames", str(options.frames), "--step-ms", str(options.step_ms)]
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - for as long as the processes
         self._server = self._start([vllm_python(), __file__, "--part", "serve", "--model", model, *shared], variables)
         self._command = [sys.executable, __file__, "--part", "listen", *shared, "--url"]
 
@@ -211,7 +213,6 @@ def main(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(1, str(ROOT))  # behind PYTHONPATH, which names the checkout that is served
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--streams", type=int, default=192)
     parser.add_argument("--frames", type=int, default=100, help="of an utterance")
@@ -228,4 +229,5 @@ if __name__ == "__main__":
     elif chosen.part == "listen":
         listen(chosen)
     else:
+        sys.path.insert(0, str(ROOT))  # the parts have PYTHONPATH: the server's names its own checkout
         main(chosen)
