@@ -243,7 +243,7 @@ async def server(options: argparse.Namespace) -> None:
     while len(fed._streams) < options.streams:
         await asyncio.sleep(0.1)
     for stream in fed._streams.values():
-        stream.max_frames = 1 << 30
+        stream.frames_left = 1 << 30
     messages, sink = [0], fed._sink
 
     def count(events: Any) -> None:
