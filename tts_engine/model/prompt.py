@@ -34,7 +34,7 @@ class Tokenizer(Protocol):
 class ContextTurn:
     """An earlier turn. `codes` None is a turn of which only the text is known.
 
-    One that is quoted again, as a voice's sample is, is read once: its ids are kept for as long as it is, no longer.
+    Who quotes the same one again has it read once: its ids are kept for as long as it is, and no longer.
     """
 
     speaker: int
