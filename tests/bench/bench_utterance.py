@@ -49,7 +49,10 @@ def serve(options: argparse.Namespace) -> None:
     from tts_engine.app import serve as serve_speech
     from tts_engine.settings import CsmSettings, TtsSettings
 
-    engine.runner_arguments = lambda _: dict(ARGUMENTS)
+    def runner_arguments(_: int) -> dict[str, Any]:
+        return dict(ARGUMENTS)
+
+    engine.runner_arguments = runner_arguments
     csm = CsmSettings(model=options.model, streams=options.streams)
     settings = TtsSettings(backend="vllm", port=0, csm=csm, max_connections=options.streams + 8)
     told = os.fdopen(os.dup(1), "w")

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import secrets
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
@@ -187,7 +187,7 @@ class CsmBackend:
                 return
 
     @contextmanager
-    def _running(self, job: Job) -> Iterator[_Inbox]:
+    def _running(self, job: Job) -> Generator[_Inbox, None, None]:
         """Have the engine run a job, as long as the context lasts."""
         if self._engine.failure:
             raise SpeechUnavailableError(f"the speech engine is down: {self._engine.failure}")
