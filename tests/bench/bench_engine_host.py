@@ -193,8 +193,7 @@ class FedProcess:
         Inlet(self._path, self._engine._take, lambda: None)
 
     def call_soon(self, function: Any, *arguments: Any) -> None:
-        if function == self._engine._drop:
-            function(*arguments)
+        """There is no vLLM to tell."""
 
 
 async def server(options: argparse.Namespace) -> None:
