@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from typing import TypeAlias
 
+from tts_engine.bell import Bell
 from tts_engine.session import CloseSocket, SendAudio, SendText
 
 Outgoing: TypeAlias = SendText | SendAudio | CloseSocket
@@ -26,14 +27,14 @@ class Outbox:
         self._max_audio_bytes = max_audio_bytes
         self._max_text_bytes = max_text_bytes
         self._waiting: deque[Outgoing] = deque()
-        self._put = asyncio.Event()
+        self._put = Bell()
         self._freed = asyncio.Event()
 
     def put(self, item: Outgoing) -> None:
         """Add something to send."""
         self._waiting.append(item)
         self._count(item, +1)
-        self._put.set()
+        self._put.ring()
 
     def drop_audio(self) -> None:
         """Forget audio that waits."""
@@ -49,7 +50,6 @@ class Outbox:
     async def take(self) -> Outgoing:
         """Wait for the next thing to send; report it by `sent`."""
         while not self._waiting:
-            self._put.clear()
             await self._put.wait()
         return self._waiting.popleft()
 

@@ -100,23 +100,31 @@ class SpeechSocket:
             self._speaker = None  # the error of one that was cancelled leads back to here: a cycle
 
     async def _read(self) -> None:
-        while True:
-            await self._outbox.text_room()  # a client that takes no answers gets none to wait for
+        reading = True
+        while reading:
             try:
-                async with asyncio.timeout(self._limits.idle_timeout_s):
-                    message = await self._websocket.receive()
+                async with Patience() as patience:
+                    while reading:
+                        reading = await self._take_message(patience)
             except TimeoutError:
                 if self._session.state is not SessionState.SPEAKING:
                     self._session.close(NORMAL_CLOSURE, "idle")
                     self._act()
-                continue
-            if message["type"] == "websocket.disconnect":
-                return
-            if (text := message.get("text")) is not None:
-                self._session.receive(text)
-            else:
-                self._session.receive_binary()
-            self._act()
+
+    async def _take_message(self, patience: Patience) -> bool:
+        """Take one; False: there will be no more."""
+        await self._outbox.text_room()  # a client that takes no answers gets none to wait for
+        patience.begin(self._limits.idle_timeout_s)
+        message = await self._websocket.receive()
+        patience.end()
+        if message["type"] == "websocket.disconnect":
+            return False
+        if (text := message.get("text")) is not None:
+            self._session.receive(text)
+        else:
+            self._session.receive_binary()
+        self._act()
+        return True
 
     def _act(self) -> None:
         while (action := self._session.poll()) is not None:

@@ -193,8 +193,7 @@ class FedProcess:
         Inlet(self._path, self._engine._take, lambda: None)
 
     def call_soon(self, function: Any, *arguments: Any) -> None:
-        if function == self._engine._drop:
-            function(*arguments)
+        """There is no vLLM to tell."""
 
 
 async def server(options: argparse.Namespace) -> None:
@@ -243,7 +242,7 @@ async def server(options: argparse.Namespace) -> None:
     while len(fed._streams) < options.streams:
         await asyncio.sleep(0.1)
     for stream in fed._streams.values():
-        stream.max_frames = 1 << 30
+        stream.frames_left = 1 << 30
     messages, sink = [0], fed._sink
 
     def count(events: Any) -> None:

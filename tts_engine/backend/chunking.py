@@ -17,17 +17,19 @@ class Chunking:
         self._frame_s = frame_s
         self._sent = 0
         self._began_at = 0.0
+        self._due_at = 0.0
 
     def due(self, held: int, *, now: float) -> bool:
         """Whether the frames held are to go out; if so, they are taken as sent.
 
-        At most half of the lead is held back, so a piece is out long before the one before it has been played, as
-        long as frames come no slower than they are played.
+        They are held while half of the lead is played. The first frame after that takes them along, so a piece is out
+        long before the one before it has been played, as long as frames come no slower than they are played.
         """
+        if self._sent and now < self._due_at and held < MOST_FRAMES:
+            return False
         if not self._sent:
             self._began_at = now
-        lead = self._sent - (now - self._began_at) / self._frame_s
-        if lead >= SAFE_FRAMES and held < min(lead / 2, MOST_FRAMES):
-            return False
         self._sent += held
+        lead = self._sent - (now - self._began_at) / self._frame_s
+        self._due_at = now + (lead / 2 * self._frame_s if lead >= SAFE_FRAMES else 0.0)
         return True

@@ -6,9 +6,10 @@ import asyncio
 import itertools
 import secrets
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
-from dataclasses import replace
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import soxr
@@ -27,6 +28,7 @@ from tts_engine.backend.port import (
     VoiceRequest,
 )
 from tts_engine.backend.text_pieces import cut_text
+from tts_engine.bell import Bell
 from tts_engine.errors import SpeechCapacityError, SpeechEngineError, SpeechRequestError, SpeechUnavailableError
 from tts_engine.model.config import CsmConfig
 from tts_engine.model.errors import PromptError
@@ -76,6 +78,8 @@ class CsmBackend:
         self._to_encode = 0  # turns that are encoded or wait for it
         self._keys = itertools.count(1)
         self._inboxes: dict[int, _Inbox] = {}
+        # what is made of a turn for a prompt, by who is speaker 0; it goes when the turn is forgotten
+        self._quoted: WeakKeyDictionary[SpokenTurn, dict[int, tuple[_Part, ...]]] = WeakKeyDictionary()
 
     @property
     def description(self) -> BackendDescription:
@@ -161,44 +165,41 @@ class CsmBackend:
 
     async def _speak(self, request: VoiceRequest) -> AsyncGenerator[VoiceItem, None]:
         job = self._job(request)
-        kept = self._parts(request)[job.prompt.dropped :]
+        kept = self._parts(request, self._voices[request.voice])[job.prompt.dropped :]
         heard = ContextHeard(turns=len({part.turn_id for part in kept}), seconds=sum(part.duration_s for part in kept))
         yield heard
         # the end may come as the very first frame; then the same is drawn anew, once
         anew = replace(job.sampling, seed=(job.sampling.seed + 1) % SEEDS)
         for attempt in (job, replace(job, key=next(self._keys), sampling=anew)):
             silent = True
-            async with aclosing(self._run(attempt)) as events:
-                async for event in events:
-                    match event:
-                        case Spoke():
+            with self._running(attempt) as inbox:
+                while not inbox.ended:
+                    match await inbox.get():
+                        case Spoke(_, pcm, codes):
                             silent = False
-                            yield AudioChunk(event.pcm, event.codes)
-                        case Recalled():
-                            yield replace(heard, cached_frames=event.frames)
-                        case Finished():
-                            if event.reason == "length":
+                            yield AudioChunk(pcm, codes)
+                        case Recalled(_, frames):
+                            yield replace(heard, cached_frames=frames)
+                        case Finished(_, reason):
+                            if reason == "length":
                                 yield Truncated()
             if not silent:
                 return
 
-    async def _run(self, job: Job) -> AsyncGenerator[Spoke | Recalled | Finished, None]:
+    @contextmanager
+    def _running(self, job: Job) -> Generator[_Inbox, None, None]:
+        """Have the engine run a job, as long as the context lasts."""
         if self._engine.failure:
             raise SpeechUnavailableError(f"the speech engine is down: {self._engine.failure}")
         inbox = self._inboxes[job.key] = _Inbox()
-        event: EngineEvent | None = None
         submitted = False  # a job that was not taken is not aborted: the engine's queue has no room for that
         try:
             self._engine.submit(job)
             submitted = True
-            while not isinstance(event, Finished):
-                event = await inbox.get()
-                if isinstance(event, Failed):
-                    raise SpeechEngineError(event.message)
-                yield event
+            yield inbox
         finally:
             del self._inboxes[job.key]
-            if submitted and (event is None or isinstance(event, Spoke | Recalled) or inbox.full):
+            if submitted and (not inbox.ended or inbox.full):
                 self._engine.abort(job.key)
 
     def _deliver(self, events: Sequence[EngineEvent]) -> None:
@@ -227,7 +228,7 @@ class CsmBackend:
         frames = min(cap, request.max_frames or cap)
         room = min(-(-frames // RESERVE_GRAIN) * RESERVE_GRAIN, self._prompts.positions // 2)
         room = max(room, min(frames, usual_frames(request.text, frame_rate_hz=self._frame_rate_hz)))
-        context = [*voice.sample, *(self._turn(part, voice) for part in self._parts(request))]
+        context = [*voice.sample, *(part.heard for part in self._parts(request, voice))]
         try:
             prompt = self._prompts.build(
                 request.text, speaker=voice.speaker, context=context, pinned=len(voice.sample), reserve_frames=room
@@ -236,16 +237,33 @@ class CsmBackend:
             raise SpeechRequestError(str(error), field=error.field) from error
         return prompt, min(frames, self._prompts.positions - len(prompt))
 
-    def _parts(self, request: VoiceRequest) -> list[SpokenTurn]:
-        return [part for turn in request.context for part in turn.parts(self._codec)]
+    def _parts(self, request: VoiceRequest, voice: Voice) -> list[_Part]:
+        return [part for turn in request.context for part in self._parts_of(turn, voice.speaker)]
 
-    def _turn(self, turn: SpokenTurn, voice: Voice) -> ContextTurn:
+    def _parts_of(self, turn: SpokenTurn, speaker: int) -> tuple[_Part, ...]:
+        known = self._quoted.setdefault(turn, {})
+        if speaker not in known:
+            known[speaker] = tuple(
+                _Part(part.turn_id, part.duration_s, self._heard(part, speaker)) for part in turn.parts(self._codec)
+            )
+        return known[speaker]
+
+    def _heard(self, turn: SpokenTurn, speaker: int) -> ContextTurn:
         codec = self._codec
         if len(turn.codes) % codec.frame_bytes:
             raise SpeechRequestError(f"codes of turn {turn.turn_id} are not whole frames", field="context")
         codes = np.frombuffer(turn.codes, "<i2").reshape(-1, codec.codebooks) if turn.codes else None
-        caller = 1 if voice.speaker == 0 else 0
-        return ContextTurn(voice.speaker if turn.role == "assistant" else caller, turn.text, codes)
+        caller = 1 if speaker == 0 else 0
+        return ContextTurn(speaker if turn.role == "assistant" else caller, turn.text, codes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of a turn, as a prompt has it. Holds no turn: it is kept for as long as the turn is."""
+
+    turn_id: str
+    duration_s: float
+    heard: ContextTurn
 
 
 class _Inbox:
@@ -254,8 +272,9 @@ class _Inbox:
     def __init__(self) -> None:
         self._events: deque[EngineEvent] = deque()
         self._held_bytes = 0
-        self._arrived = asyncio.Event()
+        self._arrived = Bell()
         self.full = False
+        self.ended = False  # the last event was taken
 
     def put(self, event: EngineEvent) -> None:
         if self.full:
@@ -266,12 +285,17 @@ class _Inbox:
             self._events.clear()
             event = Failed(event.key, f"the listener is {HELD_BYTES} bytes behind; read faster")
         self._events.append(event)
-        self._arrived.set()
+        self._arrived.ring()
 
-    async def get(self) -> EngineEvent:
+    async def get(self) -> Spoke | Recalled | Finished:
+        """Wait for the next event; raises `SpeechEngineError` if it is that the job has failed."""
         while not self._events:
-            self._arrived.clear()
             await self._arrived.wait()
         event = self._events.popleft()
-        self._held_bytes -= len(event.pcm) if isinstance(event, Spoke) else 0
+        if isinstance(event, Spoke):
+            self._held_bytes -= len(event.pcm)
+        elif not isinstance(event, Recalled):
+            self.ended = True
+        if isinstance(event, Failed):
+            raise SpeechEngineError(event.message)
         return event

@@ -26,7 +26,7 @@ class CodecFormat:
         return self.codebooks * 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class SpokenTurn:
     """One turn that a voice may hear as context: text, and its codes if the backend has a codec."""
 

@@ -52,22 +52,24 @@ class VllmSettings:
 
 @dataclass(slots=True)
 class _Stream:
-    max_frames: int
+    frames_left: int
     chunking: Chunking
-    frames: int = 0
     pcm: list[bytes] = field(default_factory=list[bytes])  # of frames that are made, and not passed on yet
     codes: list[bytes] = field(default_factory=list[bytes])
+    recalled: Recalled | None = None  # and not told yet
     task: asyncio.Task[None] | None = None
 
-    def take(self, key: int, *, now: float, last: bool) -> Spoke | None:
+    def take(self, key: int) -> list[EngineEvent]:
         """Return what is to be passed on now."""
-        held = len(self.pcm)
-        if not held or not (self.chunking.due(held, now=now) or last):
-            return None
-        spoke = Spoke(key, b"".join(self.pcm), b"".join(self.codes))
-        self.pcm.clear()
-        self.codes.clear()
-        return spoke
+        events = list[EngineEvent]()
+        if self.recalled is not None:
+            events.append(self.recalled)
+            self.recalled = None
+        if self.pcm:
+            events.append(Spoke(key, b"".join(self.pcm), b"".join(self.codes)))
+            self.pcm.clear()
+            self.codes.clear()
+        return events
 
 
 class VllmEngine:
@@ -193,9 +195,10 @@ class VllmEngine:
         try:
             cached: int | None = None
             async for output in self._process.generate(prompt, parameters, str(job.key)):
-                if cached is None and job.key in self._streams:
+                if cached is None and (stream := self._streams.get(job.key)) is not None:
                     cached = output.num_cached_tokens or 0
-                    self._sink([Recalled(job.key, int((job.prompt.tokens[:cached] == AUDIO).sum()))])
+                    # told along with the next frames: by itself it would wake the loop for nothing
+                    stream.recalled = Recalled(job.key, int((job.prompt.tokens[:cached] == AUDIO).sum()))
         except Exception as error:  # noqa: BLE001 - whatever broke in vLLM, its streams are told
             self._process.look()
             if self._forget(job.key):
@@ -212,34 +215,26 @@ class VllmEngine:
     # on the inlet's thread
 
     def _take(self, keys: Keys, rows: Rows) -> None:
-        now, events = time.monotonic(), list[EngineEvent]()
+        now, events, streams = time.monotonic(), list[EngineEvent](), self._streams
         data, (sound, codes, width) = row_bytes(rows), self._format.cuts  # numpy's slices cost twice as much
+        # what is done here is done for every frame of every stream: it is most of what the thread does
         for number, (key, flags) in enumerate(zip(keys.tolist(), rows[:, -1].tolist(), strict=True)):
-            stream = self._streams.get(key)
-            if stream is not None:
-                if flags & SPOKE:
-                    start = number * width
-                    stream.frames += 1
-                    stream.pcm.append(bytes(data[start : start + sound]))
-                    stream.codes.append(bytes(data[start + sound : start + codes]))
-                end = self._end(key, stream, flags)
-                if (spoke := stream.take(key, now=now, last=end is not None)) is not None:
-                    events.append(spoke)
-                if end is not None:
-                    events.append(end)
-                    self._forget(key)
-        self._silence.heard(owes=bool(self._streams), now=now)
+            stream = streams.get(key)
+            if stream is None:
+                continue
+            if flags & SPOKE:
+                start = number * width
+                stream.pcm.append(bytes(data[start : start + sound]))
+                stream.codes.append(bytes(data[start + sound : start + codes]))
+                stream.frames_left -= 1
+            if flags > SPOKE or not stream.frames_left:
+                events += (*stream.take(key), _end(key, flags))
+                self._forget(key)
+            elif stream.chunking.due(len(stream.pcm), now=now):
+                events += stream.take(key)
+        self._silence.heard(owes=bool(streams), now=now)
         if events:
             self._sink(events)
-
-    def _end(self, key: int, stream: _Stream, flags: int) -> Finished | Failed | None:
-        if flags & REFUSED:
-            return Failed(key, "the engine could not take the request; its log says why")
-        if flags & LOST:
-            return Failed(key, "the request was set aside for too long; the engine is overloaded")
-        if flags & ENDED or stream.frames >= stream.max_frames:
-            return Finished(key, "stop" if flags & ENDED else "length")
-        return None
 
     def _fail_all(self) -> None:
         self._silence.forget()
@@ -252,6 +247,14 @@ class VllmEngine:
     def _forget(self, key: int) -> _Stream | None:
         with self._lock:
             return self._streams.pop(key, None)
+
+
+def _end(key: int, flags: int) -> Finished | Failed:
+    if flags & REFUSED:
+        return Failed(key, "the engine could not take the request; its log says why")
+    if flags & LOST:
+        return Failed(key, "the request was set aside for too long; the engine is overloaded")
+    return Finished(key, "stop" if flags & ENDED else "length")
 
 
 def _leave(stream: _Stream) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -29,9 +30,12 @@ class Tokenizer(Protocol):
     def encode(self, text: str) -> list[int]: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class ContextTurn:
-    """An earlier turn. `codes` None is a turn of which only the text is known."""
+    """An earlier turn. `codes` None is a turn of which only the text is known.
+
+    Who quotes the same one again has it read once: its ids are kept for as long as it is, and no longer.
+    """
 
     speaker: int
     text: str
@@ -64,6 +68,8 @@ class PromptBuilder:
     def __init__(self, tokenizer: Tokenizer, *, num_codebooks: int, codebook_size: int, positions: int) -> None:
         self._tokenizer = tokenizer
         self._num_codebooks, self._codebook_size = num_codebooks, codebook_size
+        self._read: WeakKeyDictionary[ContextTurn, npt.NDArray[np.int32]] = WeakKeyDictionary()  # tokens of turns
+        self._end = np.zeros((1, num_codebooks), np.int16)
         self.positions = positions
 
     def build(
@@ -76,46 +82,57 @@ class PromptBuilder:
         if not text.strip():
             raise PromptError("there is no text to say", field="text")
         last = self._text(speaker, text)
-        turns = [self.turn(turn) for turn in context]
-        room = self.positions - reserve_frames - len(last[0])
-        fixed = sum(len(tokens) for tokens, _ in turns[:pinned])
+        turns = [self._tokens(turn) for turn in context]
+        room = self.positions - reserve_frames - len(last)
+        fixed = sum(map(len, turns[:pinned]))
         if fixed > room:
             raise PromptError(
-                f"the text takes {len(last[0])} positions and the voice's sample {fixed}, but of {self.positions} "
+                f"the text takes {len(last)} positions and the voice's sample {fixed}, but of {self.positions} "
                 f"{reserve_frames} are kept for speech: split the text",
                 field="text",
             )
         grain = max(self.positions // 8, 1)  # so that a text a little longer does not move the cut
-        asked = -(-len(last[0]) // grain) * grain
+        asked = -(-len(last) // grain) * grain
         quotable = max(self.positions - reserve_frames - asked - fixed, 0)
-        dropped = _to_drop([len(tokens) for tokens, _ in turns[pinned:]], quotable)
-        kept = [*turns[:pinned], *turns[pinned + dropped :], last]
-        tokens = np.concatenate([tokens for tokens, _ in kept])
-        return Prompt(tokens, np.concatenate([codes for _, codes in kept]), dropped)
+        dropped = _to_drop([len(tokens) for tokens in turns[pinned:]], quotable)
+        kept = [*context[:pinned], *context[pinned + dropped :]]
+        tokens = np.concatenate([*turns[:pinned], *turns[pinned + dropped :], last])
+        return Prompt(tokens, self._codes(tokens, kept), dropped)
 
     def turn(self, turn: ContextTurn) -> tuple[npt.NDArray[np.int32], Codes]:
         """Tokens [n] and codes [n, codebooks] of one earlier turn."""
-        tokens, codes = self._text(turn.speaker, turn.text)
-        if turn.codes is None or len(turn.codes) == 0:
-            return tokens, codes
-        frames = self._checked(turn.codes)
-        end = np.zeros((1, self._num_codebooks), np.int16)
-        audio = np.full(len(frames) + 1, AUDIO, np.int32)
-        return np.concatenate([tokens, audio]), np.concatenate([codes, frames, end])
+        tokens = self._tokens(turn)
+        return tokens, self._codes(tokens, [turn])
 
-    def _text(self, speaker: int, text: str) -> tuple[npt.NDArray[np.int32], Codes]:
+    def _tokens(self, turn: ContextTurn) -> npt.NDArray[np.int32]:
+        tokens = self._read.get(turn)
+        if tokens is None:
+            tokens = self._text(turn.speaker, turn.text)
+            if turn.codes is not None and len(turn.codes):
+                self._check(turn.codes)
+                tokens = np.concatenate([tokens, np.full(len(turn.codes) + 1, AUDIO, np.int32)])
+            self._read[turn] = tokens
+        return tokens
+
+    def _codes(self, tokens: npt.NDArray[np.int32], turns: Sequence[ContextTurn]) -> Codes:
+        """Put the turns' frames where the tokens have room for them."""
+        codes = np.zeros((len(tokens), self._num_codebooks), np.int16)
+        spoken = [turn.codes for turn in turns if turn.codes is not None and len(turn.codes)]
+        if spoken:
+            codes[tokens == AUDIO] = np.concatenate([part for frames in spoken for part in (frames, self._end)])
+        return codes
+
+    def _text(self, speaker: int, text: str) -> npt.NDArray[np.int32]:
         ids = self._tokenizer.encode(f"[{speaker}]{text}")
-        tokens = np.array([self._tokenizer.bos_id, *ids, self._tokenizer.eos_id], np.int32)
-        return tokens, np.zeros((len(tokens), self._num_codebooks), np.int16)
+        return np.array([self._tokenizer.bos_id, *ids, self._tokenizer.eos_id], np.int32)
 
-    def _checked(self, codes: Codes) -> Codes:
+    def _check(self, codes: Codes) -> None:
         if codes.ndim != 2 or codes.shape[1] != self._num_codebooks or codes.dtype != np.int16:
             raise PromptError(
                 f"codes are {codes.dtype} {codes.shape}, not int16 (frames, {self._num_codebooks})", field="codes"
             )
         if codes.min() < 0 or codes.max() >= self._codebook_size:
             raise PromptError(f"codes must be 0 to {self._codebook_size - 1}", field="codes")
-        return codes
 
 
 def _to_drop(lengths: Sequence[int], room: int) -> int:

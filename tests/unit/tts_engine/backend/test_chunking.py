@@ -26,6 +26,13 @@ def test_the_first_frame_goes_out_at_once_and_pieces_grow_with_the_lead():
     assert max(sizes) == MOST_FRAMES
 
 
+def test_a_frame_that_comes_late_takes_along_what_was_held_back():
+    times = [0.04 * n for n in range(40)]
+    *early, (late, size) = pieces([*times, times[-1] + 1.0])
+    assert late == times[-1] + 1.0
+    assert size == 1 + len(times) - sum(held for _, held in early)
+
+
 def test_frames_that_come_as_slowly_as_they_are_played_go_out_one_by_one():
     assert [size for _, size in pieces([FRAME_S * n for n in range(50)])] == [1] * 50
 

@@ -448,3 +448,19 @@ async def test_a_voice_that_does_not_hear_conversations_hears_its_own_pieces_and
     items = await said(backend, engine, LONG, 3)
     assert {item.codes for item in items if isinstance(item, AudioChunk)} == {b""}
     assert int((engine.jobs[1].prompt.tokens == AUDIO).sum()) == 3 + 1
+
+
+async def test_a_turn_is_prepared_once_for_each_voice_and_forgotten_with_it(tiny: TinyCsm):
+    backend = await backend_of(tiny, engine := FakeEngine(capacity=9))
+    quoted = turn("t1", 2)
+    for voice in ("default", "default", "sampled"):
+        _, waiting = await begun(backend.generate(replace(REQUEST, voice=voice, context=(quoted,))))
+        waiting.cancel()
+        await asyncio.wait({waiting})
+    first, second, sampled = (job.prompt for job in engine.jobs)
+    assert np.array_equal(first.tokens, second.tokens)
+    assert not np.array_equal(first.tokens, sampled.tokens)  # its speakers are the other way round
+    assert [len(voices) for voices in backend._quoted.values()] == [2]
+
+    del quoted, waiting
+    assert not backend._quoted

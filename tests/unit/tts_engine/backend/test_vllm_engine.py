@@ -5,13 +5,15 @@ from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.fakes.plain_generation import GREEDY
 from tests.fakes.tiny_csm import TinyCsm
 from tts_engine.backend import vllm_engine
-from tts_engine.backend.csm_engine import Job
+from tts_engine.backend.csm_engine import EngineEvent, Failed, Finished, Job, Recalled, Spoke
 from tts_engine.backend.vllm_engine import READ_AHEAD_AT_ONCE, VllmEngine, VllmSettings
+from tts_engine.backend.vllm_plugin.wire import ENDED, LOST, REFUSED, SPOKE, Rows
 from tts_engine.errors import SpeechCapacityError
 from tts_engine.model.mimi.encoder import MimiEncoder
 
@@ -83,3 +85,65 @@ async def test_no_more_prompts_are_read_ahead_at_once_than_may_be(tiny: TinyCsm,
     engine.read_ahead(job(tiny, 1).prompt)
     engine._process.catch_up()
     assert len(engine._process.spawned) == READ_AHEAD_AT_ONCE + 1
+
+
+def rows(engine: VllmEngine, *flags: int) -> Rows:
+    """Rows of a step, the samples of each its number, counted from 1, its codes that negative."""
+    form = engine._format
+    made = np.zeros((len(flags), form.width), np.int16)
+    for number, flag in enumerate(flags, 1):
+        made[number - 1, : form.samples] = number
+        made[number - 1, form.samples : form.samples + form.codebooks] = -number
+        made[number - 1, -1] = flag
+    return made
+
+
+def said(engine: VllmEngine, key: int, number: int) -> Spoke:
+    form = engine._format
+    pcm, codes = np.full(form.samples, number, "<i2"), np.full(form.codebooks, -number, "<i2")
+    return Spoke(key, pcm.tobytes(), codes.tobytes())
+
+
+@pytest.fixture
+def heard(engine: VllmEngine, monkeypatch: pytest.MonkeyPatch) -> list[EngineEvent]:
+    events = list[EngineEvent]()
+    monkeypatch.setattr(engine, "_sink", events.extend)
+    return events
+
+
+def test_a_row_goes_to_its_stream_and_the_others_to_nobody(tiny: TinyCsm, engine: VllmEngine, heard: list[EngineEvent]):
+    engine.submit(job(tiny, 7))
+    engine._take(np.array([3, 7]), rows(engine, SPOKE, SPOKE))
+    assert heard == [said(engine, 7, 2)]
+
+
+@pytest.mark.parametrize(
+    ("flags", "end"),
+    [
+        ([SPOKE] * 5, Finished(7, "length")),
+        ([SPOKE, SPOKE | ENDED], Finished(7, "stop")),
+        ([ENDED], Finished(7, "stop")),
+        ([SPOKE, REFUSED], Failed(7, "the engine could not take the request; its log says why")),
+        ([LOST], Failed(7, "the request was set aside for too long; the engine is overloaded")),
+    ],
+)
+def test_a_stream_ends_by_its_flags_or_its_cap_with_all_that_it_said(
+    tiny: TinyCsm, engine: VllmEngine, heard: list[EngineEvent], flags: list[int], end: EngineEvent
+):
+    engine.submit(job(tiny, 7))
+    for flag in flags:
+        engine._take(np.array([7]), rows(engine, flag))
+    frames = sum(flag & SPOKE for flag in flags)
+    assert b"".join(event.pcm for event in heard if isinstance(event, Spoke)) == said(engine, 7, 1).pcm * frames
+    assert heard[-1] == end
+    assert not engine._streams
+
+
+def test_what_was_recalled_is_told_once_with_the_frames_that_follow(
+    tiny: TinyCsm, engine: VllmEngine, heard: list[EngineEvent]
+):
+    engine.submit(job(tiny, 7))
+    engine._streams[7].recalled = Recalled(7, 3)
+    for _ in range(2):
+        engine._take(np.array([7]), rows(engine, SPOKE))
+    assert heard == [Recalled(7, 3), said(engine, 7, 1), said(engine, 7, 1)]

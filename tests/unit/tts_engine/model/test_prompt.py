@@ -18,6 +18,17 @@ class Letters:
         return [ord(letter) for letter in text]
 
 
+class Counted(Letters):
+    """Counts what it is given."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def encode(self, text: str) -> list[int]:
+        self.texts.append(text)
+        return super().encode(text)
+
+
 def builder(positions: int = 2048) -> PromptBuilder:
     return PromptBuilder(Letters(), num_codebooks=4, codebook_size=67, positions=positions)
 
@@ -41,6 +52,23 @@ def test_a_turn_with_sound_has_its_frames_and_a_frame_of_zeros():
 def test_a_turn_without_sound_has_no_frames():
     for codes in (None, np.zeros((0, 4), np.int16)):
         assert AUDIO not in builder().turn(ContextTurn(0, "a", codes))[0].tolist()
+
+
+def test_a_turn_that_is_quoted_again_is_read_once_and_its_ids_go_with_it():
+    tokenizer = Counted()
+    prompts = PromptBuilder(tokenizer, num_codebooks=4, codebook_size=67, positions=2048)
+    quoted, same = spoken(2, text="x"), spoken(2, text="x")
+    first = prompts.build("y", speaker=0, context=[quoted, quoted], reserve_frames=10)
+    again = prompts.build("y", speaker=0, context=[quoted, quoted], reserve_frames=10)
+    assert np.array_equal(first.tokens, again.tokens)
+    assert np.array_equal(first.codes, again.codes)
+    assert tokenizer.texts == ["[0]y", "[1]x", "[0]y"]
+
+    prompts.build("y", speaker=0, context=[same], reserve_frames=10)  # another turn, though it says the same
+    assert tokenizer.texts[3:] == ["[0]y", "[1]x"]
+    assert len(prompts._read) == 2
+    del quoted, same
+    assert not prompts._read  # a caller's words are kept no longer than the turn
 
 
 def test_turns_come_before_the_text_in_their_order():
