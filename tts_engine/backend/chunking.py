@@ -7,7 +7,7 @@ thousand streams that passed every frame on by itself spent a core on it (docs/b
 from __future__ import annotations
 
 MOST_FRAMES = 12  # about a second: what a listener who hangs up has been sent for nothing
-SAFE_FRAMES = 4  # below this lead every frame goes out by itself
+SAFE_FRAMES = 6  # below this lead every frame goes out by itself; so a piece is out 200 ms before it is wanted
 
 
 class Chunking:
