@@ -26,6 +26,7 @@ _VOICED = 200.0  # RMS of int16
 _ALIKE = 0.7
 _SAME = 0.9  # of the pieces' median; under it the words were spoken anew
 _STAYS = 0.6  # of the pieces as late as the one before; of other words, in a voice of like vowels, at most 0.53 are
+_STEPS = 8  # between pieces, of which that share is one: in an answer that was cut off one stall is all there is
 _GAP_MS = 60.0
 _PAUSE_GAP_MS = 250.0  # a pause of the source that grows by less is heard as a pause; prompts are joined by such
 _AHEAD = 9_600  # how far a piece may come late, 1.2 s
@@ -60,7 +61,7 @@ class Alignment:
     words_right: int
     words: int
     likeness: float  # median of the pieces found
-    stays: float  # share of the pieces that come as late as the one before
+    stays: float  # share of the pieces that come as late as the one before; 1 where they are too few to say
 
     @property
     def same(self) -> bool:
@@ -145,7 +146,7 @@ def _judge(reference: Reference, first: int, shifts: list[tuple[int, int | None]
         right,
         words,
         likeness,
-        stayed / steps if steps else 1.0,
+        stayed / steps if steps >= _STEPS else 1.0,
     )
 
 

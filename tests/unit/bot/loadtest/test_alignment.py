@@ -179,3 +179,14 @@ def test_other_words_of_a_voice_whose_vowels_are_all_alike_are_another_sound() -
     assert found is not None
     assert (found.found_share > 0.9, found.likeness > 0.9) == (True, True)  # by its pieces alone it is the same
     assert not found.same
+
+
+def test_a_stall_in_an_answer_that_is_cut_off_soon_is_heard_for_what_it_is() -> None:
+    at, end = round(0.16 * RATE_HZ), round(0.32 * RATE_HZ)
+    heard = np.concatenate([silence(0.2), VOICE[:at], silence(0.3), VOICE[at:end], silence(0.5)])
+
+    found = align(SOURCE, heard)
+
+    assert found is not None
+    assert len(found.gaps) == 1
+    assert found.same
