@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from redis.asyncio import Redis
@@ -67,18 +68,17 @@ class RedisConversationStore:
 
     async def _change(self, call_id: str, change: Callable[[Conversation], Conversation]) -> None:
         for _ in range(_ATTEMPTS):
-            if await _asked(self._try_change(call_id, change)):
+            # WatchError is also what redis-py makes of a connection that breaks, or an answer that is late, in between
+            with suppress(WatchError):
+                await _asked(self._try_change(call_id, change))
                 return
         raise ConversationError("Redis: too many change the call at once, or it is too slow to answer")
 
-    async def _try_change(self, call_id: str, change: Callable[[Conversation], Conversation]) -> bool:
+    async def _try_change(self, call_id: str, change: Callable[[Conversation], Conversation]) -> None:
         key = KEY_PREFIX + call_id
         async with self._redis.pipeline(transaction=True) as pipe:
             await pipe.watch(key)
-            try:
-                old = await self._fields(pipe, call_id)
-            except WatchError:  # what redis-py makes of a connection that breaks, or an answer that is late, in between
-                return False
+            old = await self._fields(pipe, call_id)
             new = _numbered(change(_conversation(call_id, old)), old)
             pipe.multi()
             if gone := old.keys() - new.keys():
@@ -86,11 +86,7 @@ class RedisConversationStore:
             if changed := {name: value for name, value in new.items() if old.get(name) != value}:
                 pipe.hset(key, mapping=cast("dict[Any, Any]", changed))
             pipe.expire(key, self._ttl_s)
-            try:
-                await pipe.execute()
-            except WatchError:
-                return False
-            return True
+            await pipe.execute()
 
     async def _fields(self, client: Redis | Pipeline, call_id: str) -> _Fields:
         return await _asked(cast("Awaitable[_Fields]", client.hgetall(KEY_PREFIX + call_id)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from redis.asyncio import Redis
@@ -23,7 +24,7 @@ from tts_engine.engine.history import Turns
 from tts_engine.engine.store import Edit, StoreUnavailableError
 
 KEY_PREFIX = "zeng:codes:"
-_ATTEMPTS = 4  # an edit loses only to another edit of the same conversation
+_ATTEMPTS = 4  # an edit loses to another edit of the same conversation, or with the connection that watched
 _FRONT = struct.Struct("<II")  # sequence number, length of the header
 _T = TypeVar("_T")
 
@@ -46,27 +47,26 @@ class RedisConversationStore:
 
     async def edit(self, conversation_id: str, edit: Edit) -> None:
         """Replace a conversation by `edit` of itself, atomically."""
-        try:
-            for _ in range(_ATTEMPTS):
-                if await self._try_edit(conversation_id, edit):
-                    return
-        except RedisError as error:
-            raise StoreUnavailableError(f"Redis: {error!r}") from error
-        raise StoreUnavailableError("Redis: the conversation is being changed by too many at once")
+        for _ in range(_ATTEMPTS):
+            # WatchError is also what redis-py makes of a connection that breaks, or an answer that is late, in between
+            with suppress(WatchError):
+                await _asked(self._try_edit(conversation_id, edit))
+                return
+        raise StoreUnavailableError("Redis: too many change the conversation at once, or it is too slow to answer")
 
     async def forget(self, conversation_id: str) -> None:
         """Remove a conversation."""
-        await self._asked(self._redis.unlink(KEY_PREFIX + conversation_id))
+        await _asked(self._redis.unlink(KEY_PREFIX + conversation_id))
 
     async def ping(self) -> None:
         """Ask Redis whether it is there."""
-        await self._asked(self._redis.ping())
+        await _asked(self._redis.ping())
 
     async def close(self) -> None:
         """Close the connections."""
         await self._redis.aclose()
 
-    async def _try_edit(self, conversation_id: str, edit: Edit) -> bool:
+    async def _try_edit(self, conversation_id: str, edit: Edit) -> None:
         key = KEY_PREFIX + conversation_id
         async with self._redis.pipeline(transaction=True) as pipe:
             await pipe.watch(key)
@@ -78,20 +78,19 @@ class RedisConversationStore:
             if changed := {name: value for name, value in new.items() if old.get(name) != value}:
                 pipe.hset(key, mapping=cast("dict[Any, Any]", changed))
             pipe.expire(key, self._ttl_s)
-            try:
-                await pipe.execute()
-            except WatchError:
-                return False
-            return True
+            await pipe.execute()
 
     async def _fields(self, client: Redis | Pipeline, conversation_id: str) -> dict[bytes, bytes]:
-        return await self._asked(cast("Awaitable[dict[bytes, bytes]]", client.hgetall(KEY_PREFIX + conversation_id)))
+        return await _asked(cast("Awaitable[dict[bytes, bytes]]", client.hgetall(KEY_PREFIX + conversation_id)))
 
-    async def _asked(self, answer: Awaitable[_T]) -> _T:
-        try:
-            return await answer
-        except RedisError as error:
-            raise StoreUnavailableError(f"Redis: {error!r}") from error
+
+async def _asked(answer: Awaitable[_T]) -> _T:
+    try:
+        return await answer
+    except WatchError:
+        raise  # to be tried again
+    except RedisError as error:
+        raise StoreUnavailableError(f"Redis: {type(error).__name__}") from error  # its words may quote ours
 
 
 def _numbered(turns: Turns, old: dict[bytes, bytes]) -> dict[bytes, bytes]:

@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 from fakeredis import FakeAsyncRedis, FakeServer
+from redis.asyncio.client import Pipeline
+from redis.exceptions import ResponseError, WatchError
 
 from tts_engine.backend.port import SpokenTurn
 from tts_engine.engine.history import Turns
@@ -115,6 +117,32 @@ async def test_an_edit_that_always_loses_gives_up(store, redis) -> None:
     with pytest.raises(StoreUnavailableError, match="too many"):
         await Racing(redis, ttl_s=9).edit("c", adding(turn("t1")))
     assert raced == 4
+
+
+async def test_an_edit_whose_answer_comes_late_while_it_watches_is_made_again(store, redis, monkeypatch) -> None:
+    execute, late = Pipeline.immediate_execute_command, 0
+
+    async def hesitating(pipe, *command, **options):
+        nonlocal late
+        if command[0] == "HGETALL" and late < 2:
+            late += 1
+            raise WatchError("A TimeoutError occurred while watching one or more keys")  # as redis-py says it
+        return await execute(pipe, *command, **options)
+
+    monkeypatch.setattr(Pipeline, "immediate_execute_command", hesitating)
+    await store.edit("c", adding(turn("mine")))
+
+    assert late == 2
+    assert [each.turn_id for each in await store.load("c")] == ["mine"]
+
+
+async def test_what_went_wrong_is_named_without_what_was_said(store, redis, monkeypatch) -> None:
+    async def unwell(*_: object) -> None:
+        raise ResponseError("unknown command, with args beginning with: 'Salam'")
+
+    monkeypatch.setattr(redis, "hgetall", unwell)
+    with pytest.raises(StoreUnavailableError, match=r"^Redis: ResponseError$"):
+        await store.load("c")
 
 
 async def test_forgetting_leaves_no_key(store, redis) -> None:
