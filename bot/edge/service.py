@@ -232,7 +232,7 @@ class Service:
         settings = self._settings
         url = settings.recogniser.url
         own = f"{settings.recogniser_server.model} (on this machine)"
-        recogniser = settings.recogniser.pipecat or (f"{settings.recogniser.model} ({url})" if url else own)
+        recogniser = settings.recogniser.pipecat or (f"{settings.recogniser.model} ({address(url)})" if url else own)
         understanding = settings.understanding
         first_voice = address(settings.speech.url) or settings.tts.voice or self._voice()
         return Info(

@@ -17,7 +17,7 @@ class Chunking:
         self._frame_s = frame_s
         self._sent = 0
         self._began_at = 0.0
-        self._due_at = 0.0
+        self._due_at = float("-inf")
 
     def due(self, held: int, *, now: float) -> bool:
         """Whether the frames held are to go out; if so, they are taken as sent.
@@ -25,7 +25,7 @@ class Chunking:
         They are held while half of the lead is played. The first frame after that takes them along, so a piece is out
         long before the one before it has been played, as long as frames come no slower than they are played.
         """
-        if self._sent and now < self._due_at and held < MOST_FRAMES:
+        if now < self._due_at and held < MOST_FRAMES:
             return False
         if not self._sent:
             self._began_at = now

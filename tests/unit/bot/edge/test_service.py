@@ -116,6 +116,14 @@ async def test_an_own_recogniser_is_asked_for_the_model_that_it_runs(
     assert "recogniser     own (on this machine)" in shown
 
 
+def test_the_recogniser_is_named_without_its_password(tmp_path: Path) -> None:
+    config = write(tmp_path, "[recogniser]\nurl = 'http://bot:geheim@10.0.0.1:8000/v1'\nmodel = 'whisper'\n")
+
+    info = Service(load_settings(config), config=config, demo=False, log_level="INFO")._info("")
+
+    assert info.recogniser == "whisper (http://10.0.0.1:8000/v1)"
+
+
 @pytest.mark.parametrize(
     ("own", "first"),
     [("url = 'http://bot:geheim@10.0.0.1:8100'", "http://10.0.0.1:8100"), ("", "aysel")],
