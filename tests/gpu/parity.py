@@ -1,7 +1,7 @@
 """Does the GPU say what the processor says? `PYTHONPATH=. python tests/gpu/parity.py [--vllm]`; exits with 1 if not.
 
 vLLM runs with the scheduler that it is served with, which moves steady streams on by itself; `--plain-scheduler` is for
-telling whose fault a difference is.
+telling whose fault a difference is. Where more than `--few` speak, beginnings and speech take turns.
 
 A tiny random checkpoint, as the arithmetic is the same at any size. In float32 codes must be equal. In bfloat16 they
 part at the first near tie, so the processor follows the GPU's codes (teacher forcing) and each must be its own best
@@ -318,8 +318,9 @@ def plain_parity(tiny: TinyCsm) -> None:
     check("plain model, float32", same, "12 frames of 6")
 
 
-def vllm_stages(tiny: TinyCsm, *, plain_scheduler: bool) -> None:
+def vllm_stages(tiny: TinyCsm, *, plain_scheduler: bool, few: int) -> None:
     settings: dict[str, Any] = {
+        "few": few,
         **({} if plain_scheduler else {"scheduler_cls": OURS}),
         "max_num_seqs": 32,
         "max_num_batched_tokens": 256,
@@ -335,9 +336,9 @@ def vllm_stages(tiny: TinyCsm, *, plain_scheduler: bool) -> None:
         stage("vLLM's scheduler", lambda: vllm_steady(tiny, stand, plain_scheduler=plain_scheduler))
 
 
-def vllm_exact_seeds(tiny: TinyCsm) -> None:
+def vllm_exact_seeds(tiny: TinyCsm, *, few: int) -> None:
     """What 16 bits hide, in float32: which streams speak beside it is nothing to a stream."""
-    settings: dict[str, Any] = {"scheduler_cls": OURS, "max_num_seqs": 32, "max_num_batched_tokens": 256}
+    settings: dict[str, Any] = {"scheduler_cls": OURS, "max_num_seqs": 32, "max_num_batched_tokens": 256, "few": few}
     with vllm_stand(
         tiny.folder, dtype="float32", codec_dtype="float32", codec_fused=True, gpu_memory_utilization=0.3, **settings
     ) as stand:
@@ -348,27 +349,31 @@ def vllm_exact_seeds(tiny: TinyCsm) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--vllm", action="store_true", help="compare vLLM's engine too")
+    parser.add_argument("--only-vllm", action="store_true", help="compare nothing else")
     parser.add_argument("--plain-scheduler", action="store_true", help="with vLLM's own scheduler")
+    parser.add_argument("--few", type=int, default=4, help="so many of the 24 streams speak beside a beginning")
     options = parser.parse_args()
     torch.manual_seed(0)
     torch.backends.cudnn.allow_tf32 = False  # float32 is compared as float32
     with tempfile.TemporaryDirectory() as place:
         tiny = make_tiny(Path(place))
         print("| | what | found |\n|---|---|---|")
-        stage("noise", noise_parity)
-        stage("plain model", lambda: plain_parity(tiny))
-        for streams, alone in ((6, False), (6, True), (1, False), (1, True)):
-            stage(
-                f"frame graphs, {streams} at once, alone {alone}",
-                lambda streams=streams, alone=alone: module_parity(tiny, streams=streams, alone=alone),
-            )
-        stage("Mimi", lambda: mimi_parity(tiny))
-        stage("Mimi, fused", lambda: mimi_parity(tiny, fuse=True))
-        odd = make_tiny(Path(place) / "odd", codec_head_dim=48)  # no width that the kernel has
-        stage("Mimi, heads 48 wide", lambda: mimi_parity(odd, ", heads 48 wide"))
-        if options.vllm:
-            stage("vLLM", lambda: vllm_stages(tiny, plain_scheduler=options.plain_scheduler))
-            stage("vLLM, float32", lambda: vllm_exact_seeds(tiny))
+        if not options.only_vllm:
+            stage("noise", noise_parity)
+            stage("plain model", lambda: plain_parity(tiny))
+            for streams, alone in ((6, False), (6, True), (1, False), (1, True)):
+                stage(
+                    f"frame graphs, {streams} at once, alone {alone}",
+                    lambda streams=streams, alone=alone: module_parity(tiny, streams=streams, alone=alone),
+                )
+            stage("Mimi", lambda: mimi_parity(tiny))
+            stage("Mimi, fused", lambda: mimi_parity(tiny, fuse=True))
+            odd = make_tiny(Path(place) / "odd", codec_head_dim=48)  # no width that the kernel has
+            stage("Mimi, heads 48 wide", lambda: mimi_parity(odd, ", heads 48 wide"))
+        if options.vllm or options.only_vllm:
+            few: int = options.few
+            stage("vLLM", lambda: vllm_stages(tiny, plain_scheduler=options.plain_scheduler, few=few))
+            stage("vLLM, float32", lambda: vllm_exact_seeds(tiny, few=few))
     print("FAILED: " + ", ".join(failed) if failed else "all equal")
     sys.exit(bool(failed))
 
