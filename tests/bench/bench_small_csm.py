@@ -30,8 +30,7 @@ from tts_engine.model.checkpoint import Checkpoint
 from tts_engine.model.config import CsmConfig
 from tts_engine.model.csm import CsmModel
 from tts_engine.model.mimi.decoder import MimiDecoder
-from tts_engine.model.mimi.encoder import MimiEncoder
-from tts_engine.model.mimi.weights import load_decoder, load_encoder
+from tts_engine.model.mimi.weights import load_decoder
 from tts_engine.model.sampling import Sampling
 from tts_engine.model.weights import load_csm
 
@@ -78,11 +77,10 @@ def random_voice(folder: Path, shape: BaseShape) -> Path:
 
 def measure(name: str, folder: Path) -> None:
     config, checkpoint = CsmConfig.read(folder), Checkpoint(folder)
-    model, decoder, encoder = CsmModel(config), MimiDecoder(config.mimi), MimiEncoder(config.mimi)
+    model, decoder = CsmModel(config), MimiDecoder(config.mimi)
     load_csm(model, checkpoint)
     load_decoder(decoder, checkpoint)
-    load_encoder(encoder, checkpoint)
-    engine = TorchEngine(model, decoder, encoder, slots=1, positions=512)
+    engine = TorchEngine(model, decoder, slots=1, positions=512)
     listener = Listener()
     engine.start(listener.take)
     firsts, clocks, processors = [], [], []

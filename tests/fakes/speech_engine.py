@@ -1,4 +1,4 @@
-"""A speech engine told what to say by the test."""
+"""A speech engine told what to say by the test, and the codec's encoder beside it."""
 
 from __future__ import annotations
 

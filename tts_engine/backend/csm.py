@@ -35,7 +35,7 @@ from tts_engine.model.errors import PromptError
 from tts_engine.model.prompt import ContextTurn, Prompt, PromptBuilder
 from tts_engine.model.sampling import Sampling
 from tts_engine.model.speech import frame_cap, usual_frames
-from tts_engine.model.voice import Voice
+from tts_engine.model.voice import Encode, Voice
 
 HELD_BYTES = 2 * 1024 * 1024  # of a consumer that stalls: 43 s of audio
 ENCODED_AT_ONCE = 2  # callers' turns, of up to two minutes; the voices need the processors or the GPU too
@@ -54,6 +54,7 @@ class CsmBackend:
     def __init__(  # noqa: PLR0913 - the parts and manners of a voice
         self,
         engine: CsmEngine,
+        encode: Encode,
         prompts: PromptBuilder,
         config: CsmConfig,
         *,
@@ -64,7 +65,8 @@ class CsmBackend:
         piece_chars: int | None = None,
         hears_conversation: bool = True,
     ) -> None:
-        self._engine, self._prompts, self._sampling, self._voices = engine, prompts, sampling, voices
+        self._engine, self._encode, self._prompts = engine, encode, prompts
+        self._sampling, self._voices = sampling, voices
         self._frame_rate_hz, self._piece_chars = config.mimi.frame_rate_hz, piece_chars
         self._codec = CodecFormat(config.num_codebooks, config.mimi.frame_rate_hz)
         self._description = BackendDescription(
@@ -129,7 +131,7 @@ class CsmBackend:
         samples = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32768)
         if sample_rate_hz != SAMPLE_RATE_HZ:
             samples = soxr.resample(samples, sample_rate_hz, SAMPLE_RATE_HZ).astype(np.float32)
-        return self._engine.encode(samples).astype("<i2").tobytes()
+        return self._encode(samples).astype("<i2").tobytes()
 
     async def generate(self, request: VoiceRequest) -> AsyncGenerator[VoiceItem, None]:
         """Speak, a long text in pieces that hear those before them; whole, where `piece_chars` is None."""

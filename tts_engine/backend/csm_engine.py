@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-from tts_engine.model.prompt import Codes, Prompt
+from tts_engine.model.prompt import Prompt
 from tts_engine.model.sampling import Sampling
-from tts_engine.model.voice import Samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +85,4 @@ class CsmEngine(Protocol):
 
     def read_ahead(self, prompt: Prompt) -> None:
         """Read a prompt whose beginning a job will share, if the engine keeps what it has read."""
-        ...
-
-    def encode(self, samples: Samples) -> Codes:
-        """Turn 24 kHz sound into codes; may take long."""
         ...

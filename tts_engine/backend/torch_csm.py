@@ -13,7 +13,7 @@ from tts_engine.model.checkpoint import Checkpoint, resolve
 from tts_engine.model.config import CsmConfig
 from tts_engine.model.csm import CsmModel
 from tts_engine.model.mimi.decoder import MimiDecoder
-from tts_engine.model.mimi.encoder import MimiEncoder
+from tts_engine.model.mimi.encoder import MimiEncoder, encoding
 from tts_engine.model.mimi.weights import load_decoder, load_encoder
 from tts_engine.model.prompt import PromptBuilder
 from tts_engine.model.sampling import Sampling
@@ -49,16 +49,18 @@ def torch_csm(  # noqa: PLR0913 - the settings of [tts.csm]
     load_decoder(decoder, checkpoint)
     load_encoder(encoder, checkpoint)
     positions = min(positions, config.backbone.max_positions)
-    engine = TorchEngine(csm, decoder, encoder, slots=slots, positions=positions)
+    engine = TorchEngine(csm, decoder, slots=slots, positions=positions)
+    encode = encoding(encoder, config.num_codebooks)
     prompts = PromptBuilder(
         TextTokenizer.read(folder, adapter=adapter),
         num_codebooks=config.num_codebooks,
         codebook_size=config.codebook_size,
         positions=positions,
     )
-    known = [read_voice(path, engine.encode) for path in voices] or [Voice("default")]
+    known = [read_voice(path, encode) for path in voices] or [Voice("default")]
     return CsmBackend(
         engine,
+        encode,
         prompts,
         config,
         name="torch",

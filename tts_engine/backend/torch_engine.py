@@ -26,10 +26,8 @@ from tts_engine.model.backbone import KvCache
 from tts_engine.model.csm import CsmModel
 from tts_engine.model.frame import FrameState
 from tts_engine.model.mimi.decoder import MimiDecoder, MimiState
-from tts_engine.model.mimi.encoder import MimiEncoder
-from tts_engine.model.prompt import Codes, Prompt
+from tts_engine.model.prompt import Prompt
 from tts_engine.model.speech import SpeechState, Spoken, speak
-from tts_engine.model.voice import Samples
 
 PREFILL_CHUNK = 256  # positions a step: bounds both the stall and the attention's memory
 SPAN_GRAIN = 128  # keys are read up to a multiple of this, so that shapes repeat
@@ -57,14 +55,13 @@ class TorchEngine:
         self,
         model: CsmModel,
         decoder: MimiDecoder,
-        encoder: MimiEncoder,
         *,
         slots: int,
         positions: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.failure = "the engine is not started"
-        self._model, self._decoder, self._encoder = model, decoder, encoder
+        self._model, self._decoder = model, decoder
         self._slots, self._positions = slots, positions
         self._leads: Leads[int] = Leads(frame_s=1 / model.config.mimi.frame_rate_hz)
         self._clock = clock
@@ -118,11 +115,6 @@ class TorchEngine:
 
     def read_ahead(self, prompt: Prompt) -> None:
         """Nothing: keys and values of a stream end with it."""
-
-    def encode(self, samples: Samples) -> Codes:
-        with torch.inference_mode():
-            codes = self._encoder(torch.from_numpy(samples)[None].to(self._encoder.first.weight.device))[0]
-        return codes[:, : self._model.config.num_codebooks].to(torch.int16).cpu().numpy()
 
     @torch.inference_mode()
     def _reset(self) -> None:

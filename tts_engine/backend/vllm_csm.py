@@ -12,7 +12,7 @@ from tts_engine.backend.csm import CsmBackend
 from tts_engine.backend.vllm_engine import VllmEngine, VllmSettings
 from tts_engine.model.checkpoint import Checkpoint, resolve
 from tts_engine.model.config import CsmConfig
-from tts_engine.model.mimi.encoder import MimiEncoder
+from tts_engine.model.mimi.encoder import MimiEncoder, encoding
 from tts_engine.model.mimi.weights import load_encoder
 from tts_engine.model.prompt import PromptBuilder
 from tts_engine.model.sampling import Sampling
@@ -37,16 +37,17 @@ def vllm_csm(
     with torch.device(encoder_device):
         encoder = MimiEncoder(config.mimi)
     load_encoder(encoder, Checkpoint(folder))
-    engine = VllmEngine(folder, config, encoder, settings)
+    engine, encode = VllmEngine(folder, config, settings), encoding(encoder, config.num_codebooks)
     prompts = PromptBuilder(
         TextTokenizer.read(folder, adapter=settings.adapter),
         num_codebooks=config.num_codebooks,
         codebook_size=config.codebook_size,
         positions=settings.positions,
     )
-    known = [read_voice(path, engine.encode) for path in voices] or [Voice("default")]
+    known = [read_voice(path, encode) for path in voices] or [Voice("default")]
     return CsmBackend(
         engine,
+        encode,
         prompts,
         config,
         name="vllm",

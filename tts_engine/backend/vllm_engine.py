@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from tts_engine.backend.chunking import Chunking
 from tts_engine.backend.csm_engine import EngineEvent, Failed, Finished, Job, Recalled, Sink, Spoke
@@ -26,10 +25,8 @@ from tts_engine.backend.vllm_plugin.wire import ENDED, LOST, REFUSED, SPOKE, Key
 from tts_engine.backend.vllm_process import VllmProcess
 from tts_engine.errors import SpeechCapacityError
 from tts_engine.model.config import CsmConfig
-from tts_engine.model.mimi.encoder import MimiEncoder
-from tts_engine.model.prompt import AUDIO, Codes, Prompt
+from tts_engine.model.prompt import AUDIO, Prompt
 from tts_engine.model.sampling import Sampling
-from tts_engine.model.voice import Samples
 
 READ_AHEAD_AT_ONCE = 4
 
@@ -73,10 +70,10 @@ class _Stream:
 
 
 class VllmEngine:
-    """See `CsmEngine`. `encoder` stays in this process. A vLLM that dies is started anew."""
+    """See `CsmEngine`. A vLLM that dies is started anew."""
 
-    def __init__(self, folder: Path, config: CsmConfig, encoder: MimiEncoder, settings: VllmSettings) -> None:
-        self._folder, self._config, self._encoder, self._settings = folder, config, encoder, settings
+    def __init__(self, folder: Path, config: CsmConfig, settings: VllmSettings) -> None:
+        self._folder, self._config, self._settings = folder, config, settings
         self._format = RowFormat(config.mimi.frame_samples, config.num_codebooks)
         self._frame_ids = FrameIds(config.num_codebooks)
         self._frame_s = 1 / config.mimi.frame_rate_hz
@@ -124,11 +121,6 @@ class VllmEngine:
         """
         job = Job(next(self._ahead), prompt, Sampling(), 1)
         self._process.call_soon(self._read, job)
-
-    def encode(self, samples: Samples) -> Codes:
-        with torch.inference_mode():
-            codes = self._encoder(torch.from_numpy(samples)[None].to(self._encoder.first.weight.device))[0]
-        return codes[:, : self._config.num_codebooks].to(torch.int16).cpu().numpy()
 
     def _arguments(self, socket: Path) -> dict[str, Any]:
         settings = self._settings

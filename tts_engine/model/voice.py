@@ -7,6 +7,7 @@ import wave
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,9 @@ from tts_engine.model.prompt import Codes, ContextTurn
 
 Samples = npt.NDArray[np.float32]
 """Sound at 24 kHz in -1..1."""
+
+Encode: TypeAlias = Callable[[Samples], Codes]
+"""Turns sound into codes; may take long. Thread-safe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class Voice:
     sample: tuple[ContextTurn, ...] = ()
 
 
-def read_voice(folder: Path, encode: Callable[[Samples], Codes]) -> Voice:
+def read_voice(folder: Path, encode: Encode) -> Voice:
     """Read a voice from `voice.toml` (speaker, text) and, if it gives a text, `sample.wav` (24 kHz, mono, 16 bit).
 
     The sample should be 5 to 15 s of one person reading exactly that text.

@@ -15,7 +15,9 @@ from tts_engine.model.layers import attention, weight
 from tts_engine.model.mimi.decoder import ResidualBlock
 from tts_engine.model.mimi.quantizer import SplitQuantizer
 from tts_engine.model.mimi.transformer import MimiTransformer
+from tts_engine.model.prompt import Codes
 from tts_engine.model.rope import rotate, rotations
+from tts_engine.model.voice import Encode, Samples
 
 PIECE_FRAMES = 125
 
@@ -87,6 +89,17 @@ class MimiEncoder(nn.Module):
             return attention(rotate(query, cos, sin), rotate(key, cos, sin), value, mask)
 
         return self.transformer(x, attend)
+
+
+def encoding(encoder: MimiEncoder, num_codebooks: int) -> Encode:
+    """Return what turns sound into the codes that a model of so many codebooks has, by this encoder."""
+
+    def encode(samples: Samples) -> Codes:
+        with torch.inference_mode():
+            codes = encoder(torch.from_numpy(samples)[None].to(encoder.first.weight.device))[0]
+        return codes[:, :num_codebooks].to(torch.int16).cpu().numpy()
+
+    return encode
 
 
 def _reach(config: MimiConfig) -> int:

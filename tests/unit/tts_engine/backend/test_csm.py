@@ -34,6 +34,7 @@ async def backend_of(
 ) -> CsmBackend:
     backend = CsmBackend(
         engine,
+        engine.encode,
         builder or tiny.builder,
         tiny.config,
         name="torch",

@@ -20,23 +20,21 @@ from tts_engine.errors import SpeechCapacityError
 from tts_engine.model.checkpoint import Checkpoint
 from tts_engine.model.csm import CsmModel
 from tts_engine.model.mimi.decoder import MimiDecoder
-from tts_engine.model.mimi.encoder import MimiEncoder
-from tts_engine.model.mimi.weights import load_decoder, load_encoder
+from tts_engine.model.mimi.weights import load_decoder
 from tts_engine.model.prompt import ContextTurn, Prompt
 from tts_engine.model.sampling import Sampling
 
 Heard = queue.SimpleQueue[EngineEvent]
 
 
-def codec(tiny: TinyCsm) -> tuple[MimiDecoder, MimiEncoder]:
-    decoder, encoder = MimiDecoder(tiny.config.mimi), MimiEncoder(tiny.config.mimi)
+def codec(tiny: TinyCsm) -> MimiDecoder:
+    decoder = MimiDecoder(tiny.config.mimi)
     load_decoder(decoder, Checkpoint(tiny.folder))
-    load_encoder(encoder, Checkpoint(tiny.folder))
-    return decoder, encoder
+    return decoder
 
 
 def engine_of(tiny: TinyCsm, *, slots: int = 3, positions: int = 600, model: CsmModel | None = None) -> TorchEngine:
-    return TorchEngine(model or tiny.model, *codec(tiny), slots=slots, positions=positions)
+    return TorchEngine(model or tiny.model, codec(tiny), slots=slots, positions=positions)
 
 
 @contextmanager
@@ -205,7 +203,7 @@ class SteppedClock:
 
 def test_who_is_far_ahead_rests_while_another_begins_and_goes_on_once_it_has_gone(tiny: TinyCsm):
     clock, heard = SteppedClock(0.02), Heard()
-    engine = TorchEngine(tiny.model, *codec(tiny), slots=2, positions=600, clock=clock)
+    engine = TorchEngine(tiny.model, codec(tiny), slots=2, positions=600, clock=clock)
     order: list[int] = []
 
     def follow(event: EngineEvent) -> None:
@@ -238,10 +236,10 @@ def test_a_model_that_ends_at_frame_0_makes_no_sound(tiny: TinyCsm):
 
 
 def test_a_stream_that_falls_silent_is_ended(tiny: TinyCsm):
-    decoder, encoder = codec(tiny)
+    decoder = codec(tiny)
     decoder.last.weight.zero_()
     decoder.last.bias.zero_()
-    heard, engine = Heard(), TorchEngine(tiny.model, decoder, encoder, slots=1, positions=600)
+    heard, engine = Heard(), TorchEngine(tiny.model, decoder, slots=1, positions=600)
     with serving(engine, heard):
         engine.submit(job(tiny, 1, frames=100))
         events = until_finished(heard, {1})[1]
@@ -291,14 +289,6 @@ def test_an_engine_that_cannot_begin_anew_tells_its_streams_and_says_so(tiny: Ti
         events = until_finished(heard, {1, 2})
         assert [type(event) for event in (*events[1], *events[2])] == [Failed, Failed]
         assert "none left" in engine.failure
-
-
-def test_sound_is_encoded_to_the_codes_of_transformers(tiny: TinyCsm):
-    samples = (torch.randn(5 * 1920) * 0.1).numpy()
-    expected = tiny.reference.codec_model.encode(torch.from_numpy(samples)[None, None]).audio_codes[0].T
-    codes = engine_of(tiny).encode(samples)
-    assert codes.dtype == np.int16
-    assert codes.tolist() == expected.tolist()
 
 
 def test_an_engine_that_is_closed_says_so(tiny: TinyCsm):

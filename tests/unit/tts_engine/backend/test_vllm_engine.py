@@ -15,7 +15,6 @@ from tts_engine.backend.csm_engine import EngineEvent, Failed, Finished, Job, Re
 from tts_engine.backend.vllm_engine import READ_AHEAD_AT_ONCE, VllmEngine, VllmSettings
 from tts_engine.backend.vllm_plugin.wire import ENDED, LOST, REFUSED, SPOKE, Rows
 from tts_engine.errors import SpeechCapacityError
-from tts_engine.model.mimi.encoder import MimiEncoder
 
 
 class NoProcess:
@@ -43,7 +42,7 @@ class NoProcess:
 @pytest.fixture
 def engine(tiny: TinyCsm, monkeypatch: pytest.MonkeyPatch) -> Iterator[VllmEngine]:
     monkeypatch.setattr(vllm_engine, "VllmProcess", NoProcess)
-    return VllmEngine(Path(), tiny.config, MimiEncoder(tiny.config.mimi), VllmSettings(streams=1))
+    return VllmEngine(Path(), tiny.config, VllmSettings(streams=1))
 
 
 def job(tiny: TinyCsm, key: int) -> Job:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from tests.fakes.tiny_csm import TinyCsm
 from tts_engine.model.checkpoint import Checkpoint
-from tts_engine.model.mimi.encoder import PIECE_FRAMES, MimiEncoder
+from tts_engine.model.mimi.encoder import PIECE_FRAMES, MimiEncoder, encoding
 from tts_engine.model.mimi.weights import load_encoder
 
 
@@ -14,6 +15,13 @@ def encoder(tiny: TinyCsm) -> MimiEncoder:
     encoder = MimiEncoder(tiny.config.mimi)
     load_encoder(encoder, Checkpoint(tiny.folder))
     return encoder
+
+
+def test_a_sound_of_numpy_is_encoded_to_the_codebooks_that_the_model_has(tiny: TinyCsm, encoder: MimiEncoder):
+    samples = (torch.randn(5 * 1920) * 0.1).numpy()
+    expected = tiny.reference.codec_model.encode(torch.from_numpy(samples)[None, None]).audio_codes[0].T[:, :5]
+    codes = encoding(encoder, 5)(samples)
+    assert (codes.dtype, codes.tolist()) == (np.int16, expected.tolist())
 
 
 @pytest.mark.parametrize("frames", [1, 2, 30, PIECE_FRAMES, 150, 2 * PIECE_FRAMES + 1])
