@@ -27,7 +27,7 @@ from tts_engine.metrics import SpeechMetrics
 from tts_engine.punctual_http import punctual_http
 from tts_engine.routes_stream import StreamLimits
 from tts_engine.server import create_server
-from tts_engine.settings import CsmSettings, TtsSettings
+from tts_engine.settings import TtsSettings
 from tts_engine.websocket import BoundedWebSocket
 
 LEAVE_TIMEOUT_S = 2  # once nothing is spoken any more, or no longer waited for: what is left are half-sent requests
@@ -43,61 +43,13 @@ def build_backend(settings: TtsSettings) -> Backend:
         match settings.backend:
             case "espeak":
                 return EspeakBackend(settings.espeak)
-            case "torch":
-                return _torch(settings.csm)
-            case "vllm":
-                return _vllm(settings.csm)
+            case "torch" | "vllm":
+                return import_module("tts_engine.csm_app").csm_backend(settings.csm, settings.backend)
     except ImportError as error:
         remedy = f"pip install 'zeng[{settings.backend}]'"
         raise SpeechUnavailableError(f"backend {settings.backend!r} cannot be loaded: {error}; {remedy}") from error
     except Exception as error:  # a checkpoint that is missing or does not fit
         raise SpeechUnavailableError(f"backend {settings.backend!r} cannot be made: {error}") from error
-
-
-def _torch(csm: CsmSettings) -> Backend:
-    torch = import_module("torch")
-    return import_module("tts_engine.backend.torch_csm").torch_csm(
-        csm.model,
-        adapter=csm.adapter,
-        voices=csm.voices,
-        slots=csm.streams or 4,
-        positions=csm.positions,
-        device=csm.device,
-        dtype=getattr(torch, csm.dtype or "float32"),
-        sampling=_sampling(csm),
-        piece_chars=csm.piece_chars,
-        hears_conversation=csm.hears_conversation,
-    )
-
-
-def _vllm(csm: CsmSettings) -> Backend:
-    engine = import_module("tts_engine.backend.vllm_engine")
-    engine_settings = engine.VllmSettings(
-        streams=csm.streams or 256,
-        positions=csm.positions,
-        memory=csm.gpu_memory,
-        dtype=csm.dtype or "bfloat16",
-        codec_dtype=csm.codec_dtype or "",
-        adapter=csm.adapter,
-        depth_alone=csm.depth_alone,
-        codec_fused=csm.codec_fused,
-        hung_after_s=csm.hung_after_s,
-    )
-    return import_module("tts_engine.backend.vllm_csm").vllm_csm(
-        csm.model,
-        engine_settings,
-        voices=csm.voices,
-        encoder_device=csm.device,
-        sampling=_sampling(csm),
-        piece_chars=csm.piece_chars,
-        hears_conversation=csm.hears_conversation,
-    )
-
-
-def _sampling(csm: CsmSettings) -> object:
-    return import_module("tts_engine.model.sampling").Sampling(
-        temperature=csm.temperature, depth_temperature=csm.depth_temperature, top_k=csm.top_k
-    )
 
 
 def build_store(settings: TtsSettings) -> ConversationStore:

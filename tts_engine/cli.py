@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
@@ -44,6 +45,28 @@ def serve_command(
     settings = _settings(config, {"host": host, "port": port, "backend": backend})
     told = _standard_output_alone()
     _run(serve(settings, on_ready=lambda url: typer.echo(f"speech server ready at {url}", file=told)))
+
+
+@app.command("engine")
+def engine_command(
+    config: _Config = None,
+    socket: Annotated[Path | None, typer.Option(help="Unix socket to listen on; \\[tts.csm] engine_socket.")] = None,
+    backend: _Backend = None,
+) -> None:
+    """Run a CSM engine that several speech servers of this machine share, until SIGTERM."""
+    overrides: dict[str, object] = {"backend": backend, "csm": {"engine_socket": socket} if socket else None}
+    settings = _settings(config, overrides)
+    told = _standard_output_alone()
+    try:
+        work = import_module("tts_engine.csm_app").serve_engine
+    except ImportError as error:
+        console.print(f"[red]error:[/red] {escape(str(error))}; pip install 'zeng\\[vllm]'")
+        raise typer.Exit(1) from None
+
+    def ready(path: str) -> None:
+        typer.echo(f"speech engine ready at {path}", file=told)
+
+    _run(work(settings, on_ready=ready))
 
 
 @app.command("say")

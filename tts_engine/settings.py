@@ -45,6 +45,7 @@ class CsmSettings(_Section):
     codec_dtype: Literal["float32", "float16", "bfloat16"] | None = None  # vllm; None: float16 on a GPU if as good
     depth_alone: bool = True  # vllm: kernels of their own for a single stream (docs/benchmarks.md)
     codec_fused: bool = True  # vllm: kernels of its own for the codec (docs/benchmarks.md)
+    engine_socket: Path | None = None  # of a `zeng tts engine` that several servers share; None: an engine of its own
     gpu_memory: float = Field(default=0.85, gt=0, lt=1)  # vllm: the part of the GPU's that it may take
     hung_after_s: float = Field(default=30.0, ge=2)  # vllm: an engine that owes a step for so long is started anew
     piece_chars: int | None = Field(default=None, ge=20)  # longer texts are said in pieces that hear each other

@@ -201,7 +201,8 @@ async def server(options: argparse.Namespace) -> None:
     import uvicorn
     from prometheus_client import CollectorRegistry
 
-    from tts_engine.backend.vllm_csm import vllm_csm
+    from tts_engine.backend.csm_engines import vllm_engine
+    from tts_engine.backend.csm_voice import csm_voice
     from tts_engine.backend.vllm_engine import VllmSettings
     from tts_engine.backend.vllm_plugin.wire import RowFormat
     from tts_engine.collector import hold_back
@@ -215,8 +216,9 @@ async def server(options: argparse.Namespace) -> None:
     from tts_engine.server import create_server
 
     frame_s, place = FRAME_S * options.stretch, Path(tempfile.mkdtemp())
-    backend = vllm_csm(options.model, VllmSettings(streams=options.streams))
-    fed: Any = backend._engine
+    engine = vllm_engine(options.model, VllmSettings(streams=options.streams))
+    backend = csm_voice(engine, options.model, name="vllm")
+    fed: Any = engine
     fed._process, fed._frame_s = FedProcess(place / "frames.sock", fed), frame_s
     fed._format = RowFormat(SAMPLES, CODEBOOKS)  # of the full size, whatever the checkpoint's
     metrics = SpeechMetrics(CollectorRegistry())

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import soxr
 
-from tts_engine.backend.csm_engine import CsmEngine, EngineEvent, Failed, Finished, Job, Recalled, Spoke
+from tts_engine.backend.csm_engine import CsmEngine, EngineEvent, Failed, Finished, Job, Recalled, Refused, Spoke
 from tts_engine.backend.port import (
     AudioChunk,
     BackendDescription,
@@ -290,7 +290,7 @@ class _Inbox:
         self._arrived.ring()
 
     async def get(self) -> Spoke | Recalled | Finished:
-        """Wait for the next event; raises `SpeechEngineError` if it is that the job has failed."""
+        """Wait for the next event; raises `SpeechEngineError` or `SpeechCapacityError` if the job has no other."""
         while not self._events:
             await self._arrived.wait()
         event = self._events.popleft()
@@ -300,4 +300,6 @@ class _Inbox:
             self.ended = True
         if isinstance(event, Failed):
             raise SpeechEngineError(event.message)
+        if isinstance(event, Refused):
+            raise SpeechCapacityError(event.message)
         return event

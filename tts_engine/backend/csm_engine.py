@@ -46,6 +46,14 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """The only event of a job for which there was no place, of an engine that several servers share."""
+
+    key: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Recalled:
     """How many frames of a job's prompt the engine did not have to read again. At most once, at any time."""
 
@@ -53,7 +61,7 @@ class Recalled:
     frames: int
 
 
-EngineEvent: TypeAlias = Spoke | Recalled | Finished | Failed
+EngineEvent: TypeAlias = Spoke | Recalled | Finished | Failed | Refused
 Sink: TypeAlias = Callable[[Sequence[EngineEvent]], None]
 """Takes the events of one step. Called from the engine's own thread; must return at once."""
 
@@ -76,7 +84,7 @@ class CsmEngine(Protocol):
     def close(self) -> None: ...
 
     def submit(self, job: Job) -> None:
-        """Begin a job; raises SpeechCapacityError when every place is taken."""
+        """Begin a job; raises SpeechCapacityError when every place is taken, if it is known at once (`Refused`)."""
         ...
 
     def abort(self, key: int) -> None:

@@ -12,8 +12,9 @@ import pytest
 from finetune.export import write_merged
 from tests.fakes.tiny_csm import write_tiny_adapter, write_tiny_csm
 from tts_engine.backend.csm import CsmBackend
+from tts_engine.backend.csm_engines import torch_engine
+from tts_engine.backend.csm_voice import csm_voice
 from tts_engine.backend.port import AudioChunk, ContextHeard, SpokenTurn, VoiceRequest
-from tts_engine.backend.torch_csm import torch_csm
 from tts_engine.model.checkpoint import Checkpoint
 from tts_engine.model.sampling import Sampling
 
@@ -49,7 +50,14 @@ def request(
 
 
 async def test_a_conversation_is_spoken_and_heard(folder: Path, voice: Path):
-    backend = torch_csm(str(folder), voices=[voice], slots=4, positions=512, sampling=Sampling(top_k=20))
+    backend = csm_voice(
+        torch_engine(str(folder), slots=4, positions=512),
+        str(folder),
+        name="torch",
+        voices=[voice],
+        positions=512,
+        sampling=Sampling(top_k=20),
+    )
     await backend.start()
     try:
         question = await backend.encode(np.zeros(16_000, np.int16).tobytes(), 16_000)
@@ -66,7 +74,13 @@ async def test_a_conversation_is_spoken_and_heard(folder: Path, voice: Path):
 
 
 async def test_many_at_once_each_say_what_they_say_alone(folder: Path):
-    backend = torch_csm(str(folder), slots=4, positions=256, sampling=Sampling(top_k=20))
+    backend = csm_voice(
+        torch_engine(str(folder), slots=4, positions=256),
+        str(folder),
+        name="torch",
+        positions=256,
+        sampling=Sampling(top_k=20),
+    )
     await backend.start()
     try:
         alone = [await speak(backend, request(seed)) for seed in range(4)]
@@ -80,7 +94,7 @@ async def test_many_at_once_each_say_what_they_say_alone(folder: Path):
 
 
 async def test_barge_in_frees_the_place_at_once(folder: Path):
-    backend = torch_csm(str(folder), slots=1, positions=512)
+    backend = csm_voice(torch_engine(str(folder), slots=1, positions=512), str(folder), name="torch", positions=512)
     await backend.start()
     try:
         for seed in range(5):
@@ -105,7 +119,13 @@ async def test_a_base_with_an_adapter_says_what_the_merged_checkpoint_says(folde
     write_merged(Checkpoint(folder, adapter=adapter), merged)
     said: list[bytes] = []
     for model, over in ((folder, adapter), (merged, None), (folder, None)):
-        backend = torch_csm(str(model), adapter=over, slots=1, positions=256)
+        backend = csm_voice(
+            torch_engine(str(model), adapter=over, slots=1, positions=256),
+            str(model),
+            name="torch",
+            adapter=over,
+            positions=256,
+        )
         await backend.start()
         try:
             said.append((await speak(backend, request(1)))[2])

@@ -11,8 +11,9 @@ import pytest
 from tests.fakes.tiny_csm import write_tiny_csm
 from tests.fakes.vllm_environment import run_in_vllm
 from tts_engine.backend.csm import CsmBackend
+from tts_engine.backend.csm_engines import torch_engine
+from tts_engine.backend.csm_voice import csm_voice
 from tts_engine.backend.port import AudioChunk, SpokenTurn, VoiceRequest
-from tts_engine.backend.torch_csm import torch_csm
 from tts_engine.model.sampling import Sampling
 
 FRAMES = 6
@@ -32,7 +33,13 @@ async def test_the_vllm_voice_says_what_the_torch_voice_says(tmp_path: Path):
     script = Path(__file__).with_name("vllm_conversation.py")
     run_in_vllm(script, [folder, results], plugins=plugins, environment={"VLLM_CPU_OMP_THREADS_BIND": "nobind"})
     said = json.loads(results.read_text())
-    backend = torch_csm(str(folder), slots=4, positions=512, sampling=Sampling(top_k=20))
+    backend = csm_voice(
+        torch_engine(str(folder), slots=4, positions=512),
+        str(folder),
+        name="torch",
+        positions=512,
+        sampling=Sampling(top_k=20),
+    )
     await backend.start()
     try:
         expected = [await say(backend, seed) for seed in range(4)]

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from tts_engine.backend.csm import CsmBackend
+from tts_engine.backend.csm_engines import vllm_engine
+from tts_engine.backend.csm_voice import csm_voice
 from tts_engine.backend.port import AudioChunk, ContextHeard, SpokenTurn, VoiceRequest
-from tts_engine.backend.vllm_csm import vllm_csm
 from tts_engine.backend.vllm_engine import VllmSettings
 from tts_engine.model.sampling import Sampling
 
@@ -49,7 +50,7 @@ async def main(folder: str, results: Path) -> None:
         dtype="float32",
         more={"kv_cache_memory_bytes": 32 << 20},
     )
-    backend = vllm_csm(folder, settings, sampling=Sampling(top_k=20))
+    backend = csm_voice(vllm_engine(folder, settings), folder, name="vllm", positions=512, sampling=Sampling(top_k=20))
     await backend.start()
     together = await asyncio.gather(*(say(backend, request(seed)) for seed in range(3)), barge_in(backend))
     spoken = np.array(together[0][0], "<i2").tobytes()

@@ -1,4 +1,4 @@
-"""The plain PyTorch voice, put together: weights from a folder or the hub, engine, codec and voices."""
+"""What makes a voice of an engine that runs CSM: the tokenizer, the encoder of callers' sound, and voices' samples."""
 
 from __future__ import annotations
 
@@ -8,54 +8,45 @@ from pathlib import Path
 import torch
 
 from tts_engine.backend.csm import CsmBackend
-from tts_engine.backend.torch_engine import TorchEngine
+from tts_engine.backend.csm_engine import CsmEngine
 from tts_engine.model.checkpoint import Checkpoint, resolve
 from tts_engine.model.config import CsmConfig
-from tts_engine.model.csm import CsmModel
-from tts_engine.model.mimi.decoder import MimiDecoder
 from tts_engine.model.mimi.encoder import MimiEncoder, encoding
-from tts_engine.model.mimi.weights import load_decoder, load_encoder
+from tts_engine.model.mimi.weights import load_encoder
 from tts_engine.model.prompt import PromptBuilder
 from tts_engine.model.sampling import Sampling
 from tts_engine.model.tokenizer import TextTokenizer
 from tts_engine.model.voice import Voice, read_voice
-from tts_engine.model.weights import load_csm
 
 
-def torch_csm(  # noqa: PLR0913 - the settings of [tts.csm]
+def csm_voice(  # noqa: PLR0913 - the settings of [tts.csm]
+    engine: CsmEngine,
     model: str,
     *,
+    name: str,
     adapter: Path | None = None,
-    voices: Sequence[Path] = (),
-    slots: int = 4,
     positions: int = 2048,
-    device: str = "cpu",
-    dtype: torch.dtype = torch.float32,
+    voices: Sequence[Path] = (),
+    encoder_device: str = "cpu",
     sampling: Sampling | None = None,
     piece_chars: int | None = None,
     hears_conversation: bool = True,
 ) -> CsmBackend:
-    """Load a model (folder or hub id) and make the backend; raises CheckpointError.
+    """Make the backend for a model (folder or hub id) that the engine runs; raises CheckpointError.
 
-    voices: folders, see `read_voice`; without any there is one, "default", speaker 0. The codec stays
-    float32: it is a twentieth of the work.
+    voices: folders, see `read_voice`; without any there is one, "default", speaker 0.
     """
     folder = resolve(model)
-    config, checkpoint = CsmConfig.read(folder), Checkpoint(folder, adapter=adapter)
-    with torch.device(device):
-        csm = CsmModel(config).to(dtype)
-        decoder, encoder = MimiDecoder(config.mimi), MimiEncoder(config.mimi)
-    load_csm(csm, checkpoint)
-    load_decoder(decoder, checkpoint)
-    load_encoder(encoder, checkpoint)
-    positions = min(positions, config.backbone.max_positions)
-    engine = TorchEngine(csm, decoder, slots=slots, positions=positions)
+    config = CsmConfig.read(folder)
+    with torch.device(encoder_device):
+        encoder = MimiEncoder(config.mimi)
+    load_encoder(encoder, Checkpoint(folder))
     encode = encoding(encoder, config.num_codebooks)
     prompts = PromptBuilder(
         TextTokenizer.read(folder, adapter=adapter),
         num_codebooks=config.num_codebooks,
         codebook_size=config.codebook_size,
-        positions=positions,
+        positions=min(positions, config.backbone.max_positions),
     )
     known = [read_voice(path, encode) for path in voices] or [Voice("default")]
     return CsmBackend(
@@ -63,7 +54,7 @@ def torch_csm(  # noqa: PLR0913 - the settings of [tts.csm]
         encode,
         prompts,
         config,
-        name="torch",
+        name=name,
         model=folder.name,
         voices={voice.name: voice for voice in known},
         sampling=sampling or Sampling(),

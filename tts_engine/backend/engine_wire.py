@@ -1,0 +1,151 @@
+"""What speech servers and an engine in a process of its own say to each other over a Unix socket.
+
+Each message is a header, little-endian, of its body's bytes u32, its kind u8 and its job's key i64, and the body. The
+engine introduces itself and says whether it can speak; a server submits jobs, aborts them, and has prompts read; the
+engine answers with events. Nothing is pickled: whoever may connect may speak, and no more.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from tts_engine.backend.csm_engine import EngineEvent, Failed, Finished, Job, Recalled, Refused, Spoke
+from tts_engine.model.prompt import AUDIO, Prompt
+from tts_engine.model.sampling import Sampling
+
+_HEADER = struct.Struct("<IBq")
+_JOB = struct.Struct("<IddIQ")  # frames at most, temperature, depth temperature, top k, seed
+_COUNT = struct.Struct("<I")
+MAX_BODY_BYTES = 1 << 24  # half a minute of sound is 1.4 MB, the longest prompt 139 kB
+_REASONS: Final = ("stop", "length")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineDescription:
+    """What an engine is: who sends it prompts must have made them for the same model."""
+
+    model: str
+    adapter: str
+    streams: int
+    positions: int
+    codebooks: int
+    frame_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineState:
+    """Why the engine cannot speak now; empty if it can."""
+
+    failure: str
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    key: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAhead:
+    prompt: Prompt
+
+
+ToEngine: TypeAlias = Submit | Abort | ReadAhead
+FromEngine: TypeAlias = EngineDescription | EngineState | EngineEvent
+EngineMessage: TypeAlias = ToEngine | FromEngine
+
+
+def pack(message: EngineMessage, key: int = 0) -> bytes:
+    """Make a message's bytes; `key` names its job to the other side, in place of the message's own."""
+    kind = _KINDS[type(message)]
+    body = _WRITERS[kind](message)
+    return _HEADER.pack(len(body), kind, key) + body
+
+
+class EngineUnpacker:
+    """Messages from a stream of bytes cut anywhere."""
+
+    def __init__(self, num_codebooks: int) -> None:
+        self._num_codebooks = num_codebooks
+        self._held = bytearray()
+
+    def feed(self, data: bytes) -> list[EngineMessage]:
+        """Return the messages that are whole by these bytes; raises ValueError if they are none."""
+        self._held += data
+        messages, at = list[EngineMessage](), 0
+        with memoryview(self._held) as held:
+            while len(held) - at >= _HEADER.size:
+                size, kind, key = _HEADER.unpack_from(held, at)
+                if size > MAX_BODY_BYTES or kind >= len(_READERS):
+                    raise ValueError(f"no message of an engine: kind {kind}, {size} bytes")
+                begin = at + _HEADER.size
+                if begin + size > len(held):
+                    break
+                at = begin + size
+                messages.append(self._read(kind, key, bytes(held[begin:at])))
+        del self._held[:at]
+        return messages
+
+    def _read(self, kind: int, key: int, body: bytes) -> EngineMessage:
+        try:
+            return _READERS[kind](key, body, self._num_codebooks)
+        except (struct.error, TypeError, IndexError) as error:
+            raise ValueError(f"a message of kind {kind} cannot be read: {error}") from error
+
+
+def _prompt_bytes(prompt: Prompt) -> bytes:
+    frames = prompt.codes[prompt.tokens == AUDIO]
+    return _COUNT.pack(len(prompt)) + prompt.tokens.astype("<i4").tobytes() + frames.astype("<i2").tobytes()
+
+
+def _prompt(body: bytes, num_codebooks: int) -> Prompt:
+    (positions,) = _COUNT.unpack_from(body)
+    tokens = np.frombuffer(body, "<i4", positions, _COUNT.size).astype(np.int32)
+    codes = np.zeros((positions, num_codebooks), np.int16)
+    codes[tokens == AUDIO] = np.frombuffer(body, "<i2", offset=_COUNT.size + 4 * positions).reshape(-1, num_codebooks)
+    return Prompt(tokens, codes)
+
+
+def _job(key: int, body: bytes, num_codebooks: int) -> Submit:
+    frames, temperature, depth_temperature, top_k, seed = _JOB.unpack_from(body)
+    prompt = _prompt(body[_JOB.size :], num_codebooks)
+    return Submit(Job(key, prompt, Sampling(temperature, depth_temperature, top_k, seed), frames))
+
+
+def _spoke(key: int, body: bytes, _: int) -> Spoke:
+    end = _COUNT.size + _COUNT.unpack_from(body)[0]
+    return Spoke(key, body[_COUNT.size : end], body[end:])
+
+
+def _job_bytes(job: Job) -> bytes:
+    sampling = job.sampling
+    numbers = (job.max_frames, sampling.temperature, sampling.depth_temperature, sampling.top_k, sampling.seed)
+    return _JOB.pack(*numbers) + _prompt_bytes(job.prompt)
+
+
+_TABLE: tuple[tuple[type, Callable[[Any], bytes], Callable[[int, bytes, int], EngineMessage]], ...] = (
+    # by kind: what is written of a message, and how it is read: key, body, codebooks
+    (EngineDescription, lambda m: json.dumps(asdict(m)).encode(), lambda _k, b, _n: EngineDescription(**json.loads(b))),
+    (EngineState, lambda m: m.failure.encode(), lambda _k, b, _n: EngineState(b.decode())),
+    (Submit, lambda m: _job_bytes(m.job), _job),
+    (Abort, lambda _: b"", lambda k, _b, _n: Abort(k)),
+    (ReadAhead, lambda m: _prompt_bytes(m.prompt), lambda _k, b, n: ReadAhead(_prompt(b, n))),
+    (Spoke, lambda m: _COUNT.pack(len(m.pcm)) + m.pcm + m.codes, _spoke),
+    (Recalled, lambda m: _COUNT.pack(m.frames), lambda k, b, _n: Recalled(k, *_COUNT.unpack(b))),
+    (Finished, lambda m: bytes([_REASONS.index(m.reason)]), lambda k, b, _n: Finished(k, _REASONS[b[0]])),
+    (Failed, lambda m: m.message.encode(), lambda k, b, _n: Failed(k, b.decode())),
+    (Refused, lambda m: m.message.encode(), lambda k, b, _n: Refused(k, b.decode())),
+)
+_KINDS = {kind: number for number, (kind, _, _) in enumerate(_TABLE)}
+_WRITERS = [write for _, write, _ in _TABLE]
+_READERS = [read for _, _, read in _TABLE]

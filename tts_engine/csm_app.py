@@ -1,0 +1,117 @@
+"""The part of the composition root that CSM needs: its engine, its voice, and the engine served by itself.
+
+Imported when CSM is asked for: espeak-ng needs no torch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Literal
+
+import torch
+
+from tts_engine.backend.csm import CsmBackend
+from tts_engine.backend.csm_engine import CsmEngine
+from tts_engine.backend.csm_engines import describe, remote_engine, torch_engine, vllm_engine
+from tts_engine.backend.csm_voice import csm_voice
+from tts_engine.backend.engine_host import EngineHost
+from tts_engine.backend.vllm_engine import VllmSettings
+from tts_engine.errors import SpeechUnavailableError
+from tts_engine.listener import listening_at
+from tts_engine.model.sampling import Sampling
+from tts_engine.settings import CsmSettings, TtsSettings
+
+_Runtime = Literal["torch", "vllm"]
+
+
+def csm_backend(csm: CsmSettings, runtime: _Runtime) -> CsmBackend:
+    """Make the voice that speaks by an engine here, or by the one at `engine_socket`."""
+    if csm.engine_socket is None:
+        engine: CsmEngine = _engine(csm, runtime)
+    else:
+        engine = remote_engine(csm.model, csm.engine_socket, adapter=csm.adapter, positions=csm.positions)
+    return csm_voice(
+        engine,
+        csm.model,
+        name=runtime,
+        adapter=csm.adapter,
+        positions=csm.positions,
+        voices=csm.voices,
+        encoder_device=csm.device,
+        sampling=Sampling(csm.temperature, csm.depth_temperature, csm.top_k),
+        piece_chars=csm.piece_chars,
+        hears_conversation=csm.hears_conversation,
+    )
+
+
+async def serve_engine(settings: TtsSettings, *, on_ready: Callable[[str], None]) -> None:
+    """Serve an engine to the speech servers of this machine until a signal ends it; `on_ready` is told where.
+
+    The first signal waits `drain_timeout_s` for what is spoken, a second one for nothing. Raises
+    `SpeechUnavailableError` if it cannot start.
+    """
+    csm, runtime = settings.csm, settings.backend
+    if csm.engine_socket is None:
+        raise SpeechUnavailableError("[tts.csm] engine_socket says where an engine is served; it is not set")
+    if runtime == "espeak":
+        raise SpeechUnavailableError("backend espeak has no engine to serve; set [tts] backend to vllm or torch")
+    engine = _engine(csm, runtime)
+    described = describe(csm.model, adapter=csm.adapter, positions=csm.positions, streams=engine.capacity)
+    host = EngineHost(engine, described)
+    signals: list[int] = []
+
+    async def leave() -> None:
+        with suppress(TimeoutError):  # what is still spoken is cut
+            async with asyncio.timeout(settings.drain_timeout_s):
+                await host.drain()
+        serving.cancel()
+
+    def end() -> None:
+        signals.append(1)
+        if len(signals) == 1:
+            tasks.add(asyncio.create_task(leave()))
+        else:
+            serving.cancel()
+
+    def began() -> None:  # until now a signal ends the process: nobody is spoken to
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, end)
+        on_ready(str(csm.engine_socket))
+
+    with listening_at(csm.engine_socket) as listener:
+        serving = asyncio.create_task(host.run(listener, began))
+        tasks = {serving}
+        try:
+            await serving
+        except asyncio.CancelledError:
+            if not signals:
+                raise
+        finally:
+            await host.close()
+
+
+def _engine(csm: CsmSettings, runtime: _Runtime) -> CsmEngine:
+    if runtime == "torch":
+        return torch_engine(
+            csm.model,
+            adapter=csm.adapter,
+            slots=csm.streams or 4,
+            positions=csm.positions,
+            device=csm.device,
+            dtype=getattr(torch, csm.dtype or "float32"),
+        )
+    settings = VllmSettings(
+        streams=csm.streams or 256,
+        positions=csm.positions,
+        memory=csm.gpu_memory,
+        dtype=csm.dtype or "bfloat16",
+        codec_dtype=csm.codec_dtype or "",
+        adapter=csm.adapter,
+        depth_alone=csm.depth_alone,
+        codec_fused=csm.codec_fused,
+        hung_after_s=csm.hung_after_s,
+    )
+    return vllm_engine(csm.model, settings)
