@@ -112,8 +112,10 @@ def all_below(pids: list[int]) -> list[int]:
 
 
 @asynccontextmanager
-async def served(options: argparse.Namespace, log: Path) -> AsyncGenerator[tuple[str, int], None]:
-    """`zeng tts serve` with the checkpoint, in a process of its own and watched: its URL and its process id."""
+async def served(options: argparse.Namespace, log: Path, *arguments: str) -> AsyncGenerator[tuple[str, int], None]:
+    """`zeng tts` with the checkpoint, in a process of its own and watched: where it is ready, and its process id."""
+    engines = 1 if options.shared else options.servers
+    shared = {"ZENG_TTS__CSM__ENGINE_SOCKET": str(log.parent / "csm.sock")} if options.shared else {}
     environment = {
         **os.environ,
         "PYTHONPATH": f"{ROOT / 'tests/gpu/watch'}:{os.environ.get('PYTHONPATH', '')}",
@@ -122,15 +124,16 @@ async def served(options: argparse.Namespace, log: Path) -> AsyncGenerator[tuple
         "TIMED_STEP_MS": str(options.step_ms or 0),
         "ZENG_TTS__BACKEND": options.backend,
         "ZENG_TTS__CSM__MODEL": str(options.model),
-        "ZENG_TTS__CSM__STREAMS": str(options.slots // options.servers),
+        "ZENG_TTS__CSM__STREAMS": str(options.slots // engines),
         "ZENG_TTS__CSM__DEVICE": options.codec_device,
-        "ZENG_TTS__CSM__GPU_MEMORY": str(0.8 / options.servers),
+        "ZENG_TTS__CSM__GPU_MEMORY": str(0.8 / engines),
+        **shared,
         "ZENG_TTS__MAX_CONNECTIONS": "4096",
         "ZENG_TTS__FIRST_AUDIO_TIMEOUT_S": "30",
     }
     command = [sys.executable, "-m", "tts_engine"] if options.step_ms is None else [sys.executable, "-c", _TIMED]
     process = await asyncio.create_subprocess_exec(
-        *[*command, "serve", "--port", "0"],
+        *[*command, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment,
@@ -179,10 +182,13 @@ async def measure(load: Load, options: argparse.Namespace, *, every_s: float | N
     heard = await listening
     took = time.monotonic() - now
     taken = cores(pids, before[0], took), cores(below, before[1], took)
+    each = {pid: cores([pid], before[0], took) for pid in pids}
     size = f"{load.size:g} a second" if load.kind == "poisson" else f"{load.size:g} streams"
     print(row(f"{size}, {load.seconds:g} s", heard, taken, took), flush=True)
     for lost in heard.lost:
         print(lost, flush=True)
+    if len(pids) > 1:
+        print("cores of each: " + ", ".join(f"{pid} {busy:.2f}" for pid, busy in each.items()), flush=True)
     print(f"stalls: {stalls(log, pids)}", flush=True)
     print(quoted(await metrics(load.urls), earlier), flush=True)
     if every_s is not None:
@@ -198,8 +204,10 @@ async def main(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="zeng-watch-") as options.watch_folder:
         async with AsyncExitStack() as running:
             log = Path(options.watch_folder, "stalls")
-            servers = [await running.enter_async_context(served(options, log)) for _ in range(options.servers)]
-            urls, pids = tuple(url for url, _ in servers), tuple(pid for _, pid in servers)
+            commands = [("engine",)] * options.shared + [("serve", "--port", "0")] * options.servers
+            started = [await running.enter_async_context(served(options, log, *command)) for command in commands]
+            started = [*started[options.shared :], *started[: options.shared]]  # listeners know their servers by order
+            urls, pids = tuple(url for url, _ in started[: options.servers]), tuple(pid for _, pid in started)
             print(f"{len(urls)} servers ready in {time.monotonic() - began:.0f} s", flush=True)
             for url in urls:  # compiles what is left
                 first = Load("load", (url,), 1, 4.0, quote_s=options.quote_s)
@@ -240,6 +248,7 @@ if __name__ == "__main__":
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--slots", type=int, default=1024, help="streams at most, of all servers")
     parser.add_argument("--servers", type=int, default=1, help="on the one GPU, each with an engine of its own")
+    parser.add_argument("--shared", action="store_true", help="one engine for all servers, in a process of its own")
     parser.add_argument("--backend", default="vllm")
     parser.add_argument("--step-ms", type=float, help="without a model or a GPU: steps of so long")
     parser.add_argument("--budget-s", type=float, default=500.0)

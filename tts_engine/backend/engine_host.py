@@ -50,6 +50,7 @@ class EngineHost:
         self._keys = itertools.count(1)
         self._owners: dict[int, tuple[_Server, int]] = {}  # by the engine's key: whose job it is, and its name there
         self._servers: set[_Server] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         self._leaving = ""
         self._told = ""  # the failure that the servers know of
         self._idle = asyncio.Event()
@@ -69,7 +70,12 @@ class EngineHost:
             raise SpeechUnavailableError(f"the speech engine does not start: {error}") from error
         async with await asyncio.start_unix_server(self._serve, sock=listener):
             on_ready()
-            await self._tell_failures()
+            try:
+                await self._tell_failures()
+            finally:
+                for server in self._servers:
+                    server.writer.transport.abort()
+                await asyncio.gather(*self._serving)
 
     async def close(self) -> None:
         """Stop the engine."""
@@ -81,8 +87,10 @@ class EngineHost:
         await self._idle.wait()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        server = _Server(writer)
+        server, task = _Server(writer), asyncio.current_task()
+        assert task is not None
         self._servers.add(server)
+        self._serving.add(task)
         log.info("speech_server_came", servers=len(self._servers))
         writer.write(pack(self._description) + pack(EngineState(self._failure)))
         unpacker = EngineUnpacker(self._description.codebooks)
@@ -106,6 +114,7 @@ class EngineHost:
             for key in list(server.keys):
                 self._abort(server, key)
             writer.transport.abort()
+            self._serving.discard(task)
             log.info("speech_server_left", servers=len(self._servers))
 
     def _submit(self, server: _Server, job: Job) -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.fakes.speech_engine import FakeEngine
 from tests.fakes.tiny_csm import TinyCsm
 from tts_engine.backend.csm import ENCODED_AT_ONCE, HELD_BYTES, CsmBackend
-from tts_engine.backend.csm_engine import Failed, Finished, Recalled, Spoke
+from tts_engine.backend.csm_engine import Failed, Finished, Recalled, Refused, Spoke
 from tts_engine.backend.port import AudioChunk, ContextHeard, PartBegins, SpokenTurn, Truncated, VoiceItem, VoiceRequest
 from tts_engine.errors import SpeechCapacityError, SpeechEngineError, SpeechRequestError, SpeechUnavailableError
 from tts_engine.model.prompt import AUDIO, Codes, ContextTurn, PromptBuilder
@@ -316,6 +316,15 @@ async def test_no_more_turns_are_encoded_at_once_than_may_be_and_no_crowd_waits(
     go_on.set()
     assert len(await asyncio.gather(*turns, backend.encode(b"", 24_000))) == 4
     assert await backend.encode(b"ab", 24_000)
+
+
+async def test_an_engine_that_has_no_place_after_all_is_full_and_not_broken(tiny: TinyCsm):
+    backend = await backend_of(tiny, engine := FakeEngine())
+    _, waiting = await begun(backend.generate(REQUEST))
+    engine.say([Refused(engine.jobs[0].key, "all 2 streams are taken")])
+    with pytest.raises(SpeechCapacityError, match="all 2 streams"):
+        await waiting
+    assert engine.aborted == []
 
 
 async def test_no_sound_has_no_codes(tiny: TinyCsm):

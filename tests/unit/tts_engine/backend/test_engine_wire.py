@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import struct
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tts_engine.backend.csm_engine import Failed, Finished, Job, Recalled, Refused, Spoke
+from tts_engine.backend.engine_wire import (
+    MAX_BODY_BYTES,
+    Abort,
+    EngineDescription,
+    EngineMessage,
+    EngineState,
+    EngineUnpacker,
+    ReadAhead,
+    Submit,
+    pack,
+)
+from tts_engine.model.prompt import AUDIO, Prompt
+from tts_engine.model.sampling import Sampling
+
+CODEBOOKS = 4
+KEYS = st.integers(0, 2**63 - 1)
+
+
+@st.composite
+def prompts(draw: st.DrawFn) -> Prompt:
+    tokens = np.array(draw(st.lists(st.one_of(st.just(AUDIO), st.integers(0, 200_000)), max_size=8)), np.int32)
+    codes = np.zeros((len(tokens), CODEBOOKS), np.int16)
+    frames = tokens == AUDIO
+    codes[frames] = draw(st.integers(0, 2050)) + np.arange(frames.sum() * CODEBOOKS).reshape(-1, CODEBOOKS)
+    return Prompt(tokens, codes)
+
+
+SAMPLINGS = st.builds(
+    Sampling,
+    st.floats(0, 2),
+    st.floats(0, 2),
+    st.integers(1, 2051),
+    st.integers(0, 2**63 - 1),
+)
+MESSAGES: st.SearchStrategy[EngineMessage] = st.one_of(
+    st.builds(EngineDescription, st.text(), st.text(), *(st.integers(0, 4096) for _ in range(4))),
+    st.builds(EngineState, st.text()),
+    st.builds(Submit, st.builds(Job, KEYS, prompts(), SAMPLINGS, st.integers(1, 5000))),
+    st.builds(Abort, KEYS),
+    st.builds(ReadAhead, prompts()),
+    st.builds(Spoke, KEYS, st.binary(max_size=50), st.binary(max_size=20)),
+    st.builds(Recalled, KEYS, st.integers(0, 2048)),
+    st.builds(Finished, KEYS, st.sampled_from(["stop", "length"])),
+    st.builds(Failed, KEYS, st.text()),
+    st.builds(Refused, KEYS, st.text()),
+)
+
+
+def key_of(message: EngineMessage) -> int:
+    return message.job.key if isinstance(message, Submit) else getattr(message, "key", 0)
+
+
+def told(message: EngineMessage) -> object:
+    """What of a message can be compared: numpy's arrays have no equality of their own."""
+    match message:
+        case Submit(job):
+            return job.key, job.sampling, job.max_frames, job.prompt.tokens.tolist(), job.prompt.codes.tolist()
+        case ReadAhead(prompt):
+            return prompt.tokens.tolist(), prompt.codes.tolist()
+        case _:
+            return message
+
+
+@given(messages=st.lists(MESSAGES, max_size=6), cuts=st.lists(st.integers(0, 800), max_size=8))
+def test_messages_cut_anywhere_are_those_sent(messages: list[EngineMessage], cuts: list[int]):
+    data = b"".join(pack(message, key_of(message)) for message in messages)
+    unpacker, got = EngineUnpacker(CODEBOOKS), list[EngineMessage]()
+    for begin, end in pairwise([0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]):
+        got += unpacker.feed(data[begin:end])
+    assert [told(message) for message in got] == [told(message) for message in messages]
+
+
+def test_a_job_has_the_name_that_the_other_side_knows_it_by():
+    assert EngineUnpacker(CODEBOOKS).feed(pack(Spoke(7, b"ab", b"c"), 12)) == [Spoke(12, b"ab", b"c")]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET / HTTP/1.1\r\n",
+        struct.pack("<IBq", 0, 10, 1),  # of no kind
+        struct.pack("<IBq", MAX_BODY_BYTES + 1, 5, 1),
+        struct.pack("<IBq", 2, 5, 1) + b"ab",  # sound without its length
+        struct.pack("<IBq", 2, 0, 0) + b"{}",  # a description that describes nothing
+        struct.pack("<IBq", 1, 7, 1) + b"\x05",  # an end of no kind
+        struct.pack("<IBq", 1, 8, 1) + b"\xff",  # no UTF-8
+        struct.pack("<IBqI", 4, 4, 0, 5),  # a prompt that is cut short
+    ],
+)
+def test_what_is_no_message_is_refused(data: bytes):
+    with pytest.raises(ValueError, match=r"."):
+        EngineUnpacker(CODEBOOKS).feed(data)
+
+
+def test_codes_of_another_model_are_refused():
+    job = Job(1, Prompt(np.array([AUDIO], np.int32), np.ones((1, CODEBOOKS), np.int16)), Sampling(), 5)
+    with pytest.raises(ValueError, match="reshape"):
+        EngineUnpacker(CODEBOOKS + 1).feed(pack(Submit(job), 1))
