@@ -18,7 +18,7 @@ COPY tts_engine tts_engine
 COPY finetune finetune
 # What runs is root's, and the service only reads it.
 RUN make .venv/.extras EXTRAS="${EXTRAS}" && .venv/bin/python -m compileall -q bot telephony tts_engine
-RUN useradd --create-home --uid 10001 zeng
+RUN useradd --create-home --uid 10001 zeng && install -d -o 10001 -g 10001 /run/zeng
 USER 10001
 ENV PATH=/srv/zeng/.venv/bin:$PATH
 EXPOSE 8080/tcp

@@ -65,11 +65,12 @@ def test_no_service_can_gain_rights_and_only_the_one_that_compiles_kernels_can_w
         "kamailio": EDGE["services"]["kamailio"],
         "rtpengine": EDGE["services"]["rtpengine"],
         "tts-gpu-2": VOICES["services"]["tts-gpu-2"],
+        "tts-engine": VOICES["services"]["tts-engine"],
     }
 
     for service in services.values():
         assert (service["cap_drop"], service["security_opt"]) == (["ALL"], ["no-new-privileges:true"])
-    assert [name for name, service in services.items() if not service.get("read_only")] == ["tts-gpu", "tts-gpu-2"]
+    assert [name for name, service in services.items() if not service.get("read_only")] == ["tts-gpu", "tts-engine"]
 
 
 @pytest.mark.parametrize("path", OURS, ids=lambda p: p.name)
@@ -183,37 +184,39 @@ def test_the_edge_installs_what_the_tests_run_it_with() -> None:
         assert package in packages
 
 
-def test_the_second_voice_is_the_first_but_for_its_port_its_gpu_and_its_turn() -> None:
+def test_the_voices_and_their_engine_are_the_one_voice_but_for_what_each_does() -> None:
     first = {**COMPOSE["services"]["tts-gpu"], **VOICES["services"]["tts-gpu"]}
-    second = VOICES["services"]["tts-gpu-2"]
-    (one,) = first["deploy"]["resources"]["reservations"]["devices"]
-    (two,) = second["deploy"]["resources"]["reservations"]["devices"]
-    own = {"command", "depends_on", "deploy", "healthcheck"}
+    second, engine = VOICES["services"]["tts-gpu-2"], VOICES["services"]["tts-engine"]
+    own = {"command", "depends_on", "deploy", "healthcheck", "read_only", "tmpfs"}
 
-    assert {key: value for key, value in second.items() if key not in own} == {
-        key: value for key, value in first.items() if key not in own
-    }
+    for service in (second, engine):
+        assert {key: value for key, value in service.items() if key not in own} == {
+            key: value for key, value in first.items() if key not in own
+        }
+    assert engine["deploy"] == first["deploy"]
+    assert engine["command"] == ["zeng", "tts", "engine", *first["command"][3:5], *first["command"][-2:]]
     assert [word.replace("8081", "8080") for word in second["command"]] == first["command"]
-    assert one.pop("count") == 1  # the first GPU
-    assert two.pop("device_ids") == ["${ZENG_SECOND_GPU:-0}"]
-    assert one == two
     (check,) = re.findall(r"^HEALTHCHECK .* CMD (.*)", (DOCKER / "tts_engine.Dockerfile").read_text(), re.MULTILINE)
     assert second["healthcheck"]["test"] == ["CMD", *json.loads(check.replace("8080", "8081"))]
-    assert second["depends_on"] == {**first["depends_on"], "tts-gpu": {"condition": "service_healthy"}}
+    assert second["depends_on"] == first["depends_on"]
 
 
-def test_the_bot_finds_both_voices_and_they_have_one_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second = (VOICES["services"][name] for name in ("tts-gpu", "tts-gpu-2"))
+def test_the_bot_knows_both_voices_which_share_an_engine_and_a_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("tts-engine", "tts-gpu", "tts-gpu-2")
+    engine, first, second = (VOICES["services"][name] for name in names)
     bot = {**COMPOSE["services"]["bot-gpu"]["environment"], **VOICES["services"]["bot-gpu"]["environment"]}
     for name, value in {**bot, **second["environment"]}.items():
-        monkeypatch.setenv(name, value.replace("${ZENG_GPU_MEMORY:-0.4}", "0.4"))
+        monkeypatch.setenv(name, value)
     speech, tts = load_settings(DOCKER / "zeng.toml").speech, load_tts_settings(DOCKER / "zeng.toml")
 
-    assert first["environment"] == second["environment"]
+    assert engine["environment"] == first["environment"] == second["environment"]
     commands = [COMPOSE["services"]["tts-gpu"]["command"], second["command"]]
     ports = [command[command.index("--port") + 1] for command in commands]
     assert [speech.url, *speech.more_urls] == [f"http://127.0.0.1:{port}" for port in ports]
-    assert 2 * tts.csm.gpu_memory < 1
+    assert engine["healthcheck"]["test"][-1] == str(tts.csm.engine_socket)
+    folder = f"engine:{tts.csm.engine_socket.parent}"  # type: ignore[union-attr] - it is set
+    assert folder in engine["volumes"]
+    assert f"install -d -o 10001 -g 10001 {folder.partition(':')[2]}" in (DOCKER / "tts_engine.Dockerfile").read_text()
     assert tts.redis_url == load_settings(DOCKER / "zeng.toml").redis.url
 
 
