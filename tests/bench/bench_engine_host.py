@@ -9,8 +9,8 @@ real WebSocket server over our backend, which is sent the frames over the socket
 its listeners are another process. `--pace` is the time from step to step in frames: at 1 no stream gets ahead and every
 frame is a message of its own, the dearest there is; at 0.75 messages grow as they do on a GPU that is three quarters
 busy. `--stretch` makes a frame last longer than 80 ms, so that a small machine keeps up. A step is a frame of all.
+`--only shared`: the same server before an engine in a process of its own (`zeng tts engine`), and what that one takes.
 """
-# ruff: noqa: PLC0415 - each part runs in an environment of its own
 # ruff: noqa: PLC0415 - each part runs in an environment of its own
 
 from __future__ import annotations
@@ -42,6 +42,9 @@ _ENGINE_HEAD = """\
 _SERVER_HEAD = """\
 | streams | server, ms a step | inlet, pieces (its thread) | loop: send | messages a step | us a message | gc 2, ms |
 |--:|--:|--:|--:|--:|--:|--:|"""
+_SHARED_HEAD = """\
+| streams | engine's process, ms a step | inlet, pieces (its thread) | loop: passing on | a server before it | its link's thread | loop: send |
+|--:|--:|--:|--:|--:|--:|--:|"""  # noqa: E501 - a table's head
 
 
 def walk_ms() -> float:
@@ -196,15 +199,66 @@ class FedProcess:
         """There is no vLLM to tell."""
 
 
+def fed_engine(options: argparse.Namespace, place: Path) -> Any:
+    from tts_engine.backend.csm_engines import vllm_engine
+    from tts_engine.backend.vllm_engine import VllmSettings
+    from tts_engine.backend.vllm_plugin.wire import RowFormat
+
+    fed: Any = vllm_engine(options.model, VllmSettings(streams=options.streams))
+    fed._process, fed._frame_s = FedProcess(place / "frames.sock", fed), FRAME_S * options.stretch
+    fed._format = RowFormat(SAMPLES, CODEBOOKS)  # of the full size, whatever the checkpoint's
+    return fed
+
+
+async def endless(fed: Any, streams: int) -> list[int]:
+    """Wait for all streams, and have them go on for ever; their keys."""
+    while len(fed._streams) < streams:
+        await asyncio.sleep(0.1)
+    for stream in fed._streams.values():
+        stream.frames_left = 1 << 30
+    return list(fed._streams)
+
+
+def clock_of(thread: str) -> int:
+    [ident] = [each.ident for each in threading.enumerate() if each.name == thread]
+    return time.pthread_getcpuclockid(ident or 0)
+
+
+def shared_engine(options: argparse.Namespace, place: Path, pipe: Connection) -> None:
+    """A process: `zeng tts engine` with an engine that is fed."""
+    import uvloop
+
+    from tts_engine.backend.csm_engines import describe
+    from tts_engine.backend.engine_host import EngineHost
+    from tts_engine.collector import hold_back
+    from tts_engine.listener import listening_at
+
+    async def measured() -> None:
+        fed = fed_engine(options, place)
+        described = describe(options.model, adapter=None, positions=2048, streams=options.streams)
+        host, loop = EngineHost(fed, described), asyncio.get_running_loop()
+        with listening_at(place / "csm.sock") as listener:
+            serving = asyncio.create_task(host.run(listener, lambda: None))
+            hold_back()
+            pipe.send(await endless(fed, options.streams))
+            await loop.run_in_executor(None, pipe.recv)
+            before = time.thread_time(), time.clock_gettime(clock_of("csm-inlet"))
+            await loop.run_in_executor(None, pipe.recv)
+            after = time.thread_time(), time.clock_gettime(clock_of("csm-inlet"))
+            passed, read = ((late - early) / options.steps * 1000 for late, early in zip(after, before, strict=True))
+            pipe.send({"host_loop": passed, "host_inlet": read})
+            await serving
+
+    uvloop.run(measured())
+
+
 async def server(options: argparse.Namespace) -> None:
     """Print the figures of one size."""
     import uvicorn
     from prometheus_client import CollectorRegistry
 
-    from tts_engine.backend.csm_engines import vllm_engine
+    from tts_engine.backend.csm_engines import remote_engine
     from tts_engine.backend.csm_voice import csm_voice
-    from tts_engine.backend.vllm_engine import VllmSettings
-    from tts_engine.backend.vllm_plugin.wire import RowFormat
     from tts_engine.collector import hold_back
     from tts_engine.engine.engine import EngineLimits, SpeechEngine
     from tts_engine.engine.memory_store import MemoryConversationStore
@@ -216,11 +270,17 @@ async def server(options: argparse.Namespace) -> None:
     from tts_engine.server import create_server
 
     frame_s, place = FRAME_S * options.stretch, Path(tempfile.mkdtemp())
-    engine = vllm_engine(options.model, VllmSettings(streams=options.streams))
-    backend = csm_voice(engine, options.model, name="vllm")
-    fed: Any = engine
-    fed._process, fed._frame_s = FedProcess(place / "frames.sock", fed), frame_s
-    fed._format = RowFormat(SAMPLES, CODEBOOKS)  # of the full size, whatever the checkpoint's
+    spawn = multiprocessing.get_context("spawn")
+    ours, theirs = spawn.Pipe()
+    host, its = spawn.Pipe()
+    processes = [spawn.Process(target=shared_engine, args=(options, place, its), daemon=True)] if options.shared else []
+    for process in processes:
+        process.start()
+    if options.shared:
+        fed: Any = remote_engine(options.model, place / "csm.sock", adapter=None, positions=2048)
+    else:
+        fed = fed_engine(options, place)
+    backend = csm_voice(fed, options.model, name="vllm")
     metrics = SpeechMetrics(CollectorRegistry())
     patient = UtteranceLimits(first_audio_timeout_s=600, chunk_timeout_s=600, max_audio_s=1e9)
     store = MemoryConversationStore(ttl_s=900, max_conversations=1, clock=time.monotonic)
@@ -233,18 +293,14 @@ async def server(options: argparse.Namespace) -> None:
     hold_back()
     serving = asyncio.create_task(uvicorn.Server(config).serve(sockets=[listener]))
     url = f"ws://127.0.0.1:{listener.getsockname()[1]}{STREAM_PATH}"
-    spawn = multiprocessing.get_context("spawn")
-    ours, theirs = spawn.Pipe()
-    processes = [
+    others = [
         spawn.Process(target=send_frames, args=(str(place / "frames.sock"), theirs), daemon=True),
         spawn.Process(target=listen, args=(url, options.streams), daemon=True),
     ]
-    for process in processes:
+    for process in others:
         process.start()
-    while len(fed._streams) < options.streams:
-        await asyncio.sleep(0.1)
-    for stream in fed._streams.values():
-        stream.frames_left = 1 << 30
+    loop = asyncio.get_running_loop()
+    keys = await loop.run_in_executor(None, host.recv) if options.shared else await endless(fed, options.streams)
     messages, sink = [0], fed._sink
 
     def count(events: Any) -> None:
@@ -253,28 +309,29 @@ async def server(options: argparse.Namespace) -> None:
 
     fed._sink = count
     warm = 5 if options.pace >= 1 else 50  # the first second of every stream is frame by frame
-    ours.send((list(fed._streams), options.steps, warm, frame_s * options.pace))
-    [inlet] = [each.ident for each in threading.enumerate() if each.name == "csm-inlet"]
-    clock = time.pthread_getcpuclockid(inlet or 0)
-    loop = asyncio.get_running_loop()
+    ours.send((keys, options.steps, warm, frame_s * options.pace))
+    clock = clock_of("csm-engine" if options.shared else "csm-inlet")
     await loop.run_in_executor(None, ours.recv)
     profile = cProfile.Profile(time.thread_time)
     if options.profile:
         profile.enable()
     before = time.thread_time(), time.clock_gettime(clock), messages[0]
+    host.send("begins")
     await loop.run_in_executor(None, ours.recv)
     await asyncio.sleep(0.3)
     after = time.thread_time(), time.clock_gettime(clock), messages[0]
+    host.send("ends")
+    beside: dict[str, float] = host.recv() if options.shared else {}
     profile.disable()
     if options.profile:
         pstats.Stats(profile).sort_stats("tottime").print_stats(35)
     sent, read, made = (late - early for late, early in zip(after, before, strict=True))
     walked = walk_ms()
-    for process in processes:
+    for process in (*processes, *others):
         process.kill()
     assert not serving.done()
     say({"loop": sent / options.steps * 1000, "inlet": read / options.steps * 1000, "messages": made / options.steps,
-         "message": sent / made * 1e6, "walk": walked})  # fmt: skip
+         "message": sent / made * 1e6, "walk": walked, **beside})  # fmt: skip
 
 
 def run_part(part: str, streams: int, options: argparse.Namespace, model: str) -> dict[str, float]:
@@ -288,6 +345,7 @@ def run_part(part: str, streams: int, options: argparse.Namespace, model: str) -
     command = [
         python, __file__, "--part", part, "--streams", str(streams), "--steps", str(options.steps), "--model", model,
         "--pace", str(options.pace), "--stretch", str(options.stretch), *(["--profile"] if options.profile else []),
+        *(["--shared"] if options.only == "shared" else []),
     ]  # fmt: skip
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=900)
     *said, last = ran.stdout.splitlines() or [""]
@@ -302,14 +360,21 @@ def main(options: argparse.Namespace) -> None:
     from tests.fakes.tiny_csm import write_tiny_csm
 
     model = options.model or str(write_tiny_csm(Path(tempfile.mkdtemp()) / "tiny"))
-    if options.only != "server":
+    if options.only in {None, "engine"}:
         print(_ENGINE_HEAD, flush=True)
         for streams in options.sizes:
             f = run_part("engine", streams, options, model)
             rest = f["engine"] - f["schedule"] - f["prepare"] - f["update"]
             print(f"| {streams:,} | {f['engine']:.2f} | {f['schedule']:.2f} | {f['prepare']:.2f} | {f['update']:.2f} |"
                   f" {rest:.2f} | {f['outlet']:.2f} | {f['walk']:.0f} |", flush=True)  # fmt: skip
-    if options.only != "engine":
+    if options.only == "shared":
+        print(_SHARED_HEAD, flush=True)
+        for streams in options.sizes:
+            f = run_part("server", streams, options, model)
+            host, before = f["host_loop"] + f["host_inlet"], f["loop"] + f["inlet"]
+            print(f"| {streams:,} | {host:.2f} | {f['host_inlet']:.2f} | {f['host_loop']:.2f} |"
+                  f" {before:.2f} | {f['inlet']:.2f} | {f['loop']:.2f} |", flush=True)  # fmt: skip
+    if options.only in {None, "server"}:
         print(_SERVER_HEAD, flush=True)
         for streams in options.sizes:
             f = run_part("server", streams, options, model)
@@ -324,7 +389,8 @@ if __name__ == "__main__":
     parser.add_argument("--pace", type=float, default=1.0)
     parser.add_argument("--stretch", type=float, default=4.0)
     parser.add_argument("--profile", action="store_true")
-    parser.add_argument("--only", choices=("engine", "server"))
+    parser.add_argument("--only", choices=("engine", "server", "shared"))
+    parser.add_argument("--shared", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--model", help="a checkpoint; without it a tiny one is written")
     parser.add_argument("--part", choices=("engine", "server"), help=argparse.SUPPRESS)
     parser.add_argument("--streams", type=int, help=argparse.SUPPRESS)

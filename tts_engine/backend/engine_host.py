@@ -24,10 +24,12 @@ from tts_engine.backend.engine_wire import (
     ReadAhead,
     Submit,
     pack,
+    pack_event,
 )
 from tts_engine.errors import SpeechCapacityError, SpeechUnavailableError
 
-HELD_BYTES = 32 * 1024 * 1024  # of a server that reads nothing: a third of a second of 2,000 streams, then it is cut
+HELD_BYTES = 64 * 1024 * 1024  # of a server that reads nothing, and then it is cut
+HELD_JOB_BYTES = 1024 * 1024  # more for each of its jobs, 20 s of sound: a server may stall, and its calls are many
 LOOK_S = 0.25  # within which servers hear that the engine fails, or speaks again
 _READ_BYTES = 1 << 18
 
@@ -96,7 +98,8 @@ class EngineHost:
         unpacker = EngineUnpacker(self._description.codebooks)
         try:
             while data := await reader.read(_READ_BYTES):
-                for message in unpacker.feed(data):
+                unpacker.room()[: len(data)] = data
+                for message in unpacker.received(len(data)):
                     match message:
                         case Submit(job):
                             self._submit(server, job)
@@ -143,14 +146,15 @@ class EngineHost:
             if owner is None:  # it was aborted
                 continue
             server, key = owner
-            parts[server].append(pack(event, key))
+            parts[server] += pack_event(event, key)
             if isinstance(event, Finished | Failed):
                 self._forget(event.key)
                 del server.keys[key]
         for server, packed in parts.items():
-            server.writer.write(b"".join(packed))
-            if server.writer.transport.get_write_buffer_size() > HELD_BYTES:
-                log.error("speech_server_stalls", held_bytes=server.writer.transport.get_write_buffer_size())
+            server.writer.writelines(packed)
+            held = server.writer.transport.get_write_buffer_size()
+            if held > HELD_BYTES + len(server.keys) * HELD_JOB_BYTES:
+                log.error("speech_server_stalls", held_bytes=held)
                 server.writer.transport.abort()
 
     def _forget(self, key: int) -> None:

@@ -23,6 +23,7 @@ _HEADER = struct.Struct("<IBq")
 _JOB = struct.Struct("<IddIQ")  # frames at most, temperature, depth temperature, top k, seed
 _COUNT = struct.Struct("<I")
 MAX_BODY_BYTES = 1 << 24  # half a minute of sound is 1.4 MB, the longest prompt 139 kB
+_ROOM_BYTES = 1 << 20  # of which half is always free
 _REASONS: Final = ("stop", "length")
 
 
@@ -72,31 +73,52 @@ def pack(message: EngineMessage, key: int = 0) -> bytes:
     return _HEADER.pack(len(body), kind, key) + body
 
 
+def pack_event(event: EngineEvent, key: int) -> tuple[bytes, ...]:
+    """Make the buffers of an event; its sound is not copied."""
+    if not isinstance(event, Spoke):
+        return (pack(event, key),)
+    size = _COUNT.size + len(event.pcm) + len(event.codes)
+    return _HEADER.pack(size, _KINDS[Spoke], key) + _COUNT.pack(len(event.pcm)), event.pcm, event.codes
+
+
 class EngineUnpacker:
-    """Messages from a stream of bytes cut anywhere."""
+    """Messages from a stream of bytes cut anywhere, put in place as they are received: sound is copied once."""
 
     def __init__(self, num_codebooks: int) -> None:
         self._num_codebooks = num_codebooks
-        self._held = bytearray()
+        self._buffer = bytearray(_ROOM_BYTES)
+        self._filled = 0
 
-    def feed(self, data: bytes) -> list[EngineMessage]:
-        """Return the messages that are whole by these bytes; raises ValueError if they are none."""
-        self._held += data
+    def room(self) -> memoryview:
+        """Return where the next bytes go; never empty."""
+        if len(self._buffer) - self._filled < _ROOM_BYTES // 2:  # another one: who receives may still hold this
+            self._buffer = self._buffer.ljust(2 * len(self._buffer))
+        return memoryview(self._buffer)[self._filled :]
+
+    def received(self, count: int) -> list[EngineMessage]:
+        """Note that `count` bytes were put into `room()`; return the messages that are whole by them.
+
+        Raises ValueError if the bytes are none.
+        """
+        self._filled += count
         messages, at = list[EngineMessage](), 0
-        with memoryview(self._held) as held:
-            while len(held) - at >= _HEADER.size:
-                size, kind, key = _HEADER.unpack_from(held, at)
-                if size > MAX_BODY_BYTES or kind >= len(_READERS):
-                    raise ValueError(f"no message of an engine: kind {kind}, {size} bytes")
-                begin = at + _HEADER.size
-                if begin + size > len(held):
-                    break
-                at = begin + size
-                messages.append(self._read(kind, key, bytes(held[begin:at])))
-        del self._held[:at]
+        held = memoryview(self._buffer)[: self._filled]
+        while len(held) - at >= _HEADER.size:
+            size, kind, key = _HEADER.unpack_from(held, at)
+            if size > MAX_BODY_BYTES or kind >= len(_READERS):
+                raise ValueError(f"no message of an engine: kind {kind}, {size} bytes")
+            begin = at + _HEADER.size
+            if begin + size > len(held):
+                break
+            at = begin + size
+            messages.append(self._read(kind, key, held[begin:at]))
+        if at:
+            left = bytes(held[at:])
+            self._buffer[: len(left)] = left
+            self._filled = len(left)
         return messages
 
-    def _read(self, kind: int, key: int, body: bytes) -> EngineMessage:
+    def _read(self, kind: int, key: int, body: memoryview) -> EngineMessage:
         try:
             return _READERS[kind](key, body, self._num_codebooks)
         except (struct.error, TypeError, IndexError) as error:
@@ -108,7 +130,7 @@ def _prompt_bytes(prompt: Prompt) -> bytes:
     return _COUNT.pack(len(prompt)) + prompt.tokens.astype("<i4").tobytes() + frames.astype("<i2").tobytes()
 
 
-def _prompt(body: bytes, num_codebooks: int) -> Prompt:
+def _prompt(body: memoryview, num_codebooks: int) -> Prompt:
     (positions,) = _COUNT.unpack_from(body)
     tokens = np.frombuffer(body, "<i4", positions, _COUNT.size).astype(np.int32)
     codes = np.zeros((positions, num_codebooks), np.int16)
@@ -116,15 +138,17 @@ def _prompt(body: bytes, num_codebooks: int) -> Prompt:
     return Prompt(tokens, codes)
 
 
-def _job(key: int, body: bytes, num_codebooks: int) -> Submit:
+def _job(key: int, body: memoryview, num_codebooks: int) -> Submit:
     frames, temperature, depth_temperature, top_k, seed = _JOB.unpack_from(body)
     prompt = _prompt(body[_JOB.size :], num_codebooks)
     return Submit(Job(key, prompt, Sampling(temperature, depth_temperature, top_k, seed), frames))
 
 
-def _spoke(key: int, body: bytes, _: int) -> Spoke:
+def _spoke(key: int, body: memoryview, _: int) -> Spoke:
     end = _COUNT.size + _COUNT.unpack_from(body)[0]
-    return Spoke(key, body[_COUNT.size : end], body[end:])
+    if end > len(body):
+        raise ValueError(f"sound that ends at {end} in a message of {len(body)} bytes")
+    return Spoke(key, bytes(body[_COUNT.size : end]), bytes(body[end:]))
 
 
 def _job_bytes(job: Job) -> bytes:
@@ -133,18 +157,22 @@ def _job_bytes(job: Job) -> bytes:
     return _JOB.pack(*numbers) + _prompt_bytes(job.prompt)
 
 
-_TABLE: tuple[tuple[type, Callable[[Any], bytes], Callable[[int, bytes, int], EngineMessage]], ...] = (
+_TABLE: tuple[tuple[type, Callable[[Any], bytes], Callable[[int, memoryview, int], EngineMessage]], ...] = (
     # by kind: what is written of a message, and how it is read: key, body, codebooks
-    (EngineDescription, lambda m: json.dumps(asdict(m)).encode(), lambda _k, b, _n: EngineDescription(**json.loads(b))),
-    (EngineState, lambda m: m.failure.encode(), lambda _k, b, _n: EngineState(b.decode())),
+    (
+        EngineDescription,
+        lambda m: json.dumps(asdict(m)).encode(),
+        lambda _k, b, _n: EngineDescription(**json.loads(bytes(b))),
+    ),
+    (EngineState, lambda m: m.failure.encode(), lambda _k, b, _n: EngineState(str(b, "utf-8"))),
     (Submit, lambda m: _job_bytes(m.job), _job),
     (Abort, lambda _: b"", lambda k, _b, _n: Abort(k)),
     (ReadAhead, lambda m: _prompt_bytes(m.prompt), lambda _k, b, n: ReadAhead(_prompt(b, n))),
     (Spoke, lambda m: _COUNT.pack(len(m.pcm)) + m.pcm + m.codes, _spoke),
     (Recalled, lambda m: _COUNT.pack(m.frames), lambda k, b, _n: Recalled(k, *_COUNT.unpack(b))),
     (Finished, lambda m: bytes([_REASONS.index(m.reason)]), lambda k, b, _n: Finished(k, _REASONS[b[0]])),
-    (Failed, lambda m: m.message.encode(), lambda k, b, _n: Failed(k, b.decode())),
-    (Refused, lambda m: m.message.encode(), lambda k, b, _n: Refused(k, b.decode())),
+    (Failed, lambda m: m.message.encode(), lambda k, b, _n: Failed(k, str(b, "utf-8"))),
+    (Refused, lambda m: m.message.encode(), lambda k, b, _n: Refused(k, str(b, "utf-8"))),
 )
 _KINDS = {kind: number for number, (kind, _, _) in enumerate(_TABLE)}
 _WRITERS = [write for _, write, _ in _TABLE]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -29,7 +30,6 @@ START_TIMEOUT_S = 900.0  # as long as the engine itself may take to start
 HELD_BYTES = 32 * 1024 * 1024  # of an engine that reads nothing: a thousand prompts, then it counts as gone
 _RETRY_S = 0.5
 _LEAVE_TIMEOUT_S = 5.0
-_READ_BYTES = 1 << 20
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +47,7 @@ class RemoteEngine:
         self._sink: Sink = lambda _: None
         self._loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="csm-engine", daemon=True)
-        self._writer: asyncio.StreamWriter | None = None
+        self._transport: asyncio.WriteTransport | None = None
         self._speaks: Future[None] = Future()
         self._link: asyncio.Task[None] | None = None
 
@@ -106,47 +106,44 @@ class RemoteEngine:
     def _say(self, message: ToEngine) -> None:
         if isinstance(message, Submit) and message.job.key not in self._running:
             return  # it was lost with the engine that was there when it was submitted
-        if self._writer is not None:
-            self._writer.write(pack(message, _key(message)))
-            if self._writer.transport.get_write_buffer_size() > HELD_BYTES:
+        if self._transport is not None:
+            self._transport.write(pack(message, _key(message)))
+            if self._transport.get_write_buffer_size() > HELD_BYTES:
                 log.error("speech_engine_stalls", path=str(self._path))
-                self._writer.transport.abort()
+                self._transport.abort()
         else:
             self._fail_all()
 
     async def _keep_linked(self) -> None:
         said = ""
         while True:
+            link = _Link(EngineUnpacker(self._wanted.codebooks), self._hear)
             try:
-                reader, self._writer = await asyncio.open_unix_connection(self._path)
+                self._transport, _ = await self._loop.create_unix_connection(lambda link=link: link, str(self._path))
             except OSError as error:
                 self.failure = f"no engine at {self._path} ({error.strerror}); start one with `zeng tts engine`"
             else:
                 try:
-                    await self._listen(reader)
-                    self.failure = f"the engine at {self._path} has gone away"
-                except (OSError, ValueError) as error:
-                    self.failure = f"the engine at {self._path}: {error}"
+                    fault = await link.gone
+                    self.failure = f"the engine at {self._path}{f': {fault}' if fault else ' has gone away'}"
                 finally:
-                    self._writer.transport.abort()
-                    self._writer = None
+                    self._transport.abort()
+                    self._transport = None
                     self._fail_all()
             if self.failure != said:
                 said = self.failure
                 log.warning("speech_engine_away", failure=said)
             await asyncio.sleep(_RETRY_S)
 
-    async def _listen(self, reader: asyncio.StreamReader) -> None:
-        unpacker = EngineUnpacker(self._wanted.codebooks)
-        while data := await reader.read(_READ_BYTES):
-            events = list[EngineEvent]()
-            for message in unpacker.feed(data):
-                self._take(message, events)
-            ended = {event.key for event in events if isinstance(event, Finished | Failed | Refused)}
-            with self._lock:
-                self._running -= ended
-            if events:
-                self._sink(events)
+    def _hear(self, messages: list[EngineMessage]) -> None:
+        events = list[EngineEvent]()
+        for message in messages:
+            self._take(message, events)
+        ended = {event.key for event in events if isinstance(event, Finished | Failed | Refused)}
+        with self._lock:
+            self._running -= ended
+        if events:
+            self._sink(events)
 
     def _take(self, message: EngineMessage, events: list[EngineEvent]) -> None:
         match message:
@@ -190,6 +187,28 @@ class RemoteEngine:
             lost, self._running = self._running, set[int]()
         if lost:
             self._sink([Failed(key, self.failure) for key in lost])
+
+
+class _Link(asyncio.BufferedProtocol):
+    """What comes over one connection goes to `hear`, which raises ValueError if it is nothing of an engine's."""
+
+    def __init__(self, unpacker: EngineUnpacker, hear: Callable[[list[EngineMessage]], None]) -> None:
+        self._unpacker, self._hear = unpacker, hear
+        self.gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()  # and why, if it says
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
+        return self._unpacker.room()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        try:
+            if not self.gone.done():
+                self._hear(self._unpacker.received(nbytes))
+        except ValueError as error:
+            self.gone.set_result(str(error))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.gone.done():
+            self.gone.set_result(str(exc or ""))
 
 
 def _key(message: ToEngine) -> int:

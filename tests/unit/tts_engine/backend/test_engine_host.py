@@ -49,7 +49,8 @@ class Visitor:
         while not self._got:
             data = await self.reader.read(1 << 16)
             assert data, "the engine has left"
-            self._got += self._unpacker.feed(data)
+            self._unpacker.room()[: len(data)] = data
+            self._got += self._unpacker.received(len(data))
         return self._got.pop(0)
 
 
@@ -202,6 +203,7 @@ async def test_a_drain_takes_no_job_and_ends_when_none_runs(tmp_path: Path, monk
 
 async def test_a_server_that_reads_nothing_is_cut_and_its_jobs_aborted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(engine_host, "HELD_BYTES", 1 << 20)
+    monkeypatch.setattr(engine_host, "HELD_JOB_BYTES", 1 << 19)
     async with hosted(tmp_path, FakeEngine()) as stand:
         deaf, server = await stand.comes(), await stand.comes()
         deaf.submit(1)

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import struct
 from itertools import pairwise
+from typing import get_args
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tts_engine.backend.csm_engine import Failed, Finished, Job, Recalled, Refused, Spoke
+from tts_engine.backend.csm_engine import EngineEvent, Failed, Finished, Job, Recalled, Refused, Spoke
 from tts_engine.backend.engine_wire import (
     MAX_BODY_BYTES,
     Abort,
@@ -19,6 +20,7 @@ from tts_engine.backend.engine_wire import (
     ReadAhead,
     Submit,
     pack,
+    pack_event,
 )
 from tts_engine.model.prompt import AUDIO, Prompt
 from tts_engine.model.sampling import Sampling
@@ -57,6 +59,18 @@ MESSAGES: st.SearchStrategy[EngineMessage] = st.one_of(
 )
 
 
+def fed(unpacker: EngineUnpacker, data: bytes) -> list[EngineMessage]:
+    """As a socket gives it: at most what there is room for."""
+    got: list[EngineMessage] = []
+    while data:
+        room = unpacker.room()
+        count = min(len(room), len(data))
+        room[:count] = data[:count]
+        data = data[count:]
+        got += unpacker.received(count)
+    return got
+
+
 def key_of(message: EngineMessage) -> int:
     return message.job.key if isinstance(message, Submit) else getattr(message, "key", 0)
 
@@ -75,14 +89,22 @@ def told(message: EngineMessage) -> object:
 @given(messages=st.lists(MESSAGES, max_size=6), cuts=st.lists(st.integers(0, 800), max_size=8))
 def test_messages_cut_anywhere_are_those_sent(messages: list[EngineMessage], cuts: list[int]):
     data = b"".join(pack(message, key_of(message)) for message in messages)
+    events = [message for message in messages if isinstance(message, get_args(EngineEvent))]
+    buffers = [part for event in events for part in pack_event(event, key_of(event))]
+    assert b"".join(buffers) == b"".join(pack(event, key_of(event)) for event in events)
     unpacker, got = EngineUnpacker(CODEBOOKS), list[EngineMessage]()
     for begin, end in pairwise([0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]):
-        got += unpacker.feed(data[begin:end])
+        got += fed(unpacker, data[begin:end])
     assert [told(message) for message in got] == [told(message) for message in messages]
 
 
+def test_a_message_of_many_times_the_usual_room_is_read():
+    long = Spoke(3, bytes(range(256)) * 12_000, b"c")
+    assert fed(EngineUnpacker(CODEBOOKS), pack(long, 3) + pack(Abort(4), 4)) == [long, Abort(4)]
+
+
 def test_a_job_has_the_name_that_the_other_side_knows_it_by():
-    assert EngineUnpacker(CODEBOOKS).feed(pack(Spoke(7, b"ab", b"c"), 12)) == [Spoke(12, b"ab", b"c")]
+    assert fed(EngineUnpacker(CODEBOOKS), pack(Spoke(7, b"ab", b"c"), 12)) == [Spoke(12, b"ab", b"c")]
 
 
 @pytest.mark.parametrize(
@@ -92,6 +114,7 @@ def test_a_job_has_the_name_that_the_other_side_knows_it_by():
         struct.pack("<IBq", 0, 10, 1),  # of no kind
         struct.pack("<IBq", MAX_BODY_BYTES + 1, 5, 1),
         struct.pack("<IBq", 2, 5, 1) + b"ab",  # sound without its length
+        struct.pack("<IBqI", 6, 5, 1, 3) + b"ab",  # sound that is cut short
         struct.pack("<IBq", 2, 0, 0) + b"{}",  # a description that describes nothing
         struct.pack("<IBq", 1, 7, 1) + b"\x05",  # an end of no kind
         struct.pack("<IBq", 1, 8, 1) + b"\xff",  # no UTF-8
@@ -100,10 +123,10 @@ def test_a_job_has_the_name_that_the_other_side_knows_it_by():
 )
 def test_what_is_no_message_is_refused(data: bytes):
     with pytest.raises(ValueError, match=r"."):
-        EngineUnpacker(CODEBOOKS).feed(data)
+        fed(EngineUnpacker(CODEBOOKS), data)
 
 
 def test_codes_of_another_model_are_refused():
     job = Job(1, Prompt(np.array([AUDIO], np.int32), np.ones((1, CODEBOOKS), np.int16)), Sampling(), 5)
     with pytest.raises(ValueError, match="reshape"):
-        EngineUnpacker(CODEBOOKS + 1).feed(pack(Submit(job), 1))
+        fed(EngineUnpacker(CODEBOOKS + 1), pack(Submit(job), 1))

@@ -66,7 +66,8 @@ class Host:
         unpacker = EngineUnpacker(8)
         with suppress(OSError):
             while data := await reader.read(1 << 16):
-                for message in unpacker.feed(data):
+                unpacker.room()[: len(data)] = data
+                for message in unpacker.received(len(data)):
                     self.told.put_nowait(message)
         writer.transport.abort()
 
