@@ -144,6 +144,10 @@ def _job(key: int, body: memoryview, num_codebooks: int) -> Submit:
     return Submit(Job(key, prompt, Sampling(temperature, depth_temperature, top_k, seed), frames))
 
 
+def _description(_key: int, body: memoryview, _: int) -> EngineDescription:
+    return EngineDescription(**json.loads(bytes(body)))
+
+
 def _spoke(key: int, body: memoryview, _: int) -> Spoke:
     end = _COUNT.size + _COUNT.unpack_from(body)[0]
     if end > len(body):
@@ -159,11 +163,7 @@ def _job_bytes(job: Job) -> bytes:
 
 _TABLE: tuple[tuple[type, Callable[[Any], bytes], Callable[[int, memoryview, int], EngineMessage]], ...] = (
     # by kind: what is written of a message, and how it is read: key, body, codebooks
-    (
-        EngineDescription,
-        lambda m: json.dumps(asdict(m)).encode(),
-        lambda _k, b, _n: EngineDescription(**json.loads(bytes(b))),
-    ),
+    (EngineDescription, lambda m: json.dumps(asdict(m)).encode(), _description),
     (EngineState, lambda m: m.failure.encode(), lambda _k, b, _n: EngineState(str(b, "utf-8"))),
     (Submit, lambda m: _job_bytes(m.job), _job),
     (Abort, lambda _: b"", lambda k, _b, _n: Abort(k)),

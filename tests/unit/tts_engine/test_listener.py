@@ -21,8 +21,9 @@ def test_what_a_killed_process_has_left_is_taken_over(tmp_path: Path):
     path = tmp_path / "engine.sock"
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
-    with listening_at(path), socket.socket(socket.AF_UNIX) as visitor:
+    with listening_at(path) as listener, socket.socket(socket.AF_UNIX) as visitor:
         visitor.connect(str(path))
+        assert listener.getsockname() == str(path)
 
 
 def test_the_socket_of_one_that_lives_is_left_alone(tmp_path: Path):

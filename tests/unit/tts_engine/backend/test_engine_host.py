@@ -214,6 +214,7 @@ async def test_a_server_that_reads_nothing_is_cut_and_its_jobs_aborted(tmp_path:
             await asyncio.sleep(0)
         server.submit(1)
         await stand.until(2)
+        assert stand.engine.aborted == [stand.engine.jobs[0].key]
 
 
 async def test_an_engine_that_does_not_start_says_why(tmp_path: Path):

@@ -106,8 +106,9 @@ async def linked(tmp_path: Path) -> AsyncGenerator[tuple[Host, RemoteEngine, Hea
         await host.close()
 
 
-async def until(condition: object) -> None:
-    while not condition():  # type: ignore[operator]
+async def expect_failure(engine: RemoteEngine, part: str) -> None:
+    """Wait until the engine's failure says so; empty: until it speaks."""
+    while part not in engine.failure or (not part and engine.failure):
         await asyncio.sleep(0.001)
 
 
@@ -153,7 +154,7 @@ async def test_an_engine_that_goes_away_fails_its_jobs_and_is_found_again(tmp_pa
         failed = await heard.next()
         assert isinstance(failed, Failed)
         assert (failed.key, failed.message) == (1, f"the engine at {host.path} has gone away")
-        await until(lambda: "start one with `zeng tts engine`" in engine.failure)
+        await expect_failure(engine, "start one with `zeng tts engine`")
         engine.submit(job(2))  # whoever had not seen it yet
         failed = await heard.next()
         assert isinstance(failed, Failed)
@@ -162,7 +163,7 @@ async def test_an_engine_that_goes_away_fails_its_jobs_and_is_found_again(tmp_pa
         engine.read_ahead(PROMPT)
 
         await host.open()
-        await until(lambda: not engine.failure)
+        await expect_failure(engine, "")
         for key in (3, 4):
             engine.submit(job(key))  # all places are there again
         assert [(await host.told.get()).job.key for _ in range(2)] == [3, 4]  # type: ignore[union-attr]
@@ -172,9 +173,9 @@ async def test_an_engine_that_goes_away_fails_its_jobs_and_is_found_again(tmp_pa
 async def test_what_the_engine_says_of_itself_is_its_failure_here(tmp_path: Path):
     async with linked(tmp_path) as (host, engine, _):
         host.say(EngineState("vLLM's process has gone away"))
-        await until(lambda: engine.failure == "vLLM's process has gone away")
+        await expect_failure(engine, "vLLM's process has gone away")
         host.say(EngineState(""))
-        await until(lambda: engine.failure == "")
+        await expect_failure(engine, "")
 
 
 @pytest.mark.parametrize(
@@ -205,14 +206,14 @@ async def test_an_engine_exchanged_for_another_model_is_not_spoken_by(tmp_path: 
         await host.close()
         host.greeting = pack(replace(FOUND, model="csm-tr")) + pack(EngineState(""))
         await host.open()
-        await until(lambda: "'csm-tr' there" in engine.failure)
+        await expect_failure(engine, "'csm-tr' there")
 
 
 async def test_what_is_no_engine_is_left(tmp_path: Path):
     async with linked(tmp_path) as (host, engine, _):
         host.say(Abort(1), 1)
-        await until(lambda: "an engine does not say Abort" in engine.failure)
-        await until(lambda: not engine.failure)
+        await expect_failure(engine, "an engine does not say Abort")
+        await expect_failure(engine, "")
 
 
 async def test_an_engine_that_reads_nothing_counts_as_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -237,4 +238,6 @@ async def test_where_no_engine_comes_in_time_the_remedy_is_said(tmp_path: Path):
 
 
 def test_one_that_was_never_started_can_be_closed(tmp_path: Path):
-    RemoteEngine(tmp_path / "engine.sock", WANTED).close()
+    engine = RemoteEngine(tmp_path / "engine.sock", WANTED)
+    engine.close()
+    assert engine.failure == "the engine is left"
