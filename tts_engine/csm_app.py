@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Literal
@@ -19,6 +20,7 @@ from tts_engine.backend.csm_engines import describe, remote_engine, torch_engine
 from tts_engine.backend.csm_voice import csm_voice
 from tts_engine.backend.engine_host import EngineHost
 from tts_engine.backend.vllm_engine import VllmSettings
+from tts_engine.collector import collect_in_silence, hold_back
 from tts_engine.errors import SpeechUnavailableError
 from tts_engine.listener import listening_at
 from tts_engine.model.sampling import Sampling
@@ -79,6 +81,8 @@ async def serve_engine(settings: TtsSettings, *, on_ready: Callable[[str], None]
     def began() -> None:  # until now a signal ends the process: nobody is spoken to
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, end)
+        hold_back()
+        tasks.add(asyncio.create_task(collect_in_silence(lambda: host.streams, time.monotonic)))
         on_ready(str(csm.engine_socket))
 
     with listening_at(csm.engine_socket) as listener:

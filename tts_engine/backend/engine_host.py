@@ -10,6 +10,7 @@ import asyncio
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from socket import socket
 
@@ -30,6 +31,7 @@ from tts_engine.errors import SpeechCapacityError, SpeechUnavailableError
 
 HELD_BYTES = 64 * 1024 * 1024  # of a server that reads nothing, and then it is cut
 HELD_JOB_BYTES = 1024 * 1024  # more for each of its jobs, 20 s of sound: a server may stall, and its calls are many
+LEAVE_TIMEOUT_S = 2.0
 LOOK_S = 0.25  # within which servers hear that the engine fails, or speaks again
 _READ_BYTES = 1 << 18
 
@@ -58,6 +60,11 @@ class EngineHost:
         self._idle = asyncio.Event()
         self._idle.set()
 
+    @property
+    def streams(self) -> int:
+        """How many are spoken to now."""
+        return len(self._owners)
+
     async def run(self, listener: socket, on_ready: Callable[[], None]) -> None:
         """Start the engine and serve it until cancelled; raises `SpeechUnavailableError` if it does not start."""
         loop = asyncio.get_running_loop()
@@ -75,9 +82,7 @@ class EngineHost:
             try:
                 await self._tell_failures()
             finally:
-                for server in self._servers:
-                    server.writer.transport.abort()
-                await asyncio.gather(*self._serving)
+                await self._leave()
 
     async def close(self) -> None:
         """Stop the engine."""
@@ -87,6 +92,14 @@ class EngineHost:
         """Take no new job, and wait until none runs."""
         self._leaving = "the engine is about to end"
         await self._idle.wait()
+
+    async def _leave(self) -> None:
+        """Let servers have what is on its way to them."""
+        for server in self._servers:
+            server.writer.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_TIMEOUT_S):
+                await asyncio.gather(*self._serving)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server, task = _Server(writer), asyncio.current_task()

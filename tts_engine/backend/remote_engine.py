@@ -123,6 +123,7 @@ class RemoteEngine:
             except OSError as error:
                 self.failure = f"no engine at {self._path} ({error.strerror}); start one with `zeng tts engine`"
             else:
+                self.failure = f"the engine at {self._path} starts"  # until it says that it can speak
                 try:
                     fault = await link.gone
                     self.failure = f"the engine at {self._path}{f': {fault}' if fault else ' has gone away'}"

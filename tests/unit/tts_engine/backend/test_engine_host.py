@@ -201,6 +201,18 @@ async def test_a_drain_takes_no_job_and_ends_when_none_runs(tmp_path: Path, monk
         assert await server.hears() == Finished(1, "stop")
 
 
+async def test_what_is_on_its_way_when_the_engine_ends_still_comes(tmp_path: Path):
+    async with hosted(tmp_path, FakeEngine()) as stand:
+        server = await stand.comes()
+        server.submit(1)
+        await stand.until(1)
+        sound = [Spoke(stand.engine.jobs[0].key, bytes(100_000), b"")] * 40  # more than the kernel takes at once
+        stand.engine.say([*sound, Finished(stand.engine.jobs[0].key, "stop")])
+        await stand.host.drain()
+        stand.serving.cancel()
+        assert [type(await server.hears()) for _ in range(41)] == [Spoke] * 40 + [Finished]
+
+
 async def test_a_server_that_reads_nothing_is_cut_and_its_jobs_aborted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(engine_host, "HELD_BYTES", 1 << 20)
     monkeypatch.setattr(engine_host, "HELD_JOB_BYTES", 1 << 19)
