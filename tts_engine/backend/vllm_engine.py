@@ -195,14 +195,22 @@ class VllmEngine:
         try:
             cached: int | None = None
             async for output in self._process.generate(prompt, parameters, str(job.key)):
-                if cached is None and (stream := self._streams.get(job.key)) is not None:
+                if cached is None:
                     cached = output.num_cached_tokens or 0
-                    # told along with the next frames: by itself it would wake the loop for nothing
-                    stream.recalled = Recalled(job.key, int((job.prompt.tokens[:cached] == AUDIO).sum()))
+                    self._note_recalled(job, cached)
         except Exception as error:  # noqa: BLE001 - whatever broke in vLLM, its streams are told
             self._process.look()
             if self._forget(job.key):
                 self._sink([Failed(job.key, f"{type(error).__name__}: {error}")])
+
+    def _note_recalled(self, job: Job, cached: int) -> None:
+        """Note how much of the prompt was cached; in a frame of its own: that of `_run` must not know its stream.
+
+        An abort leaves its error in the task, the error the frame, the frame a stream and that the task: a cycle.
+        """
+        if (stream := self._streams.get(job.key)) is not None:
+            # told along with the next frames: by itself it would wake the loop for nothing
+            stream.recalled = Recalled(job.key, int((job.prompt.tokens[:cached] == AUDIO).sum()))
 
     def _hung(self) -> bool:
         verdict = self._silence.look(now=time.monotonic())
@@ -258,5 +266,6 @@ def _end(key: int, flags: int) -> Finished | Failed:
 
 
 def _leave(stream: _Stream) -> None:
-    if stream.task is not None:
-        stream.task.cancel()  # vLLM aborts a request whose generator is left
+    task, stream.task = stream.task, None  # else its error would lead back to it, by whoever knows the stream
+    if task is not None:
+        task.cancel()  # vLLM aborts a request whose generator is left
