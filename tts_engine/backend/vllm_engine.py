@@ -27,7 +27,7 @@ from tts_engine.backend.vllm_process import VllmProcess
 from tts_engine.errors import SpeechCapacityError
 from tts_engine.model.config import CsmConfig
 from tts_engine.model.mimi.encoder import MimiEncoder
-from tts_engine.model.prompt import AUDIO, Codes, Prompt
+from tts_engine.model.prompt import Codes, Passage, Prompt
 from tts_engine.model.sampling import Sampling
 from tts_engine.model.voice import Samples
 
@@ -175,7 +175,6 @@ class VllmEngine:
             SamplingParams,
         )
 
-        frames = job.prompt.codes[job.prompt.tokens == AUDIO].tobytes()
         sampling = {
             "temperature": job.sampling.temperature,
             "depth_temperature": job.sampling.depth_temperature,
@@ -188,16 +187,17 @@ class VllmEngine:
             stop_token_ids=[STOP_ID],
             detokenize=False,
             output_kind=RequestOutputKind.DELTA,  # the scheduler passes on the first and the last only
-            extra_args={"csm": {"key": job.key, "sampling": sampling, "frames": frames}},
+            extra_args={"csm": {"key": job.key, "sampling": sampling, "frames": job.prompt.frame_bytes()}},
+            skip_clone=True,  # nobody else has it; a deep copy is a tenth of what a request costs this thread
         )
         # with its type, as vLLM's own renderers give it: else another thread looks at it first
         prompt = {"type": "token", "prompt_token_ids": prompt_ids(job.prompt, self._frame_ids)}
         try:
-            cached: int | None = None
+            first = True
             async for output in self._process.generate(prompt, parameters, str(job.key)):
-                if cached is None:
-                    cached = output.num_cached_tokens or 0
-                    self._note_recalled(job, cached)
+                if first:
+                    first = False
+                    self._note_recalled(job, output.num_cached_tokens or 0)
         except Exception as error:  # noqa: BLE001 - whatever broke in vLLM, its streams are told
             self._process.look()
             if self._forget(job.key):
@@ -210,13 +210,13 @@ class VllmEngine:
         """
         if (stream := self._streams.get(job.key)) is not None:
             # told along with the next frames: by itself it would wake the loop for nothing
-            stream.recalled = Recalled(job.key, int((job.prompt.tokens[:cached] == AUDIO).sum()))
+            stream.recalled = Recalled(job.key, job.prompt.frames_within(cached))
 
     def _hung(self) -> bool:
         verdict = self._silence.look(now=time.monotonic())
         if verdict is Verdict.PROBE:
-            nothing = np.zeros((1, self._config.num_codebooks), np.int16)
-            probe = Job(next(self._ahead), Prompt(np.ones(1, np.int32), nothing), Sampling(), 1)
+            nothing = Prompt((Passage(np.ones(1, np.int32)),), self._config.num_codebooks)
+            probe = Job(next(self._ahead), nothing, Sampling(), 1)
             self._process.spawn(self._run(probe))
         return verdict is Verdict.HUNG
 
