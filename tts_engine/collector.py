@@ -2,12 +2,13 @@
 
 Reference counts free all that is let go of: no utterance, whole, cut off or refused, and no connection leaves a cycle
 (tests/integration/tts_engine/test_vllm_server.py holds the server to that). A cycle in each fifth utterance, 40 objects
-and 50 kB, once was 80 MB a minute at 160 utterances a second, and the walk that found them took 2.1 s: most of what such
-a walk costs is what it frees, 2 to 6 us an object. What stands costs 0.6 to 0.9: a connection with its utterance is 265
-and a turn that is kept 10, so 1,024 that speak are walked in 160 to 240 ms and 2,048 in 350 (docs/benchmarks.md), which
-is all that a stream may have to spare. The young are no cheaper, since what speaks is young; and what is frozen, so as not to be
-walked, would not be found when its turn has come. So a walk waits for silence, and memory that grows by far more than
-all streams take has one made in the middle of speech, which is logged: something new leaves cycles.
+and 50 kB, once was 80 MB a minute at 160 utterances a second, and the walk that found them took 2.1 s: most of what
+such a walk costs is what it frees, 2 to 6 us an object. What stands costs 0.6 to 0.9: a connection with its utterance
+is 265 objects and a turn that is kept 10, so 1,024 that speak are walked in 160 to 240 ms and 2,048 in 350 (docs/
+benchmarks.md), which is all that a stream may have to spare. The young are no cheaper, since what speaks is young; and
+what is frozen, so as not to be walked, would not be found when its turn has come. So a walk waits for silence, and
+memory that grows by far more than all streams take has one made in the middle of speech, which is logged: something new
+leaves cycles.
 """
 
 from __future__ import annotations
