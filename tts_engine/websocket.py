@@ -20,3 +20,8 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             super().handle_ping()
         else:
             self.conn.data_to_send()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the parser too: the protocol holds it and it the protocol, which uvicorn leaves to Python's collector."""
+        super().connection_lost(exc)
+        self.conn.parser.close()

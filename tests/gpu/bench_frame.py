@@ -125,7 +125,7 @@ def bench_vllm(stand: Stand, size: int) -> tuple[float, float, float]:
         for row in range(size):
             tokens = np.random.default_rng(key + row).integers(10, 100_000, PROMPT).astype(np.int32)
             codes = np.zeros((PROMPT, stand.config.num_codebooks), np.int16)
-            stand.submit(key + row, Prompt(tokens, codes), frames, {**SAMPLING, "seed": row}, ignore_end=True)
+            stand.submit(key + row, Prompt.of(tokens, codes), frames, {**SAMPLING, "seed": row}, ignore_end=True)
         stand.run()
         return time.perf_counter() - began, max(stand.listener.first_at.values()) - began
 

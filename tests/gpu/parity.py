@@ -230,7 +230,7 @@ def vllm_context(tiny: TinyCsm, stand: Stand) -> None:
     )
     turn, text = tiny.builder.turn(ContextTurn(0, "", said)), tiny.builder.build("Bəli.", speaker=0, reserve_frames=1)
     frames = slice(len(turn[0]) - len(said) - 1, None)
-    later = Prompt(
+    later = Prompt.of(
         np.concatenate([prompt.tokens, turn[0][frames], text.tokens]),
         np.concatenate([prompt.codes, turn[1][frames], text.codes]),
     )

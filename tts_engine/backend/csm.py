@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import secrets
 from collections import deque
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
@@ -170,9 +170,7 @@ class CsmBackend:
         kept = self._parts(request, self._voices[request.voice])[job.prompt.dropped :]
         heard = ContextHeard(turns=len({part.turn_id for part in kept}), seconds=sum(part.duration_s for part in kept))
         yield heard
-        # the end may come as the very first frame; then the same is drawn anew, once
-        anew = replace(job.sampling, seed=(job.sampling.seed + 1) % SEEDS)
-        for attempt in (job, replace(job, key=next(self._keys), sampling=anew)):
+        for attempt in self._attempts(job):
             silent = True
             with self._running(attempt) as inbox:
                 while not inbox.ended:
@@ -187,6 +185,12 @@ class CsmBackend:
                                 yield Truncated()
             if not silent:
                 return
+
+    def _attempts(self, job: Job) -> Iterator[Job]:
+        """Give a job, and then one that draws anew: the end may come as the very first frame, and is believed twice."""
+        yield job
+        anew = replace(job.sampling, seed=(job.sampling.seed + 1) % SEEDS)
+        yield replace(job, key=next(self._keys), sampling=anew)
 
     @contextmanager
     def _running(self, job: Job) -> Generator[_Inbox, None, None]:

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from tts_engine.backend.csm_engine import EngineEvent, Failed, Finished, Job, Recalled, Refused, Spoke
-from tts_engine.model.prompt import AUDIO, Prompt
+from tts_engine.model.prompt import Passage, Prompt
 from tts_engine.model.sampling import Sampling
 
 _HEADER = struct.Struct("<IBq")
@@ -126,16 +126,26 @@ class EngineUnpacker:
 
 
 def _prompt_bytes(prompt: Prompt) -> bytes:
-    frames = prompt.codes[prompt.tokens == AUDIO]
-    return _COUNT.pack(len(prompt)) + prompt.tokens.astype("<i4").tobytes() + frames.astype("<i2").tobytes()
+    """Its passages' numbers of tokens and of frames, all tokens, all frames."""
+    counts = [number for each in prompt.passages for number in (len(each.tokens), each.frame_count)]
+    tokens = [each.tokens.astype("<i4").tobytes() for each in prompt.passages]
+    return b"".join((struct.pack(f"<{1 + len(counts)}I", len(counts), *counts), *tokens, prompt.frame_bytes()))
 
 
 def _prompt(body: memoryview, num_codebooks: int) -> Prompt:
-    (positions,) = _COUNT.unpack_from(body)
-    tokens = np.frombuffer(body, "<i4", positions, _COUNT.size).astype(np.int32)
-    codes = np.zeros((positions, num_codebooks), np.int16)
-    codes[tokens == AUDIO] = np.frombuffer(body, "<i2", offset=_COUNT.size + 4 * positions).reshape(-1, num_codebooks)
-    return Prompt(tokens, codes)
+    (numbers,) = _COUNT.unpack_from(body)
+    counts = np.frombuffer(body, "<u4", numbers, _COUNT.size).reshape(-1, 2)
+    begin = _COUNT.size * (1 + numbers)
+    tokens = np.frombuffer(body, "<i4", int(counts[:, 0].sum()), begin).astype(np.int32)
+    frames = np.frombuffer(body, "<i2", offset=begin + 4 * len(tokens)).reshape(-1, num_codebooks).astype(np.int16)
+    if len(frames) != counts[:, 1].sum():
+        raise ValueError(f"a prompt of {counts[:, 1].sum()} frames has {len(frames)}")
+    ends = counts.cumsum(0, np.int64)
+    passages = [
+        Passage(tokens[text_end - text : text_end], (frames[sound_end - sound : sound_end],) if sound else ())
+        for (text, sound), (text_end, sound_end) in zip(counts.tolist(), ends.tolist(), strict=True)
+    ]
+    return Prompt(tuple(passages), num_codebooks)
 
 
 def _job(key: int, body: memoryview, num_codebooks: int) -> Submit:

@@ -121,7 +121,9 @@ class RemoteEngine:
             try:
                 self._transport, _ = await self._loop.create_unix_connection(lambda link=link: link, str(self._path))
             except OSError as error:
-                self.failure = f"no engine at {self._path} ({error.strerror or error}); start one with `zeng tts engine`"
+                self.failure = (
+                    f"no engine at {self._path} ({error.strerror or error}); start one with `zeng tts engine`"
+                )
             else:
                 self.failure = f"the engine at {self._path} starts"  # until it says that it can speak
                 try:

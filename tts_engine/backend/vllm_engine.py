@@ -25,7 +25,7 @@ from tts_engine.backend.vllm_plugin.wire import ENDED, LOST, REFUSED, SPOKE, Key
 from tts_engine.backend.vllm_process import VllmProcess
 from tts_engine.errors import SpeechCapacityError
 from tts_engine.model.config import CsmConfig
-from tts_engine.model.prompt import AUDIO, Prompt
+from tts_engine.model.prompt import Passage, Prompt
 from tts_engine.model.sampling import Sampling
 
 READ_AHEAD_AT_ONCE = 4
@@ -167,7 +167,6 @@ class VllmEngine:
             SamplingParams,
         )
 
-        frames = job.prompt.codes[job.prompt.tokens == AUDIO].tobytes()
         sampling = {
             "temperature": job.sampling.temperature,
             "depth_temperature": job.sampling.depth_temperature,
@@ -180,27 +179,36 @@ class VllmEngine:
             stop_token_ids=[STOP_ID],
             detokenize=False,
             output_kind=RequestOutputKind.DELTA,  # the scheduler passes on the first and the last only
-            extra_args={"csm": {"key": job.key, "sampling": sampling, "frames": frames}},
+            extra_args={"csm": {"key": job.key, "sampling": sampling, "frames": job.prompt.frame_bytes()}},
+            skip_clone=True,  # nobody else has it; a deep copy is a tenth of what a request costs this thread
         )
         # with its type, as vLLM's own renderers give it: else another thread looks at it first
         prompt = {"type": "token", "prompt_token_ids": prompt_ids(job.prompt, self._frame_ids)}
         try:
-            cached: int | None = None
+            first = True
             async for output in self._process.generate(prompt, parameters, str(job.key)):
-                if cached is None and (stream := self._streams.get(job.key)) is not None:
-                    cached = output.num_cached_tokens or 0
-                    # told along with the next frames: by itself it would wake the loop for nothing
-                    stream.recalled = Recalled(job.key, int((job.prompt.tokens[:cached] == AUDIO).sum()))
+                if first:
+                    first = False
+                    self._note_recalled(job, output.num_cached_tokens or 0)
         except Exception as error:  # noqa: BLE001 - whatever broke in vLLM, its streams are told
             self._process.look()
             if self._forget(job.key):
                 self._sink([Failed(job.key, f"{type(error).__name__}: {error}")])
 
+    def _note_recalled(self, job: Job, cached: int) -> None:
+        """Note how much of the prompt was cached; in a frame of its own: that of `_run` must not know its stream.
+
+        An abort leaves its error in the task, the error the frame, the frame a stream and that the task: a cycle.
+        """
+        if (stream := self._streams.get(job.key)) is not None:
+            # told along with the next frames: by itself it would wake the loop for nothing
+            stream.recalled = Recalled(job.key, job.prompt.frames_within(cached))
+
     def _hung(self) -> bool:
         verdict = self._silence.look(now=time.monotonic())
         if verdict is Verdict.PROBE:
-            nothing = np.zeros((1, self._config.num_codebooks), np.int16)
-            probe = Job(next(self._ahead), Prompt(np.ones(1, np.int32), nothing), Sampling(), 1)
+            nothing = Prompt((Passage(np.ones(1, np.int32)),), self._config.num_codebooks)
+            probe = Job(next(self._ahead), nothing, Sampling(), 1)
             self._process.spawn(self._run(probe))
         return verdict is Verdict.HUNG
 
@@ -250,5 +258,6 @@ def _end(key: int, flags: int) -> Finished | Failed:
 
 
 def _leave(stream: _Stream) -> None:
-    if stream.task is not None:
-        stream.task.cancel()  # vLLM aborts a request whose generator is left
+    task, stream.task = stream.task, None  # else its error would lead back to it, by whoever knows the stream
+    if task is not None:
+        task.cancel()  # vLLM aborts a request whose generator is left

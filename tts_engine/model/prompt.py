@@ -19,6 +19,8 @@ from tts_engine.model.errors import PromptError
 Codes = npt.NDArray[np.int16]
 """Frames of codes, [frames, codebooks]."""
 
+Tokens = npt.NDArray[np.int32]
+
 AUDIO = -1
 """In `Prompt.tokens`: this position is a frame, its codes are in the same row of `Prompt.codes`."""
 
@@ -42,19 +44,74 @@ class ContextTurn:
     codes: Codes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """tokens [positions] int32, AUDIO where the position is a frame; codes [positions, codebooks] int16, else zeros.
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Passage:
+    """Text, then the frames of its sound: a turn, as a prompt has it. Whoever quotes the turn again has the same one.
 
-    `dropped` turns were left out at the front to make room.
+    So what an engine makes of it can be kept beside it, weakly, and a prompt put together of what is known.
     """
 
-    tokens: npt.NDArray[np.int32]
-    codes: Codes
-    dropped: int = 0
+    tokens: Tokens  # [positions] int32, of the text
+    frames: tuple[Codes, ...] = ()  # one after another, contiguous; the last of them is the frame of zeros
 
     def __len__(self) -> int:
-        return len(self.tokens)
+        return len(self.tokens) + self.frame_count
+
+    @property
+    def frame_count(self) -> int:
+        """How many positions are frames."""
+        return sum(map(len, self.frames))
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Passages of one turn each, then the text to be said. `dropped` turns were left out at the front to make room."""
+
+    passages: tuple[Passage, ...]
+    num_codebooks: int
+    dropped: int = 0
+
+    @classmethod
+    def of(cls, tokens: Tokens, codes: Codes) -> Prompt:
+        """Make the prompt whose `tokens` and `codes` these are."""
+        audio = tokens == AUDIO
+        begins = np.flatnonzero(~audio & np.concatenate([[False], audio[:-1]]))  # a text after frames
+        passages = [
+            Passage(part[part != AUDIO], (np.ascontiguousarray(frames[part == AUDIO]),))
+            for part, frames in zip(np.split(tokens, begins), np.split(codes, begins), strict=True)
+        ]
+        return cls(tuple(passages), codes.shape[1])
+
+    def __len__(self) -> int:
+        return sum(map(len, self.passages))
+
+    @property
+    def tokens(self) -> Tokens:
+        """Tokens [positions] int32, AUDIO where the position is a frame; made anew each time."""
+        parts: list[Tokens] = []
+        for passage in self.passages:
+            parts += (passage.tokens, np.full(passage.frame_count, AUDIO, np.int32))
+        return np.concatenate(parts)
+
+    @property
+    def codes(self) -> Codes:
+        """Codes [positions, codebooks] int16, zeros where the position is text; made anew each time."""
+        parts: list[Codes] = []
+        for passage in self.passages:
+            parts += (np.zeros((len(passage.tokens), self.num_codebooks), np.int16), *passage.frames)
+        return np.concatenate(parts)
+
+    def frame_bytes(self) -> bytes:
+        """Return the codes of all frames, one frame after another: little-endian int16."""
+        return b"".join(frames.data for passage in self.passages for frames in passage.frames)
+
+    def frames_within(self, positions: int) -> int:
+        """How many of the first `positions` are frames."""
+        count = 0
+        for passage in self.passages:
+            count += min(max(positions - len(passage.tokens), 0), passage.frame_count)
+            positions -= len(passage)
+        return count
 
 
 class PromptBuilder:
@@ -68,7 +125,7 @@ class PromptBuilder:
     def __init__(self, tokenizer: Tokenizer, *, num_codebooks: int, codebook_size: int, positions: int) -> None:
         self._tokenizer = tokenizer
         self._num_codebooks, self._codebook_size = num_codebooks, codebook_size
-        self._read: WeakKeyDictionary[ContextTurn, npt.NDArray[np.int32]] = WeakKeyDictionary()  # tokens of turns
+        self._read: WeakKeyDictionary[ContextTurn, Passage] = WeakKeyDictionary()  # holds codes, which are the turn's
         self._end = np.zeros((1, num_codebooks), np.int16)
         self.positions = positions
 
@@ -82,7 +139,7 @@ class PromptBuilder:
         if not text.strip():
             raise PromptError("there is no text to say", field="text")
         last = self._text(speaker, text)
-        turns = [self._tokens(turn) for turn in context]
+        turns = [self._passage(turn) for turn in context]
         room = self.positions - reserve_frames - len(last)
         fixed = sum(map(len, turns[:pinned]))
         if fixed > room:
@@ -94,35 +151,26 @@ class PromptBuilder:
         grain = max(self.positions // 8, 1)  # so that a text a little longer does not move the cut
         asked = -(-len(last) // grain) * grain
         quotable = max(self.positions - reserve_frames - asked - fixed, 0)
-        dropped = _to_drop([len(tokens) for tokens in turns[pinned:]], quotable)
-        kept = [*context[:pinned], *context[pinned + dropped :]]
-        tokens = np.concatenate([*turns[:pinned], *turns[pinned + dropped :], last])
-        return Prompt(tokens, self._codes(tokens, kept), dropped)
+        dropped = _to_drop([len(turn) for turn in turns[pinned:]], quotable)
+        passages = (*turns[:pinned], *turns[pinned + dropped :], Passage(last))
+        return Prompt(passages, self._num_codebooks, dropped)
 
-    def turn(self, turn: ContextTurn) -> tuple[npt.NDArray[np.int32], Codes]:
+    def turn(self, turn: ContextTurn) -> tuple[Tokens, Codes]:
         """Tokens [n] and codes [n, codebooks] of one earlier turn."""
-        tokens = self._tokens(turn)
-        return tokens, self._codes(tokens, [turn])
+        alone = Prompt((self._passage(turn),), self._num_codebooks)
+        return alone.tokens, alone.codes
 
-    def _tokens(self, turn: ContextTurn) -> npt.NDArray[np.int32]:
-        tokens = self._read.get(turn)
-        if tokens is None:
-            tokens = self._text(turn.speaker, turn.text)
+    def _passage(self, turn: ContextTurn) -> Passage:
+        passage = self._read.get(turn)
+        if passage is None:
+            frames: tuple[Codes, ...] = ()
             if turn.codes is not None and len(turn.codes):
                 self._check(turn.codes)
-                tokens = np.concatenate([tokens, np.full(len(turn.codes) + 1, AUDIO, np.int32)])
-            self._read[turn] = tokens
-        return tokens
+                frames = (np.ascontiguousarray(turn.codes), self._end)
+            passage = self._read[turn] = Passage(self._text(turn.speaker, turn.text), frames)
+        return passage
 
-    def _codes(self, tokens: npt.NDArray[np.int32], turns: Sequence[ContextTurn]) -> Codes:
-        """Put the turns' frames where the tokens have room for them."""
-        codes = np.zeros((len(tokens), self._num_codebooks), np.int16)
-        spoken = [turn.codes for turn in turns if turn.codes is not None and len(turn.codes)]
-        if spoken:
-            codes[tokens == AUDIO] = np.concatenate([part for frames in spoken for part in (frames, self._end)])
-        return codes
-
-    def _text(self, speaker: int, text: str) -> npt.NDArray[np.int32]:
+    def _text(self, speaker: int, text: str) -> Tokens:
         ids = self._tokenizer.encode(f"[{speaker}]{text}")
         return np.array([self._tokenizer.bos_id, *ids, self._tokenizer.eos_id], np.int32)
 

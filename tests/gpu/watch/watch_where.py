@@ -2,7 +2,9 @@
 
 Every `EVERY_S` what a thread has used since the last look is put down to the Python function that it is in, and to the
 nearest one of ours. A thread that waits for a GPU by spinning is seen where it waits; one that works in bursts shorter
-than a look, with pauses between, is seen where it pauses, so it says most of those that have no pauses.
+than a look, with pauses between, is seen where it pauses, so it says most of those that have no pauses. And who looks
+has the interpreter: the others are seen where they gave it up, so places that do so by themselves (numpy's loops, zmq,
+writing to a socket) are told for more than they take. `cProfile` on `time.thread_time` says what those are worth.
 """
 
 from __future__ import annotations

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
+import weakref
 from urllib.parse import urlsplit
 
 from tests.fakes.speech import FakeBackend
@@ -38,3 +40,25 @@ async def test_pings_that_nobody_reads_the_answers_of_do_not_pile_up() -> None:
             assert connection.transport.get_write_buffer_size() < MAX_WAITING_BYTES + ONE_READ_BYTES
         finally:
             writer.transport.abort()
+
+
+async def test_a_connection_that_is_gone_leaves_nothing_for_the_collector() -> None:
+    async with speech_server(FakeBackend()) as server:
+        address = urlsplit(server.url)
+        gc.disable()
+        try:
+            reader, writer = await asyncio.open_connection(address.hostname, address.port)
+            writer.write(HANDSHAKE)
+            await reader.readuntil(b"\r\n\r\n")
+            (connection,) = server.server.server_state.connections
+            gone = weakref.ref(connection.conn)
+            del connection
+
+            writer.transport.abort()
+            async with asyncio.timeout(HUNG_S):
+                while server.server.server_state.connections or server.server.server_state.tasks:
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(0)
+            assert gone() is None
+        finally:
+            gc.enable()

@@ -182,7 +182,7 @@ def heard(scenario: dict[str, Any], listener: Listener, cached: dict[int, int]) 
 def continued(prompt: Prompt, said: np.ndarray) -> Prompt:
     zeros = np.zeros((1, said.shape[1]), np.int16)
     text = np.array([7, 8, 9], np.int32)
-    return Prompt(
+    return Prompt.of(
         np.concatenate([prompt.tokens, np.full(len(said) + 1, AUDIO, np.int32), text]),
         np.concatenate([prompt.codes, said, zeros, np.zeros((3, said.shape[1]), np.int16)]),
     )
@@ -230,7 +230,7 @@ def main() -> None:
     place, prompts_path, scenarios_path, results_path = sys.argv[1:]
     arrays = np.load(prompts_path)
     count = len(arrays.files) // 2
-    prompts = [Prompt(arrays[f"tokens/{n}"], arrays[f"codes/{n}"]) for n in range(count)]
+    prompts = [Prompt.of(arrays[f"tokens/{n}"], arrays[f"codes/{n}"]) for n in range(count)]
     check_hooks()
     check_scheduler()
     results: dict[str, np.ndarray] = {"hooks": np.array(True), **refusals(f"{place}/tiny")}

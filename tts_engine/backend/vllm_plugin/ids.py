@@ -9,13 +9,14 @@ The end of speech is id 0, as a sampled token (vLLM's stop token) and in prompts
 from __future__ import annotations
 
 from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from tts_engine.model.prompt import AUDIO, Codes, Prompt
+from tts_engine.model.prompt import Codes, Passage, Prompt
 
 _Numbers = TypeVar("_Numbers", Tensor, npt.NDArray[np.int64])
 
@@ -42,6 +43,7 @@ class FrameIds:
         weights = _weights(num_codebooks)
         self._weights = torch.tensor(weights, device=device)
         self._weights_here = np.array(weights, np.int64)
+        self._known: WeakKeyDictionary[Passage, npt.NDArray[np.int32]] = WeakKeyDictionary()
 
     def __call__(self, codes: Tensor, ended: Tensor) -> Tensor:
         """Ids [...] int64 of codes [..., codebooks] int64; STOP_ID where ended [...]."""
@@ -52,6 +54,16 @@ class FrameIds:
         """Ids [n] of a prompt's codes [n, codebooks], on the host; zeros in all but the last are the end."""
         ids = _hashed(codes.astype(np.int64) @ self._weights_here)
         ids[~codes[:, :-1].any(-1)] = STOP_ID
+        return ids
+
+    def of_passage(self, passage: Passage) -> npt.NDArray[np.int32]:
+        """Ids [n] of a passage; computed once, and kept for as long as the passage is: 4 bytes a position."""
+        if not passage.frames:  # the text to be said, as a rule, and nobody says it again
+            return TEXT_BASE + passage.tokens
+        ids = self._known.get(passage)
+        if ids is None:
+            frames = self.quoted(np.concatenate(passage.frames)).astype(np.int32)
+            ids = self._known[passage] = np.concatenate([TEXT_BASE + passage.tokens, frames])
         return ids
 
 
@@ -67,7 +79,4 @@ def _mix(x: _Numbers) -> _Numbers:
 
 def prompt_ids(prompt: Prompt, frame_ids: FrameIds) -> list[int]:
     """Ids of a prompt; the frame of zeros that ends a turn's audio is STOP_ID."""
-    ids = TEXT_BASE + prompt.tokens.astype(np.int64)
-    frames = prompt.tokens == AUDIO
-    ids[frames] = frame_ids.quoted(prompt.codes[frames])
-    return ids.tolist()
+    return np.concatenate([frame_ids.of_passage(passage) for passage in prompt.passages]).tolist()

@@ -24,11 +24,11 @@ from tts_engine.backend.engine_wire import (
 )
 from tts_engine.errors import SpeechUnavailableError
 from tts_engine.listener import listening_at
-from tts_engine.model.prompt import Prompt
+from tts_engine.model.prompt import Passage, Prompt
 from tts_engine.model.sampling import Sampling
 
 DESCRIPTION = EngineDescription("csm-az", "", 2, 512, 8, 1920)
-PROMPT = Prompt(np.arange(3, dtype=np.int32), np.zeros((3, 8), np.int16))
+PROMPT = Prompt((Passage(np.arange(3, dtype=np.int32)),), 8)
 
 
 class Visitor:

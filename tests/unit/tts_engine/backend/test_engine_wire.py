@@ -22,7 +22,7 @@ from tts_engine.backend.engine_wire import (
     pack,
     pack_event,
 )
-from tts_engine.model.prompt import AUDIO, Prompt
+from tts_engine.model.prompt import Passage, Prompt
 from tts_engine.model.sampling import Sampling
 
 CODEBOOKS = 4
@@ -31,11 +31,12 @@ KEYS = st.integers(0, 2**63 - 1)
 
 @st.composite
 def prompts(draw: st.DrawFn) -> Prompt:
-    tokens = np.array(draw(st.lists(st.one_of(st.just(AUDIO), st.integers(0, 200_000)), max_size=8)), np.int32)
-    codes = np.zeros((len(tokens), CODEBOOKS), np.int16)
-    frames = tokens == AUDIO
-    codes[frames] = draw(st.integers(0, 2050)) + np.arange(frames.sum() * CODEBOOKS).reshape(-1, CODEBOOKS)
-    return Prompt(tokens, codes)
+    passages: list[Passage] = []
+    for count in draw(st.lists(st.integers(0, 4), min_size=1, max_size=4)):
+        tokens = np.array(draw(st.lists(st.integers(0, 200_000), min_size=1, max_size=5)), np.int32)
+        codes = draw(st.integers(0, 2000)) + np.arange(count * CODEBOOKS, dtype=np.int16).reshape(-1, CODEBOOKS)
+        passages.append(Passage(tokens, (codes, np.zeros((1, CODEBOOKS), np.int16)) if count else ()))
+    return Prompt(tuple(passages), CODEBOOKS)
 
 
 SAMPLINGS = st.builds(
@@ -119,6 +120,8 @@ def test_a_job_has_the_name_that_the_other_side_knows_it_by():
         struct.pack("<IBq", 1, 7, 1) + b"\x05",  # an end of no kind
         struct.pack("<IBq", 1, 8, 1) + b"\xff",  # no UTF-8
         struct.pack("<IBqI", 4, 4, 0, 5),  # a prompt that is cut short
+        struct.pack("<IBqIII", 12, 4, 0, 2, 0, 3),  # one without its frames
+        struct.pack("<IBqI", 4, 4, 0, 1) + bytes(4),  # one with half of a passage
     ],
 )
 def test_what_is_no_message_is_refused(data: bytes):
@@ -127,6 +130,7 @@ def test_what_is_no_message_is_refused(data: bytes):
 
 
 def test_codes_of_another_model_are_refused():
-    job = Job(1, Prompt(np.array([AUDIO], np.int32), np.ones((1, CODEBOOKS), np.int16)), Sampling(), 5)
+    passage = Passage(np.ones(1, np.int32), (np.ones((1, CODEBOOKS), np.int16),))
+    job = Job(1, Prompt((passage,), CODEBOOKS), Sampling(), 5)
     with pytest.raises(ValueError, match="reshape"):
         fed(EngineUnpacker(CODEBOOKS + 1), pack(Submit(job), 1))

@@ -24,12 +24,12 @@ from tts_engine.backend.engine_wire import (
 )
 from tts_engine.backend.remote_engine import RemoteEngine
 from tts_engine.errors import SpeechCapacityError, SpeechUnavailableError
-from tts_engine.model.prompt import Prompt
+from tts_engine.model.prompt import Passage, Prompt
 from tts_engine.model.sampling import Sampling
 
 WANTED = EngineDescription("csm-az", "aygun", 0, 512, 8, 1920)
 FOUND = replace(WANTED, streams=2, positions=2048)
-PROMPT = Prompt(np.arange(3, dtype=np.int32), np.zeros((3, 8), np.int16))
+PROMPT = Prompt((Passage(np.arange(3, dtype=np.int32)),), 8)
 
 
 def job(key: int) -> Job:
@@ -218,7 +218,7 @@ async def test_what_is_no_engine_is_left(tmp_path: Path):
 
 async def test_an_engine_that_reads_nothing_counts_as_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(remote_engine, "HELD_BYTES", 1 << 16)
-    long = Prompt(np.arange(1 << 18, dtype=np.int32), np.zeros((1 << 18, 8), np.int16))
+    long = Prompt((Passage(np.arange(1 << 18, dtype=np.int32)),), 8)
     async with linked(tmp_path) as (_, engine, heard):
         engine.submit(job(1))
         for _ in range(8):  # faster than the other side, which this test runs, comes to read them

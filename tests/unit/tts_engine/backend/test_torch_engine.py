@@ -263,7 +263,7 @@ def test_a_stream_ends_where_the_positions_end(tiny: TinyCsm):
 
 
 def test_a_step_that_breaks_fails_its_streams_and_the_next_ones_work(tiny: TinyCsm):
-    broken = Prompt(np.array([9999], np.int32), np.zeros((1, 8), np.int16))
+    broken = Prompt.of(np.array([9999], np.int32), np.zeros((1, 8), np.int16))
     heard, engine = Heard(), engine_of(tiny)
     with serving(engine, heard):
         engine.submit(Job(1, broken, GREEDY, 5))
@@ -276,7 +276,7 @@ def test_a_step_that_breaks_fails_its_streams_and_the_next_ones_work(tiny: TinyC
 
 
 def test_an_engine_that_cannot_begin_anew_tells_its_streams_and_says_so(tiny: TinyCsm, monkeypatch):
-    broken = Prompt(np.array([9999], np.int32), np.zeros((1, 8), np.int16))
+    broken = Prompt.of(np.array([9999], np.int32), np.zeros((1, 8), np.int16))
     heard, engine = Heard(), engine_of(tiny)
 
     def break_too() -> None:

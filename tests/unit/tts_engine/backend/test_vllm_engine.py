@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+import gc
+import sys
+import weakref
+from collections.abc import AsyncGenerator, Coroutine, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -146,3 +150,40 @@ def test_what_was_recalled_is_told_once_with_the_frames_that_follow(
     for _ in range(2):
         engine._take(np.array([7]), rows(engine, SPOKE))
     assert heard == [Recalled(7, 3), said(engine, 7, 1), said(engine, 7, 1)]
+
+
+class HoldingProcess(NoProcess):
+    """vLLM's front end as far as a request goes: it tells of the first frame, then nothing more."""
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        self.spawned.append(asyncio.create_task(work))
+        return self.spawned[-1]
+
+    async def generate(self, *_: object) -> AsyncGenerator[SimpleNamespace, None]:
+        yield SimpleNamespace(num_cached_tokens=3)
+        await asyncio.Event().wait()
+
+
+async def test_a_stream_that_is_aborted_leaves_nothing_for_the_collector(
+    tiny: TinyCsm, monkeypatch: pytest.MonkeyPatch
+):
+    kind = SimpleNamespace(RequestOutputKind=SimpleNamespace(DELTA=0), SamplingParams=SimpleNamespace)
+    monkeypatch.setitem(sys.modules, "vllm", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "vllm.sampling_params", kind)
+    monkeypatch.setattr(vllm_engine, "VllmProcess", HoldingProcess)
+    engine = VllmEngine(Path(), tiny.config, VllmSettings(streams=1))
+    gc.disable()
+    try:
+        engine.submit(begun := job(tiny, 1))
+        gone = weakref.ref(begun.prompt.tokens)
+        engine._process.catch_up()
+        del begun
+        while engine._streams[1].recalled is None:
+            await asyncio.sleep(0)
+
+        engine.abort(1)
+        engine._process.catch_up()
+        await asyncio.wait([engine._process.spawned.pop()])
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tts_engine.model.errors import PromptError
-from tts_engine.model.prompt import AUDIO, ContextTurn, PromptBuilder
+from tts_engine.model.prompt import AUDIO, ContextTurn, Prompt, PromptBuilder
 
 
 class Letters:
@@ -69,6 +71,36 @@ def test_a_turn_that_is_quoted_again_is_read_once_and_its_ids_go_with_it():
     assert len(prompts._read) == 2
     del quoted, same
     assert not prompts._read  # a caller's words are kept no longer than the turn
+
+
+def test_the_passage_of_a_turn_that_is_quoted_again_is_the_same_one_and_copies_no_codes():
+    prompts, quoted = builder(), spoken(2)
+    first, again = (prompts.build(text, speaker=0, context=[quoted], reserve_frames=10) for text in ("x", "y"))
+    assert first.passages[0] is again.passages[0]
+    assert quoted.codes is not None
+    assert np.shares_memory(first.passages[0].frames[0], quoted.codes)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 4)), min_size=1, max_size=8), st.randoms())
+def test_a_prompt_made_of_arrays_has_them(runs: list[tuple[bool, int]], random: Random):
+    tokens = np.concatenate([np.full(n, AUDIO if audio else 7, np.int32) for audio, n in runs])
+    codes = np.array([[random.randrange(60) for _ in range(4)] for _ in tokens], np.int16)
+    codes[tokens != AUDIO] = 0
+    prompt = Prompt.of(tokens, np.asfortranarray(codes))
+    assert np.array_equal(prompt.tokens, tokens)
+    assert np.array_equal(prompt.codes, codes)
+    assert len(prompt) == len(tokens)
+    assert prompt.frame_bytes() == codes[tokens == AUDIO].tobytes()
+    assert [prompt.frames_within(n) for n in range(len(tokens) + 2)] == [
+        int((tokens[:n] == AUDIO).sum()) for n in range(len(tokens) + 2)
+    ]
+
+
+def test_codes_that_lie_apart_in_memory_are_put_together():
+    apart = ContextTurn(1, "a", np.arange(48, dtype=np.int16).reshape(12, 4)[::2])
+    prompt = builder().build("b", speaker=0, context=[apart], reserve_frames=10)
+    assert apart.codes is not None
+    assert prompt.frame_bytes() == apart.codes.tobytes() + bytes(8)
 
 
 def test_turns_come_before_the_text_in_their_order():

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from tests.fakes.tiny_csm import TinyCsm
 from tts_engine.backend.vllm_plugin.ids import FRAME_BASE, STOP_ID, TEXT_BASE, FrameIds, prompt_ids
-from tts_engine.model.prompt import ContextTurn
+from tts_engine.model.prompt import Codes, ContextTurn
 
 
 def frame_ids(codes: torch.Tensor, codebooks: int = 32) -> torch.Tensor:
@@ -57,3 +58,21 @@ def test_a_frame_has_the_same_id_where_it_is_said_and_where_it_is_quoted():
     codes[::14, -1] = 3
     ended = torch.from_numpy(~codes[:, :-1].any(-1))
     assert FrameIds(32).quoted(codes).tolist() == FrameIds(32)(torch.from_numpy(codes).long(), ended).tolist()
+
+
+def test_a_turn_that_is_quoted_again_is_hashed_once_and_its_ids_go_with_it(tiny: TinyCsm):
+    class Counted(FrameIds):
+        hashed = 0
+
+        def quoted(self, codes: Codes) -> npt.NDArray[np.int64]:
+            self.hashed += len(codes)
+            return super().quoted(codes)
+
+    ids, quoted = Counted(8), ContextTurn(1, "a", np.ones((3, 8), np.int16))
+    first, again = (
+        tiny.builder.build("Salam", speaker=0, context=[quoted] * times, reserve_frames=9) for times in (1, 2)
+    )
+    assert prompt_ids(again, ids)[-len(first) :] == prompt_ids(first, ids)
+    assert ids.hashed == 3 + 1
+    del first, again, quoted
+    assert not ids._known  # of a caller's sound nothing is kept longer than the turn
