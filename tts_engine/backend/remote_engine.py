@@ -117,7 +117,7 @@ class RemoteEngine:
     async def _keep_linked(self) -> None:
         said = ""
         while True:
-            link = _Link(EngineUnpacker(self._wanted.codebooks), self._hear)
+            link = _Link(EngineUnpacker(self._wanted.codebooks), self._await_word, self._hear)
             try:
                 self._transport, _ = await self._loop.create_unix_connection(lambda link=link: link, str(self._path))
             except OSError as error:
@@ -125,7 +125,6 @@ class RemoteEngine:
                     f"no engine at {self._path} ({error.strerror or error}); start one with `zeng tts engine`"
                 )
             else:
-                self.failure = f"the engine at {self._path} starts"  # until it says that it can speak
                 try:
                     fault = await link.gone
                     self.failure = f"the engine at {self._path}{f': {fault}' if fault else ' has gone away'}"
@@ -137,6 +136,9 @@ class RemoteEngine:
                 said = self.failure
                 log.warning("speech_engine_away", failure=said)
             await asyncio.sleep(_RETRY_S)
+
+    def _await_word(self) -> None:
+        self.failure = f"the engine at {self._path} starts"  # until it says that it can speak
 
     def _hear(self, messages: list[EngineMessage]) -> None:
         events = list[EngineEvent]()
@@ -195,9 +197,14 @@ class RemoteEngine:
 class _Link(asyncio.BufferedProtocol):
     """What comes over one connection goes to `hear`, which raises ValueError if it is nothing of an engine's."""
 
-    def __init__(self, unpacker: EngineUnpacker, hear: Callable[[list[EngineMessage]], None]) -> None:
-        self._unpacker, self._hear = unpacker, hear
+    def __init__(
+        self, unpacker: EngineUnpacker, made: Callable[[], None], hear: Callable[[list[EngineMessage]], None]
+    ) -> None:
+        self._unpacker, self._made, self._hear = unpacker, made, hear
         self.gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()  # and why, if it says
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:  # noqa: ARG002 - asyncio's signature
+        self._made()  # before the first word comes, which may be sooner than whoever connects goes on
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
         return self._unpacker.room()
