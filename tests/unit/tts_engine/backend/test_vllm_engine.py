@@ -175,7 +175,7 @@ async def test_a_stream_that_is_aborted_leaves_nothing_for_the_collector(
     gc.disable()
     try:
         engine.submit(begun := job(tiny, 1))
-        gone = weakref.ref(begun.prompt.tokens)
+        gone = weakref.ref(begun.prompt.passages[-1])
         engine._process.catch_up()
         del begun
         while engine._streams[1].recalled is None:
