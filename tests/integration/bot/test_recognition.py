@@ -77,7 +77,7 @@ def pcm_of(samples: np.ndarray) -> bytes:
 
 
 async def hear(url: str, pcm: bytes, hints: tuple[str, ...] = HINTS) -> str:
-    settings = RecogniserSettings(url=url, timeout_s=60)
+    settings = RecogniserSettings(url=url, timeout_s=120)  # a hang is to be seen where it is (pyproject.toml)
     async with open_client(settings) as client:
         return await OpenAiRecogniser(client, settings).transcribe(pcm, hints=hints)
 
