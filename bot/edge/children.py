@@ -1,4 +1,4 @@
-"""`Children`: the processes of one service, started in order, restarted when they fall, ended together."""
+"""`Children`: the processes of one service, restarted when they fall, ended together."""
 
 from __future__ import annotations
 
@@ -52,8 +52,17 @@ class Children:
         self._stopping = False
         self.restarts = 0
 
-    async def start(self, spec: ChildSpec) -> None:
-        """Start and wait until it serves. Raises `ServiceStartError` with its name when it does not."""
+    async def start(self, *specs: ChildSpec) -> None:
+        """Start them side by side and wait until all serve. Raises `ServiceStartError` that names one that does not."""
+        starts = [asyncio.create_task(self._start(spec)) for spec in specs]
+        try:
+            await asyncio.gather(*starts)
+        finally:  # after an error no other is still being started: `stop` ends those there are
+            for start in starts:
+                start.cancel()
+            await asyncio.gather(*starts, return_exceptions=True)
+
+    async def _start(self, spec: ChildSpec) -> None:
         process = await self._spawn(spec)
         deadline = asyncio.get_running_loop().time() + spec.start_timeout_s
         while not await spec.ready():
