@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# Libraries read it once, when they are loaded. Threads of theirs would wait for each other by spinning, on cores that
-# other processes want: what computes takes many times as long on a busy machine, and hardly less on an idle one.
+# As the Makefile sets it, for tests that are run without it. Libraries read it once, when they are loaded: numpy, which
+# a plugin of pytest loads, has done so; torch and what tests start have not.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("ci", derandomize=True, deadline=None, max_examples=60)
