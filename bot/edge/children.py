@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -103,7 +104,7 @@ class Children:
             env={**os.environ, **spec.environment},
             stdin=asyncio.subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for us; we end the children in order
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            preexec_fn=_dying_with_its_parent(),
         )
         inheritance.started()
         self._processes[spec.name] = process
@@ -129,5 +130,8 @@ class Children:
                 _log.error("child could not be started", name=spec.name, error=str(error))
 
 
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def _dying_with_its_parent() -> Callable[[], object] | None:
+    """What the child of a fork calls, looked up before it: a thread that is not there may hold the loader's lock."""
+    if sys.platform != "linux":
+        return None
+    return partial(ctypes.CDLL(None).prctl, _PR_SET_PDEATHSIG, int(signal.SIGTERM))
