@@ -15,6 +15,9 @@ AGAIN = $(RUN) pytest --last-failed --last-failed-no-failures none tests/integra
 APART = tests/integration/finetune $(wildcard tests/integration/tts_engine/test_vllm_*.py) \
   tests/integration/tts_engine/test_depth_kernels.py tests/integration/tts_engine/test_model_torch.py
 
+# Threads of numpy and torch would wait for each other by spinning, on cores that the other job and the services want.
+test covered apart unit integration e2e: export OMP_NUM_THREADS ?= 1
+
 .PHONY: demo test covered apart check lint format types imports unit vllm-env integration e2e bench load lock clean docker-lint
 
 demo: $(VENV)/.demo ## Set up what is missing and serve the bot on this machine; VOICE=espeak: by espeak-ng

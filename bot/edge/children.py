@@ -1,4 +1,4 @@
-"""`Children`: the processes of one service, started in order, restarted when they fall, ended together."""
+"""`Children`: the processes of one service, restarted when they fall, ended together."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -52,8 +53,17 @@ class Children:
         self._stopping = False
         self.restarts = 0
 
-    async def start(self, spec: ChildSpec) -> None:
-        """Start and wait until it serves. Raises `ServiceStartError` with its name when it does not."""
+    async def start(self, *specs: ChildSpec) -> None:
+        """Start them side by side and wait until all serve. Raises `ServiceStartError` that names one that does not."""
+        starts = [asyncio.create_task(self._start(spec)) for spec in specs]
+        try:
+            await asyncio.gather(*starts)
+        finally:  # after an error no other is still being started: `stop` ends those there are
+            for start in starts:
+                start.cancel()
+            await asyncio.gather(*starts, return_exceptions=True)
+
+    async def _start(self, spec: ChildSpec) -> None:
         process = await self._spawn(spec)
         deadline = asyncio.get_running_loop().time() + spec.start_timeout_s
         while not await spec.ready():
@@ -94,7 +104,7 @@ class Children:
             env={**os.environ, **spec.environment},
             stdin=asyncio.subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for us; we end the children in order
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            preexec_fn=_dying_with_its_parent(),
         )
         inheritance.started()
         self._processes[spec.name] = process
@@ -120,5 +130,8 @@ class Children:
                 _log.error("child could not be started", name=spec.name, error=str(error))
 
 
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def _dying_with_its_parent() -> Callable[[], object] | None:
+    """What the child of a fork calls, looked up before it: a thread that is not there may hold the loader's lock."""
+    if sys.platform != "linux":
+        return None
+    return partial(ctypes.CDLL(None).prctl, _PR_SET_PDEATHSIG, int(signal.SIGTERM))

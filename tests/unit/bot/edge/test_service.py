@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -37,13 +38,15 @@ class Nursery:
     def __init__(self) -> None:
         self.specs: dict[str, ChildSpec] = {}
 
-    async def start(self, spec: ChildSpec) -> None:
-        self.specs[spec.name] = spec
+    async def start(self, *specs: ChildSpec) -> None:
+        self.specs |= {spec.name: spec for spec in specs}
 
 
 @pytest.fixture(autouse=True)
 def no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "free_port", lambda: 8100)
+    ports = itertools.count(8100)
+    # what is free now and not yet taken may be given twice
+    monkeypatch.setattr(service, "free_port", lambda: next(ports) // 2)
     monkeypatch.setattr(service, "fetch_missing", lambda name, models: None)
 
 
@@ -87,6 +90,13 @@ async def test_the_speech_server_is_given_all_of_its_section(
         "cuda",
         7,
     )
+
+
+async def test_two_servers_of_a_service_are_given_two_ports(tmp_path: Path) -> None:
+    nursery, environment = await started(load_settings(write(tmp_path, "")), None, tmp_path)
+
+    assert set(nursery.specs) == {"speech server", "recogniser"}
+    assert environment["ZENG_SPEECH__URL"].split("/")[2] != environment["ZENG_RECOGNISER__URL"].split("/")[2]
 
 
 async def test_options_of_the_command_go_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
