@@ -32,12 +32,12 @@ from bot.errors import ServiceStartError
 from bot.flows import demo_service
 from bot.flows.live import LiveFlow
 from bot.flows.shipped import flow_path
-from bot.log import LogLevel
 from bot.settings import Settings
 from bot.web.app import Info, WebParts, web_app
 from bot.web.calls import CallsParts
 from telephony.sip.uri import bracketed
 from telephony.webrtc.turn import ice_servers
+from tts_engine.log import LogLevel
 from tts_engine.punctual_http import punctual_http
 from tts_engine.shipped import FOLDER
 from tts_engine.urls import address

@@ -11,7 +11,6 @@ import uvicorn
 from fastapi import FastAPI
 
 from bot.errors import ServiceStartError
-from bot.log import set_up_logging
 from bot.models.cache import ModelCache
 from bot.models.registry import find
 from bot.models.settings import ModelSettings
@@ -21,6 +20,7 @@ from bot.recognition.server import TranscriptionServer
 from bot.recognition.settings import RecogniserServerSettings
 from bot.recognition.wav import RATE_HZ
 from bot.recognition.whisper import Request, Whisper
+from tts_engine.log import set_up_logging
 from tts_engine.punctual_http import punctual_http
 
 _log = structlog.get_logger(__name__)
@@ -45,7 +45,7 @@ def serve(settings: RecogniserServerSettings, models: ModelSettings) -> None:
         timeout_graceful_shutdown=settings.drain_timeout_s,
         ws="none",
         access_log=False,
-        log_level="warning",
+        log_config=None,
     )
     uvicorn.Server(config).run(sockets=[listener])
 
