@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from tts_engine.backend.espeak import EspeakBackend
 from tts_engine.backend.port import Backend
 from tts_engine.collector import collect_in_silence, hold_back
+from tts_engine.descriptors import room_for_connections
 from tts_engine.engine.engine import EngineLimits, SpeechEngine
 from tts_engine.engine.history import HistoryLimits
 from tts_engine.engine.memory_store import MemoryConversationStore
@@ -204,7 +205,10 @@ async def serve(settings: TtsSettings, *, on_ready: Callable[[str], None]) -> No
         create_server(engine, metrics, limits),
         log_config=None,
         access_log=False,
-        http=punctual_http(request_timeout_s=2 * settings.body_timeout_s),  # head and body; the body gets a 408 first
+        http=punctual_http(
+            request_timeout_s=2 * settings.body_timeout_s,  # head and body; the body gets a 408 first
+            most_connections=room_for_connections(),
+        ),
         ws=BoundedWebSocket,
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_per_message_deflate=False,

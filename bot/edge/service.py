@@ -37,6 +37,7 @@ from bot.web.app import Info, WebParts, web_app
 from bot.web.calls import CallsParts
 from telephony.sip.uri import bracketed
 from telephony.webrtc.turn import ice_servers
+from tts_engine.descriptors import room_for_connections
 from tts_engine.log import LogLevel
 from tts_engine.punctual_http import punctual_http
 from tts_engine.shipped import FOLDER
@@ -202,7 +203,7 @@ class Service:
             info, links.offer, links.renew, ice, self._not_ready, metrics, lambda: links.flow_refused, calls, records
         )
         app = web_app(parts)
-        http = punctual_http(request_timeout_s=web.request_timeout_s)
+        http = punctual_http(request_timeout_s=web.request_timeout_s, most_connections=room_for_connections())
         config = uvicorn.Config(app, http=http, log_config=None, access_log=False, ws="none", lifespan="off")
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
