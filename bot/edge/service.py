@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 import uvicorn
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Counter, generate_latest
 
 from bot.edge.banner import banner
 from bot.edge.children import Children, ChildSpec, Inheritance
@@ -52,7 +52,14 @@ class Service:
         self._config = config
         self._demo = demo
         self._log_level = log_level
-        self._children = Children()
+        self._registry = CollectorRegistry()
+        falls = Counter(
+            "zeng_process_falls",
+            "Processes that ended unasked",
+            ["name"],
+            registry=self._registry,
+        )
+        self._children = Children(on_fall=lambda name: falls.labels(name).inc())
         self._names = tuple(f"worker-{n}" for n in range(settings.workers.count))
         self._pool = WorkerPool(self._names)
         self._sip: EdgeSip | None = None
@@ -183,12 +190,11 @@ class Service:
         info = self._info(self._sip_uri(sip))
         trunks = {} if sip is None else sip.trunks_up
 
-        registry = CollectorRegistry()
         if sip is not None:
-            registry.register(sip)  # type: ignore[arg-type]  # duck-typed collector
+            self._registry.register(sip)  # type: ignore[arg-type]  # duck-typed collector
 
         async def metrics() -> bytes:
-            edge = generate_latest(registry).decode()
+            edge = generate_latest(self._registry).decode()
             return join_expositions({"edge": edge, **await links.metrics()}) + trunk_exposition(trunks)
 
         def ice() -> dict[str, Any]:

@@ -34,7 +34,7 @@ class _Udp(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         self._owner.deliver(data, Flow("udp", addr[0], addr[1]))
 
-    def error_received(self, exc: Exception) -> None:
+    def error_received(self, exc: Exception) -> None:  # noqa: ARG002  # asyncio's signature
         self._owner.dropped += 1  # no route, a firewall of this machine, longer than a datagram can be
 
 
