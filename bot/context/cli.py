@@ -23,14 +23,16 @@ _TIMEOUT_MS = 2000  # nobody is on the line
 _SPEAKERS = {Speaker.BOT: "bot", Speaker.CALLER: "caller"}
 _Answer = TypeVar("_Answer")
 
-CallId = Annotated[str, typer.Argument(help="call_id, as the log's line `call ended` has it", show_default=False)]
+CallId = Annotated[
+    str, typer.Argument(help="call_id of the log's line `call ended`, or of POST /api/calls", show_default=False)
+]
 Config = Annotated[Path | None, typer.Option(help="TOML file; see docs/configuration.md")]
 
 
 @app.command()
 def show(call_id: CallId, config: Config = None) -> None:
     """Print a call's turns: when, who, and the words. Exits with 1 where nothing is kept."""
-    conversation = _ask(config, lambda store: store.load(call_id))
+    conversation = _ask(config, lambda store: store.load(_own(call_id)))
     for turn in conversation.turns:
         typer.echo(_line(turn))
     if not conversation.turns:
@@ -41,7 +43,7 @@ def show(call_id: CallId, config: Config = None) -> None:
 @app.command()
 def forget(call_id: CallId, config: Config = None) -> None:
     """Remove what is kept of a call that is over; of one under way, what has been said so far."""
-    known = _ask(config, lambda store: store.forget(call_id))
+    known = _ask(config, lambda store: store.forget(_own(call_id)))
     typer.echo(f"{call_id} is forgotten" if known else f"nothing is kept of {call_id}")
 
 
@@ -58,6 +60,11 @@ def _ask(config: Path | None, ask: Callable[[RedisConversationStore], Awaitable[
             await store.close()
 
     return asyncio.run(asked())
+
+
+def _own(call_id: str) -> str:
+    """Of a call that the API placed, whose id there begins with its worker's name."""
+    return call_id.rpartition(".")[2]
 
 
 def _line(turn: Turn) -> str:

@@ -40,7 +40,7 @@ def said(url: str, call_id: str) -> None:
 def test_a_call_is_shown_and_forgotten_and_its_neighbour_is_not(redis: RunningRedis) -> None:
     for call_id in ("one", "two"):
         said(redis.url, call_id)
-    told = [CliRunner().invoke(app, words) for words in (["forget", "one"], ["show", "one"], ["show", "two"])]
+    told = [CliRunner().invoke(app, words) for words in (["forget", "one"], ["show", "one"], ["show", "worker-1.two"])]
 
     assert [result.exit_code for result in told] == [0, 1, 0]
     assert told[0].stdout == "one is forgotten\n"
