@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.edge import children
+from bot.edge import links as links_module
 from bot.edge.children import Children, ChildSpec, Inheritance
 from bot.edge.links import WorkerLinks
 from bot.edge.workers import WorkerPool
@@ -48,6 +49,37 @@ async def test_a_worker_counts_while_it_answers_as_it_should(
     finally:
         await links.close()
         server.close()
+
+
+async def test_a_worker_that_hangs_holds_up_nobodys_news_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(links_module, "_POLL_S", 0.01)
+    asked: dict[str, list[str]] = {"hangs": [], "well": []}
+    taken: list[asyncio.StreamWriter] = []
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        taken.append(writer)
+        asked["hangs"].append((await reader.readline()).decode().split()[1])
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked["well"].append((await reader.readuntil(b"\r\n\r\n")).decode().split()[1])
+        writer.write(f"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {len(GOOD)}\r\n\r\n{GOOD}".encode())
+        writer.close()
+
+    servers = [await asyncio.start_unix_server(answer, tmp_path / name) for answer, name in ((hang, "h"), (serve, "w"))]
+    links = WorkerLinks({"hangs": tmp_path / "h", "well": tmp_path / "w"}, WorkerPool(("hangs", "well")))
+    links.start()
+    draining = asyncio.create_task(links.drain())
+    try:
+        await eventually(lambda: asked["well"].count("/status") >= 5 and "/drain" in asked["well"])
+
+        assert asked["hangs"].count("/status") == 1
+    finally:
+        draining.cancel()
+        await links.close()
+        for closing in (*taken, *servers):
+            closing.close()
 
 
 async def test_a_child_that_cannot_be_started_again_at_once_is_started_later(monkeypatch: pytest.MonkeyPatch) -> None:
