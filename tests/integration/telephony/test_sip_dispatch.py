@@ -315,6 +315,22 @@ async def test_a_channel_queues_what_the_kernel_will_not_take_and_then_drops_and
     assert len(caplog.records) == 1
 
 
+async def test_the_one_datagram_that_had_to_wait_is_sent_once_there_is_room() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    received: list[bytes] = []
+    sender = DatagramChannel(ours, peer="worker 1", on_datagram=received.append, on_lost=lambda: None)
+    sent: list[bytes] = []
+    while not sender._queue:
+        sent.append(len(sent).to_bytes(4, "big") + bytes(30_000))
+        sender.send(sent[-1])
+    receiver = DatagramChannel(theirs, peer="the edge", on_datagram=received.append, on_lost=lambda: None)
+    await eventually(lambda: len(received) == len(sent))
+
+    assert received == sent
+    receiver.close()
+    sender.close()
+
+
 async def test_a_channel_whose_other_end_is_gone_is_lost_once() -> None:
     for kind in (socket.SOCK_SEQPACKET, socket.SOCK_DGRAM):
         ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
