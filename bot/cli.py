@@ -17,6 +17,7 @@ _COMMANDS = {
     "serve": ("bot.edge.cli", "serve", "bot", "serve the bot with the settings of a file"),
     "dial": ("bot.dial", "dial", "bot", "have the running service call somebody"),
     "chat": ("bot.commands", "chat", "bot", "the same conversation, typed"),
+    "conversation": ("bot.context.cli", "app", "bot", "what was said in a call, or its removal"),
     "doctor": ("bot.commands", "doctor", "bot", "what is missing on this machine, and the remedy"),
     "finetune": ("finetune.cli", "app", "finetune", "from recordings to a voice"),
     "flow": ("bot.flows.cli", "app", "bot", "check, draw, test and compile call flows"),

@@ -60,7 +60,6 @@ from bot.protection import Protection
 from bot.sound_trail import SoundFaded, TrailEvent
 from bot.turns import (
     CallerPaused,
-    CallerResumed,
     CallerStarted,
     Interrupt,
     TurnEnded,
@@ -283,8 +282,6 @@ class Dialogue(FrameProcessor):
                 self._recognition_began_at = self._now()
                 if self._judge is not None:
                     self._asking.start(self._judge_pause(self._judge))
-            case CallerResumed():
-                pass
             case TurnEnded():
                 await self._end_turn(event)
             case _:  # pragma: no cover

@@ -46,6 +46,12 @@ class CallMetrics:
             "zeng_speech_server_up", "Whether a server of several speaks", ["server"], registry=registry
         )
         self._lost = Counter("zeng_rtp_lost_packets", "Packets that never came", ["transport"], registry=registry)
+        self._refused = Counter(
+            "zeng_rtp_refused_packets", "Packets that were not taken", ["transport", "why"], registry=registry
+        )
+        self._unsent = Counter(
+            "zeng_rtp_unsent_packets", "Packets that the system did not take", ["transport"], registry=registry
+        )
         self._underruns = Counter(
             "zeng_underruns", "Frames of silence within bot speech", ["transport"], registry=registry
         )
@@ -69,6 +75,9 @@ class CallMetrics:
             self._q850.labels(str(ended.q850)).inc()
         self._duration.observe(seconds)
         self._lost.labels(transport).inc(stats.lost)
+        self._refused.labels(transport, "malformed").inc(stats.malformed)
+        self._refused.labels(transport, "source").inc(stats.strangers)
+        self._unsent.labels(transport).inc(stats.unsent)
         self._underruns.labels(transport).inc(stats.underruns)
         for side, mos in (("here", stats.mos), ("there", stats.mos_there)):
             if mos is not None:

@@ -63,11 +63,6 @@ class CallerPaused:
 
 
 @dataclass(frozen=True, slots=True)
-class CallerResumed:
-    """The caller went on: what was recognised so far is not the whole turn."""
-
-
-@dataclass(frozen=True, slots=True)
 class TurnEnded:
     """The caller's turn is over. All times are on the bot's monotonic clock."""
 
@@ -77,7 +72,7 @@ class TurnEnded:
     sufficed: bool  # ended by its text, not by the clock
 
 
-TurnEvent: TypeAlias = CallerStarted | Interrupt | CallerPaused | CallerResumed | TurnEnded
+TurnEvent: TypeAlias = CallerStarted | Interrupt | CallerPaused | TurnEnded
 
 
 class TurnMachine:
@@ -97,6 +92,7 @@ class TurnMachine:
         self._began_at = 0.0
         self._ended_at = 0.0
         self._text: str | None = None
+        self._earlier = ""  # where texts add up: of the turn's earlier pauses, should no other come (it was a cough)
         self._recognised_at: float | None = None
         self._sufficed = False
         self._whole = False
@@ -133,8 +129,9 @@ class TurnMachine:
         """The detector hears the caller since `began_at`."""
         if self._state is TurnState.PAUSED:
             self._state = TurnState.CALLER
+            if self._texts_add_up:
+                self._earlier = self._text or self._earlier
             self._forget_pause()
-            self._events.append(CallerResumed())
         elif self._state is TurnState.LISTENING:
             if self._bot_speaking and not self._interruptible:
                 self._state = TurnState.MUTED
@@ -212,6 +209,7 @@ class TurnMachine:
     def _begin(self, began_at: float) -> None:
         self._state = TurnState.CALLER
         self._began_at = began_at
+        self._earlier = ""
         self._forget_pause()
         self._events.append(CallerStarted())
         if self._bot_speaking:
@@ -221,7 +219,7 @@ class TurnMachine:
         self._state = TurnState.LISTENING
         self._events.append(
             TurnEnded(
-                text=self._text or "",
+                text=self._text or self._earlier,
                 speech_ended_at=self._ended_at,
                 recognised_at=self._recognised_at,
                 sufficed=self._sufficed,

@@ -24,7 +24,7 @@ from bot.errors import BotError, ServiceStartError
 from bot.events import Who
 from bot.flows.live import LiveFlow
 from bot.flows.shipped import flow_path
-from bot.log import LogLevel, set_up_logging
+from bot.log import set_up_bot_logging
 from bot.metrics import CallMetrics, FlowCollector, LoopLateness, TaskCollector
 from bot.placed_calls import PlacedCalls, WorkerDial
 from bot.settings import Settings, load_settings
@@ -44,6 +44,7 @@ from telephony.sip.worker_carrier import WorkerCarrier
 from telephony.stream.endpoint import StreamEndpoint
 from telephony.webrtc.endpoint import WebRtcEndpoint
 from telephony.webrtc.shared_media import SharedMedia
+from tts_engine.log import LogLevel
 
 _log = structlog.get_logger("zeng.worker")
 
@@ -248,7 +249,7 @@ def main(
     log_level: LogLevel = "INFO",
 ) -> None:
     """Run one worker; the edge's business, not a person's."""
-    set_up_logging(level=log_level, process=f"worker-{index}")
+    set_up_bot_logging(level=log_level, process=f"worker-{index}")
     place = Place(index, count, http_socket, sip_fd if sip_fd >= 0 else None, sip_port, sip_tls_port)
     try:
         settings = load_settings(None)

@@ -130,11 +130,14 @@ class LegStats:
     received: int = 0
     lost: int = 0
     late: int = 0  # came after their play time
+    malformed: int = 0  # could not be read: no RTP, none of the call's keys, of a codec that was not agreed
+    strangers: int = 0  # came from an address that is not the far end's
     concealed_ms: int = 0
     jitter_ms: float = 0.0
     playout_delay_ms: float = 0.0
     round_trip_ms: float | None = None  # from RTCP
     sent: int = 0
+    unsent: int = 0  # that the system did not take
     underruns: int = 0  # frames of silence sent in the middle of bot speech
     sent_late_ms_max: float = 0.0  # worst lateness of the pacer
     codec: str = ""  # as SDP writes it; empty before the agreement

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from tts_engine.backend.espeak import EspeakBackend
 from tts_engine.backend.port import Backend
 from tts_engine.collector import collect_in_silence, hold_back
+from tts_engine.descriptors import room_for_connections
 from tts_engine.engine.engine import EngineLimits, SpeechEngine
 from tts_engine.engine.history import HistoryLimits
 from tts_engine.engine.memory_store import MemoryConversationStore
@@ -23,6 +24,7 @@ from tts_engine.engine.store import ConversationStore
 from tts_engine.engine.utterance import UtteranceLimits
 from tts_engine.errors import SpeechUnavailableError
 from tts_engine.listener import listen
+from tts_engine.log import set_up_logging
 from tts_engine.metrics import SpeechMetrics
 from tts_engine.punctual_http import punctual_http
 from tts_engine.routes_stream import StreamLimits
@@ -141,6 +143,7 @@ async def serve(settings: TtsSettings, *, on_ready: Callable[[str], None]) -> No
 
     Raises `SpeechUnavailableError` if it cannot start.
     """
+    set_up_logging(level="INFO", process=f"tts-{settings.port}" if settings.port else "tts")
     metrics = SpeechMetrics(CollectorRegistry())
     engine = build_engine(settings, metrics)
     limits = StreamLimits(
@@ -152,8 +155,12 @@ async def serve(settings: TtsSettings, *, on_ready: Callable[[str], None]) -> No
     )
     config = uvicorn.Config(
         create_server(engine, metrics, limits),
-        log_level="warning",
-        http=punctual_http(request_timeout_s=2 * settings.body_timeout_s),  # head and body; the body gets a 408 first
+        log_config=None,
+        access_log=False,
+        http=punctual_http(
+            request_timeout_s=2 * settings.body_timeout_s,  # head and body; the body gets a 408 first
+            most_connections=room_for_connections(),
+        ),
         ws=BoundedWebSocket,
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_per_message_deflate=False,

@@ -151,7 +151,10 @@ class SpeechClient:
         link, answer = await self._ask(request, deadline)
         if settling and isinstance(answer, ErrorMessage) and answer.code == "at_capacity":
             self._begin_settling(link)
-            await asyncio.wait(settling, timeout=self._timeouts.cancel_s)
+            now = asyncio.get_running_loop().time
+            await asyncio.wait(settling, timeout=min(self._timeouts.cancel_s, deadline - now()))
+            if now() >= deadline:
+                raise error_of(answer)
             link, answer = await self._ask(request, deadline)
         return link, answer
 
@@ -163,7 +166,7 @@ class SpeechClient:
         """
         while True:
             idle = self._take_idle()
-            link = idle or await self._open()
+            link = idle or await _by(deadline, self._open())
             answered = False
             try:
                 await _by(deadline, link.ask(request))

@@ -23,6 +23,7 @@ from tts_engine.backend.vllm_engine import VllmSettings
 from tts_engine.collector import collect_in_silence, hold_back
 from tts_engine.errors import SpeechUnavailableError
 from tts_engine.listener import listening_at
+from tts_engine.log import set_up_logging
 from tts_engine.model.sampling import Sampling
 from tts_engine.settings import CsmSettings, TtsSettings
 
@@ -55,6 +56,7 @@ async def serve_engine(settings: TtsSettings, *, on_ready: Callable[[str], None]
     The first signal waits `drain_timeout_s` for what is spoken, a second one for nothing. Raises
     `SpeechUnavailableError` if it cannot start.
     """
+    set_up_logging(level="INFO", process="tts-engine")
     csm, runtime = settings.csm, settings.backend
     if csm.engine_socket is None:
         raise SpeechUnavailableError("[tts.csm] engine_socket says where an engine is served; it is not set")

@@ -4,8 +4,9 @@
         ...
 
 Each conversation keeps to one of them (`homes.py`). An utterance that a server does not take, being away, full or
-silent, is asked of the next; one that breaks off midway is not said again, nor one that the engine fails on. Servers
-that share a Redis know each other's conversations; else a conversation that moves is heard anew from there.
+silent, is asked of the next; so is one that an engine fails on before its first sound, but once only: what broke two
+engines is not given to a third. One that breaks off midway is not said again. Servers that share a Redis know each
+other's conversations; else a conversation that moves is heard anew from there.
 """
 
 from __future__ import annotations
@@ -84,6 +85,7 @@ class SpeechServers:
         now = asyncio.get_running_loop().time
         deadline = now() + self._timeouts.first_audio_s
         refusal: SpeechError | None = None
+        broke_one = False
         servers = self._homes.order(conversation)
         for at, server in enumerate(servers):
             left_s = deadline - now()
@@ -104,8 +106,10 @@ class SpeechServers:
                         yield pcm
             except (SpeechCapacityError, SpeechUnavailableError, SpeechEngineError) as error:
                 self._note(server, error, spoke=spoke, rushed=left_s < self._timeouts.next_server_s)
-                if spoke or (isinstance(error, SpeechEngineError) and not isinstance(error, SpeechSilenceError)):
-                    raise  # what broke one engine is not given to the next
+                broke = isinstance(error, SpeechEngineError) and not isinstance(error, SpeechSilenceError)
+                if spoke or (broke and broke_one):
+                    raise
+                broke_one = broke_one or broke
                 refusal = refusal if isinstance(refusal, SpeechCapacityError) else error
             else:
                 self._homes.finished(server)

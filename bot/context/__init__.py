@@ -1,1 +1,1 @@
-"""What a call remembers: frozen turns and the Redis store that keeps them."""
+"""What a call remembers: frozen turns, the Redis store that keeps them, and its command."""

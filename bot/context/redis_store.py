@@ -1,4 +1,4 @@
-"""Calls in Redis: a worker that crashed or moved finds what was said. Needs commands of Redis 6.2 only.
+"""Calls in Redis: what was said, for `zeng conversation` and whoever else may read it. Commands of Redis 6.2 only.
 
 A call is one hash, `zeng:call:{call_id}`: a field for each turn, named by `turn_id`, whose JSON begins with
 the number that gives the order. Changes are written under WATCH, the fields that changed only, in one
@@ -19,7 +19,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, WatchError
 
 from bot.context.conversation import Conversation, Speaker, Turn
-from bot.context.store import ConversationLimits, with_heard
+from bot.context.store import ConversationLimits
 from bot.errors import ConversationError
 
 KEY_PREFIX = "zeng:call:"
@@ -46,21 +46,13 @@ class RedisConversationStore:
         """Add a turn at the end; one of the same `turn_id` is replaced."""
         await self._change(call_id, lambda before: self._limits.applied_to(before.with_turn(turn)))
 
-    async def heard(self, call_id: str, turn_id: str, heard_s: float) -> None:
-        """Note how much of a turn the caller heard; a turn that is not known is left alone."""
-        await self._change(call_id, lambda before: with_heard(before, turn_id, heard_s))
-
     async def load(self, call_id: str) -> Conversation:
         """Read a call; one that is not known has no turns."""
         return _conversation(call_id, await self._fields(self._redis, call_id))
 
-    async def forget(self, call_id: str) -> None:
-        """Remove a call."""
-        await _asked(self._redis.unlink(KEY_PREFIX + call_id))
-
-    async def ping(self) -> None:
-        """Ask Redis whether it is there."""
-        await _asked(self._redis.ping())
+    async def forget(self, call_id: str) -> bool:
+        """Remove a call; whether it was known."""
+        return await _asked(self._redis.unlink(KEY_PREFIX + call_id)) > 0
 
     async def close(self) -> None:
         """Close the connections."""

@@ -1,4 +1,4 @@
-"""What a store does to the call that it keeps: how much stays, and how a barge-in is entered."""
+"""How much a store keeps of a call."""
 
 from __future__ import annotations
 
@@ -24,9 +24,3 @@ class ConversationLimits:
                 break
             kept.append(turn)
         return replace(conversation, turns=tuple(reversed(kept)))
-
-
-def with_heard(conversation: Conversation, turn_id: str, heard_s: float) -> Conversation:
-    """Set what was heard of a turn, where it stands."""
-    turns = (replace(t, heard_s=heard_s) if t.turn_id == turn_id else t for t in conversation.turns)
-    return replace(conversation, turns=tuple(turns))

@@ -45,13 +45,13 @@ class ChildSpec:
 
 
 class Children:
-    """Told what to run; `fallen` counts restarts."""
+    """Told what to run; `on_fall` is told the name of each that ended without being asked to."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, on_fall: Callable[[str], None]) -> None:
+        self._on_fall = on_fall
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._keepers: list[asyncio.Task[None]] = []
         self._stopping = False
-        self.restarts = 0
 
     async def start(self, *specs: ChildSpec) -> None:
         """Start them side by side and wait until all serve. Raises `ServiceStartError` that names one that does not."""
@@ -122,7 +122,7 @@ class Children:
             fast_falls = 0 if loop.time() - began > _STABLE_S else fast_falls + 1
             delay = _BACKOFF_S[min(fast_falls, len(_BACKOFF_S) - 1)]
             _log.error("child fell; starting it again", name=spec.name, code=code, delay_s=delay)
-            self.restarts += 1
+            self._on_fall(spec.name)
             await asyncio.sleep(delay)
             try:
                 await self._spawn(spec)

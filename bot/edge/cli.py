@@ -12,8 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from bot.edge.service import Service
-from bot.log import LogLevel, set_up_logging
+from bot.log import set_up_bot_logging
 from bot.settings import Settings, load_settings, settings_file
+from tts_engine.log import LogLevel
 from tts_engine.settings import CsmSettings
 from tts_engine.shipped import shipped_voice
 
@@ -74,7 +75,7 @@ def _with_shipped_voice(settings: Settings, config: Path | None) -> dict[str, An
 
 
 def _run(config: Path | None, voice: str | None, log_level: LogLevel, *, demo: bool) -> None:
-    set_up_logging(level=log_level, process="edge")
+    set_up_bot_logging(level=log_level, process="edge")
     settings = load_settings(config)
     if voice is not None:
         settings = load_settings(config, _with_voice(settings, voice))

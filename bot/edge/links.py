@@ -13,6 +13,7 @@ import httpx
 from bot.edge.workers import WorkerPool
 
 _POLL_S = 0.25
+_ANSWER_S = 2.0  # a worker that takes longer hangs
 _MAX_CALLS = 10_000  # remembered, to find the worker of a call that is told of later
 
 
@@ -36,14 +37,14 @@ class WorkerLinks:
             )
             for name, path in sockets.items()
         }
-        self._poller: asyncio.Task[None] | None = None
+        self._pollers: list[asyncio.Task[None]] = []
         self.flow_refused: str | None = None  # why the workers do not serve the flow file as it is now
         self._workers_of: OrderedDict[str, str] = OrderedDict()  # WebRTC calls, the latest last
 
     async def ready(self, name: str) -> bool:
         """Whether a worker serves calls; its places count from then on."""
         try:
-            response = await self._clients[name].get("/status", timeout=2.0)
+            response = await self._clients[name].get("/status", timeout=_ANSWER_S)
             status = response.raise_for_status().json()
         except (httpx.HTTPError, ValueError):  # it is away, or answers something else: asking goes on
             self._pool.lost(name)
@@ -54,12 +55,12 @@ class WorkerLinks:
 
     def start(self) -> None:
         """Begin to ask for status."""
-        self._poller = asyncio.create_task(self._poll())
+        self._pollers = [asyncio.create_task(self._poll(name)) for name in self._clients]
 
     async def close(self) -> None:
         """Stop asking."""
-        if self._poller is not None:
-            self._poller.cancel()
+        for poller in self._pollers:
+            poller.cancel()
         for client in self._clients.values():
             await client.aclose()
 
@@ -119,34 +120,29 @@ class WorkerLinks:
 
     async def drain(self) -> None:
         """Ask every worker to take no more calls."""
-        for name, client in self._clients.items():
-            try:
-                await client.post("/drain")
-            except httpx.HTTPError:
-                self._pool.lost(name)
+        await self._each("POST", "/drain")
 
     async def metrics(self) -> dict[str, str]:
         """Prometheus text of every worker that answers."""
-        pages: dict[str, str] = {}
-        for name, client in self._clients.items():
-            try:
-                pages[name] = (await client.get("/metrics", timeout=2.0)).text
-            except httpx.HTTPError:
-                self._pool.lost(name)
-        return pages
+        return {name: answer.text for name, answer in await self._each("GET", "/metrics")}
 
     async def calls(self) -> list[dict[str, Any]]:
         """Figures of the last calls of every worker that answers."""
-        found: list[dict[str, Any]] = []
-        for name, client in self._clients.items():
+        return [call for _, answer in await self._each("GET", "/calls") for call in answer.json()]
+
+    async def _each(self, method: str, path: str) -> list[tuple[str, httpx.Response]]:
+        """Ask all workers at once: one that hangs is waited for, and only once."""
+
+        async def ask(name: str) -> tuple[str, httpx.Response] | None:
             try:
-                found += (await client.get("/calls", timeout=2.0)).json()
+                return name, await self._clients[name].request(method, path, timeout=_ANSWER_S)
             except httpx.HTTPError:
                 self._pool.lost(name)
-        return found
+                return None
 
-    async def _poll(self) -> None:
+        return [answer for answer in await asyncio.gather(*map(ask, self._clients)) if answer is not None]
+
+    async def _poll(self, name: str) -> None:
         while True:
-            for name in self._clients:
-                await self.ready(name)
+            await self.ready(name)
             await asyncio.sleep(_POLL_S)

@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 import uvicorn
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Counter, generate_latest
 
 from bot.edge.banner import banner
 from bot.edge.children import Children, ChildSpec, Inheritance
@@ -32,12 +32,13 @@ from bot.errors import ServiceStartError
 from bot.flows import demo_service
 from bot.flows.live import LiveFlow
 from bot.flows.shipped import flow_path
-from bot.log import LogLevel
 from bot.settings import Settings
 from bot.web.app import Info, WebParts, web_app
 from bot.web.calls import CallsParts
 from telephony.sip.uri import bracketed
 from telephony.webrtc.turn import ice_servers
+from tts_engine.descriptors import room_for_connections
+from tts_engine.log import LogLevel
 from tts_engine.punctual_http import punctual_http
 from tts_engine.shipped import FOLDER
 from tts_engine.urls import address
@@ -51,7 +52,14 @@ class Service:
         self._config = config
         self._demo = demo
         self._log_level = log_level
-        self._children = Children()
+        self._registry = CollectorRegistry()
+        falls = Counter(
+            "zeng_process_falls",
+            "Processes that ended unasked",
+            ["name"],
+            registry=self._registry,
+        )
+        self._children = Children(on_fall=lambda name: falls.labels(name).inc())
         self._names = tuple(f"worker-{n}" for n in range(settings.workers.count))
         self._pool = WorkerPool(self._names)
         self._sip: EdgeSip | None = None
@@ -182,12 +190,11 @@ class Service:
         info = self._info(self._sip_uri(sip))
         trunks = {} if sip is None else sip.trunks_up
 
-        registry = CollectorRegistry()
         if sip is not None:
-            registry.register(sip)  # type: ignore[arg-type]  # duck-typed collector
+            self._registry.register(sip)  # type: ignore[arg-type]  # duck-typed collector
 
         async def metrics() -> bytes:
-            edge = generate_latest(registry).decode()
+            edge = generate_latest(self._registry).decode()
             return join_expositions({"edge": edge, **await links.metrics()}) + trunk_exposition(trunks)
 
         def ice() -> dict[str, Any]:
@@ -202,7 +209,7 @@ class Service:
             info, links.offer, links.renew, ice, self._not_ready, metrics, lambda: links.flow_refused, calls, records
         )
         app = web_app(parts)
-        http = punctual_http(request_timeout_s=web.request_timeout_s)
+        http = punctual_http(request_timeout_s=web.request_timeout_s, most_connections=room_for_connections())
         config = uvicorn.Config(app, http=http, log_config=None, access_log=False, ws="none", lifespan="off")
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listener]))

@@ -51,7 +51,10 @@ def offer_look(settings: SipSettings, abilities: MediaAbilities) -> Look:
 class EdgeSip:
     """Sockets, dispatcher, and a socket pair for every start of a worker."""
 
-    def __init__(self, sockets: SipSockets, dispatcher: SipDispatcher, trunks: TrunkEndpoint) -> None:
+    def __init__(
+        self, sockets: SipSockets, dispatcher: SipDispatcher, trunks: TrunkEndpoint, toll: TollGate | None
+    ) -> None:
+        self._toll = toll
         self._sockets = sockets
         self._dispatcher = dispatcher
         self._trunks = trunks
@@ -98,7 +101,7 @@ class EdgeSip:
             await dispatcher.close()
             raise ServiceStartError(str(error)) from error
         dispatcher.attach_trunks(trunks)
-        return cls(sockets, dispatcher, trunks)
+        return cls(sockets, dispatcher, trunks, toll)
 
     def register(self) -> None:
         """Begin to register with the trunks: calls may come in from now on."""
@@ -127,13 +130,20 @@ class EdgeSip:
         return Inheritance(("--sip-fd", str(fd), *ports), (fd,), theirs.close)
 
     def collect(self) -> Iterator[Metric]:
-        """What Prometheus is told: messages that were kept out, and those that could not be read."""
+        """What Prometheus is told: messages that came to nothing, and calls that were refused."""
         kept = CounterMetricFamily("zeng_sip_kept_out", "SIP messages that did not pass the gate", labels=["why"])
         for why, count in self._sockets.gate.kept.items():
             kept.add_metric([why.value], count)
         yield kept
-        refused = self._dispatcher.refused_messages
-        yield CounterMetricFamily("zeng_sip_malformed", "SIP messages that could not be read", value=refused)
+        unread, full = self._dispatcher.refused_messages, self._dispatcher.refused_calls
+        yield CounterMetricFamily("zeng_sip_malformed", "SIP messages that could not be read", value=unread)
+        unsent = self._sockets.dropped
+        yield CounterMetricFamily("zeng_sip_unsent", "SIP messages that the system did not take", value=unsent)
+        yield CounterMetricFamily("zeng_sip_full", "Calls refused because no worker had a place", value=full)
+        dear = CounterMetricFamily("zeng_sip_toll_refused", "Calls out that the toll caps refused", labels=["why"])
+        for reason, count in self._toll.refused.items() if self._toll is not None else ():
+            dear.add_metric([reason.value], count)
+        yield dear
 
     async def close(self) -> None:
         """Close all sockets."""

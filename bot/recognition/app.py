@@ -11,7 +11,6 @@ import uvicorn
 from fastapi import FastAPI
 
 from bot.errors import ServiceStartError
-from bot.log import set_up_logging
 from bot.models.cache import ModelCache
 from bot.models.registry import find
 from bot.models.settings import ModelSettings
@@ -21,6 +20,8 @@ from bot.recognition.server import TranscriptionServer
 from bot.recognition.settings import RecogniserServerSettings
 from bot.recognition.wav import RATE_HZ
 from bot.recognition.whisper import Request, Whisper
+from tts_engine.descriptors import room_for_connections
+from tts_engine.log import set_up_logging
 from tts_engine.punctual_http import punctual_http
 
 _log = structlog.get_logger(__name__)
@@ -40,12 +41,12 @@ def serve(settings: RecogniserServerSettings, models: ModelSettings) -> None:
     _log.info("recogniser listens", url=f"http://{host}:{port}/v1", model=settings.model)
     config = uvicorn.Config(
         app,
-        http=punctual_http(request_timeout_s=settings.request_timeout_s),
+        http=punctual_http(request_timeout_s=settings.request_timeout_s, most_connections=room_for_connections()),
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=settings.drain_timeout_s,
         ws="none",
         access_log=False,
-        log_level="warning",
+        log_config=None,
     )
     uvicorn.Server(config).run(sockets=[listener])
 

@@ -83,12 +83,14 @@ def _text_of(code: int) -> str:
     return str(libopus().opus_strerror(code).decode())
 
 
-def packet_samples(packet: bytes, rate_hz: int) -> int:
-    """Duration of a packet in samples at `rate_hz`, from its first bytes; raises `RemoteProtocolError`."""
-    samples = int(libopus().opus_packet_get_nb_samples(packet, len(packet), rate_hz))
-    if samples <= 0:
-        raise RemoteProtocolError(f"not an Opus packet: {_text_of(samples)} ({len(packet)} bytes)")
-    return samples
+def packet_ms(packet: bytes) -> int:
+    """Tell how long a packet lasts, from its first bytes; 0 for none that can be played.
+
+    Packets of 2.5 ms exist and are sent by nobody, nor are odd multiples of it: those are no whole number of ms, and
+    libopus conceals whole steps of 2.5 ms alone.
+    """
+    samples = int(libopus().opus_packet_get_nb_samples(packet, len(packet), 48_000))
+    return samples // 48 if samples > 0 and samples % 48 == 0 else 0
 
 
 class OpusDecoder:

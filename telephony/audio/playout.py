@@ -63,15 +63,11 @@ PlayoutAction: TypeAlias = Decode | Conceal | Noise | Silence
 
 @dataclass(frozen=True, slots=True)
 class PlayoutStats:
-    """Figures since the buffer was made; counts are packets unless named otherwise."""
+    """Figures since the buffer was made."""
 
-    received: int
-    duplicated: int
-    late: int  # came after their slot had been played
-    discarded: int  # malformed, beyond the bound, or lost to a jump of the sender's clock
+    late: int  # packets that came after their slot had been played
     concealed_ms: int
     merged_ms: int  # taken out to shorten the delay
-    restarts: int
     delay_ms: float
     target_ms: float
 
@@ -118,8 +114,7 @@ class Playout:
         self._needed_ms = 0  # delay that nearly all packets keep to
         self._target_ms = float(min_ms)
         self._delay_ms = 0.0
-        self._received = self._duplicated = self._late = self._discarded = 0
-        self._concealed = self._merged = self._restarts = 0
+        self._late = self._concealed = self._merged = 0
         self._begin()
 
     def _begin(self) -> None:
@@ -137,20 +132,15 @@ class Playout:
 
     def restart(self) -> None:
         """Begin a new stream (another SSRC, hold resumed); what is known of the network stays."""
-        self._restarts += 1
         self._arrivals.forget_fastest()
         self._begin()
 
     def stats(self) -> PlayoutStats:
         """Figures so far."""
         return PlayoutStats(
-            received=self._received,
-            duplicated=self._duplicated,
             late=self._late,
-            discarded=self._discarded,
             concealed_ms=self._concealed * self._frame_ms,
             merged_ms=self._merged * self._frame_ms,
-            restarts=self._restarts,
             delay_ms=self._delay_ms,
             target_ms=self._target_ms,
         )
@@ -164,7 +154,6 @@ class Playout:
 
     def insert(self, sequence: int, rtp_timestamp: int, payload: bytes, *, now: float, is_noise: bool = False) -> None:
         """Take a packet: 16-bit sequence number, 32-bit timestamp, when it arrived, and whether it is comfort noise."""
-        self._received += 1
         newest, timestamp = self._newest, rtp_timestamp
         ahead = 1
         if newest is not None:
@@ -174,8 +163,7 @@ class Playout:
                 self._suspect_jump(_Packet(sequence, timestamp, payload, now, is_noise))
                 return
             if ahead <= 0 and self._seen >> -ahead & 1:
-                self._duplicated += 1
-                return
+                return  # it has come already
             sequence, timestamp = newest.sequence + ahead, newest.timestamp + later
         packet = _Packet(sequence, timestamp, payload, now, is_noise)
         self._suspect = None
@@ -200,13 +188,9 @@ class Playout:
             return
         steps = (raw.timestamp - suspect.timestamp) & 0xFFFFFFFF
         if (raw.sequence - suspect.sequence) & 0xFFFF == 1 and 0 < steps <= self._clock_hz:
-            self._discarded += len(self._frames)
             self.restart()
-            self._received -= 2  # they are counted already
             for each in (suspect, raw):
                 self.insert(each.sequence, each.timestamp, each.payload, now=each.arrived, is_noise=each.is_noise)
-        else:
-            self._discarded += 1
 
     def _note_arrival(self, packet: _Packet, *, in_order: bool) -> None:
         self._arrivals.add(media_s=packet.timestamp / self._clock_hz, now=packet.arrived, in_order=in_order)
@@ -222,7 +206,6 @@ class Playout:
         payload = packet.payload
         pieces = (payload,) if packet.is_noise or len(payload) == self._frame_bytes else self._cut(payload)
         if not 0 < len(pieces) <= _PIECES:
-            self._discarded += 1
             return
         if packet.timestamp + (len(pieces) - 1) * self._step < self._cursor - self._half:
             self._late += 1
@@ -236,17 +219,13 @@ class Playout:
                 frames.append((key, timestamp, piece, packet.is_noise))
             key, timestamp = key + 1, timestamp + self._step
         if len(frames) > self._capacity:
-            self._drop(len(frames) - self._capacity)
+            del frames[: len(frames) - self._capacity]
 
     def _cut(self, payload: bytes) -> Sequence[bytes]:
         size = self._frame_bytes
         if size is None:
             return [payload]
         return [payload[start : start + size] for start in range(0, len(payload) - size + 1, size)]
-
-    def _drop(self, count: int) -> None:
-        self._discarded += count
-        del self._frames[:count]
 
     # Frames out
 
@@ -313,7 +292,7 @@ class Playout:
         passed = 1
         while passed < len(self._frames) and self._frames[passed][1] < self._cursor - self._half:
             passed += 1
-        self._drop(passed)
+        del self._frames[:passed]
 
     def _starve(self) -> PlayoutAction:
         self._run += 1

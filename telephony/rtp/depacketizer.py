@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from telephony.audio.opus import packet_samples
+from telephony.audio.opus import packet_ms
 from telephony.audio.playout import Playout, PlayoutAction
-from telephony.errors import RemoteProtocolError
 from telephony.leg import FRAME_MS
 from telephony.rtp.codec import Codec
 from telephony.rtp.packet import RtpPacket
 
 _HALF_MS = FRAME_MS // 2
-_SHORTEST_MS = 5  # Opus packets of 2.5 ms exist and are sent by nobody, nor are odd multiples of it
 
 
 class CodedFrame(NamedTuple):
@@ -94,8 +92,8 @@ class Depacketizer:
         # The first byte says the duration of all Opus packets but those of code 3 (RFC 6716 section 3.2).
         if payload[:1] == self._known_head:
             return True
-        duration_ms = _opus_ms(payload)
-        if duration_ms < _SHORTEST_MS:
+        duration_ms = packet_ms(payload)
+        if not duration_ms:
             return False
         # Frames of the buffer are packets: with another packet time it is made anew, once two packets show it.
         if duration_ms != self._action_ms and duration_ms == self._suspect_ms:
@@ -129,15 +127,3 @@ class Depacketizer:
     def delay_ms(self) -> float:
         """What the playout buffer adds to the fastest packets."""
         return self._playout.stats().delay_ms
-
-
-def _opus_ms(payload: bytes) -> int:
-    """Tell how long a packet lasts; 0 for none that can be played.
-
-    An odd number of 2.5 ms is no whole number of ms, and libopus conceals whole steps of 2.5 ms alone.
-    """
-    try:
-        duration_ms, rest = divmod(packet_samples(payload, 48_000), 48)
-    except RemoteProtocolError:
-        return 0
-    return 0 if rest else duration_ms

@@ -74,7 +74,6 @@ class OpusVoice:
 
     def __init__(self, rate_hz: int) -> None:
         self._decoder = OpusDecoder(rate_hz)
-        self.malformed = 0
         self.is_silent = True
 
     def sound(self, action: PlayoutAction, count: int) -> NDArray[np.int16]:
@@ -82,7 +81,6 @@ class OpusVoice:
         try:
             return self._play(action, count)
         except RemoteProtocolError:
-            self.malformed += 1
             return samples_of(self._decoder.conceal(count))
 
     def _play(self, action: PlayoutAction, count: int) -> NDArray[np.int16]:

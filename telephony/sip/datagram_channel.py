@@ -7,6 +7,7 @@ asyncio's own datagram transport cannot send on a socket pair, whose peer has no
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -16,6 +17,7 @@ BUFFER_BYTES = 1_048_576
 
 MAX_DATAGRAM_BYTES = 131_072
 MAX_QUEUED = 2048
+_logger = logging.getLogger(__name__)
 _READ_AT_ONCE = 64  # then the loop's other work has its turn
 
 
@@ -23,30 +25,35 @@ class DatagramChannel:
     """Sends without waiting; what the kernel will not take is queued, and beyond `MAX_QUEUED` dropped."""
 
     def __init__(
-        self, sock: socket.socket, *, on_datagram: Callable[[bytes], None], on_lost: Callable[[], None]
+        self, sock: socket.socket, *, peer: str, on_datagram: Callable[[bytes], None], on_lost: Callable[[], None]
     ) -> None:
+        """`peer` names the other end, for the log."""
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
         self._socket = sock
+        self._peer = peer
         self._on_datagram = on_datagram
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
         self._queue: deque[bytes] = deque()
         self._closed = False
-        self.dropped = 0
+        self._full = False
         self._loop.add_reader(sock, self._read)
 
     def send(self, datagram: bytes) -> None:
         """Send one datagram."""
-        if self._closed:
-            self.dropped += 1
-        elif self._queue or not self._try(datagram):
+        if not self._closed and (self._queue or not self._try(datagram)):
             if len(self._queue) >= MAX_QUEUED:
-                self.dropped += 1
+                self._note_full()
                 return
             if not self._queue:
                 self._loop.add_writer(self._socket, self._write)
             self._queue.append(datagram)
+
+    def _note_full(self) -> None:
+        if not self._full:
+            self._full = True
+            _logger.error("%s takes no SIP messages, and %d wait: more are dropped", self._peer, MAX_QUEUED)
 
     def _try(self, datagram: bytes) -> bool:
         """Whether the kernel took it; a peer that is gone takes everything."""
@@ -63,6 +70,7 @@ class DatagramChannel:
         while self._queue and self._try(self._queue[0]):
             self._queue.popleft()
         if not self._queue:
+            self._full = False
             self._loop.remove_writer(self._socket)
 
     def _read(self) -> None:

@@ -80,6 +80,7 @@ class SipDispatcher:
         """Take our end of a worker's Unix socket pair (SOCK_SEQPACKET, or SOCK_DGRAM); it is ours to close."""
         self._workers[worker] = DatagramChannel(
             sock,
+            peer=f"worker {worker}",
             on_datagram=lambda datagram: self._take(worker, datagram),
             on_lost=lambda: self._lose(worker),
         )

@@ -89,8 +89,6 @@ class SipEndpoint:
         self._closing = False
         self._emptied = asyncio.Event()
         self._refusal_log = RateLimit(period_s=1.0)
-        self.refused_messages = 0
-        self.offered_calls = 0
 
     @property
     def call_count(self) -> int:
@@ -294,7 +292,6 @@ class SipEndpoint:
         if self._closing:
             self._user_agent.reject(handle, 503, retry_after_s=_CLOSING_RETRY_AFTER_S, now=self.now())
             return
-        self.offered_calls += 1
         self._legs[handle] = leg
         try:
             self._on_call(leg)
@@ -303,7 +300,6 @@ class SipEndpoint:
             self._user_agent.hang_up(handle, EndCause.FAILED, str(error), now=self.now())
 
     def _note_refusal(self, flow: Flow, reason: str) -> None:
-        self.refused_messages += 1
         held_back = self._refusal_log.allow(now=self.now())
         if held_back is not None:
             _logger.warning("refused a message over %s: %s (and %d before it)", flow.transport, reason, held_back)

@@ -329,7 +329,11 @@ class SipLeg:
     async def _close(self, media: Media) -> None:
         if self._pump is not None:
             self._pump.cancel()
-        await media.close()
+        try:
+            await media.close()
+        except Exception:
+            # The bot waits for this in its pipeline's end: raised there, it would keep the call's place for ever.
+            _logger.exception("the media of call %s did not close cleanly", self._info.call_id)
 
     async def _release(self) -> None:
         """Wait until the port is free."""

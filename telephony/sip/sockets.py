@@ -34,6 +34,9 @@ class _Udp(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         self._owner.deliver(data, Flow("udp", addr[0], addr[1]))
 
+    def error_received(self, exc: Exception) -> None:  # noqa: ARG002  # asyncio's signature
+        self._owner.dropped += 1  # no route, a firewall of this machine, longer than a datagram can be
+
 
 def gate_limits(settings: SipSettings) -> GateLimits:
     """Turn the `[sip]` section into what strangers may take."""
@@ -90,7 +93,7 @@ class SipSockets:
         self._tls = None if tls is None else connections(tls.client)
         self._address = ("", 0)
         self._tls_port = 0
-        self.dropped = 0  # datagrams that the kernel would not take in time
+        self.dropped = 0  # datagrams that the kernel did not take, or not in time
 
     @property
     def address(self) -> tuple[str, int]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from telephony.errors import SipParseError
 from telephony.sip.message import Message, Request, Response, addresses, build_message, parse_message
 from telephony.sip.responses import refuse_malformed, stateless_response
-from telephony.sip.toll_guard import Allowed, Refused, TollGuard, Verdict
+from telephony.sip.toll_guard import Allowed, Refused, TollGuard, Verdict, Why
 
 _MAX_CALLS = 10_000
 _EARLY_S = 2.0  # a BYE takes its time, and carriers count minutes that have begun
@@ -30,7 +30,7 @@ class TollGate:
     """Judges what workers send, and watches when their calls are answered and over. Times are seconds."""
 
     def __init__(self, guard: TollGuard) -> None:
-        self.refused = 0
+        self.refused = dict.fromkeys(Why, 0)  # calls, and those that a REFER was to place
         self._guard = guard
         self._calls: OrderedDict[str, _Call] = OrderedDict()  # by Call-ID
 
@@ -46,7 +46,7 @@ class TollGate:
             return refuse_malformed(data, error) or b""
         if not isinstance(verdict, Refused):
             return None
-        self.refused += 1
+        self.refused[verdict.why] += 1
         wait = () if verdict.retry_after_s is None else (("Retry-After", str(int(verdict.retry_after_s) + 1)),)
         reason = (("Reason", f'SIP;cause=603;text="toll: {verdict.why.value}"'),)
         return build_message(stateless_response(request, 503 if wait else 403, extra=(*wait, *reason)))

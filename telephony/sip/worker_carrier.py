@@ -25,7 +25,7 @@ class WorkerCarrier:
     def __init__(self, sock: socket.socket, *, on_edge_lost: Callable[[], None]) -> None:
         self._receiver: Receiver | None = None
         self._on_end: Callable[[str], None] | None = None
-        self._channel = DatagramChannel(sock, on_datagram=self._take, on_lost=on_edge_lost)
+        self._channel = DatagramChannel(sock, peer="the edge", on_datagram=self._take, on_lost=on_edge_lost)
 
     def attach(self, receiver: Receiver, *, on_end: Callable[[str], None] | None = None) -> None:
         """Say who takes what arrives; before that it is dropped. `on_end` takes Call-IDs of calls to be ended."""

@@ -22,7 +22,6 @@ class Inbox:
         self._ended: LegEnded | None = None
         self._dropped = 0  # counted by the media thread
         self._reported = 0  # of these, told to the bot
-        self.refused = 0  # messages that came faster than the bot took them
 
     @property
     def ended(self) -> LegEnded | None:
@@ -39,12 +38,8 @@ class Inbox:
 
     def put_message(self, message: DigitReceived | MessageReceived) -> None:
         """Add a key press or a text; it is refused where too many wait."""
-        if self._ended is not None:
-            return
-        if len(self._messages) >= MAX_MESSAGES:
-            self.refused += 1
-            return
-        self._messages.append(message)
+        if self._ended is None and len(self._messages) < MAX_MESSAGES:
+            self._messages.append(message)
 
     def end(self, ended: LegEnded) -> bool:
         """Let the leg end thus, after what is queued; False if it had ended already."""

@@ -7,13 +7,12 @@ from typing import Final
 
 from telephony.audio.conceal import crossfade
 from telephony.audio.frame import is_quiet, pcm_of, samples_of
-from telephony.audio.opus import OpusDecoder, packet_samples
+from telephony.audio.opus import OpusDecoder, packet_ms
 from telephony.audio.playout import Conceal, Decode, Playout, PlayoutAction
 from telephony.errors import RemoteProtocolError
 from telephony.leg import INPUT_FRAME_BYTES, INPUT_RATE_HZ
 
 CLOCK_HZ: Final = 48_000  # of Opus in RTP, whatever rate is coded (RFC 7587, 4.1)
-_SHORTEST_MS: Final = 5  # packets of 2.5 ms exist and are sent by nobody, nor are odd multiples of it
 _BYTES_A_MS: Final = INPUT_RATE_HZ * 2 // 1000
 
 
@@ -46,8 +45,8 @@ class OpusReceiver:
     def insert(self, *, ssrc: int, sequence: int, timestamp: int, payload: bytes, now: float) -> None:
         """Take a packet that came at `now`; one that is not Opus is counted and dropped."""
         if payload[:1] != self._head:  # the first byte says the duration of all packets but those of code 3
-            duration_ms = _duration_ms(payload)
-            if duration_ms < _SHORTEST_MS:
+            duration_ms = packet_ms(payload)
+            if not duration_ms:
                 self._malformed += 1
                 return
             self._follow_duration(duration_ms)
@@ -127,15 +126,3 @@ class OpusReceiver:
     def _merge(self, earlier: bytes, payload: bytes) -> bytes:
         first, second = samples_of(self._decoder.decode(earlier)), samples_of(self._decoder.decode(payload))
         return pcm_of(crossfade(first, second)) if len(first) == len(second) else pcm_of(second)
-
-
-def _duration_ms(payload: bytes) -> int:
-    """Tell how long a packet lasts; 0 for none that can be played.
-
-    An odd number of 2.5 ms is no whole number of ms, and libopus conceals whole steps of 2.5 ms alone.
-    """
-    try:
-        duration_ms, rest = divmod(packet_samples(payload, CLOCK_HZ), CLOCK_HZ // 1000)
-    except RemoteProtocolError:
-        return 0
-    return 0 if rest else duration_ms

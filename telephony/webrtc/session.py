@@ -175,6 +175,7 @@ class WebRtcSession:
             received=self._received,
             lost=self._reports.lost,
             late=receiver.late,
+            malformed=receiver.malformed,
             concealed_ms=receiver.concealed_ms,
             jitter_ms=self._reports.jitter_ms,
             playout_delay_ms=receiver.playout_delay_ms,

@@ -21,7 +21,7 @@ sys.path.insert(0, ".")
 
 from bot.call import Call, CallServices
 from bot.flows.actions import Say
-from bot.log import set_up_logging
+from bot.log import set_up_bot_logging
 from bot.metrics import CallMetrics
 from bot.recognition.audio import samples_of
 from bot.services.prompt_cache import PromptCache
@@ -102,7 +102,7 @@ async def run(calls: int, seconds: float, *, speaking: bool) -> float:
 
 
 def main() -> None:
-    set_up_logging(level="ERROR", process="bench")
+    set_up_bot_logging(level="ERROR", process="bench")
     calls = int(sys.argv[1]) if len(sys.argv) > 1 else 10
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 10.0
     cpu = asyncio.run(run(calls, seconds, speaking="speaking" in sys.argv))

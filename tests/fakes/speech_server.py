@@ -55,7 +55,7 @@ async def speech_server(
     store = store or MemoryConversationStore(ttl_s=60, max_conversations=100, clock=time.monotonic)
     engine = SpeechEngine(backend, store, metrics, limits=limits or EngineLimits(), clock=time.monotonic)
     app = create_server(engine, metrics, stream_limits or StreamLimits())
-    http = punctual_http(request_timeout_s=20.0)
+    http = punctual_http(request_timeout_s=20.0, most_connections=1000)
     config = uvicorn.Config(app, log_level="error", http=http, ws=BoundedWebSocket, timeout_graceful_shutdown=1)
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     server = DrainingServer(config, engine, drain_timeout_s=2.0, on_ready=ready.set_result)

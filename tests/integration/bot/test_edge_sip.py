@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from bot.edge.sip import EdgeSip
 from bot.errors import ServiceStartError
 from telephony.settings import RtpSettings, SipSettings, SipTlsSettings, SipTrunkSettings
+from telephony.sip.carrier_frame import MessageFrame, pack
+from telephony.sip.flow import Flow
 from tests.fakes.certificates import issue
 from tests.integration.telephony.sip_house import far_end
-from tests.waiting import HUNG_S
+from tests.unit.telephony.sip.messages import OFFER, request_bytes
+from tests.waiting import HUNG_S, eventually
 
 
 async def opened(settings: SipSettings) -> EdgeSip:
@@ -80,3 +87,31 @@ async def test_what_is_wrong_is_said_before_anything_starts(settings: SipSetting
         await opened(settings)
 
     assert named in str(failure.value)
+
+
+async def test_what_came_to_nothing_and_which_calls_were_refused_is_told_to_prometheus() -> None:
+    edge = await opened(SipSettings(port=0, toll_prices={"+994": Decimal(1)}))
+    registry = CollectorRegistry()
+    registry.register(edge)  # type: ignore[arg-type]  # duck-typed collector
+    worker = edge.inheritance(0)
+    theirs = socket.socket(fileno=os.dup(worker.fds[0]))
+    theirs.setblocking(False)
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as caller:
+        caller.connect(("127.0.0.1", edge.port))
+        caller.setblocking(False)
+        caller.send(b"GET / HTTP/1.1\r\n\r\n")
+        caller.send(request_bytes(body=OFFER).replace(b";branch", b";rport;branch"))
+        assert (await asyncio.wait_for(loop.sock_recv(caller, 4096), HUNG_S)).startswith(b"SIP/2.0 503 ")
+    nowhere = Flow("udp", "::1", 9)
+    theirs.send(pack(MessageFrame(request_bytes(uri="sip:+1900555@192.0.2.50", body=OFFER), nowhere)))
+    theirs.send(pack(MessageFrame(request_bytes("OPTIONS"), nowhere)))
+    assert b"403" in await asyncio.wait_for(loop.sock_recv(theirs, 4096), HUNG_S)
+    await eventually(lambda: registry.get_sample_value("zeng_sip_unsent_total") == 1)
+
+    assert registry.get_sample_value("zeng_sip_malformed_total") == 1
+    assert registry.get_sample_value("zeng_sip_full_total") == 1
+    assert registry.get_sample_value("zeng_sip_toll_refused_total", {"why": "not_named"}) == 1
+    theirs.close()
+    worker.started()
+    await edge.close()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bot.edge import children
+from bot.edge import links as links_module
 from bot.edge.children import Children, ChildSpec, Inheritance
 from bot.edge.links import WorkerLinks
 from bot.edge.workers import WorkerPool
@@ -52,6 +53,37 @@ async def test_a_worker_counts_while_it_answers_as_it_should(
         server.close()
 
 
+async def test_a_worker_that_hangs_holds_up_nobodys_news_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(links_module, "_POLL_S", 0.01)
+    asked: dict[str, list[str]] = {"hangs": [], "well": []}
+    taken: list[asyncio.StreamWriter] = []
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        taken.append(writer)
+        asked["hangs"].append((await reader.readline()).decode().split()[1])
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked["well"].append((await reader.readuntil(b"\r\n\r\n")).decode().split()[1])
+        writer.write(f"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {len(GOOD)}\r\n\r\n{GOOD}".encode())
+        writer.close()
+
+    servers = [await asyncio.start_unix_server(answer, tmp_path / name) for answer, name in ((hang, "h"), (serve, "w"))]
+    links = WorkerLinks({"hangs": tmp_path / "h", "well": tmp_path / "w"}, WorkerPool(("hangs", "well")))
+    links.start()
+    draining = asyncio.create_task(links.drain())
+    try:
+        await eventually(lambda: asked["well"].count("/status") >= 5 and "/drain" in asked["well"])
+
+        assert asked["hangs"].count("/status") == 1
+    finally:
+        draining.cancel()
+        await links.close()
+        for closing in (*taken, *servers):
+            closing.close()
+
+
 async def test_a_child_that_cannot_be_started_again_at_once_is_started_later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(children, "_BACKOFF_S", (0.01, 0.01, 0.01, 0.01))
     tries: list[str] = []
@@ -67,12 +99,13 @@ async def test_a_child_that_cannot_be_started_again_at_once_is_started_later(mon
         return True
 
     sleeps = (sys.executable, "-c", "import sys, time; time.sleep(float(sys.argv[1]))")
-    ours = Children()
+    fallen: list[str] = []
+    ours = Children(on_fall=fallen.append)
     await ours.start(ChildSpec("worker", sleeps, ready, inherit=inherit))
     await eventually(lambda: len(started) == 2)
     await ours.stop(grace_s=5.0)
 
-    assert (len(tries), ours.restarts) == (3, 2)
+    assert (len(tries), fallen) == (3, ["worker", "worker"])
 
 
 async def test_children_start_side_by_side_and_all_are_ended_if_one_does_not_serve(tmp_path: Path) -> None:
@@ -88,7 +121,7 @@ async def test_children_start_side_by_side_and_all_are_ended_if_one_does_not_ser
 
         return ChildSpec(name, (sys.executable, "-c", script, str(all_started)), ready)
 
-    ours = Children()
+    ours = Children(on_fall=lambda _: None)
     sleeps = "import time; time.sleep(60)"
     fails = "import pathlib, sys, time\nwhile not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.01)\nsys.exit(3)"
     with pytest.raises(ServiceStartError, match="the second ended at start with code 3"):

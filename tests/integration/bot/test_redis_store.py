@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -30,10 +31,9 @@ def turn(turn_id: str, speaker: Speaker = Speaker.BOT) -> Turn:
     return Turn(turn_id, speaker, "Şəki, Göyçay və Ağdam", 1_795_000_000.25, 2.04)
 
 
-async def test_a_worker_that_restarted_finds_what_was_said(redis, store) -> None:
+async def test_another_process_finds_what_was_said(redis, store) -> None:
     await store.append("call-1", turn("u1", Speaker.CALLER))
-    await store.append("call-1", turn("b1"))
-    await store.heard("call-1", "b1", 0.75)
+    await store.append("call-1", replace(turn("b1"), heard_s=0.75))
     await store.close()
 
     after = RedisConversationStore(connect(redis.url, timeout_ms=5000), ttl_s=900)

@@ -286,32 +286,58 @@ async def test_what_comes_before_anybody_listens_is_dropped() -> None:
     ours.close()
 
 
-async def test_a_channel_queues_what_the_kernel_will_not_take_and_then_drops(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_channel_queues_what_the_kernel_will_not_take_and_then_drops_and_says_so_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(datagram_channel, "MAX_QUEUED", 100)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     received: list[bytes] = []
-    sender = DatagramChannel(ours, on_datagram=received.append, on_lost=lambda: None)
+    sender = DatagramChannel(ours, peer="worker 1", on_datagram=received.append, on_lost=lambda: None)
     sent = [number.to_bytes(4, "big") + bytes(30_000) for number in range(1000)]
     for datagram in sent:
         sender.send(datagram)
-    assert sender.dropped > 0
+    assert [record.getMessage() for record in caplog.records] == [
+        "worker 1 takes no SIP messages, and 100 wait: more are dropped"
+    ]
 
-    receiver = DatagramChannel(theirs, on_datagram=received.append, on_lost=lambda: None)
-    await eventually(lambda: len(received) == 1000 - sender.dropped)
+    receiver = DatagramChannel(theirs, peer="the edge", on_datagram=received.append, on_lost=lambda: None)
+    await eventually(lambda: len(received) > 100)
+    await eventually(lambda: not sender._queue)
+    sender.send(b"last")
+    await eventually(lambda: received[-1] == b"last")
 
-    assert received == sent[: len(received)]
+    assert received[:-1] == sent[: len(received) - 1]
+    assert len(received) < 1000
     receiver.close()
     receiver.close()
     sender.close()
     sender.send(b"late")
-    assert sender.dropped == 1000 - len(received) + 1
+    assert len(caplog.records) == 1
+
+
+async def test_the_one_datagram_that_had_to_wait_is_sent_once_there_is_room() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    received: list[bytes] = []
+    sender = DatagramChannel(ours, peer="worker 1", on_datagram=received.append, on_lost=lambda: None)
+    sent: list[bytes] = []
+    while not sender._queue:
+        sent.append(len(sent).to_bytes(4, "big") + bytes(30_000))
+        sender.send(sent[-1])
+    receiver = DatagramChannel(theirs, peer="the edge", on_datagram=received.append, on_lost=lambda: None)
+    await eventually(lambda: len(received) == len(sent))
+
+    assert received == sent
+    receiver.close()
+    sender.close()
 
 
 async def test_a_channel_whose_other_end_is_gone_is_lost_once() -> None:
     for kind in (socket.SOCK_SEQPACKET, socket.SOCK_DGRAM):
         ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
         lost: list[int] = []
-        channel = DatagramChannel(ours, on_datagram=lambda datagram: None, on_lost=lambda lost=lost: lost.append(1))
+        channel = DatagramChannel(
+            ours, peer="worker 1", on_datagram=lambda datagram: None, on_lost=lambda lost=lost: lost.append(1)
+        )
         theirs.close()
         channel.send(b"one")
         channel.send(b"two")

@@ -35,7 +35,7 @@ async def test_twenty_calls_at_ten_a_second_all_go_well(carriage: Carriage, tran
         await ours.settled()
 
         assert ours.ends() == [LegEnded(EndCause.CALLER_HUNG_UP)] * 20
-        busy = [endpoint.offered_calls for endpoint in ours.endpoints]
+        busy = [len(media.opened) for media in ours.media[: len(ours.endpoints)]]
         assert sum(busy) == 20
         assert all(busy)
 

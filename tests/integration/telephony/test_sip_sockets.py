@@ -90,6 +90,7 @@ def test_what_cannot_be_sent_is_dropped_and_the_next_goes_out(
             await asyncio.sleep(0.01)
 
             assert peer.recv(100_000) == OPTIONS
+        assert sockets.dropped == 3
         await sockets.close()
 
     run(scenario())

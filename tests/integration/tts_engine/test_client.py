@@ -17,6 +17,7 @@ from tts_engine.errors import (
     SpeechCapacityError,
     SpeechEngineError,
     SpeechRequestError,
+    SpeechSilenceError,
     SpeechUnavailableError,
 )
 from tts_engine.protocol import (
@@ -170,6 +171,18 @@ async def test_a_voice_that_says_nothing_in_time_is_given_up() -> None:
         assert len(backend.aborted) == 1
 
 
+async def test_a_server_that_takes_a_connection_and_says_nothing_has_no_more_time_than_one_that_is_silent() -> None:
+    taken: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(lambda _, writer: taken.append(writer), "127.0.0.1", 0)
+    timeouts = SpeechTimeouts(connect_s=HUNG_S, first_audio_s=0.1)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, SpeechClient(url, warm_links=0, timeouts=timeouts) as client:
+        with pytest.raises(SpeechSilenceError):
+            await spoken(client)
+        for writer in taken:
+            writer.close()
+
+
 async def test_a_voice_that_falls_silent_in_the_middle_is_given_up() -> None:
     timeouts = SpeechTimeouts(between_chunks_s=0.1)
     async with speech_server(FakeBackend(hold_at=2)) as server, SpeechClient(server.url, timeouts=timeouts) as client:
@@ -258,6 +271,29 @@ async def test_a_server_full_of_what_we_just_cancelled_is_asked_again() -> None:
 
         assert await spoken(client) == b"ab"
     assert connections == 3
+
+
+async def test_a_server_that_is_full_is_not_asked_again_once_the_caller_has_waited_long_enough() -> None:
+    full = ErrorMessage(message="full", code="at_capacity").model_dump_json()
+    connections = 0
+
+    async def never_confirms(socket) -> None:
+        nonlocal connections
+        connections += 1
+        first = connections == 1
+        for _ in ("session.config", "input.text", "input.done"):
+            await socket.recv()
+        await socket.send(b"ab" if first else full)
+        await socket.wait_closed()
+
+    timeouts = SpeechTimeouts(cancel_s=2.0, first_audio_s=0.2)
+    async with other_server(never_confirms) as url, SpeechClient(url, warm_links=0, timeouts=timeouts) as client:
+        async with aclosing(client.speak(SALAM)) as audio:
+            await anext(audio)
+        with pytest.raises(SpeechCapacityError, match="full"):
+            async with asyncio.timeout(1.5):
+                await spoken(client)
+    assert connections == 2
 
 
 async def test_a_voice_full_of_what_we_just_cancelled_is_asked_again_though_its_server_had_begun() -> None:

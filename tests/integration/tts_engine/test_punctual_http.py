@@ -11,6 +11,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI, Request, WebSocket
 from starlette.responses import StreamingResponse
+from structlog.testing import capture_logs
 from websockets.asyncio.client import connect
 
 from tests.waiting import HUNG_S
@@ -83,17 +84,23 @@ class Server:
             writer.close()
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    http = punctual_http(request_timeout_s=LIMIT_S)
+@asynccontextmanager
+async def serving(*, request_timeout_s: float = LIMIT_S, most_connections: int = 100) -> AsyncIterator[Server]:
+    http = punctual_http(request_timeout_s=request_timeout_s, most_connections=most_connections)
     config = uvicorn.Config(application(), http=http, log_level="error", timeout_keep_alive=60)
     running = uvicorn.Server(config)
     listener = listen("127.0.0.1", 0, dead_after_s=60)
-    serving = asyncio.create_task(running.serve(sockets=[listener]))
+    until_exit = asyncio.create_task(running.serve(sockets=[listener]))
     yield Server(listener.getsockname()[1])
     running.should_exit = True
-    await serving
+    await until_exit
     listener.close()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    async with serving() as running:
+        yield running
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET", b"GET /now HTTP/1.1\r\nhost: x\r\n", POST, POST + b"123"])
@@ -159,3 +166,26 @@ async def test_a_websocket_outlives_the_limit(server: Server) -> None:
         await socket.send("still here")
 
         assert await asyncio.wait_for(socket.recv(), HUNG_S) == "still here"
+
+
+async def test_more_connections_than_there_is_room_for_are_told_so_and_harm_none_of_the_others() -> None:
+    async with (
+        serving(request_timeout_s=HUNG_S, most_connections=2) as server,
+        connect(f"ws://127.0.0.1:{server.port}/socket") as talking,
+        server.peer() as idle,
+    ):
+        with capture_logs() as logged:
+            for _ in range(3):
+                async with server.peer() as one_more:
+                    assert (await one_more.until_closed()).startswith(
+                        b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1"
+                    )
+        assert [(line["event"], line["count"]) for line in logged] == [("connections_turned_away", 1)]
+        await talking.send("still here")
+        assert await talking.recv() == "still here"
+
+        idle.writer.write(GET.replace(b"host", b"connection: close\r\nhost"))
+        assert b'"now"' in await idle.until_closed()
+        async with server.peer() as next_one:
+            next_one.writer.write(GET)
+            assert b'"now"' in await next_one.answer()

@@ -159,10 +159,47 @@ async def test_what_is_wrong_with_a_request_is_asked_of_nobody_else() -> None:
         with pytest.raises(SpeechRequestError):
             await spoken(speech, SpeechRequest(text="salam", voice="nobody"))
         one.fail_at = two.fail_at = 0
-        with pytest.raises(SpeechEngineError):
+        one.fault = two.fault = SpeechRequestError("no letter that the voice can say")
+        with pytest.raises(SpeechRequestError):
             await spoken(speech, request("salam", "x"))
 
     assert len(one.asked) + len(two.asked) == 1
+
+
+async def test_what_an_engine_fails_on_before_its_first_sound_another_says_and_the_call_stays_there() -> None:
+    store = memory()
+    one, two = FakeBackend(), FakeBackend()
+    async with (
+        speech_server(one, store=store) as a,
+        speech_server(two, store=store) as b,
+        SpeechServers(urls(a, b)) as speech,
+    ):
+        speech._homes = Homes(2)
+        await spoken(speech, request("bir", "x", "t1"))
+        await a.engine.conversations.close()  # once it has written it
+        one.fail_at = 0
+
+        assert await spoken(speech, request("iki", "x", "t2")) == said("iki")
+        assert await spoken(speech, request("üç", "x", "t3")) == said("üç")
+
+        assert (texts(one), texts(two)) == (["bir", "iki"], ["iki", "üç"])
+        assert [[turn.text for turn in asked.context] for asked in two.asked] == [["bir"], ["bir", "iki"]]
+        assert not speech.away
+
+
+async def test_what_two_engines_fail_on_is_given_to_no_third() -> None:
+    voices = [FakeBackend(fail_at=0), FakeBackend(fail_at=0), FakeBackend()]
+    async with (
+        speech_server(voices[0]) as a,
+        speech_server(voices[1]) as b,
+        speech_server(voices[2]) as c,
+        SpeechServers([a.url, NOWHERE, b.url, c.url]) as speech,
+    ):
+        speech._homes = Homes(4)
+        with pytest.raises(SpeechEngineError):
+            await spoken(speech, request("salam", "x"))
+
+    assert [len(voice.asked) for voice in voices] == [1, 1, 0]
 
 
 async def test_where_nobody_answers_the_last_says_so() -> None:
@@ -240,15 +277,13 @@ async def test_a_voice_that_is_silent_is_given_up_for_another_in_time_and_then_l
 
 
 @pytest.mark.parametrize(
-    ("frame", "fault"),
-    [(0, RuntimeError("cuda died")), (1, RuntimeError("cuda died")), (1, SpeechUnavailableError("gone"))],
-    ids=["at once", "midway", "with its link"],
+    "fault", [RuntimeError("cuda died"), SpeechUnavailableError("gone")], ids=["its engine", "its link"]
 )
-async def test_a_server_that_fails_on_whatever_it_is_asked_is_left_though_it_says_that_it_is_ready(
-    monkeypatch: pytest.MonkeyPatch, frame: int, fault: Exception
+async def test_a_server_that_fails_midway_on_whatever_it_is_asked_is_left_though_it_says_that_it_is_ready(
+    monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
     monkeypatch.setattr(servers, "FAILED_REST_S", HUNG_S)
-    one, two = FakeBackend(fail_at=frame, fault=fault), FakeBackend()
+    one, two = FakeBackend(fail_at=1, fault=fault), FakeBackend()
     async with speech_server(one) as a, speech_server(two) as b, SpeechServers(urls(a, b)) as speech:
         speech._homes = Homes(2)
         for _ in range(2):
@@ -257,6 +292,19 @@ async def test_a_server_that_fails_on_whatever_it_is_asked_is_left_though_it_say
 
         assert await spoken(speech, request("salam", "x")) == said("salam")
         assert await spoken(speech, request("salam", "y")) == said("salam")
+        assert (len(one.asked), speech.away) == (2, (a.url,))
+
+
+async def test_a_server_that_fails_on_whatever_it_is_asked_is_left_after_two_calls_that_another_spoke_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(servers, "FAILED_REST_S", HUNG_S)
+    one, two = FakeBackend(fail_at=0), FakeBackend()
+    async with speech_server(one) as a, speech_server(two) as b, SpeechServers(urls(a, b)) as speech:
+        speech._homes = Homes(2)
+        for call in ("w", "x", "y", "z"):  # every second one begins with the broken one, and then none
+            assert await spoken(speech, request(call, call)) == said(call)
+
         assert (len(one.asked), speech.away) == (2, (a.url,))
 
 

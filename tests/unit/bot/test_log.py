@@ -10,9 +10,9 @@ SCRIPT = """
 import logging
 import structlog
 from loguru import logger
-from bot.log import set_up_logging
+from bot.log import set_up_bot_logging
 
-set_up_logging(level="INFO", process="worker-3")
+set_up_bot_logging(level="INFO", process="worker-3")
 structlog.get_logger("zeng.call").info("call ended", seconds=4)
 logging.getLogger("telephony.sip.trunk_endpoint").info("trunk %s is up", "azercell")
 logging.getLogger("uvicorn.error").info("none of ours")

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.context.conversation import Conversation, Speaker, Turn
-from bot.context.store import ConversationLimits, with_heard
+from bot.context.store import ConversationLimits
 
 
 def turn(turn_id: str, text: str = "Salam") -> Turn:
@@ -35,12 +35,3 @@ def test_what_is_kept_is_the_end_of_the_call_and_fits(texts: list[str], max_turn
     assert len(kept) <= max_turns
     assert sum(len(t.text.encode()) for t in kept) <= max_bytes
     assert kept == conversation.turns[len(texts) - len(kept) :]
-
-
-def test_what_was_heard_is_noted_where_the_turn_stands() -> None:
-    conversation = Conversation("c", (turn("t1"), turn("t2")))
-
-    heard = with_heard(conversation, "t1", 0.5)
-
-    assert [(t.turn_id, t.heard_s) for t in heard.turns] == [("t1", 0.5), ("t2", None)]
-    assert with_heard(conversation, "t9", 0.5) == conversation

@@ -170,3 +170,12 @@ async def test_a_token_that_is_not_there_stops_the_start_before_anything_is_load
             await parts._start(tmp_path, stack)
 
     assert not nursery.specs
+
+
+def test_a_process_that_fell_is_told_to_prometheus_by_its_name() -> None:
+    ours = Service(Settings(), config=None, demo=False, log_level="INFO")
+    for name in ("worker-0", "worker-1", "worker-0"):
+        ours._children._on_fall(name)
+
+    told = [ours._registry.get_sample_value("zeng_process_falls_total", {"name": f"worker-{n}"}) for n in range(2)]
+    assert told == [2, 1]

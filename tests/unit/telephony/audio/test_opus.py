@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from telephony.audio import opus
-from telephony.audio.opus import OpusDecoder, OpusEncoder, OpusNotFoundError, find_library, packet_samples
+from telephony.audio.opus import OpusDecoder, OpusEncoder, OpusNotFoundError, find_library, packet_ms
 from telephony.errors import RemoteProtocolError
 
 FRAME = 480  # 20 ms at 24 kHz
@@ -60,16 +60,21 @@ def test_coding_delays_the_sound_by_less_than_8_ms() -> None:
 
 def test_a_packet_says_how_long_it_is() -> None:
     packet = OpusEncoder(24_000).encode(bytes(FRAME * 2))
-    assert packet_samples(packet, 48_000) == 960
-    assert packet_samples(packet, 16_000) == 320
+    assert packet_ms(packet) == 20
     double = OpusEncoder(24_000).encode(bytes(FRAME * 4))
-    assert packet_samples(double, 48_000) == 1920
+    assert packet_ms(double) == 40
+
+
+@pytest.mark.parametrize("frame_units", [1, 3])
+def test_a_packet_of_no_whole_number_of_ms_has_none(frame_units: int) -> None:
+    head = b"\xe3" + bytes([frame_units])  # CELT frames of 2.5 ms, as many as the second byte says
+    assert packet_ms(head + bytes(3 * frame_units)) == 0
+    assert packet_ms(b"\xe3\x02" + bytes(6)) == 5
 
 
 @pytest.mark.parametrize("junk", [b"", b"\xff", b"\xff\xff\xff"])
 def test_what_is_no_opus_packet_has_no_length(junk: bytes) -> None:
-    with pytest.raises(RemoteProtocolError, match="not an Opus packet"):
-        packet_samples(junk, 48_000)
+    assert packet_ms(junk) == 0
 
 
 def test_a_damaged_packet_is_refused_and_the_decoder_goes_on() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telephony.audio.playout import Conceal, Decode, Playout, PlayoutAction, Silence
+from telephony.audio.playout import Conceal, Decode, Noise, Playout, PlayoutAction, Silence
 
 FRAME_S = 0.020
 STEP = 160
@@ -141,14 +141,13 @@ def test_reordered_packets_are_played_in_order() -> None:
     assert numbers(line.run(2.2)) == list(range(100))
 
 
-def test_duplicates_are_played_once_and_counted() -> None:
+def test_duplicates_are_played_once() -> None:
     line = Line()
     line.send(range(50))
     line.send(range(50), delay_s=0.031)
     line.send(range(50), delay_s=0.300)
 
     assert numbers(line.run(1.5)) == list(range(50))
-    assert line.playout.stats().duplicated == 100
     assert line.playout.stats().late == 0
 
 
@@ -370,21 +369,24 @@ def test_backward_jump_of_the_timestamp_is_believed_at_the_second_packet() -> No
         playout.insert(tick, timestamp, b"%d" % tick, now=tick * FRAME_S)
         played.append(playout.get(now=tick * FRAME_S + 0.005))
 
-    assert numbers(played)[-40:] == list(range(59, 99))
-    assert playout.stats().restarts == 1
+    assert numbers(played) == list(range(99))
 
 
-def test_single_wild_packet_is_ignored() -> None:
+@pytest.mark.parametrize(
+    ("second", "timestamp"),
+    [(300, 2**31), (12_346, 2**31), (300, 259), (12_346, 99)],
+    ids=["wild twice", "of the next number", "of the next time", "of the same time"],
+)
+def test_wild_packets_that_do_not_continue_each_other_are_ignored(second: int, timestamp: int) -> None:
     line = Line()
     line.send(range(50))
     line.run(0.5)
     line.playout.insert(12_345, 99, b"wild", now=line.now)
-    line.playout.insert(300, 2**31, b"wild", now=line.now)
+    line.playout.insert(second, timestamp, b"wild", now=line.now)
 
     line.run(0.8)
 
     assert numbers(line.played) == list(range(50))
-    assert line.playout.stats().discarded >= 1
 
 
 def test_old_sequence_number_with_another_time_is_no_late_packet() -> None:
@@ -430,9 +432,22 @@ def test_flood_is_bounded() -> None:
     for number in range(5_000):
         playout.insert(number, number * STEP, b"x", now=0.0 if number < 50 else number * FRAME_S)
 
-    stats = playout.stats()
-    assert stats.received == 5_000
-    assert stats.discarded >= 5_000 - (2 * 200 // 20 + 16)
+    actions = [playout.get(now=(5_000 + tick) * FRAME_S) for tick in range(5_000)]
+    assert 1 <= count(actions, Decode) <= 2 * 200 // 20 + 16
+
+
+def test_a_sender_that_says_it_falls_silent_has_lost_nothing() -> None:
+    line = Line()
+    line.send(range(10))
+    line.run(0.2)
+    sequence, timestamp = line.first_sequence + 10, (line.first_timestamp + 10 * STEP) & 0xFFFFFFFF
+    line.playout.insert(sequence, timestamp, b"cn", now=line.now, is_noise=True)
+
+    actions = line.run(0.4)
+
+    at = actions.index(Noise(b"cn"))
+    assert actions[at + 1 :] == [Silence()] * (len(actions) - at - 1)
+    assert line.playout.stats().concealed_ms == 0
 
 
 def test_packets_are_cut_into_frames() -> None:
@@ -452,7 +467,6 @@ def test_packet_of_no_or_too_many_frames_is_discarded(payload: bytes) -> None:
     playout.insert(0, 0, payload, now=0.0)
 
     assert playout.get(now=0.5) == Silence()
-    assert playout.stats().discarded == 1
 
 
 def test_frames_off_the_grid_are_played_in_their_nearest_slot() -> None:
@@ -527,9 +541,10 @@ def test_losses_on_a_steady_line_cost_their_own_frames_only(seed: int, lost: set
 def test_garbage_is_survived(packets: list[tuple[int, int, bytes, float]]) -> None:
     playout = Playout(clock_hz=8_000, frame_ms=10, frame_bytes=80)
     now = 0.0
+    came = {payload[at : at + 80] for _, _, payload, _ in packets for at in range(0, len(payload), 80)}
     for sequence, timestamp, payload, later in packets:
         now += later
         playout.insert(sequence, timestamp, payload, now=now)
-        playout.get(now=now)
+        action = playout.get(now=now)
 
-    assert playout.stats().received == len(packets)
+        assert not isinstance(action, Decode) or {action.payload, action.merge} <= {*came, None}

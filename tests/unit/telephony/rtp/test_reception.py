@@ -62,6 +62,13 @@ def test_steady_packets_have_no_jitter() -> None:
     assert receive(list(range(100)), delay_s=0.5).jitter == pytest.approx(0, abs=1e-3)
 
 
+def test_a_packet_that_is_late_once_counts_for_a_sixteenth() -> None:
+    reception = receive(list(range(10)))
+    reception.update(10, timestamp=1600, now=0.2 + 0.016)  # 128 units (RFC 3550 section 6.4.1)
+
+    assert reception.jitter == pytest.approx(128 / 16, rel=1e-6)
+
+
 def test_jitter_approaches_the_mean_difference_of_transit() -> None:
     reception = Reception(1, 8_000)
     for number in range(400):

@@ -135,6 +135,17 @@ def test_a_nat_that_gave_another_port_during_a_hold_is_followed_at_once() -> Non
     assert not any(admitted(lock, (NAT[0], 9), range(10), now=60.3))
 
 
+def test_another_port_of_a_host_that_was_followed_after_a_hold_is_a_stranger_again() -> None:
+    lock = lock_to(NAMED)
+    admitted(lock, NAT, range(3), now=0.0)
+    held(lock, until=60.0)
+    moved, neighbour = (NAT[0], NAT[1] + 2), (NAT[0], NAT[1] + 4)
+    admitted(lock, moved, range(3), now=60.0)
+
+    assert not any(admitted(lock, neighbour, range(200), now=60.1))
+    assert lock.locked == moved
+
+
 def test_what_began_during_a_hold_proves_nothing_after_it() -> None:
     lock = lock_to(None)
     lock.hold()

@@ -42,6 +42,7 @@ class WiredEndpoint:
     rtp_out: list[tuple[bytes, Address]] = field(default_factory=list)
     rtcp_out: list[tuple[bytes, Address]] = field(default_factory=list)
     closed: bool = False
+    unsent: int = 0
 
     def receive_rtp(self, *, now: float) -> list[tuple[bytes, Address, float]]:
         taken, self.rtp_in = self.rtp_in, []
@@ -423,6 +424,21 @@ def test_figures_join_all_parts() -> None:
     assert (stats.sent, stats.underruns, stats.round_trip_ms) == (30, 0, None)
     assert stats.sent_late_ms_max == pytest.approx(1.0, abs=0.1)
     assert 15 <= stats.playout_delay_ms <= 45
+
+
+def test_figures_tell_what_was_not_taken_and_could_not_be_sent() -> None:
+    call = Call().start()
+    call.endpoint.unsent = 4
+    call.hear(0, b"\xd5" * 160)
+    call.hear(1, b"?", payload_type=77)
+    for number in range(3):
+        stranger = build_rtp(RtpPacket(8, number, 0, 9, b"\xd5" * 160))
+        call.endpoint.rtp_in.append((stranger, ("203.0.113.9", 666), call.now))
+    call.tick()
+
+    stats = call.stream.stats()
+
+    assert (stats.received, stats.malformed, stats.strangers, stats.unsent) == (2, 1, 3, 4)
 
 
 class BrokenEndpoint(WiredEndpoint):

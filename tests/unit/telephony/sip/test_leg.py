@@ -41,7 +41,7 @@ from telephony.sip.events import (
 from telephony.sip.leg import SipLeg
 from telephony.sip.offer_answer import Direction, LocalAudio
 from telephony.sip.transfer import Outcome
-from tests.fakes.media import FIRST_PORT, FakeMediaFactory
+from tests.fakes.media import FIRST_PORT, FakeMedia, FakeMediaFactory
 
 AGREED = MediaParameters("192.0.2.1", 4000, "PCMU", 0, 101)
 HELD = MediaParameters("192.0.2.1", 4000, "PCMU", 0, 101, send=False)
@@ -149,6 +149,23 @@ async def starts(work: Awaitable[None]) -> asyncio.Future[None]:
     for _ in range(5):
         await asyncio.sleep(0)
     return task
+
+
+async def test_media_that_cannot_be_closed_does_not_keep_a_call_from_its_end(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = await started()
+    close = FakeMedia.close
+
+    async def fails(media: FakeMedia) -> None:
+        await close(media)
+        raise OSError("no buffer space")
+
+    monkeypatch.setattr(FakeMedia, "close", fails)
+    await bench.leg.hang_up()
+
+    assert await bench.until_ended() == [LegEnded(EndCause.BOT_HUNG_UP)]
+    assert "no buffer space" in caplog.text
 
 
 async def test_an_answered_call_has_media_at_the_port_that_was_opened() -> None:

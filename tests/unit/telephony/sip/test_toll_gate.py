@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from telephony.sip.message import Response, build_message, parse_message
 from telephony.sip.toll_gate import TollGate
-from telephony.sip.toll_guard import TollGuard, TollLimits
+from telephony.sip.toll_guard import TollGuard, TollLimits, Why
 from tests.unit.telephony.sip.messages import OFFER, request, request_bytes, response
 
 BAKU = "sip:+994501234567@192.0.2.50"
@@ -37,7 +37,7 @@ def test_a_call_with_a_price_goes_and_one_without_is_refused_to_its_sender() -> 
         "other",
         'SIP;cause=603;text="toll: not_named"',
     )
-    assert ours.refused == 1
+    assert {why: count for why, count in ours.refused.items() if count} == {Why.NOT_NAMED: 1}
 
 
 def test_a_call_is_judged_once_however_often_its_invite_is_sent() -> None:
