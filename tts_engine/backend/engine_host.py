@@ -113,6 +113,8 @@ class EngineHost:
             while data := await reader.read(_READ_BYTES):
                 unpacker.room()[: len(data)] = data
                 for message in unpacker.received(len(data)):
+                    if writer.is_closing():  # it was cut by us, or nobody hears an answer
+                        break
                     match message:
                         case Submit(job):
                             self._submit(server, job)
@@ -164,6 +166,8 @@ class EngineHost:
                 self._forget(event.key)
                 del server.keys[key]
         for server, packed in parts.items():
+            if server.writer.is_closing():  # its jobs are aborted in a moment; uvloop raises at who writes to it
+                continue
             server.writer.writelines(packed)
             held = server.writer.transport.get_write_buffer_size()
             if held > HELD_BYTES + len(server.keys) * HELD_JOB_BYTES:
@@ -180,7 +184,8 @@ class EngineHost:
             if (failure := self._failure) != self._told:
                 self._told = failure
                 for server in self._servers:
-                    server.writer.write(pack(EngineState(failure)))
+                    if not server.writer.is_closing():
+                        server.writer.write(pack(EngineState(failure)))
             await asyncio.sleep(LOOK_S)
 
     @property

@@ -106,12 +106,12 @@ class RemoteEngine:
     def _say(self, message: ToEngine) -> None:
         if isinstance(message, Submit) and message.job.key not in self._running:
             return  # it was lost with the engine that was there when it was submitted
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.write(pack(message, _key(message)))
             if self._transport.get_write_buffer_size() > HELD_BYTES:
                 log.error("speech_engine_stalls", path=str(self._path))
                 self._transport.abort()
-        else:
+        elif self._transport is None:  # else who waits for its end sees to it
             self._fail_all()
 
     async def _keep_linked(self) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import uvloop
 
 from tests.fakes.speech_engine import FakeEngine
 from tts_engine.backend import engine_host
@@ -133,6 +134,28 @@ async def test_what_is_aborted_is_so_in_the_engine_and_nothing_is_heard_of_it(tm
         assert stand.engine.aborted == [gone]
         stand.engine.say([Spoke(gone, b"a", b"1"), Failed(stays, "broken")])
         assert await server.hears() == Failed(2, "broken")
+
+
+@pytest.mark.parametrize("turns", range(5))
+def test_what_others_are_told_comes_though_a_server_has_just_been_cut(tmp_path: Path, turns: int):
+    """By uvloop, which raises at who writes to a connection that is closed; so many turns of the loop after the cut."""
+
+    async def cut_and_say() -> None:
+        async with hosted(tmp_path, FakeEngine()) as stand:
+            gone, stays = await stand.comes(), await stand.comes()
+            gone.submit(1)
+            await stand.until(1)
+            stays.submit(1)
+            await stand.until(2)
+            mine, theirs = (job.key for job in stand.engine.jobs)
+            stand.host._owners[mine][0].writer.transport.abort()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            stand.host._pass_on([Spoke(mine, b"a", b"1"), Spoke(theirs, b"b", b"2")])
+            assert await stays.hears() == Spoke(1, b"b", b"2")
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(cut_and_say())
 
 
 async def test_prompts_are_read_ahead(tmp_path: Path):
