@@ -1,4 +1,4 @@
-"""The vLLM voice behind the backend port, with vLLM's engine in processes of its own."""
+"""The vLLM voice behind the backend port, with vLLM's engine in processes of its own, shared over a socket."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Runs in the environment of tests/vllm_env.sh: the vLLM voice behind the backend port, its engine in its own
-processes.
+processes, and shared as by `zeng tts engine`.
 
 argv: a checkpoint, where the results go (.json). The results are compared by the tests.
 """
@@ -15,10 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from tts_engine.backend.csm import CsmBackend
-from tts_engine.backend.csm_engines import vllm_engine
+from tts_engine.backend.csm_engines import describe, remote_engine, vllm_engine
 from tts_engine.backend.csm_voice import csm_voice
+from tts_engine.backend.engine_host import EngineHost
 from tts_engine.backend.port import AudioChunk, ContextHeard, SpokenTurn, VoiceRequest
 from tts_engine.backend.vllm_engine import VllmSettings
+from tts_engine.listener import listening_at
 from tts_engine.model.sampling import Sampling
 
 FRAMES = 6
@@ -50,7 +52,20 @@ async def main(folder: str, results: Path) -> None:
         dtype="float32",
         more={"kv_cache_memory_bytes": 32 << 20},
     )
-    backend = csm_voice(vllm_engine(folder, settings), folder, name="vllm", positions=512, sampling=Sampling(top_k=20))
+    engine, path = vllm_engine(folder, settings), results.with_name("csm.sock")
+    host = EngineHost(engine, describe(folder, adapter=None, positions=512, streams=engine.capacity))
+    with listening_at(path) as listener:
+        serving = asyncio.create_task(host.run(listener, lambda: None))
+        remote = remote_engine(folder, path, adapter=None, positions=512)
+        backend = csm_voice(remote, folder, name="vllm", positions=512, sampling=Sampling(top_k=20))
+        try:
+            results.write_text(json.dumps(await converse(backend)))
+        finally:
+            serving.cancel()
+            await host.close()
+
+
+async def converse(backend: CsmBackend) -> dict[str, object]:
     await backend.start()
     together = await asyncio.gather(*(say(backend, request(seed)) for seed in range(3)), barge_in(backend))
     spoken = np.array(together[0][0], "<i2").tobytes()
@@ -62,17 +77,13 @@ async def main(folder: str, results: Path) -> None:
     again = [await say(backend, request(seed)) for seed in range(4)]
     healthy = backend.health().ready
     await backend.close()
-    results.write_text(
-        json.dumps(
-            {
-                "together": together[:3],
-                "later": later,
-                "again": again,
-                "cached": items[-1].cached_frames,
-                "health": [healthy, backend.health().ready],
-            }
-        )
-    )
+    return {
+        "together": together[:3],
+        "later": later,
+        "again": again,
+        "cached": items[-1].cached_frames,
+        "health": [healthy, backend.health().ready],
+    }
 
 
 if __name__ == "__main__":
