@@ -21,12 +21,12 @@ FRAME = RATE_HZ // 50
 Samples = NDArray[np.int16]
 
 
-def speech(seconds: float, *, seed: int = 0) -> Samples:
+def speech(seconds: float, *, seed: int = 0, pitch_hz: tuple[float, float] = (90, 180)) -> Samples:
     """Something like a voice: a buzz whose pitch and vowels wander; never the same twice."""
     rng = np.random.default_rng(seed)
     count = round(seconds * RATE_HZ)
     points = max(4, int(seconds * 8))
-    pitch = np.interp(np.linspace(0, 1, count), np.linspace(0, 1, points), rng.uniform(90, 180, points))
+    pitch = np.interp(np.linspace(0, 1, count), np.linspace(0, 1, points), rng.uniform(*pitch_hz, points))
     phase = 2 * np.pi * np.cumsum(pitch) / RATE_HZ
     sound = np.zeros(count)
     for n in range(1, 18):

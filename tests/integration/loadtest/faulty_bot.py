@@ -19,7 +19,8 @@ from telephony.sip.endpoint import serve_sip
 from tests.fakes.talking_bot import TalkingBot, speech
 
 ANSWER_S = 0.4
-PROMPTS = [speech(seconds, seed=20 + n) for n, seconds in enumerate((3.0, 5.0, 5.0, 5.0))]
+# High: a line turns the phase of what is low, and a deep voice is at the edge of what counts as its own sound.
+PROMPTS = [speech(seconds, seed=20 + n, pitch_hz=(180, 330)) for n, seconds in enumerate((3.0, 5.0, 5.0, 5.0))]
 BOTS: dict[str, Callable[[], TalkingBot]] = {
     "well": lambda: TalkingBot(PROMPTS, answer_s=ANSWER_S),
     "stalls": lambda: TalkingBot(PROMPTS, answer_s=ANSWER_S, stall_every_s=1.2, stall_phase_s=time.monotonic()),

@@ -37,7 +37,7 @@ async def call_each(folder: Path) -> dict[str, StageRecord]:
     async with faulty_bot(port_min=28_000) as uri:
         plans = {
             "well": plan(uri("well"), [CUT_IN, SAY], calls=1, hold_s=8, port=28_200),
-            "stalls": plan(uri("stalls"), [SAY], calls=2, hold_s=8, port=28_300),
+            "stalls": plan(uri("stalls"), [SAY], calls=2, hold_s=10, port=28_300),
             "drops": plan(uri("drops"), [SAY], calls=1, hold_s=8, port=28_400),
             "deaf": plan(uri("deaf"), [CUT_IN, SAY], calls=1, hold_s=8, port=28_500),
         }
