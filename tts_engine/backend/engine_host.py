@@ -24,8 +24,8 @@ from tts_engine.backend.engine_wire import (
     EngineUnpacker,
     ReadAhead,
     Submit,
+    buffers,
     pack,
-    pack_event,
 )
 from tts_engine.errors import SpeechCapacityError, SpeechUnavailableError
 
@@ -161,7 +161,7 @@ class EngineHost:
             if owner is None:  # it was aborted
                 continue
             server, key = owner
-            parts[server] += pack_event(event, key)
+            parts[server] += buffers(event, key)
             if isinstance(event, Finished | Failed):
                 self._forget(event.key)
                 del server.keys[key]

@@ -66,19 +66,16 @@ FromEngine: TypeAlias = EngineDescription | EngineState | EngineEvent
 EngineMessage: TypeAlias = ToEngine | FromEngine
 
 
-def pack(message: EngineMessage, key: int = 0) -> bytes:
-    """Make a message's bytes; `key` names its job to the other side, in place of the message's own."""
+def buffers(message: EngineMessage, key: int = 0) -> tuple[bytes, ...]:
+    """Make a message, in buffers, so that sound is not copied; `key` names its job to the other side, not its own."""
     kind = _KINDS[type(message)]
     body = _WRITERS[kind](message)
-    return _HEADER.pack(len(body), kind, key) + body
+    return _HEADER.pack(sum(map(len, body)), kind, key), *body
 
 
-def pack_event(event: EngineEvent, key: int) -> tuple[bytes, ...]:
-    """Make the buffers of an event; its sound is not copied."""
-    if not isinstance(event, Spoke):
-        return (pack(event, key),)
-    size = _COUNT.size + len(event.pcm) + len(event.codes)
-    return _HEADER.pack(size, _KINDS[Spoke], key) + _COUNT.pack(len(event.pcm)), event.pcm, event.codes
+def pack(message: EngineMessage, key: int = 0) -> bytes:
+    """Make a message's bytes."""
+    return b"".join(buffers(message, key))
 
 
 class EngineUnpacker:
@@ -171,18 +168,18 @@ def _job_bytes(job: Job) -> bytes:
     return _JOB.pack(*numbers) + _prompt_bytes(job.prompt)
 
 
-_TABLE: tuple[tuple[type, Callable[[Any], bytes], Callable[[int, memoryview, int], EngineMessage]], ...] = (
+_TABLE: tuple[tuple[type, Callable[[Any], tuple[bytes, ...]], Callable[[int, memoryview, int], EngineMessage]], ...] = (
     # by kind: what is written of a message, and how it is read: key, body, codebooks
-    (EngineDescription, lambda m: json.dumps(asdict(m)).encode(), _description),
-    (EngineState, lambda m: m.failure.encode(), lambda _k, b, _n: EngineState(str(b, "utf-8"))),
-    (Submit, lambda m: _job_bytes(m.job), _job),
-    (Abort, lambda _: b"", lambda k, _b, _n: Abort(k)),
-    (ReadAhead, lambda m: _prompt_bytes(m.prompt), lambda _k, b, n: ReadAhead(_prompt(b, n))),
-    (Spoke, lambda m: _COUNT.pack(len(m.pcm)) + m.pcm + m.codes, _spoke),
-    (Recalled, lambda m: _COUNT.pack(m.frames), lambda k, b, _n: Recalled(k, *_COUNT.unpack(b))),
-    (Finished, lambda m: bytes([_REASONS.index(m.reason)]), lambda k, b, _n: Finished(k, _REASONS[b[0]])),
-    (Failed, lambda m: m.message.encode(), lambda k, b, _n: Failed(k, str(b, "utf-8"))),
-    (Refused, lambda m: m.message.encode(), lambda k, b, _n: Refused(k, str(b, "utf-8"))),
+    (EngineDescription, lambda m: (json.dumps(asdict(m)).encode(),), _description),
+    (EngineState, lambda m: (m.failure.encode(),), lambda _k, b, _n: EngineState(str(b, "utf-8"))),
+    (Submit, lambda m: (_job_bytes(m.job),), _job),
+    (Abort, lambda _: (), lambda k, _b, _n: Abort(k)),
+    (ReadAhead, lambda m: (_prompt_bytes(m.prompt),), lambda _k, b, n: ReadAhead(_prompt(b, n))),
+    (Spoke, lambda m: (_COUNT.pack(len(m.pcm)), m.pcm, m.codes), _spoke),
+    (Recalled, lambda m: (_COUNT.pack(m.frames),), lambda k, b, _n: Recalled(k, *_COUNT.unpack(b))),
+    (Finished, lambda m: (bytes([_REASONS.index(m.reason)]),), lambda k, b, _n: Finished(k, _REASONS[b[0]])),
+    (Failed, lambda m: (m.message.encode(),), lambda k, b, _n: Failed(k, str(b, "utf-8"))),
+    (Refused, lambda m: (m.message.encode(),), lambda k, b, _n: Refused(k, str(b, "utf-8"))),
 )
 _KINDS = {kind: number for number, (kind, _, _) in enumerate(_TABLE)}
 _WRITERS = [write for _, write, _ in _TABLE]
