@@ -24,6 +24,7 @@ from tts_engine.collector import collect_in_silence, hold_back
 from tts_engine.errors import SpeechUnavailableError
 from tts_engine.listener import listening_at
 from tts_engine.log import set_up_logging
+from tts_engine.model.checkpoint import resolve
 from tts_engine.model.sampling import Sampling
 from tts_engine.settings import CsmSettings, TtsSettings
 
@@ -32,6 +33,7 @@ _Runtime = Literal["torch", "vllm"]
 
 def csm_backend(csm: CsmSettings, runtime: _Runtime) -> CsmBackend:
     """Make the voice that speaks by an engine here, or by the one at `engine_socket`."""
+    csm = _resolved(csm)
     if csm.engine_socket is None:
         engine: CsmEngine = _engine(csm, runtime)
     else:
@@ -57,11 +59,12 @@ async def serve_engine(settings: TtsSettings, *, on_ready: Callable[[str], None]
     `SpeechUnavailableError` if it cannot start.
     """
     set_up_logging(level="INFO", process="tts-engine")
-    csm, runtime = settings.csm, settings.backend
-    if csm.engine_socket is None:
+    csm, runtime, path = settings.csm, settings.backend, settings.csm.engine_socket
+    if path is None:
         raise SpeechUnavailableError("[tts.csm] engine_socket says where an engine is served; it is not set")
     if runtime == "espeak":
         raise SpeechUnavailableError("backend espeak has no engine to serve; set [tts] backend to vllm or torch")
+    csm = _resolved(csm)
     engine = _engine(csm, runtime)
     described = describe(csm.model, adapter=csm.adapter, positions=csm.positions, streams=engine.capacity)
     host = EngineHost(engine, described)
@@ -85,9 +88,9 @@ async def serve_engine(settings: TtsSettings, *, on_ready: Callable[[str], None]
             asyncio.get_running_loop().add_signal_handler(number, end)
         hold_back()
         tasks.add(asyncio.create_task(collect_in_silence(lambda: host.streams, time.monotonic)))
-        on_ready(str(csm.engine_socket))
+        on_ready(str(path))
 
-    with listening_at(csm.engine_socket) as listener:
+    with listening_at(path) as listener:
         serving = asyncio.create_task(host.run(listener, began))
         tasks = {serving}
         try:
@@ -97,6 +100,11 @@ async def serve_engine(settings: TtsSettings, *, on_ready: Callable[[str], None]
                 raise
         finally:
             await host.close()
+
+
+def _resolved(csm: CsmSettings) -> CsmSettings:
+    """Name the model by its folder: the hub is asked once, and not by each part that reads of it."""
+    return csm.model_copy(update={"model": str(resolve(csm.model))})
 
 
 def _engine(csm: CsmSettings, runtime: _Runtime) -> CsmEngine:
