@@ -16,6 +16,10 @@ from tts_engine.settings import CsmSettings, TtsSettings
     [
         ({"backend": "vllm"}, r"\[tts\.csm\] engine_socket says where an engine is served"),
         ({"backend": "espeak", "csm": {"engine_socket": "/run/csm.sock"}}, "espeak has no engine to serve"),
+        (
+            {"backend": "vllm", "csm": {"engine_socket": "/run/csm.sock", "model": "/nowhere"}},
+            "engine 'vllm' cannot be made: /nowhere is neither a folder",
+        ),
     ],
 )
 async def test_an_engine_that_has_nowhere_to_be_or_is_none_is_not_served(settings: dict[str, object], said: str):
