@@ -64,13 +64,7 @@ async def serve_engine(settings: TtsSettings, *, on_ready: Callable[[str], None]
         raise SpeechUnavailableError("[tts.csm] engine_socket says where an engine is served; it is not set")
     if runtime == "espeak":
         raise SpeechUnavailableError("backend espeak has no engine to serve; set [tts] backend to vllm or torch")
-    try:
-        csm = _resolved(csm)
-        engine = _engine(csm, runtime)
-        described = describe(csm.model, adapter=csm.adapter, positions=csm.positions, streams=engine.capacity)
-    except Exception as error:  # a checkpoint that is missing or does not fit
-        raise SpeechUnavailableError(f"engine {runtime!r} cannot be made: {error}") from error
-    host = EngineHost(engine, described)
+    host = _host(csm, runtime)
     signals: list[int] = []
 
     async def leave() -> None:
@@ -103,6 +97,16 @@ async def serve_engine(settings: TtsSettings, *, on_ready: Callable[[str], None]
                 raise
         finally:
             await host.close()
+
+
+def _host(csm: CsmSettings, runtime: _Runtime) -> EngineHost:
+    try:
+        csm = _resolved(csm)
+        engine = _engine(csm, runtime)
+        described = describe(csm.model, adapter=csm.adapter, positions=csm.positions, streams=engine.capacity)
+    except Exception as error:  # a checkpoint that is missing or does not fit
+        raise SpeechUnavailableError(f"engine {runtime!r} cannot be made: {error}") from error
+    return EngineHost(engine, described)
 
 
 def _resolved(csm: CsmSettings) -> CsmSettings:
