@@ -39,7 +39,7 @@ from tts_engine.backend.vllm_plugin import register, scheduler
 from tts_engine.backend.vllm_plugin.ids import FRAME_BASE, STOP_ID
 from tts_engine.backend.vllm_plugin.inlet import Inlet
 from tts_engine.backend.vllm_plugin.runners import positions_a_step
-from tts_engine.backend.vllm_plugin.turns import Turns
+from tts_engine.backend.vllm_plugin.turns import FEW, MANY, Turns
 from tts_engine.engine.history import HistoryLimits, newest_within, remember
 
 FRAME_S = 0.08
@@ -48,9 +48,9 @@ _GRAPH = (1, 32, 128, 256, 512, 1024, 2048), (3.58, 6.01, 6.98, 8.45, 12.19, 20.
 
 TEXT_IDS = 30
 _HEAD = """\
-| streams | tokens a step | begun a second | first audio p50 ms | p95 | most | late | steps a second | step p50 ms | \
-rows | positions read | of a beginning | cached | steps it took p95 | preempted |
-|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"""
+| streams | tokens a step | begun a second | first audio p50 ms | p95 | most | late | worst ms | idle | steps a \
+second | step p50 ms | rows | positions read | of a beginning | cached | steps it took p95 | preempted |
+|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"""
 
 
 def step_s(rows: int, positions: int, *, mixed_us: float) -> float:
@@ -91,6 +91,8 @@ class Found:
 
     first_s: list[float] = field(default_factory=list[float])
     late: int = 0
+    worst_s: float = -1.0  # the latest of all pieces but the first; below 0: early
+    idle_s: float = 0.0  # in which the GPU waited for the host
     begun: int = 0
     cached: int = 0
     prompt: int = 0
@@ -126,7 +128,7 @@ class World:
         caller.frames = dice.randint(50, 150)
         caller.keep = dice.randint(1, caller.frames - 1) if dice.random() < self.options.abort else None
         caller.key = f"{caller.number}-{caller.count}"
-        caller.said, caller.asked_at, caller.late_s, caller.steps = 0, self.now, 0.0, 0
+        caller.said, caller.asked_at, caller.late_s, caller.steps = 0, self.now, -1.0, 0
         caller.held, caller.sent, caller.chunking = 0, 0, Chunking(frame_s=FRAME_S)
         ids: list[int] = []
         for turn in newest_within(caller.turns, self.options.quote_s):
@@ -153,13 +155,14 @@ class World:
         heappush(self.asks, (max(self.now, played_at) + 0.002, caller.number))
         if self.measured:
             self.found.late += caller.late_s > 0
+            self.found.worst_s = max(self.found.worst_s, caller.late_s)
 
     @property
     def measured(self) -> bool:
         return self.now >= self.measuring_from
 
-    def schedule(self) -> tuple[Any, float]:
-        """Schedule a step; says how long it takes."""
+    def schedule(self) -> tuple[Any, float, float]:
+        """Schedule a step; says how long it takes the GPU, and the host to launch it and again to take its outcome."""
         output = self.scheduler.schedule()
         rows = 0
         for new in output.scheduled_new_reqs:
@@ -184,7 +187,7 @@ class World:
             self.found.read.append(tokens - rows)
             self.found.preempted += len(output.preempted_req_ids or ())
         computed = [self.known[name] for name in output.num_scheduled_tokens]
-        return (output, computed), took
+        return (output, computed), took, self.options.host_us * rows / 2e6
 
     def heard(self, step: tuple[Any, list[int]]) -> None:
         """Take what a step brought."""
@@ -228,15 +231,22 @@ class World:
 
     def run(self) -> Found:
         """Two steps under way, until it is over."""
-        queue: list[tuple[Any, float]] = []
+        queue: list[tuple[Any, float, float]] = []
+        free_at = 0.0  # the GPU
         while self.now < self.ends_at:
             while self.asks and self.asks[0][0] <= self.now:
                 self.begin(self.callers[heappop(self.asks)[1]])
-            queue.append(self.schedule())
+            step, took, host_s = self.schedule()
+            self.now += host_s
+            if self.measured and queue:
+                self.found.idle_s += max(0.0, self.now - free_at)
+            free_at = max(free_at, self.now) + took
+            queue.append((step, free_at, host_s))
             if len(queue) == 2:
-                step, took = queue.pop(0)
-                self.now += took
+                step, done_at, host_s = queue.pop(0)
+                self.now = max(self.now, done_at)
                 self.heard(step)
+                self.now += host_s
         return self.found
 
 
@@ -267,8 +277,8 @@ def main(options: argparse.Namespace) -> None:
         core = EngineCore(config, TimedExecutor, log_stats=False)
         if options.plenty_s:
             core.scheduler._leads = Leads(frame_s=FRAME_S, plenty_s=options.plenty_s, little_s=options.little_s)
-        if options.few is not None:
-            core.scheduler._turns = Turns(few=options.few)
+        if (options.few, options.many) != (FEW, MANY):
+            core.scheduler._turns = Turns(few=options.few, many=options.many)
         began = time.thread_time()
         world = World(core, options, streams)
         f = world.run()
@@ -278,6 +288,7 @@ def main(options: argparse.Namespace) -> None:
         print(
             f"| {streams:,} | {core.scheduler.max_num_scheduled_tokens} | {f.begun / seconds:.0f} |"
             f" {np.percentile(first, 50):.0f} | {np.percentile(first, 95):.0f} | {first.max():.0f} | {f.late} |"
+            f" {f.worst_s * 1000:.0f} | {f.idle_s / seconds:.0%} |"
             f" {len(f.step_s) / seconds:.1f} | {np.median(f.step_s) * 1000:.0f} | {np.mean(f.rows):.0f} |"
             f" {np.mean(f.read):.0f} | {f.prompt / max(f.begun, 1):.0f} | {f.cached / max(f.prompt, 1):.0%} |"
             f" {np.percentile(f.steps, 95):.0f} | {f.preempted} |",
@@ -297,8 +308,10 @@ if __name__ == "__main__":
     parser.add_argument(
         "--behind-ms", type=float, default=0.0, help="for which the GPU waits for the host in a step with beginnings"
     )
+    parser.add_argument("--host-us", type=float, default=0.0, help="of the host for a row: half before, half after")
     parser.add_argument("--mixed-us", type=float, default=0.0, help="what a row costs more beside a beginning")
-    parser.add_argument("--few", type=int, help="up to so many streams speak beside beginnings")
+    parser.add_argument("--few", type=int, default=FEW, help="up to so many streams speak beside beginnings")
+    parser.add_argument("--many", type=int, default=MANY, help="beyond so many these have two steps in a row")
     parser.add_argument("--plenty-s", type=float)
     parser.add_argument("--little-s", type=float, default=0.5)
     parser.add_argument("--quote-s", type=float, default=20.0)

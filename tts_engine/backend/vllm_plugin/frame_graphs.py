@@ -9,36 +9,7 @@ from torch import Tensor
 
 from tts_engine.backend.vllm_plugin.runtime import CsmRuntime, Said
 
-BUCKETS = (
-    1,
-    2,
-    4,
-    8,
-    16,
-    32,
-    48,
-    64,
-    96,
-    128,
-    192,
-    256,
-    320,
-    384,
-    448,
-    512,
-    640,
-    768,
-    896,
-    1024,
-    1152,
-    1280,
-    1408,
-    1536,
-    1664,
-    1792,
-    1920,
-    2048,
-)
+BUCKETS = (1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 192, *range(256, 512, 64), *range(512, 2049, 128))
 
 
 @dataclass(frozen=True, slots=True)
