@@ -8,6 +8,7 @@ from __future__ import annotations
 
 MOST_FRAMES = 12  # about a second: what a listener who hangs up has been sent for nothing
 SAFE_FRAMES = 6  # below this lead every frame goes out by itself; so a piece is out 200 ms before it is wanted
+SHORT_FRAMES = 2.5  # below this, after a piece, it was wanted soon: of a step's pieces such go out before the others
 
 
 class Chunking:
@@ -18,6 +19,7 @@ class Chunking:
         self._sent = 0
         self._began_at = 0.0
         self._due_at = float("-inf")
+        self.short = True  # the listener will have played what went out last within two frames
 
     def due(self, held: int, *, now: float) -> bool:
         """Whether the frames held are to go out; if so, they are taken as sent.
@@ -31,5 +33,6 @@ class Chunking:
             self._began_at = now
         self._sent += held
         lead = self._sent - (now - self._began_at) / self._frame_s
+        self.short = lead < SHORT_FRAMES
         self._due_at = now + (lead / 2 * self._frame_s if lead >= SAFE_FRAMES else 0.0)
         return True

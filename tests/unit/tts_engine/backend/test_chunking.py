@@ -44,3 +44,14 @@ def test_whoever_plays_from_the_first_piece_on_never_waits_for_what_is_held_back
     for now, size in pieces(times):
         assert now - began <= played_to + 1e-9
         played_to += size * FRAME_S
+
+
+def test_a_stream_is_short_until_two_frames_and_a_half_are_left_after_a_piece():
+    chunking, short = Chunking(frame_s=FRAME_S), list[bool]()
+    for now in (0.0, 0.04, 0.08, 0.12, 0.16, 0.2):  # the lead: 1, 1.5, 2, ...
+        assert chunking.due(1, now=now)
+        short.append(chunking.short)
+    assert short == [True, True, True, False, False, False]
+
+    chunking.due(1, now=0.2 + 4 * FRAME_S)  # it came so late that little is left
+    assert chunking.short

@@ -114,6 +114,24 @@ def heard(engine: VllmEngine, monkeypatch: pytest.MonkeyPatch) -> list[EngineEve
     return events
 
 
+def test_of_a_step_what_is_wanted_soonest_is_passed_on_before_the_rest(tiny: TinyCsm, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(vllm_engine, "VllmProcess", NoProcess)
+    engine = VllmEngine(Path(), tiny.config, VllmSettings(streams=3))
+    passed, clock = list[list[int]](), SimpleNamespace(monotonic=lambda: 100.0)
+    monkeypatch.setattr(engine, "_sink", lambda events: passed.append([event.key for event in events]))
+    monkeypatch.setattr(vllm_engine, "time", clock)
+    for key in (1, 2):
+        engine.submit(job(tiny, key))
+    for _ in range(3):
+        engine._take(np.array([1, 2]), rows(engine, SPOKE, SPOKE))
+    engine.submit(job(tiny, 3))
+    passed.clear()
+
+    engine._take(np.array([1, 2, 3]), rows(engine, SPOKE, SPOKE | ENDED, SPOKE))
+
+    assert passed == [[3], [1, 2, 2]]
+
+
 def test_a_row_goes_to_its_stream_and_the_others_to_nobody(tiny: TinyCsm, engine: VllmEngine, heard: list[EngineEvent]):
     engine.submit(job(tiny, 7))
     engine._take(np.array([3, 7]), rows(engine, SPOKE, SPOKE))
