@@ -91,13 +91,13 @@ def heard_part(turn: SpokenTurn, heard_s: float, codec: CodecFormat | None) -> S
 def newest_within(turns: Turns, max_context_s: float) -> Turns:
     """Choose the newest turns that last no longer than `max_context_s` together.
 
-    The first of them changes only when the conversation has grown by half of that: who begins anew at each request has
-    all of it read again, at 2,000 streams a third of the GPU's time (docs/benchmarks.md).
+    The first of them changes only when the conversation has grown by three quarters of that: who begins anew at each
+    request has all of it read again, at 2,000 streams a third of the GPU's time (docs/benchmarks.md).
     """
     total_s = sum(turn.duration_s for turn in turns)
     if total_s <= max_context_s:
         return turns
-    hop_s = max(max_context_s / 2, 1e-3)  # a request may ask for a context of next to nothing
+    hop_s = max(max_context_s * 3 / 4, 1e-3)  # a request may ask for a context of next to nothing
     skip_s = ceil((total_s - max_context_s) / hop_s) * hop_s
     ends = accumulate(turn.duration_s for turn in turns)
     return tuple(turn for turn, end in zip(turns, ends, strict=True) if end - turn.duration_s >= skip_s)
