@@ -53,15 +53,15 @@ second | step p50 ms | rows | positions read | of a beginning | cached | steps i
 |--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"""
 
 
-def step_s(rows: int, positions: int, *, mixed_us: float) -> float:
+def step_s(rows: int, positions: int, *, mixed_us: float, row_us: float = 0.0) -> float:
     """Seconds of an H200 for a frame of `rows` streams and `positions` of the backbone, theirs included.
 
-    `mixed_us` is what a row costs besides in a step in which others read their prompts.
+    `mixed_us` is what a row costs besides in a step in which others read their prompts, `row_us` what it costs in all.
     """
     graph = float(np.interp(rows, *_GRAPH))
     backbone = 1.0 + 0.0037 * positions
     mixed = rows * mixed_us / 1000 if positions > rows else 0.0
-    return (graph + backbone + mixed + 2.0) / 1000
+    return (graph + backbone + mixed + rows * row_us / 1000 + 2.0) / 1000
 
 
 @dataclass(slots=True)
@@ -178,7 +178,7 @@ class World:
             if self.known[name] < self.prompts[name] and name in self.by_key:
                 self.by_key[name].steps += 1
         tokens = output.total_num_scheduled_tokens
-        took = step_s(rows, tokens, mixed_us=self.options.mixed_us) if tokens else 0.002
+        took = step_s(rows, tokens, mixed_us=self.options.mixed_us, row_us=self.options.row_us) if tokens else 0.002
         if output.scheduled_new_reqs:
             took += self.options.behind_ms / 1000
         if self.measured and tokens:
@@ -310,6 +310,7 @@ if __name__ == "__main__":
     )
     parser.add_argument("--host-us", type=float, default=0.0, help="of the host for a row: half before, half after")
     parser.add_argument("--mixed-us", type=float, default=0.0, help="what a row costs more beside a beginning")
+    parser.add_argument("--row-us", type=float, default=0.0, help="what a row costs more than the table says")
     parser.add_argument("--few", type=int, default=FEW, help="up to so many streams speak beside beginnings")
     parser.add_argument("--many", type=int, default=MANY, help="beyond so many these have two steps in a row")
     parser.add_argument("--plenty-s", type=float)

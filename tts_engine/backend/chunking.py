@@ -8,7 +8,7 @@ from __future__ import annotations
 
 MOST_FRAMES = 12  # about a second: what a listener who hangs up has been sent for nothing
 SAFE_FRAMES = 6  # below this lead every frame goes out by itself; so a piece is out 200 ms before it is wanted
-SHORT_FRAMES = 2.5  # below this, after a piece, it was wanted soon: of a step's pieces such go out before the others
+SHORT_FRAMES = 2.5  # below this lead the next frame is wanted soon: it goes out before those of others
 
 
 class Chunking:
