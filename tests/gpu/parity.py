@@ -1,7 +1,8 @@
 """Does the GPU say what the processor says? `PYTHONPATH=. python tests/gpu/parity.py [--vllm]`; exits with 1 if not.
 
 vLLM runs with the scheduler that it is served with, which moves steady streams on by itself; `--plain-scheduler` is for
-telling whose fault a difference is. Where more than `--few` speak, beginnings and speech take turns.
+telling whose fault a difference is. Where more than `--few` speak, beginnings and speech take turns; beyond three times
+as many, speech has two steps in a row.
 
 A tiny random checkpoint, as the arithmetic is the same at any size. In float32 codes must be equal. In bfloat16 they
 part at the first near tie, so the processor follows the GPU's codes (teacher forcing) and each must be its own best
@@ -320,7 +321,7 @@ def plain_parity(tiny: TinyCsm) -> None:
 
 def vllm_stages(tiny: TinyCsm, *, plain_scheduler: bool, few: int) -> None:
     settings: dict[str, Any] = {
-        "few": few,
+        "turns": {"few": few, "many": 3 * few},
         **({} if plain_scheduler else {"scheduler_cls": OURS}),
         "max_num_seqs": 32,
         "max_num_batched_tokens": 256,
@@ -338,7 +339,8 @@ def vllm_stages(tiny: TinyCsm, *, plain_scheduler: bool, few: int) -> None:
 
 def vllm_exact_seeds(tiny: TinyCsm, *, few: int) -> None:
     """What 16 bits hide, in float32: which streams speak beside it is nothing to a stream."""
-    settings: dict[str, Any] = {"scheduler_cls": OURS, "max_num_seqs": 32, "max_num_batched_tokens": 256, "few": few}
+    settings: dict[str, Any] = {"scheduler_cls": OURS, "max_num_seqs": 32, "max_num_batched_tokens": 256}
+    settings["turns"] = {"few": few, "many": 3 * few}
     with vllm_stand(
         tiny.folder, dtype="float32", codec_dtype="float32", codec_fused=True, gpu_memory_utilization=0.3, **settings
     ) as stand:

@@ -139,7 +139,7 @@ def vllm_stand(folder: Path, **settings: Any) -> Iterator[Stand]:
         plugin: dict[str, Any] = {"socket": str(path), "codec_dtype": settings.pop("codec_dtype", "bfloat16")}
         plugin["depth_alone"] = settings.pop("depth_alone", True)
         plugin["codec_fused"] = settings.pop("codec_fused", False)
-        plugin |= {name: settings.pop(name) for name in ("few",) if name in settings}
+        plugin |= {name: settings.pop(name) for name in ("turns",) if name in settings}
         defaults: dict[str, Any] = {
             "max_model_len": 2048,
             "max_num_batched_tokens": 8192,

@@ -80,7 +80,7 @@ def scenarios() -> list[dict[str, Any]]:
         },
         {
             "name": "turns",
-            "engine": {"max_num_batched_tokens": 48, "max_num_seqs": 6, "few": 1},
+            "engine": {"max_num_batched_tokens": 48, "max_num_seqs": 6, "turns": {"few": 1, "many": 2}},
             "rounds": [{"jobs": every}],
         },
         {
@@ -187,6 +187,10 @@ def test_codes_are_those_of_the_model_by_itself(tiny: TinyCsm, said: Mapping[str
 def test_beginnings_had_steps_of_their_own_where_more_than_a_few_spoke(said: Mapping[str, np.ndarray]):
     assert said["turns/beginnings_alone"] > 0
     assert said["chunked/beginnings_alone"] == 0
+
+
+def test_where_many_more_spoke_they_had_two_steps_in_a_row(said: Mapping[str, np.ndarray]):
+    assert said["turns/waited"] == 2
 
 
 def test_preemption_happened(said: Mapping[str, np.ndarray]):

@@ -70,7 +70,7 @@ def make_engine(folder: str, path: Path, settings: dict[str, Any]) -> LLM:
     settings = dict(settings)
     # frames that pass for long ones: a stream is two seconds ahead after four, and rests while others begin
     frame_s, adapter = settings.pop("frame_s", 0.5), settings.pop("adapter", "")
-    csm = {"socket": str(path), "frame_s": frame_s, "adapter": adapter, "few": settings.pop("few", 100)}
+    csm = {"socket": str(path), "frame_s": frame_s, "adapter": adapter, "turns": settings.pop("turns", {"few": 100})}
     defaults: dict[str, Any] = {
         "max_model_len": 512,
         "max_num_seqs": 16,
@@ -135,7 +135,8 @@ def run(folder: str, prompts: list[Prompt], scenario: dict[str, Any], results: d
         runtime = engine.model_executor.driver_worker.worker.model_runner.csm
         results[f"{name}/preempted"] = np.array(preempted)
         results[f"{name}/steady"] = np.array(sum(steady))
-        results[f"{name}/beginnings_alone"] = np.array(turns.count(For.BEGINNINGS))
+        results[f"{name}/waited"] = np.array(longest_wait(turns))
+        results[f"{name}/beginnings_alone"] = np.array(sum(whose is For.BEGINNINGS for whose, _ in turns))
         results[f"{name}/slots_held"] = np.array(len(runtime._key_of))
         del llm, engine, runtime
         gc.collect()
@@ -155,17 +156,26 @@ def count_steady(scheduler: Any) -> list[int]:
     return counts
 
 
-def count_turns(scheduler: Any) -> list[For]:
-    """Who each step was for, filled as they come."""
-    had: list[For] = []
+def count_turns(scheduler: Any) -> list[tuple[For, int]]:
+    """Who each step was for and how many waited to begin, filled as they come."""
+    had: list[tuple[For, int]] = []
     choose = scheduler._turns.next
 
     def counted(**named: int) -> For:
-        had.append(choose(**named))
-        return had[-1]
+        had.append((choose(**named), named["waiting"]))
+        return had[-1][0]
 
     scheduler._turns.next = counted
     return had
+
+
+def longest_wait(turns: list[tuple[For, int]]) -> int:
+    """Most steps in a row that those who waited to begin had no part in."""
+    longest = wait = 0
+    for whose, waiting in turns:
+        wait = wait + 1 if waiting and whose is For.SPEECH else 0
+        longest = max(longest, wait)
+    return longest
 
 
 def heard(scenario: dict[str, Any], listener: Listener, cached: dict[int, int]) -> dict[str, np.ndarray]:

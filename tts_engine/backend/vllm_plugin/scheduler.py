@@ -36,7 +36,7 @@ from tts_engine.backend.vllm_plugin.hooks import (
 from tts_engine.backend.vllm_plugin.ids import STOP_ID
 from tts_engine.backend.vllm_plugin.short_turns import take_short_turns
 from tts_engine.backend.vllm_plugin.steady import SteadyRequests
-from tts_engine.backend.vllm_plugin.turns import FEW, For, Turns
+from tts_engine.backend.vllm_plugin.turns import For, Turns
 
 _LIMITS = ("max_num_running_reqs", "max_num_active_reqs")
 """What vLLM holds the number of running requests against; the second from 0.32 on."""
@@ -110,7 +110,7 @@ class LeadAwareScheduler(AsyncScheduler):
         take_short_turns()
         settings = self.vllm_config.additional_config["csm"]
         self._leads: Leads[str] = Leads(frame_s=settings["frame_s"])
-        self._turns = Turns(few=settings.get("few", FEW))
+        self._turns = Turns(**settings.get("turns", {}))
         blocks = self.kv_cache_manager
         self._steady = SteadyRequests(
             block_size=self.block_size,
