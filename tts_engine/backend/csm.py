@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
+import time
 from collections import deque
-from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
@@ -15,6 +16,7 @@ import numpy as np
 import soxr
 
 from tts_engine.backend.csm_engine import CsmEngine, EngineEvent, Failed, Finished, Job, Recalled, Refused, Spoke
+from tts_engine.backend.head_start import HeadStart
 from tts_engine.backend.port import (
     AudioChunk,
     BackendDescription,
@@ -64,6 +66,7 @@ class CsmBackend:
         sampling: Sampling,
         piece_chars: int | None = None,
         hears_conversation: bool = True,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._engine, self._encode, self._prompts = engine, encode, prompts
         self._sampling, self._voices = sampling, voices
@@ -80,6 +83,7 @@ class CsmBackend:
         self._to_encode = 0  # turns that are encoded or wait for it
         self._keys = itertools.count(1)
         self._inboxes: dict[int, _Inbox] = {}
+        self._clock, self._head_start = clock, HeadStart()
         # what is made of a turn for a prompt, by who is speaker 0; it goes when the turn is forgotten
         self._quoted: WeakKeyDictionary[SpokenTurn, dict[int, tuple[_Part, ...]]] = WeakKeyDictionary()
 
@@ -150,7 +154,7 @@ class CsmBackend:
                 seed=(seed + 2 * number) % SEEDS,
                 context=(*request.context, *said),
             )
-            async with aclosing(self._speak(part)) as items:
+            async with aclosing(self._speak(part, held=number == 0)) as items:
                 async for item in items:
                     codes += item.codes if isinstance(item, AudioChunk) else b""
                     cut_off = cut_off or isinstance(item, Truncated)
@@ -165,7 +169,8 @@ class CsmBackend:
             turn_id, seconds = f"{request.request_id}.{number}", frames / self._frame_rate_hz
             said.append(SpokenTurn(turn_id, "assistant", piece.text, seconds, bytes(codes)))
 
-    async def _speak(self, request: VoiceRequest) -> AsyncGenerator[VoiceItem, None]:
+    async def _speak(self, request: VoiceRequest, *, held: bool) -> AsyncGenerator[VoiceItem, None]:
+        """Speak one piece; `held` if its first sound is to have a head start, as nothing is heard before it."""
         job = self._job(request)
         kept = self._parts(request, self._voices[request.voice])[job.prompt.dropped :]
         heard = ContextHeard(turns=len({part.turn_id for part in kept}), seconds=sum(part.duration_s for part in kept))
@@ -176,6 +181,8 @@ class CsmBackend:
                 while not inbox.ended:
                     match await inbox.get():
                         case Spoke(_, pcm, codes):
+                            if silent and held and (hold_s := self._head_start.hold_s(now=self._clock())):
+                                await asyncio.sleep(hold_s)
                             silent = False
                             yield AudioChunk(pcm, codes)
                         case Recalled(_, frames):
@@ -209,9 +216,12 @@ class CsmBackend:
                 self._engine.abort(job.key)
 
     def _deliver(self, events: Sequence[EngineEvent]) -> None:
+        now = self._clock()
         for event in events:
-            if event.key in self._inboxes:
-                self._inboxes[event.key].put(event)
+            if (inbox := self._inboxes.get(event.key)) is not None:
+                if isinstance(event, Spoke) and (late_s := inbox.late_s(len(event.pcm), now=now)) is not None:
+                    self._head_start.note(late_s, now=now)
+                inbox.put(event)
 
     def _job(self, request: VoiceRequest) -> Job:
         prompt, frames = self._prompt(request)
@@ -281,6 +291,13 @@ class _Inbox:
         self._arrived = Bell()
         self.full = False
         self.ended = False  # the last event was taken
+        self._plays_to: float | None = None  # what has come, by who plays it from its arrival on
+
+    def late_s(self, pcm_bytes: int, *, now: float) -> float | None:
+        """Note that so much sound has come; says how late for who plays from the first of it, which itself is not."""
+        late_s = None if self._plays_to is None else now - self._plays_to
+        self._plays_to = (now if self._plays_to is None else self._plays_to) + pcm_bytes / 2 / SAMPLE_RATE_HZ
+        return late_s
 
     def put(self, event: EngineEvent) -> None:
         if self.full:

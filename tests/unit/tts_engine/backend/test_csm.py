@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -13,6 +13,7 @@ from tests.fakes.speech_engine import FakeEngine
 from tests.fakes.tiny_csm import TinyCsm
 from tts_engine.backend.csm import ENCODED_AT_ONCE, HELD_BYTES, CsmBackend
 from tts_engine.backend.csm_engine import Failed, Finished, Recalled, Refused, Spoke
+from tts_engine.backend.head_start import SPARE_S
 from tts_engine.backend.port import AudioChunk, ContextHeard, PartBegins, SpokenTurn, Truncated, VoiceItem, VoiceRequest
 from tts_engine.errors import SpeechCapacityError, SpeechEngineError, SpeechRequestError, SpeechUnavailableError
 from tts_engine.model.prompt import AUDIO, Codes, ContextTurn, PromptBuilder
@@ -31,6 +32,7 @@ async def backend_of(
     *,
     piece_chars: int | None = None,
     hears_conversation: bool = True,
+    clock: Callable[[], float] = lambda: 100.0,
 ) -> CsmBackend:
     backend = CsmBackend(
         engine,
@@ -43,6 +45,7 @@ async def backend_of(
         sampling=Sampling(top_k=9),
         piece_chars=piece_chars,
         hears_conversation=hears_conversation,
+        clock=clock,
     )
     await backend.start()
     return backend
@@ -72,6 +75,65 @@ async def test_events_become_chunks_and_the_stream_ends(tiny: TinyCsm):
     assert await waiting == AudioChunk(b"ab", b"c" * 16)
     assert [item async for item in stream] == [AudioChunk(b"de", b"f" * 16)]
     assert engine.aborted == []
+
+
+FRAME = b"ab" * 1920
+
+
+async def late_by(backend: CsmBackend, engine: FakeEngine, now: list[float], late_s: float) -> None:
+    """Have an utterance said whose second frame comes so late."""
+    stream = backend.generate(REQUEST)
+    _, waiting = await begun(stream)
+    key = engine.jobs[-1].key
+    engine.say([Spoke(key, FRAME, b"")])
+    await waiting
+    now[0] += 0.08 + late_s
+    engine.say([Spoke(key, FRAME, b""), Finished(key, "stop")])
+    assert len([item async for item in stream]) == 1
+
+
+@pytest.mark.parametrize(("late_s", "held"), [(-0.05, False), (0.02, True)])
+async def test_a_first_sound_is_held_where_second_ones_came_late(
+    tiny: TinyCsm, monkeypatch: pytest.MonkeyPatch, late_s: float, held: bool
+):
+    now, slept, sleep = [100.0], list[float](), asyncio.sleep
+
+    async def sleeping(seconds: float) -> None:
+        slept.append(seconds)
+        await sleep(0)
+
+    backend = await backend_of(tiny, engine := FakeEngine(), clock=lambda: now[0])
+    await late_by(backend, engine, now, late_s)
+    stream = backend.generate(REQUEST)
+    _, waiting = await begun(stream)
+    monkeypatch.setattr("tts_engine.backend.csm.asyncio.sleep", sleeping)
+    engine.say([Spoke(key := engine.jobs[-1].key, FRAME, b""), Spoke(key, FRAME, b""), Finished(key, "stop")])
+
+    assert isinstance(await waiting, AudioChunk)
+    assert len([item async for item in stream]) == 1
+    assert slept == ([pytest.approx(late_s + SPARE_S)] if held else [])
+
+
+async def test_what_goes_on_after_a_pause_of_its_own_is_not_held(tiny: TinyCsm, monkeypatch: pytest.MonkeyPatch):
+    now, slept, sleep = [100.0], list[float](), asyncio.sleep
+
+    async def sleeping(seconds: float) -> None:
+        slept.append(seconds)
+
+    backend = await backend_of(tiny, engine := FakeEngine(capacity=9), piece_chars=8, clock=lambda: now[0])
+    await late_by(backend, engine, now, 0.02)
+    stream = backend.generate(replace(REQUEST, text="Salam. Sabah."))
+    _, waiting = await begun(stream)
+    engine.say([Spoke(key := engine.jobs[-1].key, FRAME, b""), Finished(key, "stop")])
+    await waiting
+    monkeypatch.setattr("tts_engine.backend.csm.asyncio.sleep", sleeping)
+    assert isinstance(await anext(stream), PartBegins)
+    last = asyncio.ensure_future(anext(stream))
+    await sleep(0)
+    engine.say([Spoke(engine.jobs[-1].key, FRAME, b"")])
+    assert isinstance(await last, AudioChunk)
+    assert slept == []
+    await stream.aclose()
 
 
 async def test_the_job_has_the_seed_the_cap_and_the_settings(tiny: TinyCsm):
