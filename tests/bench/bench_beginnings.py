@@ -277,8 +277,7 @@ def main(options: argparse.Namespace) -> None:
         core = EngineCore(config, TimedExecutor, log_stats=False)
         if options.plenty_s:
             core.scheduler._leads = Leads(frame_s=FRAME_S, plenty_s=options.plenty_s, little_s=options.little_s)
-        if (options.few, options.many) != (FEW, MANY):
-            core.scheduler._turns = Turns(few=options.few, many=options.many)
+        core.scheduler._turns = Turns(few=options.few, many=options.many)
         began = time.thread_time()
         world = World(core, options, streams)
         f = world.run()

@@ -319,9 +319,14 @@ def plain_parity(tiny: TinyCsm) -> None:
     check("plain model, float32", same, "12 frames of 6")
 
 
+def turns(few: int) -> dict[str, Any]:
+    """Settings by which 24 streams meet every pattern of steps."""
+    return {"turns": {"few": few, "many": 3 * few}}
+
+
 def vllm_stages(tiny: TinyCsm, *, plain_scheduler: bool, few: int) -> None:
     settings: dict[str, Any] = {
-        "turns": {"few": few, "many": 3 * few},
+        **turns(few),
         **({} if plain_scheduler else {"scheduler_cls": OURS}),
         "max_num_seqs": 32,
         "max_num_batched_tokens": 256,
@@ -340,7 +345,7 @@ def vllm_stages(tiny: TinyCsm, *, plain_scheduler: bool, few: int) -> None:
 def vllm_exact_seeds(tiny: TinyCsm, *, few: int) -> None:
     """What 16 bits hide, in float32: which streams speak beside it is nothing to a stream."""
     settings: dict[str, Any] = {"scheduler_cls": OURS, "max_num_seqs": 32, "max_num_batched_tokens": 256}
-    settings["turns"] = {"few": few, "many": 3 * few}
+    settings |= turns(few)
     with vllm_stand(
         tiny.folder, dtype="float32", codec_dtype="float32", codec_fused=True, gpu_memory_utilization=0.3, **settings
     ) as stand:

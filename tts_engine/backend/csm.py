@@ -38,10 +38,10 @@ from tts_engine.model.prompt import ContextTurn, Prompt, PromptBuilder
 from tts_engine.model.sampling import Sampling
 from tts_engine.model.speech import frame_cap, usual_frames
 from tts_engine.model.voice import Encode, Voice
+from tts_engine.protocol import BYTES_PER_SECOND, SAMPLE_RATE_HZ
 
 HELD_BYTES = 2 * 1024 * 1024  # of a consumer that stalls: 43 s of audio
 ENCODED_AT_ONCE = 2  # callers' turns, of up to two minutes; the voices need the processors or the GPU too
-SAMPLE_RATE_HZ = 24_000
 SEEDS = 1 << 63
 RESERVE_GRAIN = 512  # frames; room is kept in steps, so that no text of up to 195 letters moves the cut of the context
 
@@ -296,7 +296,7 @@ class _Inbox:
     def late_s(self, pcm_bytes: int, *, now: float) -> float | None:
         """Note that so much sound has come; says how late for who plays from the first of it, which itself is not."""
         late_s = None if self._plays_to is None else now - self._plays_to
-        self._plays_to = (now if self._plays_to is None else self._plays_to) + pcm_bytes / 2 / SAMPLE_RATE_HZ
+        self._plays_to = (now if self._plays_to is None else self._plays_to) + pcm_bytes / BYTES_PER_SECOND
         return late_s
 
     def put(self, event: EngineEvent) -> None:

@@ -216,7 +216,7 @@ class VllmEngine:
     # on the inlet's thread
 
     def _take(self, keys: Keys, rows: Rows) -> None:
-        now, streams = time.monotonic(), self._streams
+        now, streams, data = time.monotonic(), self._streams, row_bytes(rows)  # numpy's slices cost twice as much
         ours = [
             (number, key, flags, stream)
             for number, (key, flags) in enumerate(zip(keys.tolist(), rows[:, -1].tolist(), strict=True))
@@ -226,7 +226,7 @@ class VllmEngine:
         urgent = [each for each in ours if each[-1].chunking.short]
         others = [each for each in ours if not each[-1].chunking.short]
         for some in (urgent, others):
-            if events := self._heard(some, row_bytes(rows), now):
+            if events := self._heard(some, data, now):
                 self._sink(events)
         self._silence.heard(owes=bool(streams), now=now)
 
@@ -237,7 +237,7 @@ class VllmEngine:
         for number, key, flags, stream in ours:
             if flags & SPOKE:
                 start = number * width
-                stream.pcm.append(bytes(data[start : start + sound]))  # numpy's slices cost twice as much
+                stream.pcm.append(bytes(data[start : start + sound]))
                 stream.codes.append(bytes(data[start + sound : start + codes]))
                 stream.frames_left -= 1
             if flags > SPOKE or not stream.frames_left:
