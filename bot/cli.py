@@ -27,12 +27,16 @@ _COMMANDS = {
     "tts": ("tts_engine.cli", "app", "tts", "the speech server, and speech from the shell"),
 }
 _OURS = {"bot", "finetune", "telephony", "tts_engine"}
+# Set before anything reads them, here and in our children. ONNX Runtime tells Microsoft of each network that it opens,
+# vLLM and the hub's library tell their makers of the machine: not of a call centre's. Pipecat greets as it is imported.
+_SILENCE = {"ORT_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "LOGURU_LEVEL": "WARNING"}
 
 
 def main() -> None:
     """Run the subcommand named first; an error of ours, or an extra that is missing, is one line and exits with 1."""
     arguments = sys.argv[1:]
-    os.environ.setdefault("LOGURU_LEVEL", "WARNING")  # Pipecat greets as it is imported, here and in our children
+    for variable, value in _SILENCE.items():
+        os.environ.setdefault(variable, value)
     if not arguments or arguments[0] in {"--help", "-h", "help"}:
         print(_usage())  # noqa: T201  # a command's output
         return

@@ -14,6 +14,7 @@ from hypothesis import settings
 # As the Makefile sets it, for tests that are run without it. Libraries read it once, when they are loaded: numpy, which
 # a plugin of pytest loads, has done so; torch and what tests start have not.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # as `zeng` does; tests open networks without it
 
 settings.register_profile("ci", derandomize=True, deadline=None, max_examples=60)
 settings.load_profile("ci")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +57,30 @@ def test_an_extra_that_is_not_installed_is_one_line_with_its_remedy(
         ran.stderr
         == f"zeng {command[0]}: {missing} is not installed: {sys.executable} -m pip install 'zeng[{extra}]'\n"
     )
+
+
+def test_nobody_is_told_of_this_machine(tmp_path: Path) -> None:
+    """ONNX Runtime keeps an identifier of the machine in the home, next to what it has yet to send."""
+    script = """if True:
+        from bot import cli
+        cli.main()
+        from bot.speech_detector import SileroSession
+        SileroSession()
+        from huggingface_hub import constants
+        print(constants.HF_HUB_DISABLE_TELEMETRY)
+    """
+    told_otherwise = ("CI", "DO_NOT_TRACK", "ORT_DISABLE_TELEMETRY", "HF_HUB_DISABLE_TELEMETRY", "XDG_CACHE_HOME")
+    environment = {name: value for name, value in os.environ.items() if name not in told_otherwise}
+    ran = subprocess.run(
+        [sys.executable, "-c", script, "--version"],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=environment | {"HOME": str(tmp_path)},
+    )
+
+    assert ran.stdout.splitlines()[-1] == "True"
+    assert list(tmp_path.rglob("*")) == []
 
 
 def test_a_module_of_ours_that_is_missing_is_a_fault_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
