@@ -28,6 +28,7 @@ from bot.log import set_up_bot_logging
 from bot.metrics import CallMetrics, FlowCollector, LoopLateness, TaskCollector
 from bot.placed_calls import PlacedCalls, WorkerDial
 from bot.settings import Settings, load_settings
+from bot.web.serving import serve_web
 from bot.worker_api import WorkerParts, WorkerRenewal, WorkerStatus, worker_api
 from bot.worker_parts import call_services
 from telephony.leg import CallLeg, LegEnded
@@ -99,10 +100,12 @@ class Worker:
             hold_back()
             _log.info("worker serves", index=self._place.index, places=calls.capacity)
             await self._stop.wait()
-            calls.drain()
-            left = await calls.wait(timeout_s=self._settings.workers.drain_s)
-            if left:
-                _log.warning("calls cut at the end of the drain", calls=left)
+            await self._end(calls, within_s=self._settings.workers.drain_s)
+
+    async def _end(self, calls: Calls, *, within_s: float = 0.0) -> None:
+        calls.drain()
+        if left := await calls.wait(timeout_s=within_s):
+            _log.warning("calls hung up at the end of the drain", calls=left)
 
     async def _converse(self, leg: CallLeg, services: CallServices) -> LegEnded:
         ended = await Call(leg, services).run()
@@ -213,6 +216,7 @@ class Worker:
                 capacity=calls.capacity, active=calls.active, flow_refused=str(live.problem) if live.problem else None
             ),
             drain=calls.drain,
+            hang_up=lambda: self._end(calls),
             registry=self._registry,
             placed=self._placed,
             calls=records.latest,
@@ -221,14 +225,7 @@ class Worker:
         config = uvicorn.Config(
             worker_api(parts), uds=str(self._place.http_socket), log_config=None, access_log=False, ws="none"
         )
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve())
-
-        async def close() -> None:
-            server.should_exit = True
-            await serving
-
-        stack.push_async_callback(close)
+        serve_web(config, stack)
 
 
 def outbound_policy(settings: Settings) -> OutboundPolicy:

@@ -48,6 +48,7 @@ class WorkerParts:
     renew: Callable[[WorkerRenewal], Awaitable[str]]  # SDP out for an ICE restart, else ""
     status: Callable[[], WorkerStatus]
     drain: Callable[[], None]
+    hang_up: Callable[[], Awaitable[None]]  # returns when the calls have ended
     registry: CollectorRegistry
     placed: PlacedCalls | None = None  # None: no SIP
     calls: Callable[[], list[CallFigures]] = list[CallFigures]  # the last that have ended
@@ -76,14 +77,7 @@ def worker_api(parts: WorkerParts) -> FastAPI:
     if parts.placed is not None:
         _add_placed_calls(app, parts.placed)
 
-    @app.get("/status")
-    async def status() -> WorkerStatus:  # pyright: ignore[reportUnusedFunction]
-        return parts.status()
-
-    @app.post("/drain")
-    async def drain() -> WorkerStatus:  # pyright: ignore[reportUnusedFunction]
-        parts.drain()
-        return parts.status()
+    _add_places(app, parts)
 
     @app.get("/calls")
     async def calls() -> list[CallFigures]:  # pyright: ignore[reportUnusedFunction]
@@ -94,6 +88,22 @@ def worker_api(parts: WorkerParts) -> FastAPI:
         return Response(generate_latest(parts.registry), media_type="text/plain; version=0.0.4")
 
     return app
+
+
+def _add_places(app: FastAPI, parts: WorkerParts) -> None:
+    @app.get("/status")
+    async def status() -> WorkerStatus:  # pyright: ignore[reportUnusedFunction]
+        return parts.status()
+
+    @app.post("/drain")
+    async def drain() -> WorkerStatus:  # pyright: ignore[reportUnusedFunction]
+        parts.drain()
+        return parts.status()
+
+    @app.post("/hang_up")
+    async def hang_up() -> WorkerStatus:  # pyright: ignore[reportUnusedFunction]
+        await parts.hang_up()
+        return parts.status()
 
 
 def _add_placed_calls(app: FastAPI, placed: PlacedCalls) -> None:

@@ -14,6 +14,7 @@ from bot.edge.workers import WorkerPool
 
 _POLL_S = 0.25
 _ANSWER_S = 2.0  # a worker that takes longer hangs
+_HANG_UP_S = 6.0  # as long as `Calls` gives its calls to end, and a second
 _MAX_CALLS = 10_000  # remembered, to find the worker of a call that is told of later
 
 
@@ -45,13 +46,15 @@ class WorkerLinks:
         """Whether a worker serves calls; its places count from then on."""
         try:
             response = await self._clients[name].get("/status", timeout=_ANSWER_S)
-            status = response.raise_for_status().json()
+            self._reported(name, response.raise_for_status().json())
         except (httpx.HTTPError, ValueError):  # it is away, or answers something else: asking goes on
             self._pool.lost(name)
             return False
+        return True
+
+    def _reported(self, name: str, status: dict[str, Any]) -> None:
         self.flow_refused = status["flow_refused"]
         self._pool.report(name, capacity=status["capacity"], active=status["active"])
-        return True
 
     def start(self) -> None:
         """Begin to ask for status."""
@@ -119,8 +122,13 @@ class WorkerLinks:
         return OfferAnswer(response.status_code, response.json() if response.content else {})
 
     async def drain(self) -> None:
-        """Ask every worker to take no more calls."""
-        await self._each("POST", "/drain")
+        """Ask every worker to take no more calls; their counts are of after that, with the call that has just come."""
+        for name, answer in await self._each("POST", "/drain"):
+            self._reported(name, answer.json())
+
+    async def hang_up(self) -> None:
+        """Have every worker end its calls; returns when they have."""
+        await self._each("POST", "/hang_up", timeout_s=_HANG_UP_S)
 
     async def metrics(self) -> dict[str, str]:
         """Prometheus text of every worker that answers."""
@@ -130,12 +138,12 @@ class WorkerLinks:
         """Figures of the last calls of every worker that answers."""
         return [call for _, answer in await self._each("GET", "/calls") for call in answer.json()]
 
-    async def _each(self, method: str, path: str) -> list[tuple[str, httpx.Response]]:
+    async def _each(self, method: str, path: str, *, timeout_s: float = _ANSWER_S) -> list[tuple[str, httpx.Response]]:
         """Ask all workers at once: one that hangs is waited for, and only once."""
 
         async def ask(name: str) -> tuple[str, httpx.Response] | None:
             try:
-                return name, await self._clients[name].request(method, path, timeout=_ANSWER_S)
+                return name, await self._clients[name].request(method, path, timeout=timeout_s)
             except httpx.HTTPError:
                 self._pool.lost(name)
                 return None

@@ -35,6 +35,7 @@ from bot.flows.shipped import flow_path
 from bot.settings import Settings
 from bot.web.app import Info, WebParts, web_app
 from bot.web.calls import CallsParts
+from bot.web.serving import serve_web
 from telephony.sip.uri import bracketed
 from telephony.webrtc.turn import ice_servers
 from tts_engine.descriptors import room_for_connections
@@ -211,14 +212,7 @@ class Service:
         app = web_app(parts)
         http = punctual_http(request_timeout_s=web.request_timeout_s, most_connections=room_for_connections())
         config = uvicorn.Config(app, http=http, log_config=None, access_log=False, ws="none", lifespan="off")
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-
-        async def close() -> None:
-            server.should_exit = True
-            await serving
-
-        stack.push_async_callback(close)
+        serve_web(config, stack, sockets=[listener])
         print(banner(info, f"http://{bracketed(web.host)}:{listener.getsockname()[1]}"), flush=True)  # noqa: T201  # for the person
 
     def _calls_parts(self, links: WorkerLinks, sip: EdgeSip | None) -> CallsParts | None:
@@ -263,7 +257,10 @@ class Service:
         return None if self._pool.free else "all places are taken"
 
     async def _drain(self, links: WorkerLinks) -> None:
-        """Take no new calls and wait for those under way, at most `[workers] drain_s` or until a second Ctrl-C."""
+        """Take no new calls and wait for those under way, at most `[workers] drain_s` or until a second Ctrl-C.
+
+        What is left then is hung up, while all that takes is still there.
+        """
         self._pool.drain()
         if self._sip is not None:
             await self._sip.leave()
@@ -279,6 +276,7 @@ class Service:
             async with asyncio.timeout(self._settings.workers.drain_s):
                 while self._pool.active and not hurry.is_set():  # noqa: ASYNC110  # the counts come by polling
                     await asyncio.sleep(0.1)
+        await links.hang_up()
 
 
 def _server(name: str, command: str, environment: Mapping[str, str], taken: set[int]) -> tuple[ChildSpec, str]:

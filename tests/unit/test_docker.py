@@ -136,7 +136,18 @@ def test_calls_end_before_compose_loses_patience() -> None:
     bot = COMPOSE["services"]["bot-cpu"]
     assert bot["stop_grace_period"] == "10m"
 
-    assert load_settings(DOCKER / "zeng.toml").workers.drain_s == 10 * 60 - 10
+    assert load_settings(DOCKER / "zeng.toml").workers.drain_s == 10 * 60 - 20
+
+
+@pytest.mark.parametrize(
+    ("name", "outlive"),
+    [("bot-cpu", {"redis", "tts-cpu"}), ("bot-gpu", {"redis", "tts-gpu"})],
+)
+def test_what_calls_need_is_stopped_after_the_bot_that_lets_them_end(name: str, outlive: set[str]) -> None:
+    """Compose stops a service before what it depends on."""
+    assert set(COMPOSE["services"][name]["depends_on"]) == outlive
+    assert set(EDGE["services"][name]["depends_on"]) == {"kamailio", "rtpengine"}
+    assert set(VOICES["services"]["bot-gpu"]["depends_on"]) == {"tts-gpu-2"}
 
 
 def test_edge_and_bot_find_each_other_on_one_machine(monkeypatch: pytest.MonkeyPatch) -> None:

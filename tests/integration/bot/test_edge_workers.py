@@ -53,6 +53,28 @@ async def test_a_worker_counts_while_it_answers_as_it_should(
         server.close()
 
 
+async def test_a_call_that_came_since_the_last_status_is_counted_when_a_drain_begins(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readuntil(b"\r\n\r\n")).decode().splitlines()[0])
+        writer.write(f"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {len(GOOD)}\r\n\r\n{GOOD}".encode())
+        writer.close()
+
+    pool = WorkerPool(("w",))
+    pool.report("w", capacity=3, active=0)
+    server = await asyncio.start_unix_server(serve, tmp_path / "w.sock")
+    links = WorkerLinks({"w": tmp_path / "w.sock"}, pool)
+    try:
+        await links.drain()
+        assert pool.active == 1
+        await links.hang_up()
+        assert asked == ["POST /drain HTTP/1.1", "POST /hang_up HTTP/1.1"]
+    finally:
+        await links.close()
+        server.close()
+
+
 async def test_a_worker_that_hangs_holds_up_nobodys_news_of_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,9 +97,12 @@ async def test_a_worker_says_what_came_of_it(outcome: str | Exception, status: i
     async def offer(sdp: str) -> tuple[str, str]:
         return sdp, CALL
 
+    async def hang_up() -> None:
+        raise AssertionError("nobody asked for it")
+
     parts = WorkerParts(
         offer=offer, renew=renew, status=lambda: WorkerStatus(capacity=1, active=0), drain=lambda: None,
-        registry=CollectorRegistry(),
+        hang_up=hang_up, registry=CollectorRegistry(),
     )  # fmt: skip
     async with client(worker_api(parts)) as api:
         response = await api.patch("/offer", json={"call_id": CALL})
