@@ -18,9 +18,11 @@ HOST_PATTERN = r"[A-Za-z0-9_.\-]+|\[[0-9A-Fa-f:.]+\]"
 HOST = re.compile(HOST_PATTERN)
 
 _NUMBER = re.compile(r"[0-9]{1,10}")
-# Possessive, so that no input makes the engine go back: linear in the length of the text.
-_PART = {separator: re.compile(rf'(?:[^"<{separator}]++|"(?:[^"\\]++|\\.)*+"|<[^<>]*+>)*+') for separator in (",", ";")}
-_QUOTED = re.compile(r'"((?:[^"\\]++|\\.)*+)"')
+# Each is linear in the length of the text: no two ways lead through it. Not possessive: Python before 3.11.5, so Debian
+# 12's, then takes a quote that is never closed for one that is.
+_STRING = r'[^"\\]*(?:\\.[^"\\]*)*'
+_PART = {separator: re.compile(rf'(?:[^"<{separator}]+|"{_STRING}"|<[^<>]*>)*') for separator in (",", ";")}
+_QUOTED = re.compile(rf'"({_STRING})"')
 _ESCAPE = re.compile(r"\\(.)")
 _EMPTY_PARAMETER = re.compile(r";[ \t]*;")
 

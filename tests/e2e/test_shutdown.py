@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from telephony.leg import EndCause
 from tests.e2e.conftest import open_phones
+from tests.e2e.raw_sip import GOOD_SDP, RawCall
 from tests.e2e.service import RunningService, running_service
 from tests.waiting import HUNG_S
 
@@ -22,6 +24,16 @@ async def _until_over(service: RunningService) -> None:
         while service.process.poll() is None:  # a process tells nobody
             await asyncio.sleep(0.1)
     assert service.process.returncode == 0
+
+
+async def _answers(service: RunningService) -> dict[str, int]:
+    """What a proxy that probes is told, and a new caller."""
+    answers: dict[str, int] = {}
+    for method in ("OPTIONS", "INVITE"):
+        with contextlib.closing(RawCall(service.sip)) as call:
+            call.send(method, sdp=GOOD_SDP if method == "INVITE" else "")
+            answers[method] = await call.final(method)
+    return answers
 
 
 async def test_a_service_that_is_asked_to_end_lets_its_call_end_first(tmp_path: Path) -> None:
@@ -36,6 +48,7 @@ async def test_a_service_that_is_asked_to_end_lets_its_call_end_first(tmp_path: 
             async with httpx.AsyncClient(base_url=service.page) as client:
                 ready, alive = await client.get("/readyz"), await client.get("/livez")
             assert (ready.status_code, alive.status_code) == (503, 200)
+            assert await _answers(service) == {"OPTIONS": 503, "INVITE": 503}
             assert caller.ended is None
             assert "waiting for 1 calls" in service.log.read_text()
 
