@@ -128,7 +128,7 @@ def compare(first: Path, second: Path, seed: int = 1) -> None:
 
 @app.command()
 def echo(
-    host: str = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="our address; at any but loopback everybody may call")] = "127.0.0.1",
     port: int = 5070,
     delay_ms: float = 0.0,
     loss: float = 0.0,

@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 
 from bot.loadtest.impairment import Impairment, NetworkModel
 from telephony.errors import LegEndedError
@@ -16,7 +17,9 @@ from telephony.leg import CallLeg, LegEnded, LegStats
 from telephony.media import MediaAbilities, MediaEvent, MediaParameters
 from telephony.settings import SipSettings
 from telephony.sip.endpoint import serve_sip
+from telephony.sip.uri import bracketed
 
+_ANYBODY = ("0.0.0.0/0", "::/0")
 _RTCP = range(192, 224)  # second octet (RFC 5761, section 4)
 
 
@@ -28,7 +31,7 @@ class EchoMedia:
         self._impairment = impairment
         self._closed = asyncio.Event()
         self._count = 0
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._socket.bind((host, 0))
         self._loop.add_reader(self._socket, self._read)
@@ -119,7 +122,7 @@ class EchoMediaFactory:
 async def echo_target(
     model: NetworkModel, *, host: str = "127.0.0.1", port: int = 0, seed: int = 1
 ) -> AsyncGenerator[tuple[str, EchoMediaFactory]]:
-    """Serve an echo; gives its SIP URI, and what it has done to packets."""
+    """Serve an echo; gives its SIP URI, and what it has done to packets. Away from loopback anybody may call it."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def take(leg: CallLeg) -> None:
@@ -136,9 +139,12 @@ async def echo_target(
         task.add_done_callback(tasks.discard)
 
     media = EchoMediaFactory(host, model, seed=seed)
-    endpoint, sockets = await serve_sip(SipSettings(host=host, port=port), media=media, on_call=on_call)
+    settings = SipSettings(host=host, port=port)
+    if not ip_address(host).is_loopback:
+        settings = settings.model_copy(update={"allowed_sources": _ANYBODY})
+    endpoint, sockets = await serve_sip(settings, media=media, on_call=on_call)
     try:
-        yield f"sip:echo@{host}:{sockets.address[1]}", media
+        yield f"sip:echo@{bracketed(host)}:{sockets.address[1]}", media
     finally:
         await endpoint.close()
         await sockets.close()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import socket
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,11 +18,13 @@ from bot.loadtest.network import RelayedTarget
 from bot.loadtest.plan import Network
 from telephony.errors import CapacityError, LegEndedError, TelephonyError
 from telephony.leg import CallLeg, LegEnded
+from telephony.local_address import local_address, reachable_address
 from telephony.rtp.factory import RtpMediaFactory
 from telephony.settings import RtpSettings, SipSettings, WebRtcSettings
 from telephony.sip.carrier import Receiver
 from telephony.sip.endpoint import SipEndpoint, serve_sip
 from telephony.sip.flow import Flow
+from telephony.sip.uri import SipUri, bracketed, parse_uri, unbracketed
 from telephony.webrtc.caller import place_call
 from telephony.webrtc.shared_media import SharedMedia
 
@@ -89,17 +93,20 @@ class _Tap:
 class SipLine:
     """Calls by SIP over one user agent."""
 
-    def __init__(self, endpoint: SipEndpoint, media: RtpMediaFactory, tap: _Tap, target: str, ports: int) -> None:
+    def __init__(
+        self, endpoint: SipEndpoint, media: RtpMediaFactory, tap: _Tap, target: str, caller: str, ports: int
+    ) -> None:
         self._endpoint = endpoint
         self._media = media
         self._tap = tap
         self._target = target
+        self._caller = caller
         self._ports = ports
 
     async def call(self) -> Rung:
         """Place a call; see `Line`."""
         try:
-            leg = await self._endpoint.place_call(self._target, caller="sip:loadtest@127.0.0.1")
+            leg = await self._endpoint.place_call(self._target, caller=self._caller)
         except CapacityError as error:
             raise CallFailed("no RTP port free here") from error
         except (OSError, TelephonyError) as error:
@@ -182,15 +189,30 @@ async def open_line(
             client = await stack.enter_async_context(httpx.AsyncClient(timeout=30.0, trust_env=False))
             yield WebRtcLine(client, target.rstrip("/"), relays)
             return
-        media = RtpMediaFactory(RtpSettings(port_min=port_min, port_max=port_max, lead_ms=_LEAD_MS))
+        dialled = relays.sip_uri if relays is not None else target
+        host = await _address_towards(dialled)
+        media = RtpMediaFactory(RtpSettings(host=host, port_min=port_min, port_max=port_max, lead_ms=_LEAD_MS))
         await media.start()
         stack.push_async_callback(media.stop)
         endpoint, sockets = await serve_sip(
-            SipSettings(port=0, outbound_allowed=("*@*",)), media=media, on_call=lambda _: None
+            SipSettings(host=host, port=0, outbound_allowed=("*@*",)), media=media, on_call=lambda _: None
         )
         stack.push_async_callback(sockets.close)
         stack.push_async_callback(endpoint.close)
         tap = _Tap(endpoint)
         sockets.attach(tap)
         ports = (port_max - port_min + 1) // 2
-        yield SipLine(endpoint, media, tap, relays.sip_uri if relays is not None else target, ports)
+        yield SipLine(endpoint, media, tap, dialled, f"sip:loadtest@{bracketed(host)}", ports)
+
+
+async def _address_towards(target: str) -> str:
+    """Our address that a SIP target can answer to: where its name has none, that of the default route."""
+    uri = parse_uri(target)
+    assert isinstance(uri, SipUri), "a plan's target is a SIP URI or a page"
+    loop = asyncio.get_running_loop()
+    with suppress(OSError):
+        found = await loop.getaddrinfo(unbracketed(uri.host), None, type=socket.SOCK_DGRAM)
+        return local_address(str(found[0][4][0]))
+    with suppress(OSError):
+        return reachable_address("0.0.0.0")  # noqa: S104  # asked for, not bound to
+    return "127.0.0.1"

@@ -14,7 +14,7 @@ from bot.loadtest.impairment import GilbertElliott, NetworkModel
 from bot.loadtest.lines import open_line
 from bot.loadtest.plan import Network
 from telephony.leg import LegEnded
-from tests.waiting import machine_watched
+from tests.waiting import HUNG_S, machine_watched
 
 pytestmark = pytest.mark.integration
 
@@ -63,6 +63,20 @@ async def test_loss_and_jitter_are_the_echos_own() -> None:
     assert stats.lost / (stats.lost + stats.received) == pytest.approx(truth, abs=0.01)
     # RFC 3550's estimate of transit differences: of uniform jitter a third of its width on average.
     assert 6 <= stats.jitter_ms <= 14 + held_up.worst_ms  # a packet that the machine holds up has jittered
+
+
+async def test_the_caller_has_the_address_that_its_target_can_answer_to() -> None:
+    async with (
+        echo_target(NetworkModel(), host="::1") as (uri, echo),
+        open_line(uri, network=CLEAR, seed=1, port_min=27_050, port_max=27_059) as line,
+    ):
+        leg = (await line.call()).leg
+        async with asyncio.timeout(HUNG_S):
+            while echo.impairment.passed < 10:
+                await asyncio.sleep(0.02)
+        await leg.hang_up()
+
+    assert uri.startswith("sip:echo@[::1]:")
 
 
 async def _hear(leg: object) -> None:
