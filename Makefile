@@ -23,8 +23,9 @@ test covered apart unit integration e2e: export OMP_NUM_THREADS ?= 1
 demo: $(VENV)/.demo ## Set up what is missing and serve the bot on this machine; VOICE=espeak: by espeak-ng
 	$(BIN)/zeng demo $(if $(VOICE),--voice $(VOICE))
 
-test: $(VENV)/.test ## Set up what is missing and pass the tests
-	sh tests/system_packages.sh
+test: $(VENV)/bin/python ## Set up what is missing and pass the tests
+	PYTHON=$(BIN)/python sh tests/system_packages.sh # before what is built with their compiler
+	$(MAKE) --no-print-directory $(VENV)/.test
 	$(MAKE) --no-print-directory --jobs 2 covered apart
 	$(RUN) pytest tests/integration tests/e2e $(APART:%=--ignore=%) || $(AGAIN)
 

@@ -10,4 +10,5 @@ python3 -m venv "$dir/venv"
 {
   echo "# Constraints of all extras, for \`pip install --constraint\`. Written by \`make lock\`."
   "$dir/venv/bin/python" -m pip freeze --exclude-editable --exclude zeng | sed 's/+cpu$//; s/ @ file.*//'
+  echo "async-timeout==5.0.1" # redis wants it before Python 3.11.3, which Debian 12 has
 } > requirements.lock

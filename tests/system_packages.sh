@@ -13,6 +13,8 @@ need linphonec linphone-cli
 need redis-server redis-server
 need espeak-ng espeak-ng
 need g++ g++
+include=$("${PYTHON:-python3}" -c 'import sysconfig; print(sysconfig.get_path("include"))')
+[ -e "$include/Python.h" ] || missing="$missing python3-dev"
 [ -z "$missing" ] && exit 0
 command="apt-get install -y --no-install-recommends$missing"
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
