@@ -12,6 +12,8 @@ need turnserver coturn
 need linphonec linphone-cli
 need redis-server redis-server
 need espeak-ng espeak-ng
+need ip iproute2
+need iptables iptables
 need g++ g++
 include=$("${PYTHON:-python3}" -c 'import sysconfig; print(sysconfig.get_path("include"))')
 [ -e "$include/Python.h" ] || missing="$missing python3-dev"
