@@ -18,7 +18,7 @@ APART = tests/integration/finetune $(wildcard tests/integration/tts_engine/test_
 # Threads of numpy and torch would wait for each other by spinning, on cores that the other job and the services want.
 test covered apart unit integration e2e: export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test covered apart check lint format types imports unit vllm-env integration e2e bench load lock clean docker-lint
+.PHONY: demo test covered apart check lint format types imports unit vllm-env triton-env integration e2e bench load lock clean docker-lint
 
 demo: $(VENV)/.demo ## Set up what is missing and serve the bot on this machine; VOICE=espeak: by espeak-ng
 	$(BIN)/zeng demo $(if $(VOICE),--voice $(VOICE))
@@ -33,7 +33,7 @@ covered: $(VENV)/.test ## The unit tests, and whether they go through every bran
 	$(RUN) pytest tests/unit --cov --cov-report=
 	$(RUN) tests.core_coverage
 
-apart: check vllm-env ## What computes and measures no time, beside the unit tests on the second core
+apart: check vllm-env triton-env ## What computes and measures no time, beside the unit tests on the second core
 	$(RUN) pytest $(APART)
 
 check: lint types imports ## Style, types and the direction of imports
@@ -58,7 +58,10 @@ unit: $(VENV)/.test
 vllm-env: $(VENV)/bin/python ## vLLM's CPU build in an environment of its own, once a machine
 	PYTHON=$(BIN)/python tests/vllm_env.sh
 
-integration: $(VENV)/.test vllm-env
+triton-env: $(VENV)/bin/python ## Triton, whose interpreter runs the kernels here, apart from the environment, once a machine
+	PYTHON=$(BIN)/python tests/triton_env.sh
+
+integration: $(VENV)/.test vllm-env triton-env
 	sh tests/system_packages.sh
 	$(RUN) pytest tests/integration
 

@@ -1,4 +1,4 @@
-"""Whisper base behind its server, over the clips of tests/data/speech. Skipped where the model was not fetched."""
+"""Whisper base behind its server, over the clips of tests/data/speech."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import pytest
 import uvicorn
 import yaml
 
+from bot.edge.fetching import fetch_missing
 from bot.errors import RecognitionError, SettingsError
 from bot.flows.actions import Candidate
 from bot.models.cache import ModelCache
@@ -45,10 +46,9 @@ HINTS = tuple(phrase for candidate in CANDIDATES for phrase in candidate.phrases
 
 @pytest.fixture(scope="module")
 def folder() -> Path:
-    cache = ModelCache(ModelSettings().folder)
-    if not cache.is_present(WHISPER_BASE):
-        pytest.skip("needs `zeng models fetch whisper-base`")
-    return cache.path(WHISPER_BASE)
+    settings = ModelSettings()
+    fetch_missing("whisper-base", settings)
+    return ModelCache(settings.folder).path(WHISPER_BASE)
 
 
 @pytest.fixture(scope="module")
