@@ -44,17 +44,19 @@ class WorkerLinks:
 
     async def ready(self, name: str) -> bool:
         """Whether a worker serves calls; its places count from then on."""
+        answer = await self._request(name, "GET", "/status")
+        return answer is not None and self._reported(name, answer)
+
+    def _reported(self, name: str, answer: httpx.Response) -> bool:
+        """Count a worker's places by its status, or as lost where the answer is none."""
         try:
-            response = await self._clients[name].get("/status", timeout=_ANSWER_S)
-            self._reported(name, response.raise_for_status().json())
-        except (httpx.HTTPError, ValueError):  # it is away, or answers something else: asking goes on
+            status = answer.raise_for_status().json()
+        except (httpx.HTTPStatusError, ValueError):
             self._pool.lost(name)
             return False
-        return True
-
-    def _reported(self, name: str, status: dict[str, Any]) -> None:
         self.flow_refused = status["flow_refused"]
         self._pool.report(name, capacity=status["capacity"], active=status["active"])
+        return True
 
     def start(self) -> None:
         """Begin to ask for status."""
@@ -124,7 +126,7 @@ class WorkerLinks:
     async def drain(self) -> None:
         """Ask every worker to take no more calls; their counts are of after that, with the call that has just come."""
         for name, answer in await self._each("POST", "/drain"):
-            self._reported(name, answer.json())
+            self._reported(name, answer)
 
     async def hang_up(self) -> None:
         """Have every worker end its calls; returns when they have."""
@@ -140,15 +142,19 @@ class WorkerLinks:
 
     async def _each(self, method: str, path: str, *, timeout_s: float = _ANSWER_S) -> list[tuple[str, httpx.Response]]:
         """Ask all workers at once: one that hangs is waited for, and only once."""
+        asked = (self._request(name, method, path, timeout_s=timeout_s) for name in self._clients)
+        answers = zip(self._clients, await asyncio.gather(*asked), strict=True)
+        return [(name, answer) for name, answer in answers if answer is not None]
 
-        async def ask(name: str) -> tuple[str, httpx.Response] | None:
-            try:
-                return name, await self._clients[name].request(method, path, timeout=timeout_s)
-            except httpx.HTTPError:
-                self._pool.lost(name)
-                return None
-
-        return [answer for answer in await asyncio.gather(*map(ask, self._clients)) if answer is not None]
+    async def _request(
+        self, name: str, method: str, path: str, *, timeout_s: float = _ANSWER_S
+    ) -> httpx.Response | None:
+        """Ask one worker; None where it is away or hangs, and it gets no calls until it answers."""
+        try:
+            return await self._clients[name].request(method, path, timeout=timeout_s)
+        except httpx.HTTPError:
+            self._pool.lost(name)
+            return None
 
     async def _poll(self, name: str) -> None:
         while True:

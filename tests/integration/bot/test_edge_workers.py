@@ -6,7 +6,9 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
@@ -18,7 +20,21 @@ from bot.edge.workers import WorkerPool
 from bot.errors import ServiceStartError
 from tests.waiting import eventually
 
+Serve: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 GOOD = json.dumps({"capacity": 3, "active": 1, "flow_refused": None})
+
+
+def answering(status: str, body: str, asked: list[str]) -> Serve:
+    """A worker that answers all requests so, or with status "" none; what it was asked joins the list."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readuntil(b"\r\n\r\n")).decode().split(" HTTP/")[0])
+        if status:
+            head = f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+            writer.write(f"{head}{body}".encode())
+        writer.close()
+
+    return serve
 
 
 @pytest.mark.parametrize(
@@ -34,19 +50,14 @@ GOOD = json.dumps({"capacity": 3, "active": 1, "flow_refused": None})
 async def test_a_worker_counts_while_it_answers_as_it_should(
     answer: tuple[str, str] | None, serves: bool, tmp_path: Path
 ) -> None:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        if answer is not None:
-            status, body = answer
-            writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
-        writer.close()
-
     pool = WorkerPool(("w",))
     pool.report("w", capacity=3, active=0)
-    server = await asyncio.start_unix_server(serve, tmp_path / "w.sock")
+    server = await asyncio.start_unix_server(answering(*(answer or ("", "")), []), tmp_path / "w.sock")
     links = WorkerLinks({"w": tmp_path / "w.sock"}, pool)
     try:
         assert await links.ready("w") is serves
+        assert pool.free == (2 if serves else 0)
+        await links.drain()  # whatever it says, the others are waited for
         assert pool.free == (2 if serves else 0)
     finally:
         await links.close()
@@ -55,21 +66,15 @@ async def test_a_worker_counts_while_it_answers_as_it_should(
 
 async def test_a_call_that_came_since_the_last_status_is_counted_when_a_drain_begins(tmp_path: Path) -> None:
     asked: list[str] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked.append((await reader.readuntil(b"\r\n\r\n")).decode().splitlines()[0])
-        writer.write(f"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {len(GOOD)}\r\n\r\n{GOOD}".encode())
-        writer.close()
-
     pool = WorkerPool(("w",))
     pool.report("w", capacity=3, active=0)
-    server = await asyncio.start_unix_server(serve, tmp_path / "w.sock")
+    server = await asyncio.start_unix_server(answering("200 OK", GOOD, asked), tmp_path / "w.sock")
     links = WorkerLinks({"w": tmp_path / "w.sock"}, pool)
     try:
         await links.drain()
         assert pool.active == 1
         await links.hang_up()
-        assert asked == ["POST /drain HTTP/1.1", "POST /hang_up HTTP/1.1"]
+        assert asked == ["POST /drain", "POST /hang_up"]
     finally:
         await links.close()
         server.close()
@@ -86,17 +91,13 @@ async def test_a_worker_that_hangs_holds_up_nobodys_news_of_the_others(
         taken.append(writer)
         asked["hangs"].append((await reader.readline()).decode().split()[1])
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked["well"].append((await reader.readuntil(b"\r\n\r\n")).decode().split()[1])
-        writer.write(f"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {len(GOOD)}\r\n\r\n{GOOD}".encode())
-        writer.close()
-
-    servers = [await asyncio.start_unix_server(answer, tmp_path / name) for answer, name in ((hang, "h"), (serve, "w"))]
+    well = answering("200 OK", GOOD, asked["well"])
+    servers = [await asyncio.start_unix_server(answer, tmp_path / name) for answer, name in ((hang, "h"), (well, "w"))]
     links = WorkerLinks({"hangs": tmp_path / "h", "well": tmp_path / "w"}, WorkerPool(("hangs", "well")))
     links.start()
     draining = asyncio.create_task(links.drain())
     try:
-        await eventually(lambda: asked["well"].count("/status") >= 5 and "/drain" in asked["well"])
+        await eventually(lambda: asked["well"].count("GET /status") >= 5 and "POST /drain" in asked["well"])
 
         assert asked["hangs"].count("/status") == 1
     finally:
