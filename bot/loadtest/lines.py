@@ -14,7 +14,7 @@ from typing import Protocol
 
 import httpx
 
-from bot.loadtest.network import RelayedTarget
+from bot.loadtest.network import RelayedTarget, sip_target
 from bot.loadtest.plan import Network
 from telephony.errors import CapacityError, LegEndedError, TelephonyError
 from telephony.leg import CallLeg, LegEnded
@@ -24,7 +24,7 @@ from telephony.settings import RtpSettings, SipSettings, WebRtcSettings
 from telephony.sip.carrier import Receiver
 from telephony.sip.endpoint import SipEndpoint, serve_sip
 from telephony.sip.flow import Flow
-from telephony.sip.uri import SipUri, bracketed, parse_uri, unbracketed
+from telephony.sip.uri import bracketed, unbracketed
 from telephony.webrtc.caller import place_call
 from telephony.webrtc.shared_media import SharedMedia
 
@@ -207,11 +207,9 @@ async def open_line(
 
 async def _address_towards(target: str) -> str:
     """Our address that a SIP target can answer to: where its name has none, that of the default route."""
-    uri = parse_uri(target)
-    assert isinstance(uri, SipUri), "a plan's target is a SIP URI or a page"
-    loop = asyncio.get_running_loop()
+    host = unbracketed(sip_target(target).host)
     with suppress(OSError):
-        found = await loop.getaddrinfo(unbracketed(uri.host), None, type=socket.SOCK_DGRAM)
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_DGRAM)
         return local_address(str(found[0][4][0]))
     with suppress(OSError):
         return reachable_address("0.0.0.0")  # noqa: S104  # asked for, not bound to

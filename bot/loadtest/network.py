@@ -161,9 +161,15 @@ class RelayedTarget:
         return _ANY_CANDIDATE.sub(lambda _: next(kept, ""), answer)
 
 
-def _address(target: str) -> Address:
+def sip_target(target: str) -> SipUri:
+    """Read a plan's target that is no page."""
     uri = parse_uri(target)
     assert isinstance(uri, SipUri), "a plan's target is a SIP URI or a page"
+    return uri
+
+
+def _address(target: str) -> Address:
+    uri = sip_target(target)
     return socket.gethostbyname(uri.host), uri.port or 5060
 
 

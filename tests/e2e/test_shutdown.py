@@ -14,15 +14,13 @@ from telephony.leg import EndCause
 from tests.e2e.conftest import open_phones
 from tests.e2e.raw_sip import GOOD_SDP, RawCall
 from tests.e2e.service import RunningService, running_service
-from tests.waiting import HUNG_S
+from tests.waiting import HUNG_S, eventually
 
 _GRACE_S = 5.0  # what a service gives its processes to end, once no call is waited for
 
 
 async def _until_over(service: RunningService) -> None:
-    async with asyncio.timeout(HUNG_S):
-        while service.process.poll() is None:  # a process tells nobody
-            await asyncio.sleep(0.1)
+    await eventually(lambda: service.process.poll() is not None)
     assert service.process.returncode == 0
 
 
@@ -65,9 +63,7 @@ async def test_a_call_that_is_waited_for_no_longer_is_hung_up(tmp_path: Path, dr
 
             service.process.send_signal(signal.SIGTERM)
             if drain_s > HUNG_S:
-                async with asyncio.timeout(HUNG_S):
-                    while "waiting for 1 calls" not in service.log.read_text():
-                        await asyncio.sleep(0.05)
+                await eventually(lambda: "waiting for 1 calls" in service.log.read_text())
                 service.process.send_signal(signal.SIGTERM)
             assert (await caller.until_ended()).cause is EndCause.CALLER_HUNG_UP  # by BYE; here the bot is the far end
             await _until_over(service)

@@ -14,7 +14,7 @@ from bot.loadtest.impairment import GilbertElliott, NetworkModel
 from bot.loadtest.lines import open_line
 from bot.loadtest.plan import Network
 from telephony.leg import LegEnded
-from tests.waiting import HUNG_S, machine_watched
+from tests.waiting import eventually, machine_watched
 
 pytestmark = pytest.mark.integration
 
@@ -71,9 +71,7 @@ async def test_the_caller_has_the_address_that_its_target_can_answer_to() -> Non
         open_line(uri, network=CLEAR, seed=1, port_min=27_050, port_max=27_059) as line,
     ):
         leg = (await line.call()).leg
-        async with asyncio.timeout(HUNG_S):
-            while echo.impairment.passed < 10:
-                await asyncio.sleep(0.02)
+        await eventually(lambda: echo.impairment.passed >= 10)
         await leg.hang_up()
 
     assert uri.startswith("sip:echo@[::1]:")

@@ -31,7 +31,7 @@ from telephony.webrtc.endpoint import WebRtcEndpoint
 from tests.integration.telephony.test_baresip_media import HERE_HZ, THERE_HZ, Talk, pitch, samples_of, tone
 
 _BOT, _ROUTER, _INSIDE, _CALLER = "10.9.0.1", "10.9.0.2", "192.168.77.1", "192.168.77.2"
-_NO_ROUTER = 77  # our exit code where the system forwards nothing
+NO_ROUTER = 77  # our exit code where the system forwards nothing
 _HEARD_FRAMES = 50
 
 
@@ -69,7 +69,7 @@ def _connect(router: int, caller: int) -> None:
     hiding = "iptables -t nat -A POSTROUTING -o r0 -j MASQUERADE --random-fully"
     routing = f"echo 1 > /proc/sys/net/ipv4/ip_forward && {hiding}"
     if subprocess.run(["nsenter", "-t", str(router), "-n", "sh", "-c", routing], check=False).returncode:
-        raise SystemExit(_NO_ROUTER)
+        raise SystemExit(NO_ROUTER)
 
 
 async def serve() -> dict[str, list[float]]:
@@ -94,8 +94,8 @@ async def serve() -> dict[str, list[float]]:
         stack.push_async_callback(endpoint.close, within_s=0.5)
         pages = WebRtcEndpoint(WebRtcSettings(), on_call, max_legs=1)
         stack.push_async_callback(pages.close)
-        config = uvicorn.Config(_page(pages), host=_BOT, log_config=None)
-        listener = uvicorn.Config("", host=_BOT, port=0, log_config=None).bind_socket()
+        config = uvicorn.Config(_page(pages), host=_BOT, port=0, log_config=None)
+        listener = config.bind_socket()
         serve_web(config, stack, sockets=[listener])
         targets = [f"sip:bot@{_BOT}:{sockets.address[1]}", f"http://{_BOT}:{listener.getsockname()[1]}"]
         there, _ = await asyncio.to_thread(caller.communicate, json.dumps(targets))

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.telephony.nat_call import NO_ROUTER
 from tests.waiting import START_S
 
 ROOT = Path(__file__).parents[3]
-_NO_ROUTER = 77
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a network namespace")
@@ -23,7 +23,7 @@ async def test_a_caller_behind_nat_hears_the_bot_and_is_heard() -> None:
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, cwd=ROOT,
     )  # fmt: skip
     output, errors = await asyncio.wait_for(process.communicate(), START_S)
-    if process.returncode == _NO_ROUTER:
+    if process.returncode == NO_ROUTER:
         pytest.skip("this system lets nobody forward packets")
     assert process.returncode == 0, errors.decode()[-3000:]
 
